@@ -1,0 +1,63 @@
+/*
+ * Where a migration goes: QAPI's MigrationAddress, from and to a URI and from
+ * and to the MigrationChannel JSON. Sources: migration.json and sockets.json
+ * of QEMU 8.2, and the older shapes of the first MigrateChannel patch, which
+ * are taken as deprecated aliases (channeltype, nested data).
+ */
+#pragma once
+
+#include <glib.h>
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum {
+    ADDRESS_INET,
+    ADDRESS_UNIX,
+    ADDRESS_VSOCK,
+    ADDRESS_FD,
+    ADDRESS_EXEC,
+    ADDRESS_RDMA,
+    ADDRESS_FILE,
+} AddressKind;
+
+typedef enum { FLAG_UNSET = -1, FLAG_OFF, FLAG_ON } AddressFlag;
+
+typedef struct {
+    AddressKind kind;
+    char *host, *port;    /* inet, rdma; vsock: cid and port as text */
+    bool has_to;          /* inet */
+    uint16_t to;
+    AddressFlag numeric, ipv4, ipv6, keep_alive, mptcp; /* inet */
+    char *path;           /* unix: path or abstract name; file: name; fd: str */
+    AddressFlag abstract, tight; /* unix */
+    uint64_t offset;      /* file, bytes */
+    char **args;          /* exec: argv */
+} Address;
+
+void address_free(Address *address);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Address, address_free)
+Address *address_copy(const Address *address);
+
+/* Error texts as QEMU's ("unknown migration protocol: X", "error parsing address 'X'", ...);
+ * numeric ports above 65535 and rdma: without a port are refused (QEMU wraps, crashes). */
+Address *address_from_uri(const char *uri, GError **error);
+
+/* Text that address_from_uri() reads back where a URI can say it, bracketed IPv6 included. */
+char *address_to_uri(const Address *address);
+
+/* MigrationAddress object ("addr" of a channel), already checked against the schema; the deprecated
+ * nested form is understood too. */
+Address *address_from_json(json_object *addr, GError **error);
+
+/* MigrationAddress object; caller puts. */
+json_object *address_to_json(const Address *address);
+
+/* SocketAddress object as in MigrationInfo.socket-address ({"path","type"}); socket kinds only. */
+json_object *address_to_socket_address(const Address *address);
+
+/* The whole of a channels list: [{"channel-type": "main", "addr": {...}}]. Caller puts. */
+json_object *address_to_channels(const Address *address);
+
+/* True for tcp, unix, vsock and fd: transports that can carry more than one channel, fd excepted. */
+bool address_is_socket(const Address *address);

@@ -1,0 +1,51 @@
+/*
+ * The error domain: codes to QMP classes, hints, errno. Leaf of the backend,
+ * callable from any thread.
+ */
+#include "backend/base/error.h"
+
+#include <string.h>
+
+G_DEFINE_QUARK(mig - error - quark, mig_error)
+
+const char *mig_error_class(const GError *error)
+{
+    if (error->domain == MIG_ERROR && error->code == MIG_ERROR_COMMAND_NOT_FOUND) {
+        return "CommandNotFound";
+    }
+    if (error->domain == MIG_ERROR && error->code == MIG_ERROR_DEVICE_NOT_ACTIVE) {
+        return "DeviceNotActive";
+    }
+    return "GenericError";
+}
+
+void mig_error_hint(GError **error, const char *format, ...)
+{
+    if (error == NULL || *error == NULL) {
+        return;
+    }
+
+    va_list args;
+    va_start(args, format);
+    g_autofree char *hint = g_strdup_vprintf(format, args);
+    va_end(args);
+
+    char *longer = g_strdup_printf("%s\nhint: %s", (*error)->message, hint);
+    g_free((*error)->message);
+    (*error)->message = longer;
+}
+
+char *mig_error_first_line(const GError *error)
+{
+    const char *end = strchrnul(error->message, '\n');
+    return g_strndup(error->message, (gsize)(end - error->message));
+}
+
+void mig_error_set_errno(GError **error, int errnum, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    g_autofree char *text = g_strdup_vprintf(format, args);
+    va_end(args);
+    g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "%s: %s", text, g_strerror(errnum));
+}

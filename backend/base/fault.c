@@ -1,0 +1,179 @@
+/*
+ * Fault points: one action for each point, taken once. The table is filled
+ * before threads start; taking an action is one atomic exchange, so a point
+ * costs nothing when faults are off.
+ */
+#include "backend/base/fault.h"
+
+#include <glib.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How often a held thread looks whether its connection is gone. */
+#define HOLD_CHECK_NS (20 * 1000000)
+
+/* In the order in which a migration passes them, source first. */
+const char *const fault_point_names[] = {
+    "src-connected",  /* connected, nothing sent */
+    "src-setup",      /* header and configuration sent */
+    "src-ram-setup",  /* block list sent */
+    "src-pass-1",     /* in the middle of the first pass */
+    "src-pass-end",   /* a pass is over, before the next dirty sync */
+    "src-stopped",    /* vCPUs stopped for the switchover */
+    "src-ram-end",    /* the last page is sent */
+    "src-devices",    /* device state sent */
+    "src-ping",       /* hand-over PING sent, PONG not yet awaited */
+    "src-before-eof", /* PONG seen */
+    "src-after-eof",  /* EOF given to the transport */
+    "src-shut",       /* SHUT read */
+    "dst-connected",  /* connection taken, nothing read */
+    "dst-setup",      /* header and configuration read */
+    "dst-ram-setup",  /* block list read */
+    "dst-page",       /* in the middle of RAM */
+    "dst-ram-end",    /* RAM is over */
+    "dst-devices",    /* device state loaded */
+    "dst-pong",       /* hand-over PING read, PONG not yet sent */
+    "dst-ponged",     /* PONG sent */
+    "dst-eof",        /* EOF read, guest not yet started */
+    "dst-started",    /* guest started, SHUT not yet sent */
+    "dst-shut",       /* SHUT sent */
+    NULL,
+};
+
+#define N_POINTS (G_N_ELEMENTS(fault_point_names) - 1)
+
+static const char *const action_names[] = {
+    [FAULT_CUT] = "cut",   [FAULT_KILL] = "kill", [FAULT_CANCEL] = "cancel",
+    [FAULT_HOLD] = "hold", [FAULT_FAIL] = "fail",
+};
+
+static _Atomic bool enabled;
+static _Atomic int actions[N_POINTS];
+
+/* @releases counts x-fault-release, so a release wakes exactly those that wait. (pthread locks
+ * throughout: the thread sanitizer sees through them, not through GMutex.) */
+static pthread_mutex_t hold_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t hold_wake = PTHREAD_COND_INITIALIZER;
+static unsigned releases;
+
+static int find_point(const char *name)
+{
+    for (size_t i = 0; i < N_POINTS; i++) {
+        if (strcmp(fault_point_names[i], name) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+static FaultAction find_action(const char *name)
+{
+    for (size_t i = FAULT_NONE + 1; i < G_N_ELEMENTS(action_names); i++) {
+        if (strcmp(action_names[i], name) == 0) {
+            return (FaultAction)i;
+        }
+    }
+    return FAULT_NONE;
+}
+
+/* One POINT=ACTION; the complaint, or NULL. */
+static char *configure_one(const char *item)
+{
+    g_auto(GStrv) parts = g_strsplit(item, "=", 2);
+    int point = parts[0] == NULL ? -1 : find_point(parts[0]);
+    FaultAction action = parts[0] == NULL || parts[1] == NULL ? FAULT_NONE : find_action(parts[1]);
+
+    if (point < 0) {
+        g_autofree char *all = g_strjoinv(", ", (char **)fault_point_names);
+        return g_strdup_printf("'%s' names no fault point; there are: %s", item, all);
+    }
+    if (action == FAULT_NONE) {
+        return g_strdup_printf("'%s' has no action; write %s=cut, kill, cancel, hold or fail", item,
+                               parts[0]);
+    }
+    atomic_store(&actions[point], (int)action);
+    return NULL;
+}
+
+char *fault_configure(const char *spec)
+{
+    for (size_t i = 0; i < N_POINTS; i++) {
+        atomic_store(&actions[i], FAULT_NONE);
+    }
+    atomic_store(&enabled, spec != NULL);
+    if (spec == NULL || *spec == '\0') {
+        return NULL;
+    }
+
+    g_auto(GStrv) items = g_strsplit(spec, ",", -1);
+    for (size_t i = 0; items[i] != NULL; i++) {
+        char *complaint = configure_one(items[i]);
+
+        if (complaint != NULL) {
+            return complaint;
+        }
+    }
+    return NULL;
+}
+
+FaultAction fault_fire(const char *point)
+{
+    if (!atomic_load(&enabled)) {
+        return FAULT_NONE;
+    }
+
+    int index = find_point(point);
+    g_assert(index >= 0);
+    FaultAction action = (FaultAction)atomic_exchange(&actions[index], FAULT_NONE);
+    if (action == FAULT_KILL) {
+        kill(getpid(), SIGKILL);
+        for (;;) {
+            pause(); /* the signal may reach another thread first */
+        }
+    }
+    return action;
+}
+
+bool fault_enabled(void)
+{
+    return atomic_load(&enabled);
+}
+
+/* One wait for a release, of HOLD_CHECK_NS at most. */
+static void wait_a_little(void)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += HOLD_CHECK_NS;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    pthread_cond_clockwait(&hold_wake, &hold_lock, CLOCK_MONOTONIC, &until);
+}
+
+void fault_hold(const char *point, bool (*gone)(void *data), void *data)
+{
+    pthread_mutex_lock(&hold_lock);
+    unsigned before = releases;
+
+    fprintf(stderr, "fault: held at %s\n", point);
+    while (releases == before && !gone(data)) {
+        wait_a_little();
+    }
+    pthread_mutex_unlock(&hold_lock);
+}
+
+void fault_release(void)
+{
+    pthread_mutex_lock(&hold_lock);
+    releases++;
+    pthread_cond_broadcast(&hold_wake);
+    pthread_mutex_unlock(&hold_lock);
+}

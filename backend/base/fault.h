@@ -1,0 +1,40 @@
+/*
+ * Named fault points: places of the protocol at which a test makes something
+ * happen. Off unless the environment variable MIGMON_FAULT is set:
+ *
+ *     MIGMON_FAULT=POINT=ACTION[,POINT=ACTION...]
+ *
+ * Actions: cut (the caller's connection is shut down), kill (SIGKILL to this
+ * process), cancel (as migrate_cancel, then on), hold (the thread waits until
+ * x-fault-release or until its connection is shut down), fail (the caller
+ * reports an error of its own). A point fires once.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+typedef enum {
+    FAULT_NONE,
+    FAULT_CUT,
+    FAULT_KILL,
+    FAULT_CANCEL,
+    FAULT_HOLD,
+    FAULT_FAIL,
+} FaultAction;
+
+/* All points there are, NULL terminated, for help and for the table of the tests. */
+extern const char *const fault_point_names[];
+
+/* Reads @spec (NULL = off); complains about unknown points and actions by returning a text that the
+ * caller frees, NULL when all is well. Once, before threads start. */
+char *fault_configure(const char *spec);
+
+/* The action set for @point, FAULT_NONE as a rule. FAULT_KILL does not return. Any thread. */
+FaultAction fault_fire(const char *point);
+
+bool fault_enabled(void);
+
+/* Waits for fault_release(); returns early once @gone(@data) is true. Prints "fault: held at POINT"
+ * on stderr when the wait begins. */
+void fault_hold(const char *point, bool (*gone)(void *data), void *data);
+void fault_release(void);

@@ -1,0 +1,26 @@
+/*
+ * A file descriptor that closes itself: g_auto(MigFd) fd = open(...). -1 is empty;
+ * hand it over with mig_fd_steal().
+ */
+#pragma once
+
+#include <glib.h>
+#include <unistd.h>
+
+typedef int MigFd;
+
+static inline void mig_fd_clear(MigFd *fd)
+{
+    if (*fd >= 0) {
+        close(*fd);
+        *fd = -1;
+    }
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MigFd, mig_fd_clear)
+
+static inline int mig_fd_steal(MigFd *fd)
+{
+    int stolen = *fd;
+    *fd = -1;
+    return stolen;
+}
