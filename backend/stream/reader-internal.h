@@ -1,0 +1,142 @@
+/*
+ * What the files of the reader share; nobody else includes this.
+ *
+ * Each state has one step. A step looks at the unread bytes through a cursor
+ * and either takes a whole element (reader_take) or takes nothing and asks for
+ * more bytes (reader_more); it then runs again from the start of the element.
+ * So nothing is half parsed between two calls, and a step is plain code.
+ */
+#pragma once
+
+#include "backend/stream/reader.h"
+
+/* No element is longer: a device body beyond it is refused, and the buffer never grows further. */
+#define READER_ELEMENT_MAX ((size_t)16 * 1024 * 1024)
+
+typedef enum {
+    AT_HEADER,
+    AT_CONFIGURATION,
+    AT_TOP, /* between sections */
+    AT_RAM,
+    AT_RAM_LIST, /* inside the block list */
+    AT_BODY,     /* of a device */
+    AT_FOOTER,
+    AT_TAIL,      /* after EOF */
+    AT_TAIL_SKIP, /* inside a VMDESCRIPTION that nobody wants to hold */
+    AT_DONE,
+    AT_BAD,
+    AT__COUNT,
+} ReaderState;
+
+/* One id that a START or FULL section has bound. */
+typedef struct {
+    uint32_t id;
+    char *idstr;
+    uint32_t instance;
+    uint32_t version;
+    bool is_ram;
+    const VmStateDesc *device; /* NULL for ram */
+} Section;
+
+typedef struct {
+    char *idstr;
+    uint64_t length;
+} ReaderBlock;
+
+struct StreamReader {
+    StreamReaderConfig config;
+
+    /* Unread bytes are [start, end) of the buffer. */
+    uint8_t *buffer;
+    size_t capacity;
+    size_t start;
+    size_t end;
+    size_t wanted; /* unread bytes that the waiting step needs at least */
+    bool ended;    /* stream_reader_end() was called */
+
+    ReaderState state;
+    uint64_t offset; /* of the first unread byte in the stream */
+    GError *failure; /* in AT_BAD */
+
+    /* The element being read, or read last: for messages. */
+    ReaderState place;
+    uint64_t place_offset;
+
+    /* Section we are in, or the last one; owned by @sections. */
+    Section *section;
+    uint8_t section_type;
+    bool in_section;
+    GHashTable *sections; /* id -> Section */
+
+    /* Configuration. */
+    char *machine;
+    GPtrArray *capabilities; /* NULL terminated */
+    uint8_t uuid[16];
+    bool has_uuid;
+    bool ignore_shared; /* the block list carries addresses */
+    bool mapped_ram;    /* the block list carries headers of a mapped-ram file */
+
+    /* RAM. */
+    GArray *blocks;           /* ReaderBlock, in the order of the list */
+    GHashTable *block_index;  /* idstr -> GUINT_TO_POINTER(index) */
+    bool has_list;
+    bool ram_seen;            /* a START or FULL of ram */
+    bool ram_over;            /* its END or FULL, or what comes only behind RAM */
+    uint64_t list_left;       /* bytes of RAM that the list has yet to name */
+    unsigned last_block;      /* of the last page record; READER_NO_BLOCK before the first */
+
+    uint64_t skip_left; /* AT_TAIL_SKIP */
+};
+
+#define READER_NO_BLOCK UINT32_MAX
+
+/* A step may also answer that it read something that is no record. */
+typedef enum { STEP_RECORD, STEP_MORE, STEP_AGAIN, STEP_DONE, STEP_BAD } Step;
+
+typedef Step ReaderStep(StreamReader *r, StreamRecord *ret, GError **error);
+
+static inline MigCursor reader_cursor(const StreamReader *r)
+{
+    return (MigCursor){ r->buffer + r->start, r->buffer + r->end };
+}
+
+/* Everything up to @in was used. */
+static inline void reader_take(StreamReader *r, const MigCursor *in)
+{
+    size_t count = (size_t)(in->at - (r->buffer + r->start));
+
+    r->start += count;
+    r->offset += count;
+}
+
+/* The element needs at least @wanted bytes counted from its start; 0 = one more than there are. */
+Step reader_more(StreamReader *r, size_t wanted, GError **error);
+
+/* Refuses the stream with QEMU's own sentence alone on the first line; the place follows. */
+Step reader_refuse_as_qemu(StreamReader *r, GError **error, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
+/* Refuses it in our words, the place in the same line. */
+Step reader_refuse(StreamReader *r, GError **error, const char *format, ...) G_GNUC_PRINTF(3, 4);
+/* Likewise for what the format knows and this build does not. */
+Step reader_unsupported(StreamReader *r, GError **error, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
+/* Refuses it with @reason (taken over), the place on a line of its own. */
+Step reader_refuse_because(StreamReader *r, GError *reason, GError **error);
+
+typedef enum { NAME_OK, NAME_SHORT, NAME_BAD } NameResult;
+
+/* Names are printable ASCII, as QEMU's are: they end up in error messages, on terminals and in JSON. */
+bool reader_is_name(const uint8_t *bytes, size_t length);
+
+/* A name with its length in one byte; @ret has room for 256 bytes and gets a NUL. */
+NameResult reader_get_name(MigCursor *in, char *ret);
+
+/* Like reader_take(), and starts *@ret as a record of @type that stood there. */
+Step reader_record(StreamReader *r, const MigCursor *in, StreamRecordType type, StreamRecord *ret);
+
+ReaderStep reader_step_configuration; /* reader-configuration.c */
+ReaderStep reader_step_top;           /* reader-section.c */
+ReaderStep reader_step_body;
+ReaderStep reader_step_footer;
+ReaderStep reader_step_ram;           /* reader-ram.c */
+ReaderStep reader_step_ram_list;

@@ -1,0 +1,216 @@
+/*
+ * Records of the ram section. A page record is the reader's hot path: one
+ * word, a bound, a pointer into the buffer; nothing is allocated or copied.
+ */
+#include <string.h>
+
+#include "backend/stream/reader-internal.h"
+
+#define BLOCKS_MAX 4096u
+
+/* ---- block list ---- */
+
+static Step step_total(StreamReader *r, MigCursor in, uint64_t total, StreamRecord *ret,
+                       GError **error)
+{
+    if (r->has_list) {
+        return reader_refuse(r, error, "a second list of RAM blocks");
+    }
+    if (r->mapped_ram) {
+        return reader_unsupported(r, error,
+                                  "RAM stands in a mapped-ram file: capability mapped-ram is not "
+                                  "supported by this build");
+    }
+    if (r->config.max_ram != 0 && total > r->config.max_ram) {
+        return reader_refuse(r, error,
+                             "stream announces %" G_GUINT64_FORMAT
+                             " bytes of RAM, more than the %" G_GUINT64_FORMAT " expected",
+                             total, r->config.max_ram);
+    }
+    r->has_list = true;
+    r->list_left = total;
+    r->state = total > 0 ? AT_RAM_LIST : AT_RAM;
+    reader_record(r, &in, RECORD_RAM_TOTAL, ret);
+    ret->ram_total = total;
+    return STEP_RECORD;
+}
+
+/* Why this entry cannot stand in the list; NULL when it can. Caller frees. */
+static char *block_fault(const StreamReader *r, const char *idstr, uint64_t length)
+{
+    if (length == 0 || length % STREAM_PAGE_SIZE != 0) {
+        return g_strdup_printf("RAM block '%s' of 0x%" G_GINT64_MODIFIER
+                               "x bytes is not a number of pages",
+                               idstr, length);
+    }
+    if (length > r->list_left) {
+        return g_strdup_printf("RAM block '%s' of 0x%" G_GINT64_MODIFIER
+                               "x bytes is more than what the announced total leaves, 0x%"
+                               G_GINT64_MODIFIER "x",
+                               idstr, length, r->list_left);
+    }
+    if (g_hash_table_contains(r->block_index, idstr)) {
+        return g_strdup_printf("RAM block '%s' is listed twice", idstr);
+    }
+    if (r->blocks->len >= BLOCKS_MAX) {
+        return g_strdup_printf("more than %u RAM blocks", BLOCKS_MAX);
+    }
+    return NULL;
+}
+
+Step reader_step_ram_list(StreamReader *r, StreamRecord *ret, GError **error)
+{
+    MigCursor in = reader_cursor(r);
+    char idstr[256];
+    uint64_t length;
+    uint64_t address;
+
+    switch (reader_get_name(&in, idstr)) {
+    case NAME_OK:
+        break;
+    case NAME_SHORT:
+        return reader_more(r, 0, error);
+    case NAME_BAD:
+        return reader_refuse(r, error, "RAM block %u has no proper name", r->blocks->len);
+    }
+    /* With x-ignore-shared the guest address follows. Blocks are told apart by name here. */
+    if (!get_be64(&in, &length) || (r->ignore_shared && !get_be64(&in, &address))) {
+        return reader_more(r, 0, error);
+    }
+    g_autofree char *fault = block_fault(r, idstr, length);
+    if (fault != NULL) {
+        return reader_refuse(r, error, "%s", fault);
+    }
+
+    ReaderBlock block = { g_strdup(idstr), length };
+    unsigned index = r->blocks->len;
+    g_array_append_val(r->blocks, block);
+    g_hash_table_insert(r->block_index, block.idstr, GUINT_TO_POINTER(index));
+    r->list_left -= length;
+    if (r->list_left == 0) {
+        r->state = AT_RAM;
+    }
+    reader_record(r, &in, RECORD_RAM_BLOCK, ret);
+    ret->block_index = index;
+    ret->block_idstr = block.idstr;
+    ret->block_length = length;
+    return STEP_RECORD;
+}
+
+/* ---- pages ---- */
+
+/* The block that the record at @in names, or the one before when it does not; RECORD when found. */
+static Step find_block(StreamReader *r, MigCursor *in, bool same, unsigned *ret, GError **error)
+{
+    char idstr[256];
+    gpointer index;
+
+    if (same) {
+        if (r->last_block == READER_NO_BLOCK) {
+            return reader_refuse_as_qemu(r, error, "Ack, bad migration stream!");
+        }
+        *ret = r->last_block;
+        return STEP_RECORD;
+    }
+    switch (reader_get_name(in, idstr)) {
+    case NAME_OK:
+        break;
+    case NAME_SHORT:
+        return reader_more(r, 0, error);
+    case NAME_BAD:
+        return reader_refuse(r, error, "page record without a proper block name");
+    }
+    if (!g_hash_table_lookup_extended(r->block_index, idstr, NULL, &index)) {
+        return reader_refuse_as_qemu(r, error, "Can't find block %s", idstr);
+    }
+    *ret = GPOINTER_TO_UINT(index);
+    return STEP_RECORD;
+}
+
+static Step step_page(StreamReader *r, MigCursor in, uint64_t word, StreamRecord *ret,
+                      GError **error)
+{
+    uint64_t offset = word & ~(uint64_t)RAM_FLAGS;
+    bool zero = (word & RAM_ZERO) != 0;
+    const uint8_t *payload;
+    unsigned block;
+
+    Step step = find_block(r, &in, (word & RAM_CONTINUE) != 0, &block, error);
+    if (step != STEP_RECORD) {
+        return step;
+    }
+    /* Both are whole pages, so an offset below the length leaves room for one. */
+    if (offset >= g_array_index(r->blocks, ReaderBlock, block).length) {
+        return reader_refuse_as_qemu(r, error, "Illegal RAM offset %" G_GINT64_MODIFIER "x",
+                                     offset);
+    }
+    if (!get_bytes(&in, zero ? 1 : STREAM_PAGE_SIZE, &payload)) {
+        return reader_more(r, 0, error);
+    }
+    /* Field by field: clearing the whole record would cost more than all of the above. */
+    ret->type = zero ? RECORD_ZERO_PAGE : RECORD_PAGE;
+    ret->stream_offset = r->offset;
+    ret->block_index = block;
+    ret->offset = offset;
+    if (zero) {
+        ret->fill = *payload;
+    } else {
+        ret->data = payload;
+        ret->length = STREAM_PAGE_SIZE;
+    }
+    r->last_block = block;
+    reader_take(r, &in);
+    return STEP_RECORD;
+}
+
+/* ---- everything else ---- */
+
+static Step refuse_flags(StreamReader *r, unsigned flags, GError **error)
+{
+    static const struct {
+        unsigned flag;
+        const char *what;
+        const char *capability;
+    } unsupported[] = {
+        { RAM_XBZRLE, "XBZRLE page", "xbzrle" },
+        { RAM_COMPRESS_PAGE, "compressed page", "compress" },
+        { RAM_MULTIFD_FLUSH, "multifd flush", "multifd" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(unsupported); i++) {
+        if ((flags & ~(unsigned)RAM_CONTINUE) == unsupported[i].flag) {
+            return reader_unsupported(
+                r, error, "%s record: capability %s is not supported by this build",
+                unsupported[i].what, unsupported[i].capability);
+        }
+    }
+    return reader_refuse_as_qemu(r, error, "Unknown combination of migration flags: 0x%x", flags);
+}
+
+Step reader_step_ram(StreamReader *r, StreamRecord *ret, GError **error)
+{
+    MigCursor in = reader_cursor(r);
+    uint64_t word;
+
+    if (!get_be64(&in, &word)) {
+        return reader_more(r, 8, error);
+    }
+    unsigned flags = word & RAM_FLAGS;
+    switch (flags) {
+    case RAM_PAGE:
+    case RAM_PAGE | RAM_CONTINUE:
+    case RAM_ZERO:
+    case RAM_ZERO | RAM_CONTINUE:
+        return step_page(r, in, word, ret, error);
+    case RAM_EOS:
+        if (word != RAM_EOS) {
+            return reader_refuse(r, error, "end of a ram body with an offset");
+        }
+        r->state = AT_FOOTER;
+        return reader_record(r, &in, RECORD_RAM_EOS, ret);
+    case RAM_MEM_SIZE:
+        return step_total(r, in, word & ~(uint64_t)RAM_FLAGS, ret, error);
+    default:
+        return refuse_flags(r, flags, error);
+    }
+}

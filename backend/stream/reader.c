@@ -1,0 +1,386 @@
+/*
+ * The reader's machine: buffer, states, errors with their place, file header
+ * and what follows EOF. The other elements are in reader-configuration.c,
+ * reader-section.c and reader-ram.c.
+ *
+ * RECORD_EOF is answered as soon as its byte is there. What comes behind (a
+ * VMDESCRIPTION, anything, nothing) cannot change the guest, so a caller on a
+ * socket that stays open need not wait for it: it may stop at RECORD_EOF.
+ */
+#include "backend/stream/reader.h"
+
+#include <string.h>
+
+#include "backend/base/error.h"
+#include "backend/stream/reader-internal.h"
+
+#define DEFAULT_BUFFER ((size_t)1024 * 1024)
+#define SMALLEST_BUFFER ((size_t)64 * 1024)
+/* A longer description is skipped: it is for people and tools, not for loading. */
+#define DESCRIPTION_MAX (1024u * 1024)
+
+static void section_free(gpointer data)
+{
+    Section *section = data;
+
+    g_free(section->idstr);
+    g_free(section);
+}
+
+static void block_clear(gpointer data)
+{
+    ReaderBlock *block = data;
+    g_free(block->idstr);
+}
+
+StreamReader *stream_reader_new(const StreamReaderConfig *config)
+{
+    StreamReader *r = g_new0(StreamReader, 1);
+
+    r->config = *config;
+    r->capacity = config->buffer_size == 0 ? DEFAULT_BUFFER : config->buffer_size;
+    g_assert(r->capacity >= SMALLEST_BUFFER);
+    r->buffer = g_malloc(r->capacity);
+    r->sections = g_hash_table_new_full(NULL, NULL, NULL, section_free);
+    r->capabilities = g_ptr_array_new_with_free_func(g_free);
+    r->blocks = g_array_new(FALSE, FALSE, sizeof(ReaderBlock));
+    g_array_set_clear_func(r->blocks, block_clear);
+    r->block_index = g_hash_table_new(g_str_hash, g_str_equal);
+    r->last_block = READER_NO_BLOCK;
+    return r;
+}
+
+void stream_reader_free(StreamReader *r)
+{
+    if (r == NULL) {
+        return;
+    }
+    g_hash_table_unref(r->block_index);
+    g_array_unref(r->blocks);
+    g_ptr_array_unref(r->capabilities);
+    g_hash_table_unref(r->sections);
+    g_clear_error(&r->failure);
+    g_free(r->machine);
+    g_free(r->buffer);
+    g_free(r);
+}
+
+/* ---- buffer ---- */
+
+uint8_t *stream_reader_space(StreamReader *r, size_t *ret_size)
+{
+    size_t left = r->end - r->start;
+
+    if (r->start > 0) {
+        memmove(r->buffer, r->buffer + r->start, left);
+        r->start = 0;
+        r->end = left;
+    }
+    if (r->wanted > r->capacity) {
+        size_t bound = MAX(READER_ELEMENT_MAX, r->config.buffer_size);
+        g_assert(r->wanted <= bound);
+        r->capacity = MIN(MAX(r->wanted, 2 * r->capacity), bound);
+        r->buffer = g_realloc(r->buffer, r->capacity);
+    }
+    *ret_size = r->capacity - r->end;
+    return r->buffer + r->end;
+}
+
+void stream_reader_filled(StreamReader *r, size_t count)
+{
+    g_assert(count <= r->capacity - r->end && !r->ended);
+    r->end += count;
+}
+
+void stream_reader_end(StreamReader *r)
+{
+    r->ended = true;
+}
+
+uint64_t stream_reader_offset(const StreamReader *r)
+{
+    return r->offset;
+}
+
+/* ---- places and errors ---- */
+
+static char *where(const StreamReader *r, uint64_t offset)
+{
+    if (r->place == AT_HEADER) {
+        return g_strdup_printf("file header before the first section, offset %" G_GUINT64_FORMAT,
+                               offset);
+    }
+    if (r->place == AT_CONFIGURATION) {
+        return g_strdup_printf("configuration section, offset %" G_GUINT64_FORMAT, offset);
+    }
+    if (r->section == NULL) {
+        return g_strdup_printf("before the first section, offset %" G_GUINT64_FORMAT, offset);
+    }
+    return g_strdup_printf("%ssection %u (%s), offset %" G_GUINT64_FORMAT,
+                           r->in_section ? "" : "after ", r->section->id, r->section->idstr,
+                           offset);
+}
+
+char *stream_reader_where(const StreamReader *r)
+{
+    return where(r, r->place_offset);
+}
+
+Step reader_refuse_because(StreamReader *r, GError *reason, GError **error)
+{
+    g_autofree char *place = stream_reader_where(r);
+
+    /* Not g_prefix_error: the first line is the one that others compare. */
+    r->failure = g_error_new(reason->domain, reason->code, "%s\n%s", reason->message, place);
+    g_error_free(reason);
+    r->state = AT_BAD;
+    g_propagate_error(error, g_error_copy(r->failure));
+    return STEP_BAD;
+}
+
+Step reader_refuse_as_qemu(StreamReader *r, GError **error, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    GError *reason = g_error_new_valist(MIG_ERROR, MIG_ERROR_FORMAT, format, args);
+    va_end(args);
+    return reader_refuse_because(r, reason, error);
+}
+
+static Step refuse_at(StreamReader *r, uint64_t offset, MigErrorCode code, GError **error,
+                      const char *format, va_list args)
+{
+    g_autofree char *text = g_strdup_vprintf(format, args);
+    g_autofree char *place = where(r, offset);
+
+    r->failure = g_error_new(MIG_ERROR, (int)code, "%s: %s", text, place);
+    r->state = AT_BAD;
+    g_propagate_error(error, g_error_copy(r->failure));
+    return STEP_BAD;
+}
+
+Step reader_refuse(StreamReader *r, GError **error, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    Step step = refuse_at(r, r->place_offset, MIG_ERROR_FORMAT, error, format, args);
+    va_end(args);
+    return step;
+}
+
+Step reader_unsupported(StreamReader *r, GError **error, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    Step step = refuse_at(r, r->place_offset, MIG_ERROR_UNSUPPORTED, error, format, args);
+    va_end(args);
+    return step;
+}
+
+/* The medium is at its end inside an element or before EOF. */
+static Step refuse_cut(StreamReader *r, GError **error, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    Step step = refuse_at(r, r->offset + (r->end - r->start), MIG_ERROR_IO, error, format, args);
+    va_end(args);
+    return step;
+}
+
+Step reader_more(StreamReader *r, size_t wanted, GError **error)
+{
+    size_t left = r->end - r->start;
+
+    if (r->ended) {
+        return refuse_cut(r, error, "stream ended too early");
+    }
+    r->wanted = MAX(wanted, left + 1);
+    return STEP_MORE;
+}
+
+/* ---- elements ---- */
+
+bool reader_is_name(const uint8_t *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (!g_ascii_isprint((char)bytes[i])) {
+            return false;
+        }
+    }
+    return length > 0;
+}
+
+NameResult reader_get_name(MigCursor *in, char *ret)
+{
+    uint8_t length;
+    const uint8_t *bytes;
+
+    if (!get_u8(in, &length) || !get_bytes(in, length, &bytes)) {
+        return NAME_SHORT;
+    }
+    if (!reader_is_name(bytes, length)) {
+        return NAME_BAD;
+    }
+    memcpy(ret, bytes, length);
+    ret[length] = '\0';
+    return NAME_OK;
+}
+
+Step reader_record(StreamReader *r, const MigCursor *in, StreamRecordType type, StreamRecord *ret)
+{
+    *ret = (StreamRecord){ .type = type, .stream_offset = r->offset };
+    reader_take(r, in);
+    return STEP_RECORD;
+}
+
+static Step step_header(StreamReader *r, StreamRecord *ret, GError **error)
+{
+    (void)ret;
+    MigCursor in = reader_cursor(r);
+    uint32_t magic;
+    uint32_t version;
+
+    if (!get_be32(&in, &magic)) {
+        return reader_more(r, 8, error);
+    }
+    if (magic != STREAM_MAGIC) {
+        return reader_refuse_as_qemu(r, error, "Not a migration stream");
+    }
+    if (!get_be32(&in, &version)) {
+        return reader_more(r, 8, error);
+    }
+    if (version == 2) {
+        return reader_refuse_as_qemu(r, error,
+                                     "SaveVM v2 format is obsolete and don't work anymore");
+    }
+    if (version != STREAM_VERSION) {
+        return reader_refuse_as_qemu(r, error, "Unsupported migration stream version");
+    }
+    reader_take(r, &in);
+    r->state = AT_CONFIGURATION;
+    return STEP_AGAIN;
+}
+
+/* After EOF nothing is an error: QEMU takes any bytes there, and so do we. */
+static Step tail_more(StreamReader *r, size_t wanted)
+{
+    if (r->ended) {
+        r->state = AT_DONE;
+        return STEP_DONE;
+    }
+    r->wanted = MAX(wanted, r->end - r->start + 1);
+    return STEP_MORE;
+}
+
+static Step step_tail(StreamReader *r, StreamRecord *ret, GError **error)
+{
+    (void)error;
+    MigCursor in = reader_cursor(r);
+    uint8_t type;
+    uint32_t length;
+    const uint8_t *json;
+
+    if (!get_u8(&in, &type)) {
+        return tail_more(r, 0);
+    }
+    if (type != STREAM_VMDESCRIPTION) {
+        r->state = AT_DONE;
+        return STEP_DONE;
+    }
+    if (!get_be32(&in, &length)) {
+        return tail_more(r, 0);
+    }
+    if (length > DESCRIPTION_MAX) {
+        reader_take(r, &in);
+        r->skip_left = length;
+        r->state = AT_TAIL_SKIP;
+        return STEP_AGAIN;
+    }
+    if (!get_bytes(&in, length, &json)) {
+        return tail_more(r, (size_t)5 + length);
+    }
+    reader_record(r, &in, RECORD_VMDESCRIPTION, ret);
+    ret->data = json;
+    ret->length = length;
+    r->state = AT_DONE;
+    return STEP_RECORD;
+}
+
+static Step step_tail_skip(StreamReader *r, StreamRecord *ret, GError **error)
+{
+    (void)ret;
+    (void)error;
+    MigCursor in = reader_cursor(r);
+    size_t count = MIN(cursor_left(&in), r->skip_left);
+
+    in.at += count;
+    reader_take(r, &in);
+    r->skip_left -= count;
+    if (r->skip_left > 0) {
+        return tail_more(r, 0);
+    }
+    r->state = AT_DONE;
+    return STEP_DONE;
+}
+
+static Step step_done(StreamReader *r, StreamRecord *ret, GError **error)
+{
+    (void)r;
+    (void)ret;
+    (void)error;
+    return STEP_DONE;
+}
+
+static Step step_bad(StreamReader *r, StreamRecord *ret, GError **error)
+{
+    (void)ret;
+    g_propagate_error(error, g_error_copy(r->failure));
+    return STEP_BAD;
+}
+
+/* ---- the machine ---- */
+
+static ReaderStep *const steps[AT__COUNT] = {
+    [AT_HEADER] = step_header,
+    [AT_CONFIGURATION] = reader_step_configuration,
+    [AT_TOP] = reader_step_top,
+    [AT_RAM] = reader_step_ram,
+    [AT_RAM_LIST] = reader_step_ram_list,
+    [AT_BODY] = reader_step_body,
+    [AT_FOOTER] = reader_step_footer,
+    [AT_TAIL] = step_tail,
+    [AT_TAIL_SKIP] = step_tail_skip,
+    [AT_DONE] = step_done,
+    [AT_BAD] = step_bad,
+};
+
+StreamResult stream_reader_next(StreamReader *r, StreamRecord *ret, GError **error)
+{
+    Step step;
+
+    r->wanted = 0;
+    do {
+        if (r->state < AT_DONE) {
+            r->place = r->state;
+            r->place_offset = r->offset;
+        }
+        step = steps[r->state](r, ret, error);
+    } while (step == STEP_AGAIN);
+
+    switch (step) {
+    case STEP_RECORD:
+        return STREAM_RECORD;
+    case STEP_MORE:
+        return STREAM_MORE;
+    case STEP_DONE:
+        return STREAM_DONE;
+    case STEP_BAD:
+    case STEP_AGAIN:
+        break;
+    }
+    return STREAM_BAD;
+}

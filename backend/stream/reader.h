@@ -1,0 +1,123 @@
+/*
+ * Reader of the main channel: bytes in, records out. A record's payload points
+ * into the reader's buffer and is valid until the next stream_reader_space().
+ * Every length is bounded before it is used; an error names the section and
+ * the offset, on the first line or, where that is QEMU's own text, on the
+ * second. Pure bytes: the caller moves them (file, socket, test, fuzzer).
+ *
+ * RECORD_EOF comes with the EOF byte itself and all is loaded then. A caller
+ * whose peer keeps the connection open (return path) stops there: going on
+ * would wait for a VMDESCRIPTION that may never come. Behind EOF nothing is
+ * BAD any more: no description, a broken, too long or cut one end in DONE.
+ *
+ *     for (;;) {
+ *         r = stream_reader_next(reader, &record, &error);
+ *         if (r == STREAM_RECORD) use(record);
+ *         else if (r == STREAM_MORE) {
+ *             (finish everything that points into the buffer)
+ *             space = stream_reader_space(reader, &size); n = read(space, size);
+ *             n == 0 ? stream_reader_end(reader) : stream_reader_filled(reader, n);
+ *         } else break;
+ *     }
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backend/stream/format.h"
+#include "backend/stream/vmstate.h"
+
+typedef struct StreamReader StreamReader;
+
+typedef enum {
+    STREAM_RECORD,
+    STREAM_MORE, /* needs more bytes */
+    STREAM_DONE, /* the stream is over (EOF, and VMDESCRIPTION where it follows) */
+    STREAM_BAD,  /* error set; nothing more comes */
+} StreamResult;
+
+typedef enum {
+    RECORD_CONFIGURATION,
+    RECORD_SECTION,    /* a START, PART, END or FULL begins: section */
+    RECORD_SECTION_END,/* its footer was right */
+    RECORD_RAM_TOTAL,  /* ram_total */
+    RECORD_RAM_BLOCK,  /* one entry of the block list: block_index, block_idstr, block_length */
+    RECORD_PAGE,       /* block_index, offset, data = 4096 bytes */
+    RECORD_ZERO_PAGE,  /* block_index, offset, fill */
+    RECORD_RAM_EOS,
+    RECORD_DEVICE,     /* data/length: the whole body of the current FULL (or START) section */
+    RECORD_COMMAND,    /* command, data, length */
+    RECORD_EOF,
+    RECORD_VMDESCRIPTION, /* data, length */
+} StreamRecordType;
+
+typedef struct {
+    StreamRecordType type;
+    uint64_t stream_offset; /* where the record begins */
+
+    /* RECORD_CONFIGURATION; strings end with NUL and live until the next record */
+    const char *machine;
+    const char *const *capabilities; /* NULL terminated */
+    const uint8_t *uuid;             /* NULL when absent */
+
+    /* RECORD_SECTION, RECORD_DEVICE, RECORD_SECTION_END: the section we are in */
+    uint8_t section_type;
+    uint32_t section_id;
+    const char *idstr;
+    uint32_t instance;
+    uint32_t version;
+    const VmStateDesc *device; /* what find_device answered; NULL for ram */
+
+    uint64_t ram_total;
+    unsigned block_index; /* order of the block list */
+    const char *block_idstr;
+    uint64_t block_length;
+    uint64_t offset; /* inside the block, page aligned, below its length */
+    uint8_t fill;
+
+    StreamCommand command;
+    const uint8_t *data;
+    size_t length;
+} StreamRecord;
+
+typedef struct {
+    /* Layout of device (@idstr, @instance) for @version, or NULL with the error set: "Unknown ramblock..." is
+     * not this one's business. Called once for each START or FULL that is not ram. */
+    const VmStateDesc *(*find_device)(void *data, const char *idstr, uint32_t instance,
+                                      uint32_t version, GError **error);
+    void *data;
+    uint32_t max_list;   /* bound for lists in device bodies */
+    uint64_t max_ram;    /* bound for the announced RAM total, bytes; 0 = any */
+    size_t buffer_size;  /* 0 = 1 MiB; at least 64 KiB */
+} StreamReaderConfig;
+
+StreamReader *stream_reader_new(const StreamReaderConfig *config);
+void stream_reader_free(StreamReader *r);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(StreamReader, stream_reader_free)
+
+/* Free room of the buffer, never 0 after STREAM_MORE; moves what is left unread to the front. */
+uint8_t *stream_reader_space(StreamReader *r, size_t *ret_size);
+void stream_reader_filled(StreamReader *r, size_t count);
+/* The medium has no more bytes: the next stream_reader_next() says so, or finds that enough came. */
+void stream_reader_end(StreamReader *r);
+
+StreamResult stream_reader_next(StreamReader *r, StreamRecord *ret, GError **error);
+
+/* Bytes taken by records so far. */
+uint64_t stream_reader_offset(const StreamReader *r);
+
+/* "section 2 (ram), offset 1234" for error messages of the caller about the last record. */
+char *stream_reader_where(const StreamReader *r);
+
+/* Layouts of all devices named in a VMDESCRIPTION, each as one buffer of the described size, so that a
+ * stream of a machine that migmon does not have can be walked. NULL with error on bad JSON. */
+typedef struct StreamLayouts StreamLayouts;
+StreamLayouts *stream_layouts_new(const char *json, size_t length, GError **error);
+void stream_layouts_free(StreamLayouts *layouts);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(StreamLayouts, stream_layouts_free)
+/* Matches StreamReaderConfig.find_device with @data = the layouts. */
+const VmStateDesc *stream_layouts_find(void *layouts, const char *idstr, uint32_t instance,
+                                       uint32_t version, GError **error);

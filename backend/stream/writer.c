@@ -1,0 +1,333 @@
+/*
+ * The writer: headers go into an arena, pages stay where they are, and an
+ * iovec in stream order points at both. Header bytes that follow each other
+ * share one entry, so a run of zero pages costs one entry however long it is.
+ *
+ * The arena is a list of chunks and none of them ever moves, because the
+ * iovec points into them. A chunk is at least twice as large as the one
+ * before, so whatever is put between two resets needs few entries beyond
+ * those of the pages; WRITER_SPARE keeps room for them.
+ */
+#include "backend/stream/writer.h"
+
+#include <limits.h>
+#include <string.h>
+
+#define WRITER_IOV IOV_MAX
+/* Entries that pages leave free: section ends, devices and new chunks need some. */
+#define WRITER_SPARE 32
+#define WRITER_FIRST_CHUNK ((size_t)128 * 1024)
+/* Headers that may wait before the writer asks to be emptied. */
+#define WRITER_HEADERS_MAX ((size_t)64 * 1024)
+
+typedef struct {
+    uint8_t *bytes;
+    size_t size;
+    size_t used;
+} Chunk;
+
+struct StreamWriter {
+    struct iovec iov[WRITER_IOV];
+    int n_iov;
+    bool open; /* the last entry ends where the next header byte goes */
+    size_t pending;
+    size_t header_bytes; /* of pending: in the arena */
+    uint64_t offset;
+    GArray *chunks; /* Chunk; the last one is written to */
+    GPtrArray *blocks; /* names, in the order of the block list */
+    unsigned last_block; /* of the last page record; UINT_MAX = none yet */
+};
+
+static void chunk_clear(gpointer data)
+{
+    Chunk *chunk = data;
+    g_free(chunk->bytes);
+}
+
+static Chunk *add_chunk(StreamWriter *w, size_t size)
+{
+    Chunk chunk = { g_malloc(size), size, 0 };
+    g_array_append_val(w->chunks, chunk);
+    return &g_array_index(w->chunks, Chunk, w->chunks->len - 1);
+}
+
+StreamWriter *stream_writer_new(void)
+{
+    StreamWriter *w = g_new0(StreamWriter, 1);
+
+    w->chunks = g_array_new(FALSE, FALSE, sizeof(Chunk));
+    g_array_set_clear_func(w->chunks, chunk_clear);
+    add_chunk(w, WRITER_FIRST_CHUNK);
+    w->blocks = g_ptr_array_new_with_free_func(g_free);
+    w->last_block = UINT_MAX;
+    return w;
+}
+
+void stream_writer_free(StreamWriter *w)
+{
+    if (w == NULL) {
+        return;
+    }
+    g_array_unref(w->chunks);
+    g_ptr_array_unref(w->blocks);
+    g_free(w);
+}
+
+/* ---- what is waiting ---- */
+
+size_t stream_writer_pending(const StreamWriter *w)
+{
+    return w->pending;
+}
+
+uint64_t stream_writer_offset(const StreamWriter *w)
+{
+    return w->offset;
+}
+
+bool stream_writer_has_room(const StreamWriter *w)
+{
+    return w->n_iov + 2 <= WRITER_IOV - WRITER_SPARE && w->header_bytes < WRITER_HEADERS_MAX;
+}
+
+struct iovec *stream_writer_iov(StreamWriter *w, int *ret_count)
+{
+    *ret_count = w->n_iov;
+    return w->iov;
+}
+
+void stream_writer_reset(StreamWriter *w)
+{
+    g_array_set_size(w->chunks, 1);
+    g_array_index(w->chunks, Chunk, 0).used = 0;
+    w->n_iov = 0;
+    w->open = false;
+    w->pending = 0;
+    w->header_bytes = 0;
+}
+
+/* ---- bytes ---- */
+
+static void push_entry(StreamWriter *w, void *base, size_t length)
+{
+    g_assert(w->n_iov < WRITER_IOV);
+    w->iov[w->n_iov++] = (struct iovec){ base, length };
+}
+
+/* Room for @length header bytes, already counted as pending; the caller fills all of it. */
+static uint8_t *reserve(StreamWriter *w, size_t length)
+{
+    Chunk *chunk = &g_array_index(w->chunks, Chunk, w->chunks->len - 1);
+    if (chunk->size - chunk->used < length) {
+        chunk = add_chunk(w, MAX(2 * chunk->size, length));
+        w->open = false;
+    }
+
+    uint8_t *at = chunk->bytes + chunk->used;
+    chunk->used += length;
+    if (w->open) {
+        w->iov[w->n_iov - 1].iov_len += length;
+    } else {
+        push_entry(w, at, length);
+        w->open = true;
+    }
+    w->pending += length;
+    w->header_bytes += length;
+    w->offset += length;
+    return at;
+}
+
+static void write_u8(StreamWriter *w, uint8_t value)
+{
+    *reserve(w, 1) = value;
+}
+
+static void write_be16(StreamWriter *w, uint16_t value)
+{
+    value = GUINT16_TO_BE(value);
+    memcpy(reserve(w, sizeof value), &value, sizeof value);
+}
+
+static void write_be32(StreamWriter *w, uint32_t value)
+{
+    value = GUINT32_TO_BE(value);
+    memcpy(reserve(w, sizeof value), &value, sizeof value);
+}
+
+static void write_be64(StreamWriter *w, uint64_t value)
+{
+    value = GUINT64_TO_BE(value);
+    memcpy(reserve(w, sizeof value), &value, sizeof value);
+}
+
+void stream_put_bytes(StreamWriter *w, const void *bytes, size_t length)
+{
+    if (length > 0) {
+        memcpy(reserve(w, length), bytes, length);
+    }
+}
+
+/* A name with its length in one byte. */
+static void write_name(StreamWriter *w, const char *name)
+{
+    size_t length = strlen(name);
+
+    g_assert(length > 0 && length <= UINT8_MAX);
+    write_u8(w, (uint8_t)length);
+    stream_put_bytes(w, name, length);
+}
+
+/* ---- top level ---- */
+
+void stream_put_header(StreamWriter *w)
+{
+    write_be32(w, STREAM_MAGIC);
+    write_be32(w, STREAM_VERSION);
+}
+
+static void put_subsection(StreamWriter *w, const char *name)
+{
+    write_u8(w, STREAM_SUBSECTION);
+    write_name(w, name);
+    write_be32(w, 1);
+}
+
+void stream_put_configuration(StreamWriter *w, const StreamConfiguration *configuration)
+{
+    size_t length = strlen(configuration->machine);
+
+    write_u8(w, STREAM_CONFIGURATION);
+    write_be32(w, (uint32_t)length);
+    stream_put_bytes(w, configuration->machine, length);
+    if (configuration->n_capabilities > 0) {
+        put_subsection(w, "configuration/capabilities");
+        write_be32(w, (uint32_t)configuration->n_capabilities);
+        for (size_t i = 0; i < configuration->n_capabilities; i++) {
+            write_name(w, configuration->capabilities[i]);
+        }
+    }
+    if (configuration->uuid != NULL) {
+        put_subsection(w, "configuration/uuid");
+        stream_put_bytes(w, configuration->uuid, 16);
+    }
+}
+
+void stream_put_command(StreamWriter *w, StreamCommand command, const void *payload,
+                        uint16_t length)
+{
+    write_u8(w, STREAM_COMMAND);
+    write_be16(w, (uint16_t)command);
+    write_be16(w, length);
+    stream_put_bytes(w, payload, length);
+}
+
+void stream_put_ping(StreamWriter *w, uint32_t value)
+{
+    value = GUINT32_TO_BE(value);
+    stream_put_command(w, COMMAND_PING, &value, sizeof value);
+}
+
+static void put_section(StreamWriter *w, uint8_t type, uint32_t id)
+{
+    write_u8(w, type);
+    write_be32(w, id);
+}
+
+static void put_named_section(StreamWriter *w, uint8_t type, uint32_t id, const char *idstr,
+                              uint32_t instance, uint32_t version)
+{
+    put_section(w, type, id);
+    write_name(w, idstr);
+    write_be32(w, instance);
+    write_be32(w, version);
+}
+
+void stream_put_section_start(StreamWriter *w, uint32_t id, const char *idstr, uint32_t instance,
+                              uint32_t version)
+{
+    put_named_section(w, STREAM_SECTION_START, id, idstr, instance, version);
+}
+
+void stream_put_section_part(StreamWriter *w, uint32_t id)
+{
+    put_section(w, STREAM_SECTION_PART, id);
+}
+
+void stream_put_section_end(StreamWriter *w, uint32_t id)
+{
+    put_section(w, STREAM_SECTION_END, id);
+}
+
+void stream_put_section_full(StreamWriter *w, uint32_t id, const char *idstr, uint32_t instance,
+                             uint32_t version)
+{
+    put_named_section(w, STREAM_SECTION_FULL, id, idstr, instance, version);
+}
+
+void stream_put_footer(StreamWriter *w, uint32_t id)
+{
+    put_section(w, STREAM_FOOTER, id);
+}
+
+void stream_put_eof(StreamWriter *w)
+{
+    write_u8(w, STREAM_EOF);
+}
+
+void stream_put_vmdescription(StreamWriter *w, const char *json)
+{
+    size_t length = strlen(json);
+
+    write_u8(w, STREAM_VMDESCRIPTION);
+    write_be32(w, (uint32_t)length);
+    stream_put_bytes(w, json, length);
+}
+
+/* ---- inside a ram section ---- */
+
+void stream_put_ram_total(StreamWriter *w, uint64_t total)
+{
+    g_assert((total & RAM_FLAGS) == 0);
+    write_be64(w, total | RAM_MEM_SIZE);
+}
+
+void stream_put_ram_block(StreamWriter *w, const char *idstr, uint64_t used_length)
+{
+    write_name(w, idstr);
+    write_be64(w, used_length);
+    g_ptr_array_add(w->blocks, g_strdup(idstr));
+}
+
+/* First word of a page record and, unless it is the block of the record before, the name. */
+static void put_page_header(StreamWriter *w, unsigned block, uint64_t offset, unsigned kind)
+{
+    g_assert(block < w->blocks->len && (offset & RAM_FLAGS) == 0);
+    if (block == w->last_block) {
+        write_be64(w, offset | kind | RAM_CONTINUE);
+        return;
+    }
+    write_be64(w, offset | kind);
+    write_name(w, g_ptr_array_index(w->blocks, block));
+    w->last_block = block;
+}
+
+void stream_put_page(StreamWriter *w, unsigned block, uint64_t offset, const uint8_t *page)
+{
+    put_page_header(w, block, offset, RAM_PAGE);
+    /* iovec has no const; nobody writes through it. */
+    push_entry(w, (void *)(uintptr_t)page, STREAM_PAGE_SIZE);
+    w->open = false;
+    w->pending += STREAM_PAGE_SIZE;
+    w->offset += STREAM_PAGE_SIZE;
+}
+
+void stream_put_zero_page(StreamWriter *w, unsigned block, uint64_t offset)
+{
+    put_page_header(w, block, offset, RAM_ZERO);
+    write_u8(w, 0);
+}
+
+void stream_put_ram_eos(StreamWriter *w)
+{
+    write_be64(w, RAM_EOS);
+}

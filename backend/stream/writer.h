@@ -1,0 +1,65 @@
+/*
+ * Writer of the main channel: turns sections, records and commands into an
+ * iovec of small headers (kept here) and guest pages (pointed at, never
+ * copied). Whoever owns it hands the iovec to a transport and resets it.
+ * One thread at a time; pure bytes.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "backend/stream/format.h"
+
+typedef struct StreamWriter StreamWriter;
+
+StreamWriter *stream_writer_new(void);
+void stream_writer_free(StreamWriter *w);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(StreamWriter, stream_writer_free)
+
+/* ---- what is waiting ---- */
+
+size_t stream_writer_pending(const StreamWriter *w);   /* bytes */
+uint64_t stream_writer_offset(const StreamWriter *w);  /* bytes since the start, pending included */
+/* Pages may be added while this is true: the iovec has room (at most IOV_MAX entries). */
+bool stream_writer_has_room(const StreamWriter *w);
+/* The pending bytes; valid until the next call that adds or resets. May be changed by the caller (it
+ * is used up by transport_write_all). */
+struct iovec *stream_writer_iov(StreamWriter *w, int *ret_count);
+void stream_writer_reset(StreamWriter *w);
+
+/* ---- top level ---- */
+
+typedef struct {
+    const char *machine;
+    const char *const *capabilities; /* validated ones that are on; NULL or empty: no subsection */
+    size_t n_capabilities;
+    const uint8_t *uuid;             /* 16 bytes, NULL: no subsection */
+} StreamConfiguration;
+
+void stream_put_header(StreamWriter *w);
+void stream_put_configuration(StreamWriter *w, const StreamConfiguration *configuration);
+void stream_put_command(StreamWriter *w, StreamCommand command, const void *payload, uint16_t length);
+void stream_put_ping(StreamWriter *w, uint32_t value);
+void stream_put_section_start(StreamWriter *w, uint32_t id, const char *idstr, uint32_t instance,
+                              uint32_t version);
+void stream_put_section_part(StreamWriter *w, uint32_t id);
+void stream_put_section_end(StreamWriter *w, uint32_t id);
+void stream_put_section_full(StreamWriter *w, uint32_t id, const char *idstr, uint32_t instance,
+                             uint32_t version);
+void stream_put_bytes(StreamWriter *w, const void *bytes, size_t length); /* a device body; copied */
+void stream_put_footer(StreamWriter *w, uint32_t id);
+void stream_put_eof(StreamWriter *w);
+void stream_put_vmdescription(StreamWriter *w, const char *json);
+
+/* ---- inside a ram section; blocks are named by the index of their stream_put_ram_block() ---- */
+
+void stream_put_ram_total(StreamWriter *w, uint64_t total);
+void stream_put_ram_block(StreamWriter *w, const char *idstr, uint64_t used_length);
+/* @page stays the caller's and is read when the iovec is written. */
+void stream_put_page(StreamWriter *w, unsigned block, uint64_t offset, const uint8_t *page);
+void stream_put_zero_page(StreamWriter *w, unsigned block, uint64_t offset);
+void stream_put_ram_eos(StreamWriter *w);

@@ -1,0 +1,153 @@
+/*
+ * Shared by the tests of backend/stream and by the fuzzer: bytes from text, a
+ * feeder that hands a stream to the reader in pieces, and the bytes that wait
+ * in a writer. No cmocka in here.
+ */
+#pragma once
+
+#include <glib.h>
+#include <string.h>
+
+#include "backend/base/error.h"
+#include "backend/stream/reader.h"
+#include "backend/stream/writer.h"
+
+/*
+ * Bytes as text: pairs of hex digits, 'ascii' between quotes, and <COUNT*XX>
+ * for a byte COUNT times; blanks mean nothing. Appends to @out.
+ */
+static inline void stream_test_bytes(GByteArray *out, const char *text)
+{
+    while (*text != '\0') {
+        uint8_t byte;
+        if (*text == ' ') {
+            text++;
+        } else if (*text == '\'') {
+            for (text++; *text != '\''; text++) {
+                g_byte_array_append(out, (const guint8 *)text, 1);
+            }
+            text++;
+        } else if (*text == '<') {
+            char *end;
+            guint64 count = g_ascii_strtoull(text + 1, &end, 10);
+            g_assert(*end == '*');
+            byte = (uint8_t)g_ascii_strtoull(end + 1, &end, 16);
+            g_assert(*end == '>');
+            for (; count > 0; count--) {
+                g_byte_array_append(out, &byte, 1);
+            }
+            text = end + 1;
+        } else {
+            g_assert(g_ascii_isxdigit(text[0]) && g_ascii_isxdigit(text[1]));
+            byte = (uint8_t)(g_ascii_xdigit_value(text[0]) << 4 | g_ascii_xdigit_value(text[1]));
+            g_byte_array_append(out, &byte, 1);
+            text += 2;
+        }
+    }
+}
+
+/* False with the error set makes stream_test_feed() stop with STREAM_BAD. */
+typedef bool StreamTestRecord(const StreamRecord *record, void *data, GError **error);
+
+/* The whole stream in pieces of @chunk bytes; @record may be NULL. */
+static inline StreamResult stream_test_feed(StreamReader *r, const uint8_t *bytes, size_t length,
+                                            size_t chunk, StreamTestRecord *record, void *data,
+                                            GError **error)
+{
+    for (;;) {
+        StreamRecord found;
+        StreamResult result = stream_reader_next(r, &found, error);
+        if (result == STREAM_RECORD) {
+            if (record != NULL && !record(&found, data, error)) {
+                return STREAM_BAD;
+            }
+            continue;
+        }
+        if (result != STREAM_MORE) {
+            return result;
+        }
+        size_t room;
+        uint8_t *space = stream_reader_space(r, &room);
+        size_t count = MIN(MIN(room, chunk), length);
+        g_assert(room > 0);
+        if (count == 0) {
+            stream_reader_end(r);
+            continue;
+        }
+        memcpy(space, bytes, count);
+        stream_reader_filled(r, count);
+        bytes += count;
+        length -= count;
+    }
+}
+
+/* Appends what waits in @w and empties it. */
+static inline void stream_test_drain(StreamWriter *w, GByteArray *out)
+{
+    int count;
+    struct iovec *iov = stream_writer_iov(w, &count);
+
+    for (int i = 0; i < count; i++) {
+        g_byte_array_append(out, iov[i].iov_base, (guint)iov[i].iov_len);
+    }
+    stream_writer_reset(w);
+}
+
+/* ---- a machine that is known to the tests: RAM and one device ---- */
+
+/* Pieces of streams as text, and how long they are. */
+#define HEAD "5145564d 00000003 07 00000004 'none'"                              /* 17 bytes */
+#define START "01 00000002 03'ram' 00000000 00000004"                            /* 17 */
+#define LIST "0000000000003004 03'ram' 0000000000002000 03'rom' 0000000000001000" /* 32 */
+#define EOS "0000000000000010"
+#define FOOTER "7e 00000002"
+#define SETUP HEAD START LIST EOS FOOTER /* 79 */
+#define PART "02 00000002"
+#define END "03 00000002" EOS FOOTER /* 18 */
+/* Shortest stream that may end: a machine without RAM. */
+#define NO_RAM HEAD "04 00000002 03'ram' 00000000 00000004 0000000000000004" EOS FOOTER /* 55 */
+
+typedef struct {
+    uint32_t n;
+    uint64_t *list;
+} TestDevice;
+
+static const VmStateField stream_test_fields[] = {
+    { .name = "n", .type = FIELD_U32, .offset = offsetof(TestDevice, n) },
+    { .name = "list",
+      .type = FIELD_U64_LIST,
+      .offset = offsetof(TestDevice, list),
+      .count_offset = offsetof(TestDevice, n) },
+    { 0 },
+};
+static const VmStateDesc stream_test_device = {
+    .name = "device",
+    .idstr = "device",
+    .version = 2,
+    .minimum_version = 1,
+    .fields = stream_test_fields,
+};
+
+static inline const VmStateDesc *stream_test_find(void *data, const char *idstr,
+                                                     uint32_t instance, uint32_t version,
+                                                     GError **error)
+{
+    (void)data;
+    (void)version;
+    if (strcmp(idstr, "device") == 0 && instance == 1) {
+        return &stream_test_device;
+    }
+    g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                "Unknown savevm section or instance '%s' %u", idstr, instance);
+    return NULL;
+}
+
+static inline StreamReader *stream_test_reader(void)
+{
+    return stream_reader_new(&(StreamReaderConfig){
+        .find_device = stream_test_find,
+        .max_list = 3000000,
+        .max_ram = 0x100000,
+        .buffer_size = 64 * 1024,
+    });
+}

@@ -1,0 +1,222 @@
+/*
+ * Streams that are cut or broken: an error that names section and offset, or a
+ * load whose RAM differs in nothing but the pages of the records hit (the
+ * format has no checksum). Never a crash; everything is decided by seeds.
+ */
+#include "tests/unit/stream-subjects.h"
+
+#define CORRUPTIONS 10000u
+#define CAPTURE_CORRUPTIONS 300u
+
+static Subject synthetic;
+static Subject captured;
+
+static int make_subjects(void **state)
+{
+    (void)state;
+    make_synthetic(&synthetic);
+    return make_captured(&captured) ? 0 : -1;
+}
+
+static int clear_subjects(void **state)
+{
+    (void)state;
+    subject_clear(&synthetic);
+    subject_clear(&captured);
+    return 0;
+}
+
+static void test_subjects_are_good(void **state)
+{
+    (void)state;
+    survey(&synthetic);
+    survey(&captured);
+    assert_true(synthetic.borders->len > 200);
+    assert_true(captured.borders->len > 500);
+}
+
+/* ---- cuts ---- */
+
+static const size_t chunks[] = { 1, 7, 4096, SIZE_MAX };
+
+static void expect_cut(Load *load, uint64_t length, size_t chunk)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *place = g_strdup_printf(", offset %" G_GUINT64_FORMAT, length);
+    const GByteArray *bytes = load->subject->bytes;
+    /* A copy of its own, so that the address sanitizer sees a byte read behind the cut. */
+    g_autofree uint8_t *part = g_memdup2(bytes->data, length);
+
+    load->n_listed = 0;
+    StreamResult result = load_stream(load, part, length, chunk, &error);
+    if (result != STREAM_BAD || !g_error_matches(error, MIG_ERROR, MIG_ERROR_IO) ||
+        strstr(error->message, "section") == NULL || !g_str_has_suffix(error->message, place)) {
+        fail_msg("%s cut at %" G_GUINT64_FORMAT " in pieces of %zu: %s", load->subject->what, length,
+                 chunk, error == NULL ? "no error" : error->message);
+    }
+}
+
+static void cut_everywhere(const Subject *s)
+{
+    Load load;
+
+    load_init(&load, s);
+    for (uint64_t length = 0; length < MIN(4096, s->eof); length++) {
+        for (size_t i = 0; i < G_N_ELEMENTS(chunks); i++) {
+            expect_cut(&load, length, chunks[i]);
+        }
+    }
+    for (guint i = 0; i < s->borders->len; i++) {
+        expect_cut(&load, g_array_index(s->borders, uint64_t, i), chunks[1 + i % 3]);
+    }
+    load_clear(&load);
+}
+
+static void test_a_cut_stream_is_refused_with_its_place(void **state)
+{
+    (void)state;
+    cut_everywhere(&synthetic);
+    cut_everywhere(&captured);
+}
+
+/* One byte later it is whole, whatever is missing behind. */
+static void test_a_cut_behind_eof_is_no_error(void **state)
+{
+    (void)state;
+    Load load;
+
+    load_init(&load, &synthetic);
+    for (uint64_t length = synthetic.eof + 1; length <= synthetic.bytes->len; length++) {
+        g_autoptr(GError) error = NULL;
+        load_again(&load);
+        assert_int_equal(load_stream(&load, synthetic.bytes->data, length, 7, &error),
+                         STREAM_DONE);
+    }
+    load_clear(&load);
+}
+
+/* ---- corruptions ---- */
+
+typedef struct {
+    uint64_t state;
+} Dice;
+
+static uint64_t roll(Dice *dice, uint64_t below)
+{
+    dice->state++;
+    return capture_mix(dice->state) % below;
+}
+
+/* Half of them near the beginning of an element, where they hurt. */
+static uint64_t pick_offset(const Subject *s, Dice *dice)
+{
+    if (roll(dice, 2) == 0) {
+        return roll(dice, s->bytes->len);
+    }
+    uint64_t border =
+        g_array_index(s->borders, uint64_t, roll(dice, s->borders->len));
+    return MIN(border + roll(dice, 24), s->bytes->len - 1);
+}
+
+static void corrupt(uint8_t *bytes, uint64_t length, Dice *dice)
+{
+    switch (roll(dice, 3)) {
+    case 0:
+        bytes[0] ^= (uint8_t)(1u << roll(dice, 8));
+        break;
+    case 1:
+        bytes[0] = (uint8_t)roll(dice, 256);
+        break;
+    default:
+        for (uint64_t i = 0; i < length; i++) {
+            bytes[i] = (uint8_t)roll(dice, 256);
+        }
+        break;
+    }
+}
+
+/* Pages where the load differs from the source and no broken byte explains it. */
+static size_t count_unexplained(const Load *load)
+{
+    size_t n = 0;
+
+    for (unsigned i = 0; i < load->subject->n_blocks; i++) {
+        const SubjectBlock *block = &load->subject->blocks[i];
+        for (uint64_t at = 0; at < block->size; at += STREAM_PAGE_SIZE) {
+            n += memcmp(load->ram[i] + at, block->ram + at, STREAM_PAGE_SIZE) != 0 &&
+                 !load->may_differ[i][at / STREAM_PAGE_SIZE];
+        }
+    }
+    return n;
+}
+
+static void corrupt_often(const Subject *s, unsigned times)
+{
+    g_autoptr(GByteArray) broken = g_byte_array_new();
+    Dice dice = { 20240607 };
+    unsigned n_errors = 0;
+    unsigned n_loads = 0;
+    Load load;
+
+    g_byte_array_append(broken, s->bytes->data, s->bytes->len);
+    load_init(&load, s);
+    for (unsigned i = 0; i < times; i++) {
+        g_autoptr(GError) error = NULL;
+        uint64_t at = pick_offset(s, &dice);
+        uint64_t length = MIN(1 + roll(&dice, 16), s->bytes->len - at);
+
+        corrupt(broken->data + at, length, &dice);
+        load_again(&load);
+        load.from = at;
+        load.to = at + length;
+        /* The good stream first: whose pages were hit. Then the broken one: what it hits instead. */
+        assert_int_equal(load_stream(&load, s->bytes->data, s->bytes->len, SIZE_MAX, NULL),
+                         STREAM_DONE);
+        load.n_listed = 0;
+        load.astray = false;
+        for (unsigned b = 0; b < s->n_blocks; b++) {
+            memset(load.ram[b], 0, s->blocks[b].size);
+        }
+        StreamResult result =
+            load_stream(&load, broken->data, broken->len, chunks[1 + i % 3], &error);
+        memcpy(broken->data + at, s->bytes->data + at, length);
+
+        if (result == STREAM_DONE) {
+            n_loads++;
+            if (count_unexplained(&load) > 0) {
+                fail_msg("%s, corruption %u of %" G_GUINT64_FORMAT " bytes at %" G_GUINT64_FORMAT
+                         ": %zu pages differ that were not hit",
+                         s->what, i, length, at, count_unexplained(&load));
+            }
+            continue;
+        }
+        n_errors++;
+        assert_int_equal(result, STREAM_BAD);
+        if (strstr(error->message, "section") == NULL ||
+            strstr(error->message, ", offset ") == NULL) {
+            fail_msg("corruption %u: '%s' names no place", i, error->message);
+        }
+    }
+    load_clear(&load);
+    print_message("  %s: %u corruptions, %u errors, %u loads\n", s->what, times, n_errors,
+                  n_loads);
+    assert_true(n_errors > times / 10 && n_loads > times / 10);
+}
+
+static void test_a_corruption_is_found_or_stays_in_its_pages(void **state)
+{
+    (void)state;
+    corrupt_often(&synthetic, CORRUPTIONS);
+    corrupt_often(&captured, CAPTURE_CORRUPTIONS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_subjects_are_good),
+        cmocka_unit_test(test_a_cut_stream_is_refused_with_its_place),
+        cmocka_unit_test(test_a_cut_behind_eof_is_no_error),
+        cmocka_unit_test(test_a_corruption_is_found_or_stays_in_its_pages),
+    };
+    return cmocka_run_group_tests(tests, make_subjects, clear_subjects);
+}
