@@ -1,0 +1,201 @@
+/*
+ * Running a guest: start, stop, hold, its vCPUs' state, its workload. Any
+ * thread; see guest-internal.h for the lock.
+ */
+#include "backend/guest/guest-internal.h"
+
+#include "backend/base/error.h"
+#include "backend/guest/stress.h"
+
+/* ---- run control ---- */
+
+static bool should_run(const Guest *guest)
+{
+    return atomic_load(&guest->state) == RUN_STATE_RUNNING && guest->holds == 0;
+}
+
+/* Brings the vCPUs from running (@ran) to what they should do now; under the lock. All are kicked
+ * before one is waited for. */
+static void update_vcpus(Guest *guest, bool ran)
+{
+    bool run = should_run(guest);
+
+    for (unsigned i = 0; i < guest->n_vcpus && run != ran; i++) {
+        if (run) {
+            guest->vcpus[i]->ops->resume(guest->vcpus[i]);
+        } else {
+            guest->vcpus[i]->ops->kick(guest->vcpus[i]);
+        }
+    }
+    for (unsigned i = 0; i < guest->n_vcpus && ran && !run; i++) {
+        guest->vcpus[i]->ops->wait(guest->vcpus[i]);
+    }
+}
+
+static bool change_state(Guest *guest, RunState state)
+{
+    pthread_mutex_lock(&guest->lock);
+    bool was_running = atomic_load(&guest->state) == RUN_STATE_RUNNING;
+    bool ran = should_run(guest);
+    atomic_store(&guest->state, state);
+    update_vcpus(guest, ran);
+    pthread_mutex_unlock(&guest->lock);
+    return was_running;
+}
+
+RunState guest_run_state(Guest *guest)
+{
+    return atomic_load(&guest->state);
+}
+
+bool guest_stop(Guest *guest, RunState state)
+{
+    g_assert(state != RUN_STATE_RUNNING);
+    return change_state(guest, state);
+}
+
+void guest_start(Guest *guest)
+{
+    change_state(guest, RUN_STATE_RUNNING);
+}
+
+static void hold_locked(Guest *guest, int change)
+{
+    bool ran = should_run(guest);
+
+    guest->holds += (unsigned)change;
+    update_vcpus(guest, ran);
+}
+
+void guest_hold(Guest *guest)
+{
+    pthread_mutex_lock(&guest->lock);
+    hold_locked(guest, 1);
+    pthread_mutex_unlock(&guest->lock);
+}
+
+void guest_unhold(Guest *guest)
+{
+    pthread_mutex_lock(&guest->lock);
+    hold_locked(guest, -1);
+    pthread_mutex_unlock(&guest->lock);
+}
+
+/* ---- vCPUs ---- */
+
+void guest_save_vcpu(Guest *guest, unsigned index, VcpuState *ret)
+{
+    g_assert(index < guest->n_vcpus);
+    pthread_mutex_lock(&guest->lock);
+    g_assert(!should_run(guest));
+    guest->vcpus[index]->ops->save(guest->vcpus[index], ret);
+    pthread_mutex_unlock(&guest->lock);
+}
+
+bool guest_load_vcpu(Guest *guest, unsigned index, const VcpuState *state, GError **error)
+{
+    if (index >= guest->n_vcpus) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                    "state of vCPU %u, but this machine has %u vCPUs", index, guest->n_vcpus);
+        mig_error_hint(error, "both sides need the same --machine and --smp");
+        return false;
+    }
+    pthread_mutex_lock(&guest->lock);
+    g_assert(!should_run(guest));
+    bool ok = guest->vcpus[index]->ops->load(guest->vcpus[index], state, error);
+    pthread_mutex_unlock(&guest->lock);
+    if (!ok) {
+        g_prefix_error(error, "vCPU %u: ", index);
+    }
+    return ok;
+}
+
+bool guest_reset(Guest *guest, GError **error)
+{
+    pthread_mutex_lock(&guest->lock);
+    g_assert(!should_run(guest));
+    for (unsigned i = 0; i < guest->n_vcpus; i++) {
+        guest->vcpus[i]->ops->reset(guest->vcpus[i]);
+    }
+    bool ok = ram_block_drop(guest->block, error);
+    pthread_mutex_unlock(&guest->lock);
+    return ok;
+}
+
+void guest_throttle(Guest *guest, unsigned percent)
+{
+    for (unsigned i = 0; i < guest->n_vcpus; i++) {
+        guest->vcpus[i]->ops->throttle(guest->vcpus[i], percent);
+    }
+}
+
+VcpuState *guest_copy_states(Guest *guest)
+{
+    VcpuState *states = g_new0(VcpuState, MAX(guest->n_vcpus, 1));
+
+    for (unsigned i = 0; i < guest->n_vcpus; i++) {
+        guest_save_vcpu(guest, i, &states[i]);
+    }
+    return states;
+}
+
+void guest_free_states(Guest *guest, VcpuState *states)
+{
+    for (unsigned i = 0; i < guest->n_vcpus; i++) {
+        vcpu_state_clear(&states[i]);
+    }
+    g_free(states);
+}
+
+void guest_run_steps(Guest *guest, uint64_t steps)
+{
+    guest_hold(guest);
+    for (unsigned i = 0; i < guest->n_vcpus; i++) {
+        stress_vcpu_run(guest->vcpus[i], steps);
+    }
+    guest_unhold(guest);
+}
+
+/* ---- workload ---- */
+
+static bool set_locked(Guest *guest, const char *key, const char *value, GError **error)
+{
+    StressSettings settings = { 0 };
+
+    for (unsigned i = 0; i < guest->n_vcpus; i++) {
+        stress_vcpu_settings(guest->vcpus[i], &settings);
+    }
+    if (!stress_settings_set(&settings, key, value, error) ||
+        !stress_settings_check(&settings, &guest->layout, error)) {
+        return false;
+    }
+    hold_locked(guest, 1);
+    for (unsigned i = 0; i < guest->n_vcpus; i++) {
+        stress_vcpu_apply(guest->vcpus[i], &settings);
+    }
+    hold_locked(guest, -1);
+    return true;
+}
+
+bool guest_set(Guest *guest, const char *key, const char *value, GError **error)
+{
+    if (guest->machine == MACHINE_NONE) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "the machine 'none' has no vCPUs and no workload to change");
+        return false;
+    }
+    pthread_mutex_lock(&guest->lock);
+    bool ok = set_locked(guest, key, value, error);
+    pthread_mutex_unlock(&guest->lock);
+    return ok;
+}
+
+const char *const *guest_set_keys(void)
+{
+    return stress_keys();
+}
+
+const char *const *guest_set_values(const char *key)
+{
+    return stress_values(key);
+}

@@ -1,0 +1,132 @@
+/*
+ * The guest: RAM blocks, vCPUs, name, UUID and run state. One per process.
+ *
+ * Run control may be called from the main loop and from the migration threads;
+ * it is serialised inside. Between guest_stop() and guest_start() no vCPU
+ * writes memory, and a vCPU that is blocked on a page counts as stopped.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/guest/ram-block.h"
+#include "backend/guest/run-state.h"
+#include "backend/guest/vcpu.h"
+
+typedef struct Guest Guest;
+
+typedef enum {
+    MACHINE_NONE,   /* RAM only; migrates to and from a real QEMU's -M none */
+    MACHINE_STRESS, /* vCPU threads that write RAM, with a ledger that proves the copy */
+} MachineKind;
+
+typedef struct {
+    const char *machine;  /* "none" or "stress[,key=value...]"; NULL = "stress" */
+    uint64_t memory;      /* bytes, whole pages */
+    unsigned smp;         /* vCPUs of stress, >= 1; ignored by none */
+    const char *ram_file; /* NULL = memfd. stress refuses a file that holds data */
+    const char *ram_id;   /* NULL = "ram" */
+    const char *name;     /* NULL = none */
+    const char *uuid;     /* text; NULL = all zero */
+} GuestOptions;
+
+/* The guest stands in prelaunch. Errors name the option at fault. */
+Guest *guest_new(const GuestOptions *options, GError **error);
+void guest_free(Guest *guest); /* stops the vCPUs */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Guest, guest_free)
+
+MachineKind guest_machine(const Guest *guest);
+const char *guest_machine_name(const Guest *guest); /* as in the stream's configuration */
+const char *guest_name(const Guest *guest);         /* "" when unset */
+const char *guest_uuid(const Guest *guest);         /* canonical text */
+bool guest_uuid_is_set(const Guest *guest);
+void guest_uuid_bytes(const Guest *guest, uint8_t ret[16]);
+
+RamBlock *const *guest_blocks(const Guest *guest, size_t *ret_count);
+RamBlock *guest_find_block(const Guest *guest, const char *idstr, size_t *ret_index);
+uint64_t guest_ram_size(const Guest *guest); /* all blocks, bytes */
+
+/* ---- run control; any thread ---- */
+
+RunState guest_run_state(Guest *guest);
+
+/* Running -> @state with all vCPUs at a boundary when it returns; a guest that stands just gets
+ * @state. Returns whether it ran. */
+bool guest_stop(Guest *guest, RunState state);
+
+/* -> running. */
+void guest_start(Guest *guest);
+
+/* ---- vCPUs; the guest stands unless said otherwise ---- */
+
+unsigned guest_n_vcpus(const Guest *guest); /* 0 for none */
+void guest_save_vcpu(Guest *guest, unsigned index, VcpuState *ret);
+/* Refuses a state that does not fit this machine (number of vCPUs or seals). */
+bool guest_load_vcpu(Guest *guest, unsigned index, const VcpuState *state, GError **error);
+/* Back to the state before the first instruction; RAM is dropped too. */
+bool guest_reset(Guest *guest, GError **error);
+
+/* Slows the vCPUs to (100 - @percent) % of their time; 0 = full speed. May run. */
+void guest_throttle(Guest *guest, unsigned percent);
+
+/* Changes the workload of a stress machine (may run): keys pattern, rate, set, zero,
+ * compressible. Error for an unknown key or value names what is allowed. */
+bool guest_set(Guest *guest, const char *key, const char *value, GError **error);
+
+/* For info guest: key/value pairs of text in display order, g_strfreev'able, alternating. */
+char **guest_describe(Guest *guest);
+
+/* Keys of guest_set and their values for completion; static, NULL terminated. */
+const char *const *guest_set_keys(void);
+const char *const *guest_set_values(const char *key); /* NULL when free text */
+
+/* ---- proof ---- */
+
+typedef enum {
+    VERIFY_STALE,        /* an older content of this page, @steps behind */
+    VERIFY_LOST,         /* page is zero, should hold data */
+    VERIFY_SWAPPED,      /* content of page @other */
+    VERIFY_TORN,         /* two contents of this page, border at @offset */
+    VERIFY_CORRUPT,      /* bytes no step ever wrote; first at @offset */
+    VERIFY_STALE_LEDGER, /* ledger page older than its data pages */
+    VERIFY_STALE_GROUP,  /* data and ledger of a group agree but the seal is newer */
+    VERIFY__COUNT,
+} VerifyFault;
+
+typedef struct {
+    VerifyFault fault;
+    uint64_t page;   /* page of the block; first page of the group for a group fault */
+    uint64_t group;
+    uint64_t steps;  /* VERIFY_STALE */
+    uint64_t other;  /* VERIFY_SWAPPED */
+    uint32_t offset; /* VERIFY_TORN, VERIFY_CORRUPT: bytes */
+} VerifyFinding;
+
+typedef struct {
+    uint64_t pages_checked; /* data pages */
+    uint64_t pages_written; /* of these, written at least once */
+    uint64_t steps;         /* sum over the vCPUs */
+    uint64_t n_faults[VERIFY__COUNT];
+    GArray *findings;       /* VerifyFinding, the first 64 */
+} VerifyReport;
+
+void verify_report_clear(VerifyReport *report);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VerifyReport, verify_report_clear)
+
+const char *verify_fault_name(VerifyFault fault); /* "stale", "stale-ledger", ... */
+bool verify_fault_from_name(const char *name, VerifyFault *ret);
+
+/* A sentence that names page, steps, other page and offset as the fault has them; caller frees. */
+char *verify_finding_text(const VerifyFinding *finding);
+
+/* Holds the vCPUs, walks the data ranges through the second mapping, lets them go on. Touches no
+ * hole. Works in whatever thread; takes about the time of reading the RAM once. Error when the
+ * machine has no ledger. */
+bool guest_verify(Guest *guest, VerifyReport *ret, GError **error);
+
+/* For tests: damages RAM so that guest_verify() must find one @fault, and stores the page that the
+ * finding will name. Error when the vCPUs have not written enough yet. Holds the vCPUs; writes
+ * through the second mapping, so that no dirty tracker sees it. */
+bool guest_plant_fault(Guest *guest, VerifyFault fault, uint64_t *ret_page, GError **error);

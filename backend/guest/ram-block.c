@@ -1,0 +1,281 @@
+/*
+ * RAM blocks: making the memory, mapping it twice, finding what holds data and
+ * giving it back. The fields of a block are constant once it is made, so any
+ * thread may use it.
+ */
+#include "backend/guest/ram-block.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backend/base/error.h"
+#include "backend/base/fd.h"
+#include "backend/guest/ram-backing.h"
+
+/* Both mappings begin where a page table does, so that a tracker's chunk of 2 MiB is one table. */
+#define MAP_ALIGN (UINT64_C(2) << 20)
+
+/* ---- opening ---- */
+
+static int open_memfd(const char *idstr, uint64_t size, GError **error)
+{
+    g_autofree char *name = g_strdup_printf("migmon-%.100s", idstr);
+    g_auto(MigFd) fd = memfd_create(name, MFD_CLOEXEC);
+
+    if (fd < 0 || ftruncate(fd, (off_t)size) < 0) {
+        mig_error_set_errno(error, errno, "making %" PRIu64 " bytes of shared memory", size);
+        return -1;
+    }
+    return mig_fd_steal(&fd);
+}
+
+static bool fit_file(int fd, const char *path, uint64_t size, GError **error)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0) {
+        mig_error_set_errno(error, errno, "looking at RAM file '%s'", path);
+        return false;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "RAM file '%s' is not a regular file",
+                    path);
+        return false;
+    }
+    if ((uint64_t)st.st_size > size) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "RAM file '%s' has %" PRIu64 " bytes, the guest only %" PRIu64, path,
+                    (uint64_t)st.st_size, size);
+        mig_error_hint(error, "give the guest as much memory as the file has, or use another file");
+        return false;
+    }
+    if ((uint64_t)st.st_size < size && ftruncate(fd, (off_t)size) < 0) {
+        mig_error_set_errno(error, errno, "growing RAM file '%s' to %" PRIu64 " bytes", path, size);
+        return false;
+    }
+    return true;
+}
+
+/* *@ret_created tells whether the file came into being here. */
+static int open_file(const char *path, uint64_t size, bool *ret_created, GError **error)
+{
+    g_auto(MigFd) fd = open(path, O_RDWR | O_CLOEXEC | O_CREAT | O_EXCL, 0600);
+    bool created = fd >= 0;
+
+    if (fd < 0 && errno == EEXIST) {
+        fd = open(path, O_RDWR | O_CLOEXEC);
+    }
+    if (fd < 0) {
+        mig_error_set_errno(error, errno, "opening RAM file '%s'", path);
+        return -1;
+    }
+    if (!fit_file(fd, path, size, error)) {
+        if (created) {
+            unlink(path);
+        }
+        return -1;
+    }
+    *ret_created = created;
+    return mig_fd_steal(&fd);
+}
+
+/* ---- mapping ---- */
+
+/* Huge pages are reserved here, so that a lack of them is an error now and no SIGBUS later. */
+static void *map_shared(int fd, uint64_t size, uint64_t align, bool reserve)
+{
+    int flags = MAP_SHARED | MAP_FIXED | (reserve ? 0 : MAP_NORESERVE);
+    uint8_t *room =
+        mmap(NULL, size + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (room == MAP_FAILED) {
+        return NULL;
+    }
+
+    size_t before = (size_t)(-(uintptr_t)room & (align - 1));
+    uint8_t *map = mmap(room + before, size, PROT_READ | PROT_WRITE, flags, fd, 0);
+    if (map == MAP_FAILED) {
+        int errnum = errno;
+
+        munmap(room, size + align);
+        errno = errnum;
+        return NULL;
+    }
+    if (before > 0) {
+        munmap(room, before);
+    }
+    if (align > before) {
+        munmap(map + size, align - before);
+    }
+    /* A child started for exec: has no business here, and forking is faster without. */
+    madvise(map, size, MADV_DONTFORK);
+    return map;
+}
+
+static bool map_block(RamBlock *block, GError **error)
+{
+    uint64_t align = MAX(MAP_ALIGN, block->backing.granule);
+
+    if (block->size % block->backing.granule != 0) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "RAM of %" PRIu64 " bytes in a %s must be a multiple of its pages of %" PRIu64
+                    " bytes",
+                    block->size, block->backing.name, block->backing.granule);
+        return false;
+    }
+    bool reserve = block->backing.granule != MIG_PAGE_SIZE;
+    block->guest = map_shared(block->fd, block->size, align, reserve);
+    if (block->guest != NULL) {
+        block->host = map_shared(block->fd, block->size, align, reserve);
+    }
+    if (block->host == NULL) {
+        mig_error_set_errno(error, errno, "mapping %" PRIu64 " bytes of guest RAM (%s) twice",
+                            block->size, block->backing.name);
+        mig_error_hint(error, "the address space may be limited (ulimit -v) or huge pages too few");
+        return false;
+    }
+    return true;
+}
+
+RamBlock *ram_block_new(const char *idstr, uint64_t size, const char *path, GError **error)
+{
+    bool created = false;
+
+    if (*idstr == '\0' || strlen(idstr) > 255) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "the name of a RAM block has 1 to 255 bytes, not %zu", strlen(idstr));
+        return NULL;
+    }
+    if (size == 0 || size % MIG_PAGE_SIZE != 0 || size > INT64_MAX / 2) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "%" PRIu64 " bytes of RAM are not a whole number of %u-byte pages", size,
+                    MIG_PAGE_SIZE);
+        return NULL;
+    }
+
+    g_autoptr(RamBlock) block = g_new0(RamBlock, 1);
+    block->idstr = g_strdup(idstr);
+    block->size = size;
+    block->n_pages = size / MIG_PAGE_SIZE;
+    block->fd =
+        path == NULL ? open_memfd(idstr, size, error) : open_file(path, size, &created, error);
+    if (block->fd < 0) {
+        return NULL;
+    }
+    ram_backing_probe(block->fd, size, path == NULL, &block->backing);
+    if (!map_block(block, error)) {
+        if (created) {
+            unlink(path);
+        }
+        return NULL;
+    }
+    return g_steal_pointer(&block);
+}
+
+void ram_block_free(RamBlock *block)
+{
+    if (block == NULL) {
+        return;
+    }
+    if (block->guest != NULL) {
+        munmap(block->guest, block->size);
+    }
+    if (block->host != NULL) {
+        munmap(block->host, block->size);
+    }
+    mig_fd_clear(&block->fd);
+    g_free(block->idstr);
+    g_free(block);
+}
+
+/* ---- what holds data ---- */
+
+size_t ram_block_first_data(const RamBlock *block, size_t from)
+{
+    if (from >= block->n_pages || !block->backing.seek_data) {
+        return MIN(from, block->n_pages);
+    }
+
+    uint64_t offset = (uint64_t)from * MIG_PAGE_SIZE;
+    off_t data = lseek(block->fd, (off_t)offset, SEEK_DATA);
+    if (data < 0) {
+        /* ENXIO: nothing but a hole up to the end. Anything else: assume data, lose nothing. */
+        return errno == ENXIO ? block->n_pages : from;
+    }
+    return MIN((size_t)data / MIG_PAGE_SIZE, block->n_pages);
+}
+
+bool ram_block_next_data(const RamBlock *block, size_t from, size_t *ret_first, size_t *ret_end)
+{
+    size_t first = ram_block_first_data(block, from);
+
+    if (first >= block->n_pages) {
+        return false;
+    }
+
+    size_t end = block->n_pages;
+    if (block->backing.seek_data) {
+        off_t hole = lseek(block->fd, (off_t)((uint64_t)first * MIG_PAGE_SIZE), SEEK_HOLE);
+
+        if (hole >= 0) {
+            end = MIN(((size_t)hole + MIG_PAGE_SIZE - 1) / MIG_PAGE_SIZE, block->n_pages);
+        }
+    }
+    *ret_first = first;
+    /* The hole may have come to be between the two calls: a page is then still worth a look. */
+    *ret_end = MAX(end, first + 1);
+    return true;
+}
+
+static void zero_data(RamBlock *block)
+{
+    size_t first, end = 0;
+
+    while (ram_block_next_data(block, end, &first, &end)) {
+        memset(block->host + first * MIG_PAGE_SIZE, 0, (end - first) * MIG_PAGE_SIZE);
+    }
+}
+
+bool ram_block_drop(RamBlock *block, GError **error)
+{
+    int flags = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    int r;
+
+    do {
+        r = fallocate(block->fd, flags, 0, (off_t)block->size);
+    } while (r < 0 && errno == EINTR);
+    if (r == 0) {
+        return true;
+    }
+    if (errno != EOPNOTSUPP && errno != ENOSYS) {
+        mig_error_set_errno(error, errno, "dropping the content of RAM block '%s'", block->idstr);
+        return false;
+    }
+    zero_data(block);
+    return true;
+}
+
+bool ram_page_is_zero(const uint8_t *page)
+{
+    const uint64_t *words = (const uint64_t *)(const void *)page;
+
+    /* A page with data mostly shows it at once; the rest goes by in blocks that vectorise. */
+    if ((words[0] | words[MIG_PAGE_SIZE / 8 - 1]) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < MIG_PAGE_SIZE / 8; i += 32) {
+        uint64_t any = 0;
+
+        for (size_t j = 0; j < 32; j++) {
+            any |= words[i + j];
+        }
+        if (any != 0) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,60 @@
+/*
+ * A block of guest RAM: one memfd or file, mapped twice.
+ *
+ * @guest is the tracked mapping: only vCPUs write through it, and only writes
+ * through it count as dirty. @host is the second mapping: the engine reads,
+ * places and verifies pages through it (or through @fd), and nothing it does
+ * there is seen by a dirty tracker.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MIG_PAGE_SIZE 4096u /* target page of x86; also what a record carries */
+
+/* What a kind of memory allows, found out once when the block is made. */
+typedef struct {
+    const char *name;   /* "memfd", "tmpfs file", "file", ... for messages and info guest */
+    bool async_wp;      /* userfaultfd WP_ASYNC + PAGEMAP_SCAN */
+    bool sync_wp;       /* userfaultfd write-protect with a handler */
+    bool missing_minor; /* userfaultfd MISSING | MINOR (postcopy destination) */
+    bool seek_data;     /* SEEK_DATA tells which pages hold data */
+    bool pwrite;        /* whole pages can be placed with pwrite */
+    uint64_t granule;   /* bytes the kernel maps and protects at once: 4096, or the huge page */
+} RamBacking;
+
+typedef struct {
+    char *idstr; /* name in the stream, at most 255 bytes */
+    uint64_t size;
+    size_t n_pages;
+    uint8_t *guest;
+    uint8_t *host;
+    int fd;
+    RamBacking backing;
+} RamBlock;
+
+/* New block of @size bytes (whole pages, > 0) in a memfd, or in the file @path
+ * when it is not NULL: created when missing (mode 0600), grown to @size when
+ * shorter; a longer file is an error. The descriptor stays open until free. */
+RamBlock *ram_block_new(const char *idstr, uint64_t size, const char *path, GError **error);
+void ram_block_free(RamBlock *block);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(RamBlock, ram_block_free)
+
+/* The next range of pages that may hold data, at or after @from: [*ret_first, *ret_end).
+ * False when there is none. Never reads guest memory, so it populates nothing. Where the
+ * backing cannot tell, everything is data. */
+bool ram_block_next_data(const RamBlock *block, size_t from, size_t *ret_first, size_t *ret_end);
+
+/* The first page at or after @from that may hold data, or n_pages: cheaper than a range, because it
+ * does not look for its end. */
+size_t ram_block_first_data(const RamBlock *block, size_t from);
+
+/* Makes the whole block read as zero and gives its memory back where the backing can. No vCPU
+ * may run. Both mappings stay valid. */
+bool ram_block_drop(RamBlock *block, GError **error);
+
+/* True when the 4096 bytes at @page (any alignment of 8) are all zero. Hot loop. */
+bool ram_page_is_zero(const uint8_t *page);

@@ -1,0 +1,260 @@
+/*
+ * A stress vCPU: its thread and its pace.
+ *
+ * The thread looks at one flag between two steps, and its naps end with the
+ * kick: a stop never waits for more than one step, because it is downtime.
+ * pthread locks instead of GLib's, here and in guest.c: the thread sanitizer
+ * does not see through the latter and would report races that are none.
+ */
+#include "backend/guest/stress-vcpu.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "backend/base/clock.h"
+#include "backend/base/error.h"
+
+#define QUANTUM_US  INT64_C(1000)  /* the pace is kept in slices of this */
+#define CATCH_UP_US INT64_C(20000) /* a late wake-up makes up for at most this */
+#define LONGEST_US  INT64_C(60000000)
+#define BURST       16 /* steps between two looks at the clock */
+
+/* ---- pace ---- */
+
+/* Sleeps @us microseconds, for ever when it is negative; a kick or a poke ends it. */
+static void nap(StressVcpu *v, int64_t us)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += us / 1000000;
+    until.tv_nsec += us % 1000000 * 1000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    v->planned_us = us;
+    pthread_mutex_lock(&v->lock);
+    while (v->run && !v->poked) {
+        if (us < 0) {
+            pthread_cond_wait(&v->wake, &v->lock);
+        } else if (pthread_cond_timedwait(&v->wake, &v->lock, &until) == ETIMEDOUT) {
+            break;
+        }
+    }
+    v->poked = false;
+    pthread_mutex_unlock(&v->lock);
+}
+
+static bool is_kicked(StressVcpu *v)
+{
+    return atomic_load_explicit(&v->kicked, memory_order_relaxed);
+}
+
+/* As fast as it can for the share @pace of a slice. */
+static void run_free(StressVcpu *v, double pace)
+{
+    int64_t end = v->last_us + (int64_t)(pace * (double)QUANTUM_US);
+
+    do {
+        for (int i = 0; i < BURST && !is_kicked(v); i++) {
+            stress_step(v);
+        }
+    } while (!is_kicked(v) && mig_clock_now_us() < end);
+    v->planned_us = 0;
+    if (pace < 1) {
+        nap(v, (int64_t)((1 - pace) * (double)QUANTUM_US));
+    }
+}
+
+/* Writes what @elapsed_us have earned, then sleeps until there is more to do. */
+static void run_paced(StressVcpu *v, int64_t elapsed_us, double pace)
+{
+    double rate = (double)v->state.rate * pace / 1e6; /* bytes/us */
+
+    v->credit += (double)elapsed_us * rate;
+    while (v->credit >= MIG_PAGE_SIZE && !is_kicked(v)) {
+        stress_step(v);
+        v->credit -= MIG_PAGE_SIZE;
+    }
+
+    double wait = MIN((MIG_PAGE_SIZE - v->credit) / rate, (double)LONGEST_US);
+    int64_t left = MAX((int64_t)wait, QUANTUM_US) - (mig_clock_now_us() - v->last_us);
+    v->planned_us = 0;
+    if (left > 0 && !is_kicked(v)) {
+        nap(v, left);
+    }
+}
+
+static void run_slice(StressVcpu *v)
+{
+    int64_t now = mig_clock_now_us();
+    int64_t elapsed = CLAMP(now - v->last_us, 0, v->planned_us + CATCH_UP_US);
+    unsigned throttle = atomic_load_explicit(&v->throttle, memory_order_relaxed);
+    double pace = stress_pattern_pace(&v->state, (uint64_t)elapsed) * (100 - throttle) / 100.0;
+
+    v->last_us = now;
+    if (v->state.rate == 0) {
+        run_free(v, pace);
+    } else {
+        run_paced(v, elapsed, pace);
+    }
+}
+
+static void run_until_kicked(StressVcpu *v)
+{
+    v->last_us = mig_clock_now_us();
+    v->planned_us = 0;
+    v->credit = 0;
+    while (!is_kicked(v)) {
+        if (stress_prefilling(v)) {
+            stress_step(v);
+            v->last_us = mig_clock_now_us();
+        } else if (stress_has_work(v)) {
+            run_slice(v);
+        } else {
+            nap(v, -1);
+        }
+    }
+}
+
+static void *vcpu_main(void *data)
+{
+    StressVcpu *v = data;
+
+    pthread_mutex_lock(&v->lock);
+    while (!v->quit) {
+        if (v->run) {
+            pthread_mutex_unlock(&v->lock);
+            run_until_kicked(v);
+            pthread_mutex_lock(&v->lock);
+        } else {
+            v->standing = true;
+            pthread_cond_broadcast(&v->stands);
+            pthread_cond_wait(&v->wake, &v->lock);
+        }
+    }
+    pthread_mutex_unlock(&v->lock);
+    return NULL;
+}
+
+/* ---- control ---- */
+
+static void stress_resume(Vcpu *vcpu)
+{
+    StressVcpu *v = (StressVcpu *)vcpu;
+
+    pthread_mutex_lock(&v->lock);
+    atomic_store(&v->kicked, false);
+    v->run = true;
+    v->standing = false;
+    pthread_cond_signal(&v->wake);
+    pthread_mutex_unlock(&v->lock);
+}
+
+static void stress_kick(Vcpu *vcpu)
+{
+    StressVcpu *v = (StressVcpu *)vcpu;
+
+    atomic_store(&v->kicked, true);
+    pthread_mutex_lock(&v->lock);
+    v->run = false;
+    pthread_cond_signal(&v->wake);
+    pthread_mutex_unlock(&v->lock);
+}
+
+static void stress_wait(Vcpu *vcpu)
+{
+    StressVcpu *v = (StressVcpu *)vcpu;
+
+    pthread_mutex_lock(&v->lock);
+    while (!v->standing) {
+        pthread_cond_wait(&v->stands, &v->lock);
+    }
+    pthread_mutex_unlock(&v->lock);
+}
+
+static void stress_throttle(Vcpu *vcpu, unsigned percent)
+{
+    StressVcpu *v = (StressVcpu *)vcpu;
+
+    /* All of its time would be a stop, and that is something else. */
+    atomic_store(&v->throttle, MIN(percent, 99));
+    pthread_mutex_lock(&v->lock);
+    v->poked = true;
+    pthread_cond_signal(&v->wake);
+    pthread_mutex_unlock(&v->lock);
+}
+
+/* ---- making and freeing ---- */
+
+static void destroy(StressVcpu *v)
+{
+    pthread_cond_destroy(&v->wake);
+    pthread_cond_destroy(&v->stands);
+    pthread_mutex_destroy(&v->lock);
+    vcpu_state_clear(&v->state);
+    g_free(v);
+}
+
+static void stress_free(Vcpu *vcpu)
+{
+    StressVcpu *v = (StressVcpu *)vcpu;
+
+    pthread_mutex_lock(&v->lock);
+    v->quit = true;
+    pthread_cond_signal(&v->wake);
+    pthread_mutex_unlock(&v->lock);
+    pthread_join(v->thread, NULL);
+    destroy(v);
+}
+
+static const VcpuOps stress_ops = {
+    .resume = stress_resume,
+    .kick = stress_kick,
+    .wait = stress_wait,
+    .throttle = stress_throttle,
+    .save = stress_save,
+    .load = stress_load,
+    .reset = stress_reset,
+    .free = stress_free,
+};
+
+static void init_locks(StressVcpu *v)
+{
+    pthread_condattr_t attr;
+
+    pthread_mutex_init(&v->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&v->wake, &attr);
+    pthread_cond_init(&v->stands, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+Vcpu *stress_vcpu_new(unsigned index, unsigned n_vcpus, RamBlock *block,
+                      const StressSettings *settings, GError **error)
+{
+    StressVcpu *v = g_new0(StressVcpu, 1);
+
+    v->base = (Vcpu){ .ops = &stress_ops, .index = index };
+    v->n_vcpus = n_vcpus;
+    v->block = block;
+    v->layout = ledger_layout(block->n_pages);
+    v->initial = *settings;
+    for (size_t group = index; group < v->layout.n_groups; group += n_vcpus) {
+        v->own_pages += ledger_group_pages(&v->layout, group);
+        v->state.n_seals++;
+    }
+    v->state.seals = g_new0(uint64_t, MAX(v->state.n_seals, 1));
+    init_locks(v);
+    stress_reset(&v->base);
+
+    int errnum = pthread_create(&v->thread, NULL, vcpu_main, v);
+    if (errnum != 0) {
+        mig_error_set_errno(error, errnum, "starting the thread of vCPU %u", index);
+        destroy(v);
+        return NULL;
+    }
+    return &v->base;
+}

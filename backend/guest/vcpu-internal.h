@@ -1,0 +1,38 @@
+/*
+ * What a kind of vCPU fills in. Private to backend/guest/.
+ *
+ * A vCPU is made standing. The guest serialises all calls below under its own
+ * lock; only the thread behind the vCPU runs beside them.
+ */
+#pragma once
+
+#include "backend/guest/vcpu.h"
+
+typedef struct Vcpu Vcpu;
+
+/* All required. */
+typedef struct {
+    /* Lets it run from where it stands. */
+    void (*resume)(Vcpu *vcpu);
+    /* Asks it to come to a boundary and wakes it from a sleep; does not wait. */
+    void (*kick)(Vcpu *vcpu);
+    /* After a kick: returns when it stands at a boundary. A vCPU whose fault cannot be answered
+     * because the page is still at the other side counts as standing too: its instruction is
+     * simply not done yet. */
+    void (*wait)(Vcpu *vcpu);
+    /* Takes @percent of its time away. May run. */
+    void (*throttle)(Vcpu *vcpu, unsigned percent);
+    /* It stands. */
+    void (*save)(const Vcpu *vcpu, VcpuState *ret);
+    bool (*load)(Vcpu *vcpu, const VcpuState *state, GError **error);
+    /* It stands. Back to before the first instruction. */
+    void (*reset)(Vcpu *vcpu);
+    /* It stands. */
+    void (*free)(Vcpu *vcpu);
+} VcpuOps;
+
+/* Head of each implementation's struct. */
+struct Vcpu {
+    const VcpuOps *ops;
+    unsigned index;
+};
