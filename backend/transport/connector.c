@@ -1,0 +1,289 @@
+/*
+ * The outgoing side: what can fail at once is tried on the main thread when
+ * the connector is made, connecting happens on the worker that opens it.
+ *
+ * Every wait of an open looks at the cancel descriptor. A name look-up that is
+ * cancelled goes on in its thread and nobody listens to its answer.
+ */
+#include "backend/transport/transport-private.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend/base/error.h"
+
+/* A Unix socket whose queue is full cannot be waited for; it is tried again after this time. */
+#define UNIX_RETRY_MS 20
+
+struct Connector {
+    /* Constant. */
+    Address *address;
+    char *name;
+    int cancel_fd;
+
+    pthread_mutex_t lock;
+    bool cancelled;   /* under @lock */
+    Transport *ready; /* under @lock; file, exec and fd: opened already, NULL once taken */
+};
+
+/* ---- making one ---- */
+
+static Transport *open_at_once(const Address *address, int fd, GError **error)
+{
+    g_autofree char *name = address_to_uri(address);
+
+    switch (address->kind) {
+    case ADDRESS_FILE:
+        return file_transport_open(address, STREAM_OUT, error);
+    case ADDRESS_EXEC:
+        return exec_transport_new(address, STREAM_OUT, error);
+    case ADDRESS_FD:
+        return fd_transport_new(fd, STREAM_OUT, name, error);
+    default:
+        g_assert_not_reached();
+    }
+}
+
+static bool is_connected_to(const Address *address)
+{
+    return address->kind == ADDRESS_INET || address->kind == ADDRESS_UNIX ||
+           address->kind == ADDRESS_VSOCK;
+}
+
+Connector *connector_new(const Address *address, int fd, GError **error)
+{
+    g_autoptr(Transport) ready = NULL;
+
+    if (address->kind == ADDRESS_RDMA) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
+                    "Parameter 'uri' expects a valid migration protocol");
+        mig_error_hint(error, "RDMA is not built into migmon");
+        return NULL;
+    }
+    g_auto(MigFd) cancel = wake_fd_new(error);
+    if (cancel < 0) {
+        return NULL;
+    }
+    if (is_connected_to(address)) {
+        if (!socket_address_check(address, error)) {
+            return NULL;
+        }
+    } else {
+        ready = open_at_once(address, fd, error);
+        if (ready == NULL) {
+            return NULL;
+        }
+    }
+
+    Connector *connector = g_new0(Connector, 1);
+    connector->address = address_copy(address);
+    connector->name = socket_address_name(address);
+    connector->cancel_fd = mig_fd_steal(&cancel);
+    connector->ready = g_steal_pointer(&ready);
+    pthread_mutex_init(&connector->lock, NULL);
+    return connector;
+}
+
+void connector_free(Connector *connector)
+{
+    if (connector == NULL) {
+        return;
+    }
+    transport_free(connector->ready);
+    close(connector->cancel_fd);
+    address_free(connector->address);
+    pthread_mutex_destroy(&connector->lock);
+    g_free(connector->name);
+    g_free(connector);
+}
+
+void connector_cancel(Connector *connector)
+{
+    pthread_mutex_lock(&connector->lock);
+    connector->cancelled = true;
+    pthread_mutex_unlock(&connector->lock);
+    wake_fd_signal(connector->cancel_fd);
+}
+
+/* ---- connecting ---- */
+
+static bool set_cancelled(const Connector *connector, GError **error)
+{
+    g_set_error(error, MIG_ERROR, MIG_ERROR_CANCELLED, "connecting to %s was cancelled",
+                connector->name);
+    return false;
+}
+
+/* The outcome of a connect that was begun on @fd: 0, an errno, or -1 for cancelled. */
+static int await_connect(const Connector *connector, int fd)
+{
+    int reason = 0;
+    socklen_t length = sizeof reason;
+
+    if (wait_fd(fd, POLLOUT, connector->cancel_fd, -1) == WAIT_WOKEN) {
+        return -1;
+    }
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &reason, &length) < 0) {
+        return errno;
+    }
+    return reason;
+}
+
+/* Connects @fd, which does not block: 0, an errno, or -1 for cancelled. */
+static int connect_fd(const Connector *connector, int fd, const struct sockaddr *addr,
+                      socklen_t length)
+{
+    for (;;) {
+        if (connect(fd, addr, length) == 0) {
+            return 0;
+        }
+        if (errno == EINPROGRESS || errno == EINTR) {
+            return await_connect(connector, fd);
+        }
+        if (errno != EAGAIN || addr->sa_family != AF_UNIX) {
+            return errno;
+        }
+        /* The queue of a Unix socket is full; nothing tells when that ends. */
+        if (wait_fd(-1, 0, connector->cancel_fd, UNIX_RETRY_MS) == WAIT_WOKEN) {
+            return -1;
+        }
+    }
+}
+
+/* One attempt: a connected socket, or -1 and *@ret_reason as from connect_fd(). */
+static int try_address(const Connector *connector, const struct sockaddr *addr, socklen_t length,
+                       int *ret_reason)
+{
+    bool inet = addr->sa_family == AF_INET || addr->sa_family == AF_INET6;
+    int protocol = inet && connector->address->mptcp == FLAG_ON ? IPPROTO_MPTCP : 0;
+    int one = 1;
+
+    /* Non-blocking for the connect; the description is ours, so it may stay so. */
+    g_auto(MigFd) fd =
+        socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+    if (fd < 0) {
+        *ret_reason = errno;
+        return -1;
+    }
+    if (inet && connector->address->keep_alive == FLAG_ON) {
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    }
+    *ret_reason = connect_fd(connector, fd, addr, length);
+    return *ret_reason == 0 ? mig_fd_steal(&fd) : -1;
+}
+
+static bool set_connect_error(const Connector *connector, int reason, GError **error)
+{
+    g_autofree char *label = socket_address_label(connector->address);
+
+    if (reason < 0) {
+        return set_cancelled(connector, error);
+    }
+    mig_error_set_errno(error, reason, "Failed to connect to '%s'", label);
+    return false;
+}
+
+/* Reasons that say that this kind of address cannot be reached from here at all. */
+static bool is_vague(int reason)
+{
+    return reason == 0 || reason == ENETUNREACH || reason == EAFNOSUPPORT ||
+           reason == EADDRNOTAVAIL;
+}
+
+static int connect_inet(Connector *connector, GError **error)
+{
+    g_autoptr(ResolveJob) job = resolve_start(connector->address, false, error);
+    int fd = -1, reason = 0, told = 0;
+
+    if (job == NULL) {
+        return -1;
+    }
+    if (wait_fd(resolve_fd(job), POLLIN, connector->cancel_fd, -1) == WAIT_WOKEN) {
+        set_cancelled(connector, error);
+        return -1;
+    }
+    struct addrinfo *found = resolve_take(job, error);
+    if (found == NULL) {
+        return -1;
+    }
+    for (const struct addrinfo *ai = found; ai != NULL && fd < 0 && reason >= 0; ai = ai->ai_next) {
+        fd = try_address(connector, ai->ai_addr, ai->ai_addrlen, &reason);
+        /* Of several failures, the one that says most is told. */
+        if (reason < 0 || is_vague(told) || !is_vague(reason)) {
+            told = reason;
+        }
+    }
+    freeaddrinfo(found);
+    if (fd < 0) {
+        set_connect_error(connector, told, error);
+    }
+    return fd;
+}
+
+static int connect_simple(Connector *connector, GError **error)
+{
+    SocketAddr addr;
+    int reason;
+    bool ok = connector->address->kind == ADDRESS_UNIX
+                  ? socket_address_unix(connector->address, &addr, error)
+                  : socket_address_vsock(connector->address, &addr, error);
+
+    if (!ok) {
+        return -1;
+    }
+    int fd = try_address(connector, (struct sockaddr *)&addr.addr, addr.length, &reason);
+    if (fd < 0) {
+        set_connect_error(connector, reason, error);
+    }
+    return fd;
+}
+
+static const char *kind_name(AddressKind kind)
+{
+    return kind == ADDRESS_INET ? "tcp" : kind == ADDRESS_UNIX ? "unix" : "vsock";
+}
+
+static Transport *take_ready(Connector *connector, GError **error)
+{
+    if (connector->ready == NULL) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "%s can be opened only once",
+                    connector->name);
+    }
+    return g_steal_pointer(&connector->ready);
+}
+
+Transport *connector_open(Connector *connector, GError **error)
+{
+    AddressKind kind = connector->address->kind;
+
+    pthread_mutex_lock(&connector->lock);
+    bool cancelled = connector->cancelled;
+    Transport *t = NULL;
+    if (!cancelled && !is_connected_to(connector->address)) {
+        t = take_ready(connector, error);
+    }
+    pthread_mutex_unlock(&connector->lock);
+
+    if (cancelled) {
+        set_cancelled(connector, error);
+        return NULL;
+    }
+    if (!is_connected_to(connector->address)) {
+        return t;
+    }
+
+    g_auto(MigFd) fd =
+        kind == ADDRESS_INET ? connect_inet(connector, error) : connect_simple(connector, error);
+    if (fd < 0) {
+        return NULL;
+    }
+    t = socket_transport_new(fd, kind_name(kind), connector->name, error);
+    if (t != NULL) {
+        mig_fd_steal(&fd);
+    }
+    return t;
+}

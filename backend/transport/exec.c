@@ -1,0 +1,446 @@
+/*
+ * A child process at the other end of a pipe: outgoing we write its standard
+ * input, incoming we read its standard output. One way.
+ *
+ * The child is in a process group of its own, so that whatever a shell starts
+ * can be ended with it, and it begins with default signals. What it says on
+ * standard error is read in every wait, its end kept for messages. Its exit
+ * status is part of the result: outgoing it is awaited by finish, incoming by
+ * the read that finds the end of the stream.
+ *
+ * The group is signalled only while its leader is not reaped: until then the
+ * number cannot belong to anybody else. @lock holds these two together.
+ */
+#include "backend/transport/transport-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backend/base/error.h"
+
+#define STDERR_KEPT 4096
+#define PIPE_ROOM   (1024 * 1024)
+/* A child that does not take our bytes any more is given this long to say why. */
+#define LAST_WORDS_MS 200
+
+typedef struct {
+    Transport base; /* fd: our end of the pipe, ours alone, non-blocking */
+    StreamDirection direction;
+    char *command; /* for people */
+    int pid_fd;    /* readable once the child is dead */
+
+    /* Only the thread that reads or writes touches these. */
+    int stderr_fd;       /* -1 at its end */
+    GString *stderr_end; /* its last STDERR_KEPT bytes */
+    bool collected;      /* @wait_status is there */
+    int wait_status;
+
+    pthread_mutex_t lock;
+    pid_t pid; /* under @lock; 0 once reaped */
+} ExecTransport;
+
+/* ---- the child ---- */
+
+static void kill_group(ExecTransport *exec)
+{
+    pthread_mutex_lock(&exec->lock);
+    if (exec->pid > 0) {
+        kill(-exec->pid, SIGKILL);
+    }
+    pthread_mutex_unlock(&exec->lock);
+}
+
+/* Takes the status of a child that is dead. */
+static void reap(ExecTransport *exec)
+{
+    pthread_mutex_lock(&exec->lock);
+    if (exec->pid > 0) {
+        while (waitpid(exec->pid, &exec->wait_status, 0) < 0 && errno == EINTR) {}
+        exec->pid = 0;
+        exec->collected = true;
+    }
+    pthread_mutex_unlock(&exec->lock);
+}
+
+/* Reads what is there of the child's standard error. */
+static void drain_stderr(ExecTransport *exec)
+{
+    char buffer[1024];
+
+    while (exec->stderr_fd >= 0) {
+        ssize_t got = read(exec->stderr_fd, buffer, sizeof buffer);
+
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0 && errno == EAGAIN) {
+            return;
+        }
+        if (got <= 0) {
+            close(exec->stderr_fd);
+            exec->stderr_fd = -1;
+            return;
+        }
+        g_string_append_len(exec->stderr_end, buffer, got);
+        if (exec->stderr_end->len > STDERR_KEPT) {
+            g_string_erase(exec->stderr_end, 0, (gssize)(exec->stderr_end->len - STDERR_KEPT));
+        }
+    }
+}
+
+/* As wait_fd() with the transport's wake descriptor, but reads standard error meanwhile: a child
+ * that blocks there would never get to our bytes. */
+static WaitResult exec_wait_fd(ExecTransport *exec, int fd, short events, int timeout_ms)
+{
+    for (;;) {
+        struct pollfd polled[] = {
+            { .fd = exec->base.wake_fd, .events = POLLIN },
+            { .fd = fd, .events = events },
+            { .fd = exec->stderr_fd, .events = POLLIN },
+        };
+        int n = poll(polled, G_N_ELEMENTS(polled), timeout_ms);
+
+        if (n == 0) {
+            return WAIT_TIMEOUT;
+        }
+        if (n < 0) {
+            g_assert(errno == EINTR || errno == EAGAIN);
+        } else if (polled[0].revents != 0) {
+            return WAIT_WOKEN;
+        } else {
+            if (polled[2].revents != 0) {
+                drain_stderr(exec);
+            }
+            if (polled[1].revents != 0) {
+                return WAIT_READY;
+            }
+        }
+    }
+}
+
+static bool exec_wait(ExecTransport *exec, int fd, short events, GError **error)
+{
+    if (exec_wait_fd(exec, fd, events, -1) == WAIT_WOKEN) {
+        return transport_set_cancelled(&exec->base, error);
+    }
+    return true;
+}
+
+/* ---- what became of it ---- */
+
+/* The kept end of standard error as one line. */
+static char *last_words(const ExecTransport *exec)
+{
+    g_autofree char *text = g_utf8_make_valid(exec->stderr_end->str, (gssize)exec->stderr_end->len);
+
+    g_strstrip(text);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    for (size_t i = 0; lines[i] != NULL; i++) {
+        g_strstrip(lines[i]);
+        for (char *c = lines[i]; *c != '\0'; c++) {
+            if (g_ascii_iscntrl(*c)) {
+                *c = ' ';
+            }
+        }
+    }
+    return g_strjoinv("; ", lines);
+}
+
+/* "exec: 'CMD' failed with exit status 3: no space left"; NULL for success. */
+static char *describe_failure(const ExecTransport *exec)
+{
+    int status = exec->wait_status;
+    g_autofree char *words = last_words(exec);
+    const char *colon = *words == '\0' ? "" : ": ";
+
+    if (WIFSIGNALED(status)) {
+        return g_strdup_printf("exec: '%s' was killed by signal %d (%s)%s%s", exec->command,
+                               WTERMSIG(status), strsignal(WTERMSIG(status)), colon, words);
+    }
+    if (WEXITSTATUS(status) != 0) {
+        return g_strdup_printf("exec: '%s' failed with exit status %d%s%s", exec->command,
+                               WEXITSTATUS(status), colon, words);
+    }
+    return NULL;
+}
+
+/* Waits for the child's death and turns a failure into an error. */
+static bool collect(ExecTransport *exec, GError **error)
+{
+    if (!exec->collected) {
+        if (!exec_wait(exec, exec->pid_fd, POLLIN, error)) {
+            return false;
+        }
+        reap(exec);
+        drain_stderr(exec);
+    }
+    g_autofree char *failure = describe_failure(exec);
+    if (failure != NULL) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_IO, failure);
+        return false;
+    }
+    return true;
+}
+
+/* QEMU's text for a failed read or write, with the reason in a hint where the child gave one. */
+static void set_io_error(ExecTransport *exec, const char *what, GError **error)
+{
+    int errnum = errno;
+
+    mig_error_set_errno(error, errnum, "Unable to %s command", what);
+    if (errnum == EPIPE && !exec->collected &&
+        exec_wait_fd(exec, exec->pid_fd, POLLIN, LAST_WORDS_MS) == WAIT_READY) {
+        reap(exec);
+        drain_stderr(exec);
+    }
+    if (exec->collected) {
+        g_autofree char *failure = describe_failure(exec);
+        if (failure != NULL) {
+            mig_error_hint(error, "%s", failure);
+        } else {
+            mig_error_hint(error, "exec: '%s' ended before it had read everything", exec->command);
+        }
+    }
+}
+
+/* ---- the transport ---- */
+
+static ssize_t exec_readv(Transport *t, const struct iovec *iov, int n, GError **error)
+{
+    ExecTransport *exec = (ExecTransport *)t;
+
+    if (exec->direction != STREAM_IN) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "%s is one way: nothing comes back", t->name);
+        return -1;
+    }
+    while (exec_wait(exec, t->fd, POLLIN, error)) {
+        ssize_t got = readv(t->fd, iov, n);
+
+        if (got > 0) {
+            return got;
+        }
+        if (got == 0) {
+            return collect(exec, error) ? 0 : -1;
+        }
+        if (errno != EAGAIN && errno != EINTR) {
+            set_io_error(exec, "read from", error);
+            break;
+        }
+    }
+    return -1;
+}
+
+static ssize_t exec_writev(Transport *t, const struct iovec *iov, int n, GError **error)
+{
+    ExecTransport *exec = (ExecTransport *)t;
+
+    if (exec->direction != STREAM_OUT || t->fd < 0) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "%s takes no more bytes", t->name);
+        return -1;
+    }
+    for (;;) {
+        ssize_t put = writev(t->fd, iov, n);
+
+        if (put >= 0) {
+            return put;
+        }
+        if (errno == EAGAIN) {
+            if (!exec_wait(exec, t->fd, POLLOUT, error)) {
+                return -1;
+            }
+        } else if (errno != EINTR) {
+            set_io_error(exec, "write to", error);
+            return -1;
+        }
+    }
+}
+
+static bool exec_finish(Transport *t, GError **error)
+{
+    ExecTransport *exec = (ExecTransport *)t;
+
+    if (exec->direction == STREAM_IN) {
+        return true;
+    }
+    close(t->fd);
+    t->fd = -1;
+    return collect(exec, error);
+}
+
+static void exec_interrupt(Transport *t)
+{
+    kill_group((ExecTransport *)t);
+}
+
+static gpointer reap_later(gpointer pid)
+{
+    waitpid(GPOINTER_TO_INT(pid), NULL, 0);
+    return NULL;
+}
+
+static void exec_free(Transport *t)
+{
+    ExecTransport *exec = (ExecTransport *)t;
+    struct pollfd dead = { .fd = exec->pid_fd, .events = POLLIN };
+
+    kill_group(exec);
+    if (exec->pid > 0) {
+        if (poll(&dead, 1, 1000) == 1) {
+            reap(exec);
+        } else {
+            /* Stuck in the kernel: the caller does not wait for that. */
+            g_thread_unref(g_thread_new("exec-reaper", reap_later, GINT_TO_POINTER(exec->pid)));
+        }
+    }
+    if (exec->pid_fd >= 0) {
+        close(exec->pid_fd);
+    }
+    if (exec->stderr_fd >= 0) {
+        close(exec->stderr_fd);
+    }
+    g_string_free(exec->stderr_end, TRUE);
+    pthread_mutex_destroy(&exec->lock);
+    g_free(exec->command);
+    transport_clear(t);
+    g_free(exec);
+}
+
+static const TransportOps exec_ops = {
+    .kind = "exec",
+    .readv = exec_readv,
+    .writev = exec_writev,
+    .free = exec_free,
+    .finish = exec_finish,
+    .interrupt = exec_interrupt,
+};
+
+/* ---- starting it ---- */
+
+/* Starts the child with @input, @output and @errors as its standard descriptors (-1 = /dev/null);
+ * an errno, 0 for success. */
+static int spawn(char **args, int input, int output, int errors, pid_t *ret)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    const int fds[] = { input, output, errors };
+    sigset_t all, none;
+
+    posix_spawn_file_actions_init(&actions);
+    for (int i = 0; i < 3; i++) {
+        if (fds[i] >= 0) {
+            posix_spawn_file_actions_adddup2(&actions, fds[i], i);
+        } else {
+            posix_spawn_file_actions_addopen(&actions, i, "/dev/null", i == 0 ? O_RDONLY : O_WRONLY,
+                                             0);
+        }
+    }
+    /* A passed descriptor that the child held too would keep its other end waiting. */
+    posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+
+    sigfillset(&all);
+    sigemptyset(&none);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
+                                              POSIX_SPAWN_SETPGROUP);
+
+    int failed = posix_spawnp(ret, args[0], &actions, &attributes, args, environ);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    return failed;
+}
+
+static bool make_pipe(MigFd *ret_read, MigFd *ret_write, GError **error)
+{
+    int fds[2];
+
+    if (pipe2(fds, O_CLOEXEC) < 0) {
+        mig_error_set_errno(error, errno, "Unable to make a pipe");
+        return false;
+    }
+    /* Where the program was started with a standard descriptor closed, a pipe could get its number,
+     * and the child's would overwrite it. */
+    for (int i = 0; i < 2; i++) {
+        if (fds[i] < 3) {
+            int high = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+            close(fds[i]);
+            fds[i] = high;
+        }
+    }
+    *ret_read = fds[0];
+    *ret_write = fds[1];
+    return true;
+}
+
+static void set_nonblocking(int fd)
+{
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+static ExecTransport *new_exec(const Address *address, StreamDirection direction, GError **error)
+{
+    g_autofree char *name = address_to_uri(address);
+    ExecTransport *exec = g_new0(ExecTransport, 1);
+
+    if (!transport_init(&exec->base, &exec_ops, -1, name, error)) {
+        g_free(exec);
+        return NULL;
+    }
+    exec->command = g_strdup(name + strlen("exec:"));
+    name = NULL;
+    exec->direction = direction;
+    exec->pid_fd = exec->stderr_fd = -1;
+    exec->stderr_end = g_string_new(NULL);
+    pthread_mutex_init(&exec->lock, NULL);
+    return exec;
+}
+
+Transport *exec_transport_new(const Address *address, StreamDirection direction, GError **error)
+{
+    g_auto(MigFd) read_end = -1, write_end = -1, errors = -1, errors_end = -1;
+    bool out = direction == STREAM_OUT;
+
+    if (address->args[0] == NULL) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "exec: no command is given");
+        return NULL;
+    }
+    if (!make_pipe(&read_end, &write_end, error) || !make_pipe(&errors, &errors_end, error)) {
+        return NULL;
+    }
+    ExecTransport *exec = new_exec(address, direction, error);
+    if (exec == NULL) {
+        return NULL;
+    }
+    g_autoptr(Transport) t = &exec->base;
+
+    int failed =
+        spawn(address->args, out ? read_end : -1, out ? -1 : write_end, errors_end, &exec->pid);
+    if (failed != 0) {
+        exec->pid = 0;
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "Failed to execute child process “%s” (%s)", address->args[0],
+                    g_strerror(failed));
+        return NULL;
+    }
+    exec->pid_fd = pidfd_open(exec->pid, 0);
+    if (exec->pid_fd < 0) {
+        mig_error_set_errno(error, errno, "Unable to watch the child process");
+        return NULL;
+    }
+    t->fd = mig_fd_steal(out ? &write_end : &read_end);
+    exec->stderr_fd = mig_fd_steal(&errors);
+    set_nonblocking(t->fd);
+    set_nonblocking(exec->stderr_fd);
+    fcntl(t->fd, F_SETPIPE_SZ, PIPE_ROOM);
+    return g_steal_pointer(&t);
+}

@@ -1,0 +1,401 @@
+/*
+ * The incoming side. Main thread.
+ *
+ * Whatever can be opened is opened when the listener is made, or once a host
+ * name is looked up; the answer and the channels come later, from the main
+ * loop. Sockets listen on, and what connects waits in the lobby; a file, a
+ * child or a passed descriptor is one channel and is handed over as it is.
+ *
+ * Every callback may free the listener, so each is the last thing its caller
+ * does.
+ */
+#include "backend/transport/transport-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backend/base/error.h"
+
+/* Out of descriptors or memory: accepting rests this long, else the loop would spin. */
+#define REST_S 1
+
+struct Listener {
+    Address *address;
+    ListenerCallbacks callbacks;
+    ListenerReady ready;
+    void *data;
+    bool busy;
+
+    GError *error;         /* for @ready; NULL = listening */
+    guint announce_source; /* will call @ready */
+    ResolveJob *job;       /* the host name is being looked up */
+    guint job_source;
+
+    Transport *single; /* file, exec, fd: the one channel until it is handed over */
+    guint single_source;
+
+    GPtrArray *sockets;     /* of BoundSocket; NULL for @single */
+    GPtrArray *addresses;   /* of Address, borrowed from @sockets */
+    GArray *accept_sources; /* of guint */
+    guint rest_source;
+    Lobby *lobby;
+
+    int passed_flags;     /* of a passed listening socket, to be put back; -1 = none */
+    struct stat own_path; /* st_ino 0 = no path of ours */
+};
+
+/* ---- connections ---- */
+
+static void listener_notice(Listener *l, const char *text)
+{
+    if (l->callbacks.notice != NULL) {
+        l->callbacks.notice(l, text, l->data);
+    }
+}
+
+static void on_dropped(const char *text, void *data)
+{
+    listener_notice(data, text);
+}
+
+static const char *socket_kind(const Listener *l)
+{
+    switch (l->address->kind) {
+    case ADDRESS_INET:
+        return "tcp";
+    case ADDRESS_UNIX:
+        return "unix";
+    case ADDRESS_VSOCK:
+        return "vsock";
+    default:
+        return "fd";
+    }
+}
+
+static void on_admitted(int fd, const char *peer, void *data)
+{
+    Listener *l = data;
+    g_autoptr(GError) error = NULL;
+
+    if (l->busy) {
+        g_autofree char *text =
+            g_strdup_printf("Extra incoming migration connection; ignoring (from %s)", peer);
+        close(fd);
+        listener_notice(l, text);
+        return;
+    }
+    Transport *t = socket_transport_new(fd, socket_kind(l), peer, &error);
+    if (t == NULL) {
+        g_autofree char *text =
+            g_strdup_printf("dropped a connection from %s: %s", peer, error->message);
+        close(fd);
+        listener_notice(l, text);
+        return;
+    }
+    l->callbacks.channel(l, CHANNEL_MAIN, t, l->data);
+}
+
+static const LobbyCallbacks lobby_callbacks = { .admit = on_admitted, .dropped = on_dropped };
+
+static void stop_accepting(Listener *l)
+{
+    for (guint i = 0; i < l->accept_sources->len; i++) {
+        g_source_remove(g_array_index(l->accept_sources, guint, i));
+    }
+    g_array_set_size(l->accept_sources, 0);
+}
+
+static void start_accepting(Listener *l);
+
+static gboolean on_rested(gpointer data)
+{
+    Listener *l = data;
+
+    l->rest_source = 0;
+    start_accepting(l);
+    return G_SOURCE_REMOVE;
+}
+
+static gboolean on_connection(int listen_fd, GIOCondition condition, gpointer data)
+{
+    Listener *l = data;
+    int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    (void)condition;
+    if (fd >= 0) {
+        g_autofree char *peer = socket_address_peer(fd, l->address);
+        lobby_add(l->lobby, fd, peer);
+        return G_SOURCE_CONTINUE;
+    }
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        g_autofree char *text =
+            g_strdup_printf("cannot take a connection: %s; trying again", g_strerror(errno));
+        stop_accepting(l);
+        l->rest_source = g_timeout_add_seconds(REST_S, on_rested, l);
+        listener_notice(l, text);
+    }
+    return G_SOURCE_CONTINUE; /* anything else is the end of that one connection */
+}
+
+static void start_accepting(Listener *l)
+{
+    for (guint i = 0; i < l->sockets->len; i++) {
+        const BoundSocket *bound = g_ptr_array_index(l->sockets, i);
+        guint source = g_unix_fd_add(bound->fd, G_IO_IN, on_connection, l);
+
+        g_array_append_val(l->accept_sources, source);
+    }
+}
+
+static gboolean on_single(gpointer data)
+{
+    Listener *l = data;
+
+    l->single_source = 0;
+    l->callbacks.channel(l, CHANNEL_MAIN, g_steal_pointer(&l->single), l->data);
+    return G_SOURCE_REMOVE;
+}
+
+/* ---- opening ---- */
+
+/* The outcome is there: begins to serve and tells it. */
+static void announce(Listener *l)
+{
+    g_autoptr(GError) error = g_steal_pointer(&l->error); /* outlives the listener */
+
+    if (error == NULL) {
+        if (l->sockets != NULL) {
+            start_accepting(l);
+        } else {
+            l->single_source = g_idle_add_full(G_PRIORITY_DEFAULT, on_single, l, NULL);
+        }
+    }
+    l->ready(l, error, l->data);
+}
+
+static gboolean on_announce(gpointer data)
+{
+    Listener *l = data;
+
+    l->announce_source = 0;
+    announce(l);
+    return G_SOURCE_REMOVE;
+}
+
+/* Takes the sockets, NULL when that failed. */
+static void adopt_sockets(Listener *l, GPtrArray *sockets)
+{
+    if (sockets == NULL) {
+        return;
+    }
+    l->sockets = sockets;
+    l->lobby = lobby_new(&lobby_callbacks, l);
+    for (guint i = 0; i < sockets->len; i++) {
+        const BoundSocket *bound = g_ptr_array_index(sockets, i);
+        g_ptr_array_add(l->addresses, bound->address);
+    }
+}
+
+static void listen_found(Listener *l, struct addrinfo *found)
+{
+    if (found != NULL) {
+        adopt_sockets(l, listen_inet(l->address, found, &l->error));
+        freeaddrinfo(found);
+    }
+}
+
+static gboolean on_resolved(int fd, GIOCondition condition, gpointer data)
+{
+    Listener *l = data;
+
+    (void)fd;
+    (void)condition;
+    l->job_source = 0;
+    listen_found(l, resolve_take(l->job, &l->error));
+    g_clear_pointer(&l->job, resolve_unref);
+    announce(l);
+    return G_SOURCE_REMOVE;
+}
+
+/* False when the answer comes later: a host name is looked up first. */
+static bool open_inet(Listener *l)
+{
+    bool numeric;
+
+    if (!socket_address_check(l->address, &l->error)) {
+        return true;
+    }
+    struct addrinfo *found = resolve_numeric(l->address, true, &numeric, &l->error);
+    if (numeric) {
+        listen_found(l, found);
+        return true;
+    }
+    l->job = resolve_start(l->address, true, &l->error);
+    if (l->job == NULL) {
+        return true;
+    }
+    l->job_source = g_unix_fd_add(resolve_fd(l->job), G_IO_IN, on_resolved, l);
+    return false;
+}
+
+static void open_unix(Listener *l)
+{
+    adopt_sockets(l, listen_unix(l->address, &l->error));
+    if (l->sockets != NULL && l->address->abstract != FLAG_ON &&
+        lstat(l->address->path, &l->own_path) < 0) {
+        l->own_path.st_ino = 0;
+    }
+}
+
+static bool is_listening(int fd)
+{
+    int listening = 0;
+    socklen_t length = sizeof listening;
+
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 && listening != 0;
+}
+
+/* A passed listening socket. It must not block, since another process may take the connection that
+ * woke us; its mode is put back in the end. */
+static void open_listening_fd(Listener *l, int fd)
+{
+    l->passed_flags = fcntl(fd, F_GETFL);
+    fcntl(fd, F_SETFL, l->passed_flags | O_NONBLOCK);
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    adopt_sockets(l, listen_adopt(fd, l->address));
+}
+
+static void open_fd(Listener *l, int fd)
+{
+    g_autofree char *name = address_to_uri(l->address);
+    g_auto(MigFd) own = fd;
+
+    if (is_listening(fd)) {
+        open_listening_fd(l, mig_fd_steal(&own));
+        return;
+    }
+    l->single = fd_transport_new(fd, STREAM_IN, name, &l->error);
+    if (l->single != NULL) {
+        mig_fd_steal(&own);
+    }
+}
+
+static void refuse_rdma(Listener *l)
+{
+    g_autofree char *uri = socket_address_name(l->address);
+
+    g_set_error(&l->error, MIG_ERROR, MIG_ERROR_UNSUPPORTED, "unknown migration protocol: %s", uri);
+    mig_error_hint(&l->error, "RDMA is not built into migmon");
+}
+
+/* As open_inet(). */
+static bool open_address(Listener *l, int fd)
+{
+    switch (l->address->kind) {
+    case ADDRESS_INET:
+        return open_inet(l);
+    case ADDRESS_UNIX:
+        open_unix(l);
+        break;
+    case ADDRESS_VSOCK:
+        adopt_sockets(l, listen_vsock(l->address, &l->error));
+        break;
+    case ADDRESS_FD:
+        open_fd(l, fd);
+        break;
+    case ADDRESS_EXEC:
+        l->single = exec_transport_new(l->address, STREAM_IN, &l->error);
+        break;
+    case ADDRESS_FILE:
+        l->single = file_transport_open(l->address, STREAM_IN, &l->error);
+        break;
+    case ADDRESS_RDMA:
+        refuse_rdma(l);
+        break;
+    }
+    return true;
+}
+
+Listener *listener_new(const Address *address, int fd, const ListenerCallbacks *callbacks,
+                       ListenerReady ready, void *data)
+{
+    Listener *l = g_new0(Listener, 1);
+
+    l->address = address_copy(address);
+    l->callbacks = *callbacks;
+    l->ready = ready;
+    l->data = data;
+    l->addresses = g_ptr_array_new();
+    l->accept_sources = g_array_new(FALSE, FALSE, sizeof(guint));
+    l->passed_flags = -1;
+    if (open_address(l, fd)) {
+        l->announce_source = g_idle_add_full(G_PRIORITY_DEFAULT, on_announce, l, NULL);
+    }
+    return l;
+}
+
+/* ---- the end ---- */
+
+static void remove_source(guint *source)
+{
+    if (*source != 0) {
+        g_source_remove(*source);
+        *source = 0;
+    }
+}
+
+/* Unlinks the path, unless another process has put its own there meanwhile. */
+static void remove_path(const Listener *l)
+{
+    struct stat now;
+
+    if (l->own_path.st_ino != 0 && lstat(l->address->path, &now) == 0 &&
+        now.st_ino == l->own_path.st_ino && now.st_dev == l->own_path.st_dev) {
+        unlink(l->address->path);
+    }
+}
+
+void listener_free(Listener *l)
+{
+    if (l == NULL) {
+        return;
+    }
+    remove_source(&l->announce_source);
+    remove_source(&l->job_source);
+    remove_source(&l->single_source);
+    remove_source(&l->rest_source);
+    stop_accepting(l);
+    remove_path(l);
+    if (l->passed_flags != -1) {
+        const BoundSocket *passed = g_ptr_array_index(l->sockets, 0);
+        fcntl(passed->fd, F_SETFL, l->passed_flags);
+    }
+    lobby_free(l->lobby);
+    resolve_unref(l->job);
+    transport_free(l->single);
+    g_clear_pointer(&l->sockets, g_ptr_array_unref);
+    g_ptr_array_unref(l->addresses);
+    g_array_unref(l->accept_sources);
+    g_clear_error(&l->error);
+    address_free(l->address);
+    g_free(l);
+}
+
+void listener_set_busy(Listener *l, bool busy)
+{
+    l->busy = busy;
+}
+
+bool listener_is_reusable(const Listener *l)
+{
+    return l->sockets != NULL;
+}
+
+const GPtrArray *listener_addresses(const Listener *l)
+{
+    return l->addresses;
+}

@@ -1,0 +1,117 @@
+/*
+ * A connected stream socket: tcp, unix, vsock, or one that was passed.
+ *
+ * Each call asks not to block by a flag of its own (MSG_DONTWAIT) and waits in
+ * poll(), so the descriptor's mode, which a passed socket shares with other
+ * processes, is never changed.
+ */
+#include "backend/transport/transport-private.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+
+#include "backend/base/error.h"
+
+static bool would_block(void)
+{
+    return errno == EAGAIN || errno == EWOULDBLOCK;
+}
+
+static ssize_t socket_readv(Transport *t, const struct iovec *iov, int n, GError **error)
+{
+    struct msghdr message = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
+
+    for (;;) {
+        ssize_t got = recvmsg(t->fd, &message, MSG_DONTWAIT);
+
+        if (got >= 0) {
+            return got;
+        }
+        if (would_block()) {
+            if (!transport_wait(t, POLLIN, error)) {
+                return -1;
+            }
+        } else if (errno != EINTR) {
+            mig_error_set_errno(error, errno, "Unable to read from socket");
+            return -1;
+        }
+    }
+}
+
+static ssize_t socket_writev(Transport *t, const struct iovec *iov, int n, GError **error)
+{
+    struct msghdr message = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
+
+    for (;;) {
+        ssize_t put = sendmsg(t->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+        if (put >= 0) {
+            return put;
+        }
+        if (would_block()) {
+            if (!transport_wait(t, POLLOUT, error)) {
+                return -1;
+            }
+        } else if (errno != EINTR) {
+            mig_error_set_errno(error, errno, "Unable to write to socket");
+            return -1;
+        }
+    }
+}
+
+static void socket_interrupt(Transport *t)
+{
+    shutdown(t->fd, SHUT_RDWR);
+}
+
+#define SOCKET_OPS(name)                                                                           \
+    {                                                                                              \
+        .kind = name, .readv = socket_readv, .writev = socket_writev, .free = transport_destroy,   \
+        .interrupt = socket_interrupt,                                                             \
+    }
+
+static const TransportOps socket_ops[] = {
+    SOCKET_OPS("tcp"),
+    SOCKET_OPS("unix"),
+    SOCKET_OPS("vsock"),
+    SOCKET_OPS("fd"),
+};
+
+static const TransportOps *find_ops(const char *kind)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(socket_ops); i++) {
+        if (strcmp(socket_ops[i].kind, kind) == 0) {
+            return &socket_ops[i];
+        }
+    }
+    g_assert_not_reached();
+}
+
+Transport *socket_transport_new(int fd, const char *kind, const char *name, GError **error)
+{
+    struct sockaddr_storage peer;
+    socklen_t length = sizeof peer;
+    int one = 1;
+
+    if (getpeername(fd, (struct sockaddr *)&peer, &length) < 0) {
+        mig_error_set_errno(error, errno, "%s", name);
+        return NULL;
+    }
+    if (peer.ss_family == AF_INET || peer.ss_family == AF_INET6) {
+        /* The stream's small messages (PING, SHUT) must not wait for more. */
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    }
+
+    Transport *t = g_new0(Transport, 1);
+    g_autofree char *copy = g_strdup(name);
+    if (!transport_init(t, find_ops(kind), fd, copy, error)) {
+        g_free(t);
+        return NULL;
+    }
+    copy = NULL;
+    t->two_way = true;
+    return t;
+}

@@ -1,0 +1,147 @@
+/*
+ * What the files of this room share: the common part of a transport, waits
+ * that a shutdown ends, the makers of each kind, addresses of sockets and the
+ * look-up of names.
+ */
+#pragma once
+
+#include <netdb.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "backend/base/fd.h"
+#include "backend/transport/transport.h"
+
+/* ---- common part (transport.c) ---- */
+
+/* Fills the common part of @t; takes @fd and @name on success. */
+bool transport_init(Transport *t, const TransportOps *ops, int fd, char *name, GError **error);
+
+/* Releases the common part; for the free functions of implementations. */
+void transport_clear(Transport *t);
+
+/* The free function of those that have nothing more. */
+void transport_destroy(Transport *t);
+
+typedef enum { WAIT_READY, WAIT_WOKEN, WAIT_TIMEOUT } WaitResult;
+
+/* Waits until @fd (-1 = nothing) has one of @events or @wake_fd is readable; a wake-up wins.
+ * @timeout_ms -1 = no limit. */
+WaitResult wait_fd(int fd, short events, int wake_fd, int timeout_ms);
+
+/* wait_fd() on the transport's own descriptor; false with an error once it is shut down. */
+bool transport_wait(Transport *t, short events, GError **error);
+
+/* The error of every call on a transport that was shut down; returns false. */
+bool transport_set_cancelled(const Transport *t, GError **error);
+
+/* eventfd that stays readable once written; -1 with an error. */
+int wake_fd_new(GError **error);
+void wake_fd_signal(int fd);
+
+/* ---- makers: take @fd on success, copy @name; NULL with an error ---- */
+
+/* A connected stream socket. */
+Transport *socket_transport_new(int fd, const char *kind, const char *name, GError **error);
+
+/* Pipe, FIFO or character device. @owned: the open file description is ours alone. */
+Transport *pipe_transport_new(int fd, bool owned, const char *name, GError **error);
+
+/* Regular file or block device, at its present position. */
+Transport *file_transport_new(int fd, const char *name, GError **error);
+
+typedef enum { STREAM_OUT, STREAM_IN } StreamDirection;
+
+/* Opens (outgoing: creates, cuts to the offset) the file of @address. */
+Transport *file_transport_open(const Address *address, StreamDirection direction, GError **error);
+
+/* Starts the command of @address. */
+Transport *exec_transport_new(const Address *address, StreamDirection direction, GError **error);
+
+/* transport_new_from_fd() that also checks that @fd is open in this direction. */
+Transport *fd_transport_new(int fd, StreamDirection direction, const char *name, GError **error);
+
+/* ---- addresses of sockets (socket-address.c) ---- */
+
+typedef struct {
+    struct sockaddr_storage addr;
+    socklen_t length;
+} SocketAddr;
+
+/* Is @address something that sockets can do at all? Nothing is looked up. */
+bool socket_address_check(const Address *address, GError **error);
+
+bool socket_address_unix(const Address *address, SocketAddr *ret, GError **error);
+bool socket_address_vsock(const Address *address, SocketAddr *ret, GError **error);
+
+/* "HOST:PORT" or the path, as error texts have it. */
+char *socket_address_label(const Address *address);
+
+/* "tcp:HOST:PORT" and so on, without options. */
+char *socket_address_name(const Address *address);
+
+/* The local address of a bound socket; @like says the kind and its options. */
+Address *socket_address_local(int fd, const Address *like);
+
+/* Who is at the other end of @fd: its address, for a Unix socket @like's and the process id. */
+char *socket_address_peer(int fd, const Address *like);
+
+/* ---- names (resolve.c) ---- */
+
+/*
+ * A look-up that runs in a thread of its own. Letting go of it abandons the
+ * thread, which ends when the resolver answers and touches nothing of ours.
+ */
+typedef struct ResolveJob ResolveJob;
+
+/* @passive: to listen on. NULL only when no thread or descriptor can be had. */
+ResolveJob *resolve_start(const Address *address, bool passive, GError **error);
+void resolve_unref(ResolveJob *job);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ResolveJob, resolve_unref)
+
+/* Becomes readable when the answer is there. */
+int resolve_fd(const ResolveJob *job);
+
+/* The answer, once; caller frees with freeaddrinfo(). */
+struct addrinfo *resolve_take(ResolveJob *job, GError **error);
+
+/* The same at once, for an empty or numeric host; *@ret_numeric false when it is a name. */
+struct addrinfo *resolve_numeric(const Address *address, bool passive, bool *ret_numeric,
+                                 GError **error);
+
+/* ---- listening sockets (listen-socket.c) ---- */
+
+typedef struct {
+    int fd;
+    Address *address; /* what it is bound to */
+} BoundSocket;
+
+/* GPtrArray of BoundSocket, non-blocking and listening; they close themselves with it. */
+GPtrArray *listen_inet(const Address *address, const struct addrinfo *found, GError **error);
+GPtrArray *listen_unix(const Address *address, GError **error);
+GPtrArray *listen_vsock(const Address *address, GError **error);
+
+/* The same for a passed socket that listens already; takes @fd. */
+GPtrArray *listen_adopt(int fd, const Address *address);
+
+/* ---- connections that have not shown what they are (lobby.c) ---- */
+
+/*
+ * Accepted connections wait here, on the main loop, until their first four
+ * bytes are there to be looked at; they are not taken out of the socket. Both
+ * callbacks may free the lobby.
+ */
+typedef struct Lobby Lobby;
+
+typedef struct {
+    /* A main channel; @fd is the callee's, @peer names it. */
+    void (*admit)(int fd, const char *peer, void *data);
+    /* A connection was dropped; @text for people. */
+    void (*dropped)(const char *text, void *data);
+} LobbyCallbacks;
+
+Lobby *lobby_new(const LobbyCallbacks *callbacks, void *data);
+void lobby_free(Lobby *lobby);
+
+/* Takes @fd. Where too many wait, the one that has waited longest goes. */
+void lobby_add(Lobby *lobby, int fd, const char *peer);

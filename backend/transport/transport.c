@@ -1,0 +1,236 @@
+/*
+ * The calls of transport.h over the vtable: whole writes, shutdown, waits.
+ *
+ * A shutdown sets the flag, makes the wake descriptor readable for good and
+ * then tells the medium. Each call looks at the flag first and waits only in
+ * poll() with the wake descriptor beside its own, so no order of events loses
+ * a wake-up.
+ */
+#include "backend/transport/transport-private.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "backend/base/error.h"
+
+int wake_fd_new(GError **error)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+    if (fd < 0) {
+        mig_error_set_errno(error, errno, "Unable to make an event descriptor");
+    }
+    return fd;
+}
+
+void wake_fd_signal(int fd)
+{
+    uint64_t one = 1;
+    ssize_t n;
+
+    do {
+        n = write(fd, &one, sizeof one);
+    } while (n < 0 && errno == EINTR);
+    g_assert(n == sizeof one || errno == EAGAIN); /* EAGAIN: it is readable already */
+}
+
+bool transport_init(Transport *t, const TransportOps *ops, int fd, char *name, GError **error)
+{
+    t->wake_fd = wake_fd_new(error);
+    if (t->wake_fd < 0) {
+        return false;
+    }
+    t->ops = ops;
+    t->fd = fd;
+    t->name = name;
+    return true;
+}
+
+void transport_clear(Transport *t)
+{
+    if (t->fd >= 0) {
+        close(t->fd);
+    }
+    close(t->wake_fd);
+    g_free(t->name);
+}
+
+void transport_destroy(Transport *t)
+{
+    transport_clear(t);
+    g_free(t);
+}
+
+void transport_free(Transport *t)
+{
+    if (t != NULL) {
+        t->ops->free(t);
+    }
+}
+
+const char *transport_name(const Transport *t)
+{
+    return t->name;
+}
+
+bool transport_is_two_way(const Transport *t)
+{
+    return t->two_way;
+}
+
+bool transport_is_shut_down(const Transport *t)
+{
+    return atomic_load(&t->shut_down);
+}
+
+void transport_shutdown(Transport *t)
+{
+    if (atomic_exchange(&t->shut_down, true)) {
+        return;
+    }
+    wake_fd_signal(t->wake_fd);
+    if (t->ops->interrupt != NULL) {
+        t->ops->interrupt(t);
+    }
+}
+
+bool transport_set_cancelled(const Transport *t, GError **error)
+{
+    g_set_error(error, MIG_ERROR, MIG_ERROR_CANCELLED, "%s was closed on this side", t->name);
+    return false;
+}
+
+WaitResult wait_fd(int fd, short events, int wake_fd, int timeout_ms)
+{
+    struct pollfd polled[] = {
+        { .fd = wake_fd, .events = POLLIN },
+        { .fd = fd, .events = events },
+    };
+    int n;
+
+    do {
+        n = poll(polled, G_N_ELEMENTS(polled), timeout_ms);
+    } while (n < 0 && (errno == EINTR || errno == EAGAIN));
+    g_assert(n >= 0);
+    if (n == 0) {
+        return WAIT_TIMEOUT;
+    }
+    return polled[0].revents != 0 ? WAIT_WOKEN : WAIT_READY;
+}
+
+bool transport_wait(Transport *t, short events, GError **error)
+{
+    if (wait_fd(t->fd, events, t->wake_fd, -1) == WAIT_WOKEN) {
+        return transport_set_cancelled(t, error);
+    }
+    return true;
+}
+
+/* Drops the empty entries in front; an empty entry must never look like the end of a stream. */
+static void skip_empty(const struct iovec **iov, int *n)
+{
+    while (*n > 0 && (*iov)->iov_len == 0) {
+        (*iov)++;
+        (*n)--;
+    }
+}
+
+/* What failed because of a shutdown is reported as one. */
+static void blame_shutdown(const Transport *t, GError **error)
+{
+    if (transport_is_shut_down(t) && error != NULL &&
+        !g_error_matches(*error, MIG_ERROR, MIG_ERROR_CANCELLED)) {
+        g_clear_error(error);
+        transport_set_cancelled(t, error);
+    }
+}
+
+ssize_t transport_readv(Transport *t, const struct iovec *iov, int n, GError **error)
+{
+    skip_empty(&iov, &n);
+    g_assert(n > 0);
+    if (transport_is_shut_down(t)) {
+        transport_set_cancelled(t, error);
+        return -1;
+    }
+
+    ssize_t got = t->ops->readv(t, iov, MIN(n, IOV_MAX), error);
+    if (got <= 0 && transport_is_shut_down(t)) {
+        /* The end of a stream that we ended ourselves is no end of the peer's. */
+        if (got == 0) {
+            transport_set_cancelled(t, error);
+        } else {
+            blame_shutdown(t, error);
+        }
+        return -1;
+    }
+    return got;
+}
+
+ssize_t transport_read(Transport *t, void *buffer, size_t size, GError **error)
+{
+    struct iovec iov = { .iov_base = buffer, .iov_len = size };
+
+    return transport_readv(t, &iov, 1, error);
+}
+
+/* Moves past @count bytes of the entries. */
+static void advance(struct iovec **iov, int *n, size_t count)
+{
+    while (count > 0) {
+        size_t step = MIN(count, (*iov)->iov_len);
+
+        (*iov)->iov_base = (char *)(*iov)->iov_base + step;
+        (*iov)->iov_len -= step;
+        count -= step;
+        if ((*iov)->iov_len == 0) {
+            (*iov)++;
+            (*n)--;
+        }
+    }
+}
+
+bool transport_write_all(Transport *t, struct iovec *iov, int n, size_t *ret_accepted,
+                         GError **error)
+{
+    size_t accepted = 0;
+    bool ok = true;
+
+    for (;;) {
+        skip_empty((const struct iovec **)&iov, &n);
+        if (n <= 0) {
+            break;
+        }
+        if (transport_is_shut_down(t)) {
+            ok = transport_set_cancelled(t, error);
+            break;
+        }
+        ssize_t put = t->ops->writev(t, iov, MIN(n, IOV_MAX), error);
+        if (put < 0) {
+            blame_shutdown(t, error);
+            ok = false;
+            break;
+        }
+        accepted += (size_t)put;
+        advance(&iov, &n, (size_t)put);
+    }
+    if (ret_accepted != NULL) {
+        *ret_accepted = accepted;
+    }
+    return ok;
+}
+
+bool transport_finish(Transport *t, GError **error)
+{
+    if (transport_is_shut_down(t)) {
+        return transport_set_cancelled(t, error);
+    }
+    if (t->ops->finish == NULL || t->ops->finish(t, error)) {
+        return true;
+    }
+    blame_shutdown(t, error);
+    return false;
+}

@@ -1,0 +1,136 @@
+/*
+ * A connection that carries one channel of a migration. Implementations: socket
+ * (tcp, unix, vsock, a passed socket), pipe (passed pipe, exec child), file.
+ *
+ * One thread reads and one thread writes; transport_shutdown() may come from
+ * any thread at any time and wakes both for good: every wait ends. No call
+ * prints, and none needs the main loop. Descriptors are never left
+ * non-blocking for others: waits are poll() on the descriptor and on a wake
+ * descriptor.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "backend/base/address.h"
+
+typedef struct Transport Transport;
+
+typedef struct {
+    const char *kind; /* "tcp", "unix", "vsock", "fd", "exec", "file" */
+    /* Required. May take or give fewer bytes than asked. 0 from readv is the end of the stream;
+     * -1 is an error. */
+    ssize_t (*readv)(Transport *t, const struct iovec *iov, int n, GError **error);
+    ssize_t (*writev)(Transport *t, const struct iovec *iov, int n, GError **error);
+    void (*free)(Transport *t);
+    /* Optional: ends the sending side for good and waits until what was written is safe (fsync,
+     * exit status of a child with its stderr in the error). Called once, by the writer. */
+    bool (*finish)(Transport *t, GError **error);
+    /* Optional: what the medium needs at a shutdown beside the wake descriptor (the peer of a
+     * socket is told, a child is killed). Any thread, called once. */
+    void (*interrupt)(Transport *t);
+} TransportOps;
+
+/* First member of every implementation. */
+struct Transport {
+    const TransportOps *ops;
+    char *name;        /* for messages: "unix:/tmp/m.sock" */
+    int wake_fd;       /* eventfd, readable once shut down */
+    int fd;            /* for those that have one; owned */
+    bool two_way;      /* the peer can answer */
+    atomic_bool shut_down; /* set by transport_shutdown() before it wakes anyone */
+};
+
+void transport_free(Transport *t);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Transport, transport_free)
+
+const char *transport_name(const Transport *t);
+bool transport_is_two_way(const Transport *t);
+
+ssize_t transport_readv(Transport *t, const struct iovec *iov, int n, GError **error);
+
+/* Reads at least one byte into @buffer; 0 at the end of the stream. */
+ssize_t transport_read(Transport *t, void *buffer, size_t size, GError **error);
+
+/* Writes everything; on failure *@ret_accepted, where wanted, tells how many bytes the medium took.
+ * @iov is used up (its entries change). */
+bool transport_write_all(Transport *t, struct iovec *iov, int n, size_t *ret_accepted,
+                         GError **error);
+
+/* Any thread; idempotent; every blocked or later call fails with MIG_ERROR_CANCELLED (or
+ * MIG_ERROR_IO). The socket is shut down, so the peer sees the end too. */
+void transport_shutdown(Transport *t);
+bool transport_is_shut_down(const Transport *t);
+
+/* See TransportOps.finish; true where there is nothing to do. */
+bool transport_finish(Transport *t, GError **error);
+
+/* Takes @fd (socket, pipe or file, told apart by fstat) for a passed descriptor. */
+Transport *transport_new_from_fd(int fd, const char *name, GError **error);
+
+/* ---- outgoing ---- */
+
+/*
+ * A connector knows where the peer is and can be asked for a connection, and
+ * later for another one (multifd, preempt, recovery).
+ */
+typedef struct Connector Connector;
+
+/* Main thread. What can fail at once fails here: a file is created (0600) and cut to its offset with
+ * the bytes before it kept, an exec child is started, a descriptor is looked at; a socket only gets its
+ * address checked. @fd is the descriptor for ADDRESS_FD (taken on success), else -1. Error texts
+ * are QEMU's where it has them. */
+Connector *connector_new(const Address *address, int fd, GError **error);
+void connector_free(Connector *connector);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Connector, connector_free)
+
+/* Worker thread; blocks until connected, failed or cancelled. Name look-up is abandoned, not
+ * waited for, on cancel. "Failed to connect to 'HOST:PORT': REASON". file, exec and fd can be
+ * opened once. */
+Transport *connector_open(Connector *connector, GError **error);
+
+/* Any thread: wakes a blocked connector_open() and fails every later one. */
+void connector_cancel(Connector *connector);
+
+/* ---- incoming ---- */
+
+/*
+ * A listener takes connections on the main loop and hands each over once its first bytes say that
+ * it is a channel of a migration. A stray client (anything else, or one that leaves) is dropped
+ * with a notice and disturbs nothing.
+ */
+typedef struct Listener Listener;
+
+typedef enum {
+    CHANNEL_MAIN, /* begins with "QEVM", or a medium that cannot be looked at ahead */
+} ChannelType;
+
+typedef struct {
+    /* @transport is the callee's. */
+    void (*channel)(Listener *l, ChannelType type, Transport *transport, void *data);
+    /* A connection was refused; @text for people. */
+    void (*notice)(Listener *l, const char *text, void *data);
+} ListenerCallbacks;
+
+/* Main thread. Listens, or opens a file or descriptor, or starts an exec child; the channel callback comes from
+ * the main loop later. Blocking name look-up happens for numeric hosts only; a host name is resolved in
+ * a thread and @ready is called on the main loop in any case (error NULL = listening). @fd as for
+ * connector_new(), but the listener's in any case. */
+typedef void (*ListenerReady)(Listener *l, const GError *error, void *data);
+Listener *listener_new(const Address *address, int fd, const ListenerCallbacks *callbacks,
+                       ListenerReady ready, void *data);
+void listener_free(Listener *l); /* stops; @ready is not called any more; unlinks its unix path */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Listener, listener_free)
+
+/* While busy, further main channels are dropped with a notice. A socket listener stays open. */
+void listener_set_busy(Listener *l, bool busy);
+
+/* True for sockets: more connections can come after a failed attempt. */
+bool listener_is_reusable(const Listener *l);
+
+/* Addresses really listened on (kernel-chosen port filled in): GPtrArray of Address, owned by @l. */
+const GPtrArray *listener_addresses(const Listener *l);
