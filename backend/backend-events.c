@@ -1,0 +1,75 @@
+/*
+ * Events of a backend: who wants them, the round of telling them, their JSON.
+ *
+ * A subscriber may subscribe and unsubscribe, itself or others, while it is
+ * told: a row that goes is only emptied then, and rows are cleared away when the
+ * outermost round is over. Who comes during a round hears from the next event on.
+ */
+#include "backend/backend.h"
+
+unsigned backend_subscribe(Backend *backend, BackendEventFn fn, void *data)
+{
+    BackendSubscriber subscriber = { ++backend->next_subscriber, fn, data };
+
+    g_array_append_val(backend->subscribers, subscriber);
+    return subscriber.id;
+}
+
+static void clear_away(Backend *backend)
+{
+    for (guint i = backend->subscribers->len; i-- > 0;) {
+        if (g_array_index(backend->subscribers, BackendSubscriber, i).fn == NULL) {
+            g_array_remove_index(backend->subscribers, i);
+        }
+    }
+}
+
+void backend_unsubscribe(Backend *backend, unsigned id)
+{
+    for (guint i = 0; i < backend->subscribers->len; i++) {
+        BackendSubscriber *subscriber = &g_array_index(backend->subscribers, BackendSubscriber, i);
+
+        if (subscriber->id == id) {
+            subscriber->fn = NULL;
+        }
+    }
+    if (!backend->emitting) {
+        clear_away(backend);
+    }
+}
+
+void backend_emit(Backend *backend, const BackendEvent *event)
+{
+    bool outermost = !backend->emitting;
+    guint count = backend->subscribers->len;
+
+    backend->emitting = true;
+    for (guint i = 0; i < count; i++) {
+        /* A copy: the array may move when someone subscribes. */
+        BackendSubscriber subscriber = g_array_index(backend->subscribers, BackendSubscriber, i);
+
+        if (subscriber.fn != NULL) {
+            subscriber.fn(event, subscriber.data);
+        }
+    }
+    if (outermost) {
+        backend->emitting = false;
+        clear_away(backend);
+    }
+}
+
+json_object *backend_event_to_json(const BackendEvent *event)
+{
+    json_object *object = json_object_new_object();
+    json_object *timestamp = json_object_new_object();
+
+    json_object_object_add(timestamp, "seconds", json_object_new_int64(event->time_us / 1000000));
+    json_object_object_add(timestamp, "microseconds",
+                           json_object_new_int64(event->time_us % 1000000));
+    json_object_object_add(object, "timestamp", timestamp);
+    json_object_object_add(object, "event", json_object_new_string(event->name));
+    if (event->data != NULL) {
+        json_object_object_add(object, "data", json_object_get(event->data));
+    }
+    return object;
+}

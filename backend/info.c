@@ -1,0 +1,258 @@
+/*
+ * MigrationInfo, both ways out: the JSON reply of query-migrate from the
+ * engine's struct, and the lines of HMP's info migrate from that reply. The
+ * second reads JSON only, so that it serves the reply of a real QEMU too and
+ * prints fields that this engine never fills. Rows: info.def. Main thread.
+ */
+#include "backend/info.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+const char *const migration_status_names[] = {
+    [MIGRATION_NONE] = "none",
+    [MIGRATION_SETUP] = "setup",
+    [MIGRATION_CANCELLING] = "cancelling",
+    [MIGRATION_CANCELLED] = "cancelled",
+    [MIGRATION_ACTIVE] = "active",
+    [MIGRATION_POSTCOPY_ACTIVE] = "postcopy-active",
+    [MIGRATION_POSTCOPY_PAUSED] = "postcopy-paused",
+    [MIGRATION_POSTCOPY_RECOVER] = "postcopy-recover",
+    [MIGRATION_COMPLETED] = "completed",
+    [MIGRATION_FAILED] = "failed",
+    [MIGRATION_COLO] = "colo",
+    [MIGRATION_PRE_SWITCHOVER] = "pre-switchover",
+    [MIGRATION_DEVICE] = "device",
+    [MIGRATION_WAIT_UNPLUG] = "wait-unplug",
+    [MIGRATION__COUNT] = NULL,
+};
+
+const char *migration_status_name(MigrationStatus status)
+{
+    g_assert((unsigned)status < MIGRATION__COUNT);
+    return migration_status_names[status];
+}
+
+bool migration_status_from_name(const char *name, MigrationStatus *ret)
+{
+    for (unsigned i = 0; i < MIGRATION__COUNT; i++) {
+        if (strcmp(migration_status_names[i], name) == 0) {
+            *ret = (MigrationStatus)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool migration_status_is_over(MigrationStatus status)
+{
+    return status == MIGRATION_NONE || status == MIGRATION_COMPLETED || status == MIGRATION_FAILED
+        || status == MIGRATION_CANCELLED;
+}
+
+/* ---- rows ---- */
+
+typedef enum { FORM_COUNT, FORM_KBYTES, FORM_RATE, FORM_LIST, FORM_SOCKETS } Form;
+typedef enum { WHEN_ALWAYS, WHEN_NONZERO, WHEN_WITH_STATUS } When;
+
+typedef struct {
+    const char *object; /* NULL: member of the reply itself */
+    const char *member;
+    const char *label;
+    Form form;
+    const char *suffix;
+    When when;
+} InfoRow;
+
+static const InfoRow rows[] = {
+#define MIG_RAM_STAT(field, member, label, form, suffix, when) \
+    { "ram", member, label, FORM_##form, suffix, WHEN_##when },
+#define MIG_INFO(object, member, label, form, suffix, when) \
+    { object, member, label, FORM_##form, suffix, WHEN_##when },
+#include "backend/info.def"
+};
+
+static const struct {
+    const char *member;
+    Form form; /* FORM_RATE is a double, the others are uint64_t */
+    size_t offset;
+} ram_stats[] = {
+#define MIG_RAM_STAT(field, member, label, form, suffix, when) \
+    { member, FORM_##form, offsetof(MigrationStats, field) },
+#include "backend/info.def"
+};
+
+/* ---- JSON ---- */
+
+static json_object *stats_to_json(const MigrationStats *stats)
+{
+    json_object *object = json_object_new_object();
+
+    for (size_t i = 0; i < G_N_ELEMENTS(ram_stats); i++) {
+        const char *at = (const char *)stats + ram_stats[i].offset;
+        json_object *value;
+
+        if (ram_stats[i].form == FORM_RATE) {
+            double number = *(const double *)at;
+            /* JSON has no word for the others. */
+            value = json_object_new_double(isfinite(number) ? number : 0);
+        } else {
+            value = json_object_new_uint64(*(const uint64_t *)at);
+        }
+        json_object_object_add(object, ram_stats[i].member, value);
+    }
+    return object;
+}
+
+static void add_time(json_object *reply, const char *member, bool has, int64_t ms)
+{
+    if (has) {
+        json_object_object_add(reply, member, json_object_new_int64(ms));
+    }
+}
+
+json_object *mig_info_to_json(const MigInfo *info)
+{
+    json_object *reply = json_object_new_object();
+
+    if (info->status != MIGRATION_NONE) {
+        json_object_object_add(reply, "status",
+                               json_object_new_string(migration_status_name(info->status)));
+    }
+    add_time(reply, "total-time", info->has_total_time, info->total_time);
+    add_time(reply, "expected-downtime", info->has_expected_downtime, info->expected_downtime);
+    add_time(reply, "downtime", info->has_downtime, info->downtime);
+    add_time(reply, "setup-time", info->has_setup_time, info->setup_time);
+    if (info->has_ram) {
+        json_object_object_add(reply, "ram", stats_to_json(&info->ram));
+    }
+    if (info->error_desc != NULL) {
+        json_object_object_add(reply, "error-desc", json_object_new_string(info->error_desc));
+    }
+    if (info->socket_address != NULL) {
+        json_object_object_add(reply, "socket-address", json_object_get(info->socket_address));
+    }
+    if (info->blocked_reasons != NULL) {
+        json_object_object_add(reply, "blocked-reasons", json_object_get(info->blocked_reasons));
+    }
+    return reply;
+}
+
+/* ---- HMP ---- */
+
+static const char globals[] =
+    "globals:\n"
+    "store-global-state: on\n"
+    "only-migratable: off\n"
+    "send-configuration: on\n"
+    "send-section-footer: on\n"
+    "decompress-error-check: on\n"
+    "clear-bitmap-shift: 18\n";
+
+static size_t list_length(json_object *list)
+{
+    return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+}
+
+static const char *member_string(json_object *object, const char *name)
+{
+    json_object *value;
+    const char *text = NULL;
+
+    if (json_object_object_get_ex(object, name, &value)) {
+        text = json_object_get_string(value);
+    }
+    return text == NULL ? "" : text;
+}
+
+static void format_sockets(json_object *list, GString *out)
+{
+    g_string_append(out, "[\n");
+    for (size_t i = 0; i < list_length(list); i++) {
+        json_object *address = json_object_array_get_idx(list, i);
+        const char *type = member_string(address, "type");
+        const char *host = member_string(address, "host");
+
+        if (strcmp(type, "inet") == 0) {
+            /* Brackets, so that the line can be typed as a URI again; QEMU leaves them out. */
+            bool v6 = strchr(host, ':') != NULL;
+            g_string_append_printf(out, "\ttcp:%s%s%s:%s\n", v6 ? "[" : "", host, v6 ? "]" : "",
+                                   member_string(address, "port"));
+        } else if (strcmp(type, "unix") == 0) {
+            g_string_append_printf(out, "\tunix:%s\n", member_string(address, "path"));
+        } else if (strcmp(type, "vsock") == 0) {
+            g_string_append_printf(out, "\tvsock:%s:%s\n", member_string(address, "cid"),
+                                   member_string(address, "port"));
+        } else {
+            g_string_append_printf(out, "\t%s:%s\n", type, member_string(address, "str"));
+        }
+    }
+    g_string_append_c(out, ']');
+}
+
+static void format_value(const InfoRow *row, json_object *value, GString *out)
+{
+    switch (row->form) {
+    case FORM_COUNT:
+        g_string_append_printf(out, "%" PRId64, json_object_get_int64(value));
+        break;
+    case FORM_KBYTES:
+        g_string_append_printf(out, "%" PRIu64, json_object_get_uint64(value) >> 10);
+        break;
+    case FORM_RATE:
+        g_string_append_printf(out, "%0.2f", json_object_get_double(value));
+        break;
+    case FORM_LIST:
+        for (size_t i = 0; i < list_length(value); i++) {
+            g_string_append_printf(out, "%s%" PRId64, i == 0 ? "" : ",",
+                                   json_object_get_int64(json_object_array_get_idx(value, i)));
+        }
+        break;
+    case FORM_SOCKETS:
+        format_sockets(value, out);
+        break;
+    }
+}
+
+static void format_row(const InfoRow *row, json_object *reply, bool has_status, GString *out)
+{
+    json_object *object = reply;
+    json_object *value = NULL;
+    bool present = row->object == NULL || json_object_object_get_ex(reply, row->object, &object);
+
+    present = present && json_object_object_get_ex(object, row->member, &value);
+    if (row->when == WHEN_WITH_STATUS ? !has_status : !present) {
+        return;
+    }
+    if (row->when == WHEN_NONZERO && json_object_get_int64(value) == 0) {
+        return;
+    }
+    g_string_append_printf(out, "%s: ", row->label);
+    format_value(row, value, out);
+    g_string_append_printf(out, "%s\n", row->suffix);
+}
+
+void mig_info_format_hmp(json_object *reply, GString *out)
+{
+    json_object *blocked = json_object_object_get(reply, "blocked-reasons");
+    const char *status = member_string(reply, "status");
+    const char *error = member_string(reply, "error-desc");
+
+    g_string_append(out, globals);
+    if (list_length(blocked) > 0) {
+        g_string_append(out, "Outgoing migration blocked:\n");
+    }
+    for (size_t i = 0; i < list_length(blocked); i++) {
+        g_string_append_printf(out, "  %s\n",
+                               json_object_get_string(json_object_array_get_idx(blocked, i)));
+    }
+    if (strcmp(status, "failed") == 0 && *error != '\0') {
+        g_string_append_printf(out, "Migration status: %s (%s)\n", status, error);
+    } else if (*status != '\0') {
+        g_string_append_printf(out, "Migration status: %s\n", status);
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        format_row(&rows[i], reply, *status != '\0', out);
+    }
+}

@@ -1,0 +1,394 @@
+/*
+ * Migration parameters: the table, the set of values and their JSON.
+ *
+ * All numbers, bools and enum indexes live in uint64_t members, so one pair of
+ * get and set serves every row and nothing here knows a parameter by name but
+ * the one rule that joins two of them. Main thread; the engine reads a copy.
+ */
+#include "backend/parameters.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "backend/base/error.h"
+
+static const char *const param_multifd_compressions[] = { "none", "zlib", "zstd", NULL };
+static const char *const param_modes[] = { "normal", "cpr-reboot", NULL };
+
+const ParamDesc param_table[] = {
+#define MIG_PARAM(field, name_, kind_, schema, min_, max_, initial_, unit_, zero_, range_, values_, \
+                  suffix_, since_, supported_, deprecated_, side_, help_)                           \
+    { .name = name_,                                                                                \
+      .kind = PARAM_##kind_,                                                                        \
+      .offset = offsetof(MigParameters, field),                                                     \
+      .min = min_,                                                                                  \
+      .max = max_,                                                                                  \
+      .initial = initial_,                                                                          \
+      .unit = unit_,                                                                                \
+      .zero = zero_,                                                                                \
+      .range_text = range_,                                                                         \
+      .values = values_,                                                                            \
+      .info_suffix = suffix_,                                                                       \
+      .since = since_,                                                                              \
+      .supported = supported_,                                                                      \
+      .deprecated = deprecated_,                                                                    \
+      .side = side_,                                                                                \
+      .help = help_ },
+#include "backend/parameters.def"
+#undef MIG_PARAM
+};
+const size_t param_count = G_N_ELEMENTS(param_table);
+
+enum {
+#define MIG_PARAM(field, ...) ROW_##field,
+#include "backend/parameters.def"
+#undef MIG_PARAM
+    ROW__COUNT,
+};
+
+/* QEMU prints its rows in an order that is neither the schema's nor the alphabet's. */
+static const unsigned char info_order[] = {
+    ROW_announce_initial,
+    ROW_announce_max,
+    ROW_announce_rounds,
+    ROW_announce_step,
+    ROW_compress_level,
+    ROW_compress_threads,
+    ROW_compress_wait_thread,
+    ROW_decompress_threads,
+    ROW_throttle_trigger_threshold,
+    ROW_cpu_throttle_initial,
+    ROW_cpu_throttle_increment,
+    ROW_cpu_throttle_tailslow,
+    ROW_max_cpu_throttle,
+    ROW_tls_creds,
+    ROW_tls_hostname,
+    ROW_max_bandwidth,
+    ROW_avail_switchover_bandwidth,
+    ROW_downtime_limit,
+    ROW_x_checkpoint_delay,
+    ROW_block_incremental,
+    ROW_multifd_channels,
+    ROW_multifd_compression,
+    ROW_xbzrle_cache_size,
+    ROW_max_postcopy_bandwidth,
+    ROW_tls_authz,
+    ROW_block_bitmap_mapping,
+    ROW_x_vcpu_dirty_limit_period,
+    ROW_vcpu_dirty_limit,
+    ROW_mode,
+    ROW_x_handover,
+    ROW_x_handover_timeout,
+    ROW_multifd_zlib_level,
+    ROW_multifd_zstd_level,
+};
+G_STATIC_ASSERT(G_N_ELEMENTS(info_order) == ROW__COUNT);
+
+const ParamDesc *param_in_info_order(size_t i)
+{
+    return i < param_count ? &param_table[info_order[i]] : NULL;
+}
+
+const ParamDesc *param_find(const char *name)
+{
+    for (size_t i = 0; i < param_count; i++) {
+        if (strcmp(param_table[i].name, name) == 0) {
+            return &param_table[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- the members of the struct ---- */
+
+static uint64_t *number_of(MigParameters *p, const ParamDesc *desc)
+{
+    return (uint64_t *)((char *)p + desc->offset);
+}
+
+static char **string_of(MigParameters *p, const ParamDesc *desc)
+{
+    return (char **)((char *)p + desc->offset);
+}
+
+static json_object **mapping_of(MigParameters *p, const ParamDesc *desc)
+{
+    return (json_object **)((char *)p + desc->offset);
+}
+
+void parameters_init(MigParameters *p)
+{
+    for (size_t i = 0; i < param_count; i++) {
+        const ParamDesc *desc = &param_table[i];
+
+        switch (desc->kind) {
+        case PARAM_STRING:
+            *string_of(p, desc) = g_strdup("");
+            break;
+        case PARAM_MAPPING:
+            *mapping_of(p, desc) = NULL;
+            break;
+        default:
+            *number_of(p, desc) = desc->initial;
+            break;
+        }
+    }
+}
+
+void parameters_clear(MigParameters *p)
+{
+    for (size_t i = 0; i < param_count; i++) {
+        const ParamDesc *desc = &param_table[i];
+
+        if (desc->kind == PARAM_STRING) {
+            g_clear_pointer(string_of(p, desc), g_free);
+        } else if (desc->kind == PARAM_MAPPING) {
+            g_clear_pointer(mapping_of(p, desc), json_object_put);
+        }
+    }
+}
+
+void parameters_copy(MigParameters *to, const MigParameters *from)
+{
+    *to = *from;
+    for (size_t i = 0; i < param_count; i++) {
+        const ParamDesc *desc = &param_table[i];
+
+        if (desc->kind == PARAM_STRING) {
+            *string_of(to, desc) = g_strdup(*string_of(to, desc));
+        } else if (desc->kind == PARAM_MAPPING) {
+            json_object *copy = NULL;
+
+            if (*mapping_of(to, desc) != NULL) {
+                json_object_deep_copy(*mapping_of(to, desc), &copy, NULL);
+            }
+            *mapping_of(to, desc) = copy;
+        }
+    }
+}
+
+static size_t enum_index(const ParamDesc *desc, const char *value)
+{
+    size_t i = 0;
+
+    while (strcmp(desc->values[i], value) != 0) {
+        i++;
+        g_assert(desc->values[i] != NULL); /* the schema let it through */
+    }
+    return i;
+}
+
+static void set_from_json(MigParameters *p, const ParamDesc *desc, json_object *value)
+{
+    switch (desc->kind) {
+    case PARAM_STRING:
+        g_free(*string_of(p, desc));
+        *string_of(p, desc) = g_strdup(value == NULL ? "" : json_object_get_string(value));
+        break;
+    case PARAM_MAPPING:
+        g_clear_pointer(mapping_of(p, desc), json_object_put);
+        /* An empty list maps nothing, as does no list. */
+        if (json_object_array_length(value) > 0) {
+            *mapping_of(p, desc) = json_object_get(value);
+        }
+        break;
+    case PARAM_BOOL:
+        *number_of(p, desc) = json_object_get_boolean(value) != 0;
+        break;
+    case PARAM_ENUM:
+        *number_of(p, desc) = enum_index(desc, json_object_get_string(value));
+        break;
+    default:
+        *number_of(p, desc) = json_object_get_uint64(value);
+        break;
+    }
+}
+
+/* NULL where the row has nothing to report. */
+static json_object *get_as_json(MigParameters *p, const ParamDesc *desc)
+{
+    switch (desc->kind) {
+    case PARAM_STRING:
+        return json_object_new_string(*string_of(p, desc));
+    case PARAM_MAPPING:
+        return json_object_get(*mapping_of(p, desc));
+    case PARAM_BOOL:
+        return json_object_new_boolean(*number_of(p, desc) != 0);
+    case PARAM_ENUM:
+        return json_object_new_string(desc->values[*number_of(p, desc)]);
+    default:
+        return json_object_new_uint64(*number_of(p, desc));
+    }
+}
+
+json_object *parameters_to_json(const MigParameters *p)
+{
+    json_object *reply = json_object_new_object();
+
+    for (size_t i = 0; i < param_count; i++) {
+        /* The accessors hand out writable members; nothing is written here. */
+        json_object *value = get_as_json((MigParameters *)p, &param_table[i]);
+
+        if (value != NULL) {
+            json_object_object_add(reply, param_table[i].name, value);
+        }
+    }
+    return reply;
+}
+
+/* ---- checks of the merged set ---- */
+
+static void set_range_error(const ParamDesc *desc, MigParameters *now, GError **error)
+{
+    g_autofree char *name = g_strdup(desc->name);
+    json_object *value = get_as_json(now, desc);
+    g_autofree char *shown = param_value_for_people(desc, value);
+
+    /* QEMU writes its range texts with underscores, those of x- rows excepted. */
+    if (!g_str_has_prefix(name, "x-")) {
+        g_strdelimit(name, "-", '_');
+    }
+    g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Parameter '%s' expects %s", name,
+                desc->range_text);
+    if (desc->max == UINT64_MAX) {
+        mig_error_hint(error, "%s is %s now", desc->name, shown);
+    } else {
+        mig_error_hint(error, "%s takes %" PRIu64 " to %" PRIu64 "; it is %s now", desc->name,
+                       desc->min, desc->max, shown);
+    }
+    json_object_put(value);
+}
+
+static bool number_is_allowed(const ParamDesc *desc, const MigParameters *p, uint64_t value)
+{
+    if (value < desc->min || value > desc->max) {
+        return false;
+    }
+    switch (desc - param_table) {
+    case ROW_xbzrle_cache_size:
+        return (value & (value - 1)) == 0;
+    case ROW_max_cpu_throttle:
+        return value >= p->cpu_throttle_initial;
+    default:
+        return true;
+    }
+}
+
+/* An identifier as QEMU's -id: a letter, then letters, digits and "-._". */
+static bool is_well_formed(const char *id)
+{
+    return g_ascii_isalpha(id[0])
+        && strspn(id, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-._") == strlen(id);
+}
+
+static bool check_mapping(json_object *mapping, GError **error)
+{
+    g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GHashTable) aliases = g_hash_table_new(g_str_hash, g_str_equal);
+    const char *problem = NULL;
+    const char *about = NULL;
+    size_t n = mapping == NULL ? 0 : json_object_array_length(mapping);
+
+    for (size_t i = 0; i < n && problem == NULL; i++) {
+        json_object *node = json_object_array_get_idx(mapping, i);
+        const char *name = json_object_get_string(json_object_object_get(node, "node-name"));
+        const char *alias = json_object_get_string(json_object_object_get(node, "alias"));
+
+        about = alias;
+        if (!is_well_formed(alias)) {
+            problem = "The node alias '%s' is not well-formed";
+        } else if (strlen(alias) > UINT8_MAX) {
+            problem = "The node alias '%s' is longer than 255 bytes";
+        } else if (!g_hash_table_add(names, (char *)name)) {
+            problem = "The node name '%s' is mapped twice";
+            about = name;
+        } else if (!g_hash_table_add(aliases, (char *)alias)) {
+            problem = "The node alias '%s' is used twice";
+        }
+    }
+    if (problem == NULL) {
+        return true;
+    }
+
+    g_autoptr(GString) text = g_string_new(problem);
+    g_string_replace(text, "%s", about, 1);
+    g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                "Invalid mapping given for block-bitmap-mapping: %s", text->str);
+    return false;
+}
+
+static bool check_merged(MigParameters *merged, MigParameters *now, GError **error)
+{
+    for (size_t i = 0; i < param_count; i++) {
+        const ParamDesc *desc = &param_table[i];
+
+        if (desc->range_text != NULL
+            && !number_is_allowed(desc, merged, *number_of(merged, desc))) {
+            set_range_error(desc, now, error);
+            return false;
+        }
+    }
+    return check_mapping(merged->block_bitmap_mapping, error);
+}
+
+static bool same_value(MigParameters *a, MigParameters *b, const ParamDesc *desc)
+{
+    switch (desc->kind) {
+    case PARAM_STRING:
+        return strcmp(*string_of(a, desc), *string_of(b, desc)) == 0;
+    case PARAM_MAPPING:
+        return json_object_equal(*mapping_of(a, desc), *mapping_of(b, desc));
+    default:
+        return *number_of(a, desc) == *number_of(b, desc);
+    }
+}
+
+/* What has no effect yet is refused, not taken in silence. */
+static bool check_supported(MigParameters *merged, MigParameters *now, GError **error)
+{
+    for (size_t i = 0; i < param_count; i++) {
+        const ParamDesc *desc = &param_table[i];
+
+        if (!desc->supported && !same_value(merged, now, desc)) {
+            json_object *value = get_as_json(now, desc);
+            g_autofree char *shown = param_value_for_people(desc, value);
+
+            g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
+                        "Parameter '%s' is not supported by this build", desc->name);
+            mig_error_hint(error, "it can only stay as it is: %s", shown);
+            json_object_put(value);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool parameters_apply(MigParameters *p, json_object *args,
+                      void (*warn)(void *data, const char *text), void *data, GError **error)
+{
+    MigParameters merged;
+
+    parameters_copy(&merged, p);
+    json_object_object_foreach(args, name, value) {
+        const ParamDesc *desc = param_find(name);
+
+        g_assert(desc != NULL);
+        set_from_json(&merged, desc, value);
+    }
+    if (!check_merged(&merged, p, error) || !check_supported(&merged, p, error)) {
+        parameters_clear(&merged);
+        return false;
+    }
+
+    json_object_object_foreach(args, set_name, ignored) {
+        const ParamDesc *desc = param_find(set_name);
+
+        (void)ignored;
+        if (desc->deprecated != NULL && warn != NULL) {
+            warn(data, desc->deprecated);
+        }
+    }
+    parameters_clear(p);
+    *p = merged;
+    return true;
+}

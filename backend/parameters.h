@@ -1,0 +1,85 @@
+/*
+ * Migration parameters: one row each in parameters.def; the struct, defaults, JSON, HMP texts,
+ * ranges, help and completion grow from it. Main thread; the engine reads its own copy.
+ */
+#pragma once
+
+#include <glib.h>
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum {
+    PARAM_MIB_SIZE,  /* bytes/s; HMP's default unit is MiB */
+    PARAM_BYTE_SIZE, /* a number that HMP reads like a size with default unit 1 */
+    PARAM_UINT8,
+    PARAM_UINT32,
+    PARAM_BOOL,
+    PARAM_ENUM,
+    PARAM_STRING,
+    PARAM_MAPPING,   /* block-bitmap-mapping: QMP only */
+} ParamKind;
+
+/* A member for each row; see parameters.def. Strings are owned. */
+typedef struct MigParameters MigParameters;
+struct MigParameters {
+#define PARAM_FIELD_MIB_SIZE(field)  uint64_t field;
+#define PARAM_FIELD_BYTE_SIZE(field) uint64_t field;
+#define PARAM_FIELD_UINT8(field)     uint64_t field;
+#define PARAM_FIELD_UINT32(field)    uint64_t field;
+#define PARAM_FIELD_BOOL(field)      uint64_t field;
+#define PARAM_FIELD_ENUM(field)      uint64_t field; /* index into the row's values */
+#define PARAM_FIELD_STRING(field)    char *field;
+#define PARAM_FIELD_MAPPING(field)   json_object *field;
+#define MIG_PARAM(field, name, kind, ...) PARAM_FIELD_##kind(field)
+#include "backend/parameters.def"
+#undef MIG_PARAM
+};
+
+typedef struct {
+    const char *name;            /* "max-bandwidth" */
+    ParamKind kind;
+    size_t offset;               /* in MigParameters */
+    uint64_t min, max, initial;
+    const char *unit;            /* for people: "bytes/s", "bytes", "ms", "%", "MB/s", "" */
+    const char *zero;            /* what 0 means ("no limit"), NULL = nothing special */
+    const char *range_text;      /* after "Parameter 'max_bandwidth' expects ", QEMU's words */
+    const char *const *values;   /* ENUM */
+    const char *info_suffix;     /* behind the value in info migrate_parameters; NULL = not shown there */
+    const char *since;           /* "8.2", or "migmon" for our own */
+    bool supported;              /* has an effect in this build */
+    const char *deprecated;      /* warning when set, or NULL */
+    const char *side;            /* "source", "destination", "both" */
+    const char *help;
+} ParamDesc;
+
+extern const ParamDesc param_table[];
+extern const size_t param_count;
+const ParamDesc *param_find(const char *name);
+/* Rows in the order of HMP's info migrate_parameters, then our own, then those that it does not
+ * show. NULL from param_count on. */
+const ParamDesc *param_in_info_order(size_t i);
+
+void parameters_init(MigParameters *p);
+void parameters_clear(MigParameters *p);
+void parameters_copy(MigParameters *to, const MigParameters *from);
+
+/* migrate-set-parameters: checks the merged set, then applies all or nothing. A row without effect
+ * may only be given its present value ("not supported by this build"). @warn is called for each
+ * deprecation. Capability conflicts are the caller's. */
+bool parameters_apply(MigParameters *p, json_object *args, void (*warn)(void *data, const char *text),
+                      void *data, GError **error);
+
+/* query-migrate-parameters; caller puts. */
+json_object *parameters_to_json(const MigParameters *p);
+
+/* HMP's reading of a value: JSON for migrate-set-parameters; error texts of HMP. Caller puts. */
+json_object *param_value_from_text(const ParamDesc *desc, const char *text, GError **error);
+
+/* HMP's info migrate_parameters from the JSON reply of query-migrate-parameters, byte for byte as
+ * 8.2, our own rows after it. Appends to @out. */
+void parameters_format_hmp(json_object *reply, GString *out);
+
+/* "10.0 MiB/s", "300 ms", "0 (no limit)": the value with its unit for people. Caller frees. */
+char *param_value_for_people(const ParamDesc *desc, json_object *value);

@@ -1,0 +1,327 @@
+/*
+ * The QAPI types of the schema, each a constant. Facts of QEMU 8.2
+ * (migration.json, sockets.json, common.json, run-state.json, control.json);
+ * the x types are ours. Parameters, capabilities and states come from their own
+ * tables, so that a new row there is a new member here.
+ */
+#include "backend/schema-types.h"
+
+#include "backend/capabilities.h"
+#include "backend/info.h"
+#include "backend/parameters.h"
+
+#define ENUM(qapi_name, list)         { .kind = SCHEMA_ENUM, .name = qapi_name, .values = list }
+#define STRUCT(qapi_name, ...)                                                           \
+    { .kind = SCHEMA_STRUCT, .name = qapi_name,                                          \
+      .members = (const SchemaMember[]) { __VA_ARGS__ { NULL, NULL, false, false } } }
+#define UNION(qapi_name, key, base, ...)                                                 \
+    { .kind = SCHEMA_UNION, .name = qapi_name, .discriminator = key,                     \
+      .members = (const SchemaMember[]) { base { NULL, NULL, false, false } },           \
+      .branches = (const SchemaMember[]) { __VA_ARGS__ { NULL, NULL, false, false } } }
+#define LIST(type)                    { .kind = SCHEMA_LIST, .element = &type }
+#define NAMES(...)                    (const char *const[]) { __VA_ARGS__, NULL }
+
+#define MEMBER(member, type)          { member, &type, false, false },
+#define OPTIONAL(member, type)        { member, &type, true, false },
+#define OPTIONAL_OLD(member, type)    { member, &type, true, true },
+
+/* ---- built in ---- */
+
+const SchemaType schema_str = { .kind = SCHEMA_STR, .name = "str" };
+const SchemaType schema_bool = { .kind = SCHEMA_BOOL, .name = "bool" };
+const SchemaType schema_int = { .kind = SCHEMA_INT, .name = "int" };
+const SchemaType schema_uint64 = { .kind = SCHEMA_UINT64, .name = "uint64" };
+const SchemaType schema_size = { .kind = SCHEMA_SIZE, .name = "size" };
+const SchemaType schema_str_list = LIST(schema_str);
+
+static const SchemaType uint8_type = { .kind = SCHEMA_UINT8, .name = "uint8" };
+static const SchemaType uint16_type = { .kind = SCHEMA_UINT16, .name = "uint16" };
+static const SchemaType uint32_type = { .kind = SCHEMA_UINT32, .name = "uint32" };
+static const SchemaType uint32_list = LIST(uint32_type);
+static const SchemaType number_type = { .kind = SCHEMA_NUMBER, .name = "number" };
+static const SchemaType str_or_null = { .kind = SCHEMA_STR_OR_NULL, .name = "StrOrNull" };
+
+/* ---- capabilities ---- */
+
+static const char *const capability_names[] = {
+#define MIG_CAPABILITY(id, name, ...) name,
+#include "backend/capabilities.def"
+#undef MIG_CAPABILITY
+    NULL,
+};
+static const SchemaType capability = ENUM("MigrationCapability", capability_names);
+static const SchemaType capability_status = STRUCT("MigrationCapabilityStatus",
+    MEMBER("capability", capability)
+    MEMBER("state", schema_bool));
+const SchemaType schema_capability_status_list = LIST(capability_status);
+
+/* ---- parameters ---- */
+
+static const SchemaType multifd_compression =
+    ENUM("MultiFDCompression", NAMES("none", "zlib", "zstd"));
+static const SchemaType mig_mode = ENUM("MigMode", NAMES("normal", "cpr-reboot"));
+static const SchemaType bitmap_transform = STRUCT("BitmapMigrationBitmapAliasTransform",
+    OPTIONAL("persistent", schema_bool));
+static const SchemaType bitmap_alias = STRUCT("BitmapMigrationBitmapAlias",
+    MEMBER("name", schema_str)
+    MEMBER("alias", schema_str)
+    OPTIONAL("transform", bitmap_transform));
+static const SchemaType bitmap_alias_list = LIST(bitmap_alias);
+static const SchemaType node_alias = STRUCT("BitmapMigrationNodeAlias",
+    MEMBER("node-name", schema_str)
+    MEMBER("alias", schema_str)
+    MEMBER("bitmaps", bitmap_alias_list));
+static const SchemaType node_alias_list = LIST(node_alias);
+
+/* The schema column of parameters.def, as it is set and as it is reported. */
+#define SET_size                &schema_size
+#define SET_uint64              &schema_uint64
+#define SET_uint32              &uint32_type
+#define SET_uint8               &uint8_type
+#define SET_bool                &schema_bool
+#define SET_str                 &str_or_null
+#define SET_multifd_compression &multifd_compression
+#define SET_mig_mode            &mig_mode
+#define SET_node_alias_list     &node_alias_list
+
+const SchemaMember schema_set_parameters[] = {
+#define MIG_PARAM(field, name, kind, schema, min, max, initial, unit, zero, range, values, suffix, \
+                  since, supported, deprecated, ...)                                               \
+    { name, SET_##schema, true, deprecated != NULL },
+#include "backend/parameters.def"
+#undef MIG_PARAM
+    { NULL, NULL, false, false },
+};
+static const SchemaType migrate_set_parameters = {
+    .kind = SCHEMA_STRUCT,
+    .name = "MigrateSetParameters",
+    .members = schema_set_parameters,
+};
+
+#undef SET_str
+#define SET_str                 &schema_str
+static const SchemaMember reported_parameters[] = {
+#define MIG_PARAM(field, name, kind, schema, min, max, initial, unit, zero, range, values, suffix, \
+                  since, supported, deprecated, ...)                                               \
+    { name, SET_##schema, true, deprecated != NULL },
+#include "backend/parameters.def"
+#undef MIG_PARAM
+    { NULL, NULL, false, false },
+};
+const SchemaType schema_migration_parameters = {
+    .kind = SCHEMA_STRUCT,
+    .name = "MigrationParameters",
+    .members = reported_parameters,
+};
+
+/* ---- addresses ---- */
+
+static const SchemaType inet_address = STRUCT("InetSocketAddress",
+    MEMBER("host", schema_str)
+    MEMBER("port", schema_str)
+    OPTIONAL("numeric", schema_bool)
+    OPTIONAL("to", uint16_type)
+    OPTIONAL("ipv4", schema_bool)
+    OPTIONAL("ipv6", schema_bool)
+    OPTIONAL("keep-alive", schema_bool)
+    OPTIONAL("mptcp", schema_bool));
+static const SchemaType unix_address = STRUCT("UnixSocketAddress",
+    MEMBER("path", schema_str)
+    OPTIONAL("abstract", schema_bool)
+    OPTIONAL("tight", schema_bool));
+static const SchemaType vsock_address = STRUCT("VsockSocketAddress",
+    MEMBER("cid", schema_str)
+    MEMBER("port", schema_str));
+static const SchemaType fd_address = STRUCT("FdSocketAddress",
+    MEMBER("str", schema_str));
+static const SchemaType socket_address_type =
+    ENUM("SocketAddressType", NAMES("inet", "unix", "vsock", "fd"));
+static const SchemaType socket_address = UNION("SocketAddress", "type",
+    MEMBER("type", socket_address_type),
+    MEMBER("inet", inet_address)
+    MEMBER("unix", unix_address)
+    MEMBER("vsock", vsock_address)
+    MEMBER("fd", fd_address));
+static const SchemaType socket_address_list = LIST(socket_address);
+
+static const SchemaType exec_command = STRUCT("MigrationExecCommand",
+    MEMBER("args", schema_str_list));
+static const SchemaType file_args = STRUCT("FileMigrationArgs",
+    MEMBER("filename", schema_str)
+    MEMBER("offset", schema_uint64));
+static const SchemaType address_type =
+    ENUM("MigrationAddressType", NAMES("socket", "exec", "rdma", "file"));
+static const SchemaType address = UNION("MigrationAddress", "transport",
+    MEMBER("transport", address_type),
+    MEMBER("socket", socket_address)
+    MEMBER("exec", exec_command)
+    MEMBER("rdma", inet_address)
+    MEMBER("file", file_args));
+static const SchemaType channel_type = ENUM("MigrationChannelType", NAMES("main"));
+static const SchemaType channel = STRUCT("MigrationChannel",
+    MEMBER("channel-type", channel_type)
+    MEMBER("addr", address));
+const SchemaType schema_channel_list = LIST(channel);
+
+/* ---- query-migrate ---- */
+
+const SchemaType schema_migration_status = ENUM("MigrationStatus", migration_status_names);
+static const SchemaType migration_stats = STRUCT("MigrationStats",
+    MEMBER("transferred", schema_int)
+    MEMBER("remaining", schema_int)
+    MEMBER("total", schema_int)
+    MEMBER("duplicate", schema_int)
+    { "skipped", &schema_int, false, true },
+    MEMBER("normal", schema_int)
+    MEMBER("normal-bytes", schema_int)
+    MEMBER("dirty-pages-rate", schema_int)
+    MEMBER("mbps", number_type)
+    MEMBER("dirty-sync-count", schema_int)
+    MEMBER("postcopy-requests", schema_int)
+    MEMBER("page-size", schema_int)
+    MEMBER("multifd-bytes", schema_uint64)
+    MEMBER("pages-per-second", schema_uint64)
+    MEMBER("precopy-bytes", schema_uint64)
+    MEMBER("downtime-bytes", schema_uint64)
+    MEMBER("postcopy-bytes", schema_uint64)
+    MEMBER("dirty-sync-missed-zero-copy", schema_uint64));
+static const SchemaType vfio_stats = STRUCT("VfioStats",
+    MEMBER("transferred", schema_int));
+static const SchemaType xbzrle_stats = STRUCT("XBZRLECacheStats",
+    MEMBER("cache-size", schema_size)
+    MEMBER("bytes", schema_int)
+    MEMBER("pages", schema_int)
+    MEMBER("cache-miss", schema_int)
+    MEMBER("cache-miss-rate", number_type)
+    MEMBER("encoding-rate", number_type)
+    MEMBER("overflow", schema_int));
+static const SchemaType compression_stats = STRUCT("CompressionStats",
+    MEMBER("pages", schema_int)
+    MEMBER("busy", schema_int)
+    MEMBER("busy-rate", number_type)
+    MEMBER("compressed-size", schema_int)
+    MEMBER("compression-rate", number_type));
+const SchemaType schema_migration_info = STRUCT("MigrationInfo",
+    OPTIONAL("status", schema_migration_status)
+    OPTIONAL("ram", migration_stats)
+    OPTIONAL_OLD("disk", migration_stats)
+    OPTIONAL("vfio", vfio_stats)
+    OPTIONAL("xbzrle-cache", xbzrle_stats)
+    OPTIONAL("total-time", schema_int)
+    OPTIONAL("expected-downtime", schema_int)
+    OPTIONAL("downtime", schema_int)
+    OPTIONAL("setup-time", schema_int)
+    OPTIONAL("cpu-throttle-percentage", schema_int)
+    OPTIONAL("error-desc", schema_str)
+    OPTIONAL("blocked-reasons", schema_str_list)
+    OPTIONAL("postcopy-blocktime", uint32_type)
+    OPTIONAL("postcopy-vcpu-blocktime", uint32_list)
+    OPTIONAL_OLD("compression", compression_stats)
+    OPTIONAL("socket-address", socket_address_list)
+    OPTIONAL("dirty-limit-throttle-time-per-round", schema_uint64)
+    OPTIONAL("dirty-limit-ring-full-time", schema_uint64));
+
+/* ---- the machine and the monitor ---- */
+
+static const SchemaType run_state = ENUM("RunState",
+    NAMES("debug", "inmigrate", "internal-error", "io-error", "paused", "postmigrate", "prelaunch",
+          "finish-migrate", "restore-vm", "running", "save-vm", "shutdown", "suspended", "watchdog",
+          "guest-panicked", "colo"));
+const SchemaType schema_status_info = STRUCT("StatusInfo",
+    MEMBER("running", schema_bool)
+    { "singlestep", &schema_bool, false, true },
+    MEMBER("status", run_state));
+const SchemaType schema_name_info = STRUCT("NameInfo",
+    OPTIONAL("name", schema_str));
+const SchemaType schema_uuid_info = STRUCT("UuidInfo",
+    MEMBER("UUID", schema_str));
+static const SchemaType version_triple = STRUCT("VersionTriple",
+    MEMBER("major", schema_int)
+    MEMBER("minor", schema_int)
+    MEMBER("micro", schema_int));
+const SchemaType schema_version_info = STRUCT("VersionInfo",
+    MEMBER("qemu", version_triple)
+    MEMBER("package", schema_str));
+static const SchemaType command_info = STRUCT("CommandInfo",
+    MEMBER("name", schema_str));
+const SchemaType schema_command_info_list = LIST(command_info);
+static const SchemaType qmp_capability = ENUM("QMPCapability", NAMES("oob"));
+const SchemaType schema_qmp_capability_list = LIST(qmp_capability);
+const SchemaType schema_shutdown_cause = ENUM("ShutdownCause",
+    NAMES("none", "host-error", "host-qmp-quit", "host-qmp-system-reset", "host-signal", "host-ui",
+          "guest-shutdown", "guest-reset", "guest-panic", "subsystem-reset", "snapshot-load"));
+
+/* ---- migmon's own ---- */
+
+static const SchemaType x_owner_value = ENUM("XOwnerState",
+    NAMES("here", "peer (confirmed)", "unknown (commit sent)", "none"));
+const SchemaType schema_x_owner = STRUCT("XOwner",
+    MEMBER("owner", x_owner_value)
+    MEMBER("evidence", schema_str));
+
+static const SchemaType x_direction = ENUM("XDirection", NAMES("outgoing", "incoming", "none"));
+static const SchemaType x_state_change = STRUCT("XStateChange",
+    MEMBER("status", schema_migration_status)
+    MEMBER("time-ms", schema_int)
+    MEMBER("wall-us", schema_int));
+static const SchemaType x_state_change_list = LIST(x_state_change);
+static const SchemaType x_pass = STRUCT("XPass",
+    MEMBER("pass", schema_int)
+    MEMBER("start-ms", schema_int)
+    MEMBER("duration-ms", schema_int)
+    MEMBER("bytes", schema_uint64)
+    MEMBER("pages", schema_uint64)
+    MEMBER("zero-pages", schema_uint64)
+    MEMBER("dirtied-pages", schema_uint64)
+    MEMBER("remaining-bytes", schema_uint64)
+    MEMBER("bytes-per-second", schema_uint64));
+static const SchemaType x_pass_list = LIST(x_pass);
+const SchemaType schema_x_history = STRUCT("XMigrateHistory",
+    MEMBER("direction", x_direction)
+    MEMBER("peer", schema_str)
+    MEMBER("states", x_state_change_list)
+    MEMBER("passes", x_pass_list)
+    MEMBER("threshold-bytes", schema_uint64)
+    MEMBER("elapsed-ms", schema_int)
+    MEMBER("outcome", schema_str));
+
+static const SchemaType x_guest_value = STRUCT("XGuestValue",
+    MEMBER("name", schema_str)
+    MEMBER("value", schema_str));
+const SchemaType schema_x_guest_value_list = LIST(x_guest_value);
+static const SchemaType x_fault_count = STRUCT("XFaultCount",
+    MEMBER("fault", schema_str)
+    MEMBER("count", schema_uint64));
+static const SchemaType x_fault_count_list = LIST(x_fault_count);
+static const SchemaType x_finding = STRUCT("XFinding",
+    MEMBER("fault", schema_str)
+    MEMBER("text", schema_str)
+    MEMBER("page", schema_uint64));
+static const SchemaType x_finding_list = LIST(x_finding);
+const SchemaType schema_x_verify = STRUCT("XGuestVerify",
+    MEMBER("ok", schema_bool)
+    MEMBER("pages-checked", schema_uint64)
+    MEMBER("pages-written", schema_uint64)
+    MEMBER("steps", schema_uint64)
+    MEMBER("faults", schema_uint64)
+    MEMBER("counts", x_fault_count_list)
+    MEMBER("findings", x_finding_list));
+const SchemaType schema_x_planted = STRUCT("XGuestPlanted",
+    MEMBER("page", schema_uint64));
+
+const SchemaType *const schema_named_types[] = {
+    &schema_str, &schema_bool, &schema_int, &schema_uint64, &schema_size,
+    &uint8_type, &uint16_type, &uint32_type, &number_type, &str_or_null,
+    &capability, &capability_status,
+    &multifd_compression, &mig_mode, &bitmap_transform, &bitmap_alias, &node_alias,
+    &migrate_set_parameters, &schema_migration_parameters,
+    &inet_address, &unix_address, &vsock_address, &fd_address, &socket_address_type,
+    &socket_address, &exec_command, &file_args, &address_type, &address, &channel_type, &channel,
+    &schema_migration_status, &migration_stats, &vfio_stats, &xbzrle_stats, &compression_stats,
+    &schema_migration_info,
+    &run_state, &schema_status_info, &schema_name_info, &schema_uuid_info, &version_triple,
+    &schema_version_info, &command_info, &qmp_capability, &schema_shutdown_cause,
+    &x_owner_value, &schema_x_owner, &x_direction, &x_state_change, &x_pass, &schema_x_history,
+    &x_guest_value, &x_fault_count, &x_finding, &schema_x_verify, &schema_x_planted,
+    NULL,
+};
