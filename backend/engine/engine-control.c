@@ -1,0 +1,210 @@
+/*
+ * Run control and plain queries of the engine. Main thread.
+ */
+#include "backend/engine/engine-internal.h"
+
+#include <unistd.h>
+
+#include "backend/base/error.h"
+
+/* ---- stop and cont ---- */
+
+void engine_stop(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
+{
+    (void)session, (void)args;
+    switch (guest_run_state(e->guest)) {
+    case RUN_STATE_INMIGRATE:
+        e->autostart = false;
+        if (e->incoming != NULL) {
+            incoming_set_autostart(e->incoming, false);
+        }
+        break;
+    case RUN_STATE_FINISH_MIGRATE:
+        if (e->outgoing != NULL) {
+            outgoing_keep_stopped(e->outgoing);
+        }
+        break;
+    case RUN_STATE_RUNNING:
+        /* False when the switchover stopped it first: then the line above is what was meant. */
+        if (guest_stop(e->guest, RUN_STATE_PAUSED)) {
+            engine_announce(e, ENGINE_EVENT_STOP);
+        }
+        break;
+    default:
+        break;
+    }
+    backend_reply_return(reply, NULL);
+}
+
+void engine_take_back(Engine *e, BackendReply *reply)
+{
+    migration_set_owner(e->last, OWNER_HERE, "the operator took it back with cont -f");
+    guest_start(e->guest);
+    engine_announce(e, ENGINE_EVENT_RESUME);
+    backend_reply_return(reply, NULL);
+}
+
+static void refuse_second_copy(Engine *e, Owner owner, const char *evidence, BackendReply *reply)
+{
+    GError *error = g_error_new(MIG_ERROR, MIG_ERROR_GENERIC,
+                                "the guest may run elsewhere: owner is %s", owner_name(owner));
+
+    mig_error_hint(&error, "%s (%s)", evidence, e->last->peer);
+    mig_error_hint(
+        &error, "cont -f runs it here all the same; two running copies destroy each other's data");
+    backend_reply_error(reply, error);
+}
+
+/* The guest stands, this side is not in the middle of a switchover. */
+static void cont_standing(Engine *e, bool force, BackendReply *reply)
+{
+    g_autofree char *evidence = NULL;
+    Owner owner = e->last != NULL ? migration_get_owner(e->last, &evidence) : OWNER_HERE;
+
+    if (owner == OWNER_HERE) {
+        guest_start(e->guest);
+        engine_announce(e, ENGINE_EVENT_RESUME);
+        backend_reply_return(reply, NULL);
+    } else if (force) {
+        engine_take_back(e, reply);
+    } else {
+        refuse_second_copy(e, owner, evidence, reply);
+    }
+}
+
+/* Only a source that waits for the verdict can be forced: before the commit there is
+ * migrate_cancel. */
+static void cont_in_switchover(Engine *e, bool force, BackendReply *reply)
+{
+    g_autofree char *evidence = NULL;
+
+    if (!force || e->last == NULL || e->cont_reply != NULL ||
+        migration_get_owner(e->last, &evidence) != OWNER_UNKNOWN) {
+        backend_reply_failure(reply, "Migration is not finalized yet");
+        return;
+    }
+    e->cont_reply = reply;
+    outgoing_abandon(e->outgoing);
+}
+
+void engine_cont(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
+{
+    bool force = json_object_get_boolean(json_object_object_get(args, "x-force"));
+
+    (void)session;
+    switch (guest_run_state(e->guest)) {
+    case RUN_STATE_INMIGRATE:
+        e->autostart = true;
+        if (e->incoming != NULL) {
+            incoming_set_autostart(e->incoming, true);
+        }
+        backend_reply_return(reply, NULL);
+        break;
+    case RUN_STATE_RUNNING:
+        backend_reply_return(reply, NULL);
+        break;
+    case RUN_STATE_FINISH_MIGRATE:
+        cont_in_switchover(e, force, reply);
+        break;
+    default:
+        cont_standing(e, force, reply);
+        break;
+    }
+}
+
+void engine_quit(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
+{
+    json_object *data = json_object_new_object();
+
+    (void)session, (void)args;
+    json_object_object_add(data, "guest", json_object_new_boolean(false));
+    json_object_object_add(data, "reason", json_object_new_string("host-qmp-quit"));
+    backend_reply_return(reply, NULL);
+    backend_emit(&e->base,
+                 &(BackendEvent){ .name = "SHUTDOWN", .data = data, .time_us = g_get_real_time() });
+    json_object_put(data);
+}
+
+/* ---- queries ---- */
+
+void engine_query_status(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
+{
+    RunState state = guest_run_state(e->guest);
+    json_object *o = json_object_new_object();
+
+    (void)session, (void)args;
+    json_object_object_add(o, "status", json_object_new_string(run_state_name(state)));
+    json_object_object_add(o, "singlestep", json_object_new_boolean(false));
+    json_object_object_add(o, "running", json_object_new_boolean(state == RUN_STATE_RUNNING));
+    backend_reply_return(reply, o);
+}
+
+void engine_query_name(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
+{
+    json_object *o = json_object_new_object();
+
+    (void)session, (void)args;
+    if (guest_name(e->guest)[0] != '\0') {
+        json_object_object_add(o, "name", json_object_new_string(guest_name(e->guest)));
+    }
+    backend_reply_return(reply, o);
+}
+
+void engine_query_uuid(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
+{
+    json_object *o = json_object_new_object();
+
+    (void)session, (void)args;
+    json_object_object_add(o, "UUID", json_object_new_string(guest_uuid(e->guest)));
+    backend_reply_return(reply, o);
+}
+
+void engine_query_version(Engine *e, BackendSession *session, json_object *args,
+                          BackendReply *reply)
+{
+    json_object *o = json_object_new_object();
+    json_object *qemu = json_object_new_object();
+
+    (void)e, (void)session, (void)args;
+    json_object_object_add(qemu, "micro", json_object_new_int(0));
+    json_object_object_add(qemu, "minor", json_object_new_int(2));
+    json_object_object_add(qemu, "major", json_object_new_int(8));
+    json_object_object_add(o, "qemu", qemu);
+    json_object_object_add(o, "package", json_object_new_string("migmon-" MIGMON_VERSION));
+    backend_reply_return(reply, o);
+}
+
+/* ---- descriptors ---- */
+
+void engine_getfd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
+{
+    const char *name = json_object_get_string(json_object_object_get(args, "fdname"));
+    int fd;
+
+    (void)e;
+    if (g_ascii_isdigit(name[0])) {
+        backend_reply_failure(reply, "Parameter 'fdname' expects a name not starting with a digit");
+        return;
+    }
+    fd = backend_session_pop_fd(session);
+    if (fd < 0) {
+        backend_reply_failure(reply, "No file descriptor supplied via SCM_RIGHTS");
+        return;
+    }
+    backend_session_set_named_fd(session, name, fd);
+    backend_reply_return(reply, NULL);
+}
+
+void engine_closefd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
+{
+    const char *name = json_object_get_string(json_object_object_get(args, "fdname"));
+    int fd = backend_session_take_named_fd(session, name);
+
+    (void)e;
+    if (fd < 0) {
+        backend_reply_failure(reply, "File descriptor named '%s' not found", name);
+        return;
+    }
+    close(fd);
+    backend_reply_return(reply, NULL);
+}

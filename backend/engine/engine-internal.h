@@ -1,0 +1,95 @@
+/*
+ * The engine behind the backend contract; main thread only. engine.c has its
+ * life and the dispatch, engine-migrate.c the migration commands,
+ * engine-control.c run control and plain queries, engine-guest.c what only
+ * migmon's guest can do.
+ */
+#pragma once
+
+#include "backend/capabilities.h"
+#include "backend/engine/engine.h"
+#include "backend/engine/incoming.h"
+#include "backend/engine/outgoing.h"
+#include "backend/parameters.h"
+
+typedef struct VerifyJob VerifyJob;
+
+typedef struct {
+    Backend base;
+    Guest *guest;
+    char *tracker_kind; /* NULL = best */
+    EventQueue *events;
+    TimerState timer;
+
+    MigParameters parameters;
+    LiveSettings settings; /* the parameters that running threads read */
+    MigCapabilities capabilities;
+
+    Migration *last;           /* the newest attempt of either direction, NULL = none ever */
+    Outgoing *outgoing;        /* until its thread was joined */
+    Incoming *incoming;        /* likewise */
+    Address *incoming_address; /* what migrate-incoming was given, NULL = not waiting */
+    Listener *listener;
+    BackendReply *incoming_reply; /* migrate-incoming until the listener is ready */
+    BackendReply *cont_reply;     /* cont -f until the outgoing thread has let go */
+    guint drain_timer;
+    bool autostart; /* run the guest when it has arrived */
+
+    GThread *verify_thread;
+    VerifyJob *verify_job;
+    BackendReply *verify_reply;
+} Engine;
+
+/* A row of the dispatch table. */
+typedef void (*EngineCommand)(Engine *e, BackendSession *session, json_object *args,
+                              BackendReply *reply);
+
+/* True while the newest attempt is neither over nor a mere wait for a source. */
+bool engine_migration_runs(const Engine *e);
+
+/* A limit changed: tells the threads. */
+void engine_apply_settings(Engine *e);
+
+/* Posts STOP or RESUME so that it comes before the reply. */
+void engine_announce(Engine *e, EngineEventType type);
+
+/* ---- engine-migrate.c ---- */
+void engine_migrate(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_migrate_cancel(Engine *e, BackendSession *session, json_object *args,
+                           BackendReply *reply);
+void engine_migrate_incoming(Engine *e, BackendSession *session, json_object *args,
+                             BackendReply *reply);
+void engine_query_migrate(Engine *e, BackendSession *session, json_object *args,
+                          BackendReply *reply);
+/* -incoming of the command line; @reply gets the outcome like migrate-incoming's. */
+void engine_listen(Engine *e, const Address *address, int fd, BackendReply *reply);
+/* Called when @m has completed: the guest is where it belongs, its thread may still tidy up. */
+void engine_migration_completed(Engine *e, Migration *m);
+/* Called when the thread of @m is about to end. */
+void engine_migration_ended(Engine *e, Migration *m);
+void engine_migrate_clear(Engine *e);
+
+/* ---- engine-control.c ---- */
+void engine_stop(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_cont(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_quit(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_query_status(Engine *e, BackendSession *session, json_object *args,
+                         BackendReply *reply);
+void engine_query_name(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_query_uuid(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_query_version(Engine *e, BackendSession *session, json_object *args,
+                          BackendReply *reply);
+void engine_getfd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_closefd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+/* Gives the guest back after cont -f once nothing else holds it. */
+void engine_take_back(Engine *e, BackendReply *reply);
+
+/* ---- engine-guest.c ---- */
+void engine_query_guest(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_guest_set(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_guest_verify(Engine *e, BackendSession *session, json_object *args,
+                         BackendReply *reply);
+void engine_guest_plant(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_fault_release(Engine *e, BackendSession *session, json_object *args,
+                          BackendReply *reply);
+void engine_guest_clear(Engine *e);

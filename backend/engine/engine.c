@@ -1,0 +1,296 @@
+/*
+ * The engine: life, dispatch, parameters and capabilities, and what the events
+ * of the threads become. Main thread only.
+ */
+#include "backend/engine/engine-internal.h"
+
+#include <string.h>
+
+#include "backend/base/error.h"
+
+/* ---- parameters and capabilities ---- */
+
+static void warn_session(void *data, const char *text)
+{
+    backend_session_warn(data, text);
+}
+
+static void set_parameters(Engine *e, BackendSession *session, json_object *args,
+                           BackendReply *reply)
+{
+    GError *error = NULL;
+
+    if (!parameters_apply(&e->parameters, args, warn_session, session, &error)) {
+        backend_reply_error(reply, error);
+        return;
+    }
+    engine_apply_settings(e);
+    backend_reply_return(reply, NULL);
+}
+
+static void query_parameters(Engine *e, BackendSession *session, json_object *args,
+                             BackendReply *reply)
+{
+    (void)session, (void)args;
+    backend_reply_return(reply, parameters_to_json(&e->parameters));
+}
+
+static void set_capabilities(Engine *e, BackendSession *session, json_object *args,
+                             BackendReply *reply)
+{
+    GError *error = NULL;
+
+    if (engine_migration_runs(e)) {
+        backend_reply_failure(reply, "There's a migration process in progress");
+    } else if (!capabilities_apply(&e->capabilities, json_object_object_get(args, "capabilities"),
+                                   warn_session, session, &error)) {
+        backend_reply_error(reply, error);
+    } else {
+        backend_reply_return(reply, NULL);
+    }
+}
+
+static void query_capabilities(Engine *e, BackendSession *session, json_object *args,
+                               BackendReply *reply)
+{
+    (void)session, (void)args;
+    backend_reply_return(reply, capabilities_to_json(e->capabilities));
+}
+
+void engine_apply_settings(Engine *e)
+{
+    const MigParameters *p = &e->parameters;
+
+    atomic_store(&e->settings.max_bandwidth, p->max_bandwidth);
+    atomic_store(&e->settings.switchover_bandwidth, p->avail_switchover_bandwidth);
+    atomic_store(&e->settings.downtime_limit, p->downtime_limit);
+    atomic_store(&e->settings.handover_timeout, p->x_handover_timeout);
+    if (e->outgoing != NULL) {
+        outgoing_settings_changed(e->outgoing);
+    }
+}
+
+/* ---- what only migmon knows ---- */
+
+static void query_owner(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
+{
+    json_object *o = json_object_new_object();
+    bool waits = guest_run_state(e->guest) == RUN_STATE_INMIGRATE;
+    Owner owner = waits ? OWNER_NONE : OWNER_HERE;
+    g_autofree char *evidence = NULL;
+
+    (void)session, (void)args;
+    if (e->last != NULL) {
+        owner = migration_get_owner(e->last, &evidence);
+    } else {
+        evidence = g_strdup(waits ? "this side waits for a guest" : "it was started here");
+    }
+    json_object_object_add(o, "owner", json_object_new_string(owner_name(owner)));
+    json_object_object_add(o, "evidence", json_object_new_string(evidence));
+    backend_reply_return(reply, o);
+}
+
+static void query_history(Engine *e, BackendSession *session, json_object *args,
+                          BackendReply *reply)
+{
+    (void)session, (void)args;
+    if (e->last != NULL) {
+        backend_reply_return(reply, migration_history_to_json(e->last));
+        return;
+    }
+
+    json_object *o = json_object_new_object();
+    json_object_object_add(o, "direction", json_object_new_string("none"));
+    json_object_object_add(o, "peer", json_object_new_string(""));
+    json_object_object_add(o, "states", json_object_new_array());
+    json_object_object_add(o, "passes", json_object_new_array());
+    json_object_object_add(o, "threshold-bytes", json_object_new_int64(0));
+    json_object_object_add(o, "elapsed-ms", json_object_new_int64(0));
+    json_object_object_add(o, "outcome", json_object_new_string(""));
+    backend_reply_return(reply, o);
+}
+
+/* ---- dispatch ---- */
+
+static const struct {
+    const char *name;
+    EngineCommand run;
+} commands[] = {
+    { "closefd", engine_closefd },
+    { "cont", engine_cont },
+    { "getfd", engine_getfd },
+    { "migrate", engine_migrate },
+    { "migrate-cancel", engine_migrate_cancel },
+    { "migrate-incoming", engine_migrate_incoming },
+    { "migrate-set-capabilities", set_capabilities },
+    { "migrate-set-parameters", set_parameters },
+    { "migrate_cancel", engine_migrate_cancel },
+    { "query-migrate", engine_query_migrate },
+    { "query-migrate-capabilities", query_capabilities },
+    { "query-migrate-parameters", query_parameters },
+    { "query-name", engine_query_name },
+    { "query-status", engine_query_status },
+    { "query-uuid", engine_query_uuid },
+    { "query-version", engine_query_version },
+    { "quit", engine_quit },
+    { "stop", engine_stop },
+    { "x-fault-release", engine_fault_release },
+    { "x-guest-plant", engine_guest_plant },
+    { "x-guest-set", engine_guest_set },
+    { "x-guest-verify", engine_guest_verify },
+    { "x-query-guest", engine_query_guest },
+    { "x-query-migrate-history", query_history },
+    { "x-query-owner", query_owner },
+};
+
+static void engine_execute(Backend *backend, BackendSession *session, const SchemaCommand *command,
+                           json_object *args, BackendReply *reply)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(commands); i++) {
+        if (strcmp(commands[i].name, command->name) == 0) {
+            commands[i].run((Engine *)backend, session, args, reply);
+            return;
+        }
+    }
+    backend_reply_failure(reply, "The command %s is not supported by this build", command->name);
+}
+
+/* ---- events ---- */
+
+static void emit(Engine *e, const EngineEvent *event, const char *name, json_object *data,
+                 bool hidden)
+{
+    backend_emit(
+        &e->base,
+        &(BackendEvent){ .name = name, .data = data, .time_us = event->time_us, .hidden = hidden });
+    json_object_put(data);
+}
+
+static void handle_event(const EngineEvent *event, void *data)
+{
+    Engine *e = data;
+    bool events_on = capability_is_on(e->capabilities, CAPABILITY_EVENTS);
+    json_object *o = NULL;
+
+    switch (event->type) {
+    case ENGINE_EVENT_STATUS:
+        o = json_object_new_object();
+        json_object_object_add(o, "status",
+                               json_object_new_string(migration_status_name(event->status)));
+        emit(e, event, "MIGRATION", o, !events_on);
+        if (event->status == MIGRATION_COMPLETED) {
+            engine_migration_completed(e, event->migration);
+        }
+        break;
+    case ENGINE_EVENT_PASS:
+        o = json_object_new_object();
+        json_object_object_add(o, "pass", json_object_new_int64((int64_t)event->number));
+        emit(e, event, "MIGRATION_PASS", o, !events_on);
+        break;
+    case ENGINE_EVENT_STOP:
+        emit(e, event, "STOP", NULL, false);
+        break;
+    case ENGINE_EVENT_RESUME:
+        emit(e, event, "RESUME", NULL, false);
+        break;
+    case ENGINE_EVENT_NOTICE:
+        o = json_object_new_object();
+        json_object_object_add(o, "text", json_object_new_string(event->text));
+        emit(e, event, "X_NOTICE", o, true);
+        break;
+    case ENGINE_EVENT_ENDED:
+        engine_migration_ended(e, event->migration);
+        break;
+    }
+}
+
+void engine_announce(Engine *e, EngineEventType type)
+{
+    event_post(e->events, type, NULL, 0, NULL);
+    event_queue_drain(e->events);
+}
+
+/* ---- life ---- */
+
+static void engine_free(Backend *backend)
+{
+    Engine *e = (Engine *)backend;
+
+    engine_migrate_clear(e);
+    engine_guest_clear(e);
+    event_queue_free(e->events);
+    migration_unref(e->last);
+    guest_free(e->guest);
+    parameters_clear(&e->parameters);
+    g_free(e->tracker_kind);
+    backend_clear(&e->base);
+    g_free(e);
+}
+
+static const BackendOps engine_ops = {
+    .execute = engine_execute,
+    .free = engine_free,
+};
+
+/* A number behind fd: on the command line is a descriptor of this process. */
+static bool command_line_fd(const Address *address, int *ret_fd, GError **error)
+{
+    guint64 number;
+
+    *ret_fd = -1;
+    if (address->kind != ADDRESS_FD) {
+        return true;
+    }
+    if (!g_ascii_string_to_unsigned(address->path, 10, 0, G_MAXINT, &number, NULL)) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Invalid file descriptor number '%s'",
+                    address->path);
+        return false;
+    }
+    *ret_fd = (int)number;
+    return true;
+}
+
+static bool start_incoming(Engine *e, const char *uri, GError **error)
+{
+    g_autoptr(Address) address = NULL;
+    int fd;
+
+    guest_stop(e->guest, RUN_STATE_INMIGRATE);
+    if (strcmp(uri, "defer") == 0) {
+        return true;
+    }
+    address = address_from_uri(uri, error);
+    if (address == NULL || !command_line_fd(address, &fd, error)) {
+        g_prefix_error(error, "-incoming %s: ", uri);
+        return false;
+    }
+    engine_listen(e, address, fd, NULL);
+    return true;
+}
+
+Backend *engine_new(const EngineOptions *options, GError **error)
+{
+    g_autoptr(Guest) guest = guest_new(&options->guest, error);
+
+    if (guest == NULL) {
+        return NULL;
+    }
+
+    Engine *e = g_new0(Engine, 1);
+    backend_init(&e->base, &engine_ops);
+    e->guest = g_steal_pointer(&guest);
+    e->tracker_kind = g_strdup(options->tracker);
+    e->events = event_queue_new(handle_event, e);
+    e->autostart = !options->paused;
+    parameters_init(&e->parameters);
+    engine_apply_settings(e);
+    if (options->incoming != NULL) {
+        if (!start_incoming(e, options->incoming, error)) {
+            backend_free(&e->base);
+            return NULL;
+        }
+    } else if (!options->paused) {
+        guest_start(e->guest);
+    }
+    return &e->base;
+}

@@ -1,0 +1,46 @@
+/*
+ * The way from worker threads to the main loop: plain C structs in a queue.
+ *
+ * A worker never prints, never touches JSON and never calls a front end; it
+ * posts what happened. The main loop turns it into backend events in the order
+ * of posting.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+
+#include "backend/info.h"
+
+typedef struct Migration Migration;
+
+typedef enum {
+    ENGINE_EVENT_STATUS, /* status */
+    ENGINE_EVENT_PASS,   /* number: dirty syncs so far */
+    ENGINE_EVENT_STOP,
+    ENGINE_EVENT_RESUME,
+    ENGINE_EVENT_NOTICE, /* text for people */
+    ENGINE_EVENT_ENDED,  /* the thread of @migration is about to return: join it */
+} EngineEventType;
+
+typedef struct {
+    EngineEventType type;
+    int64_t time_us; /* wall clock */
+    MigrationStatus status;
+    uint64_t number;
+    char *text;           /* owned */
+    Migration *migration; /* reference, may be NULL */
+} EngineEvent;
+
+typedef struct EventQueue EventQueue;
+
+/* @handle is called on the main loop for each event; the event is freed after it. */
+EventQueue *event_queue_new(void (*handle)(const EngineEvent *event, void *data), void *data);
+void event_queue_free(EventQueue *queue);
+
+/* Any thread. @text is copied, @migration referenced. */
+void event_post(EventQueue *queue, EngineEventType type, Migration *migration, uint64_t number,
+                const char *text);
+
+/* Main thread: handles what is waiting now, so that events of a command come before its reply. */
+void event_queue_drain(EventQueue *queue);

@@ -1,0 +1,188 @@
+/*
+ * The switchover: stop the guest, send the rest, hand the guest over.
+ *
+ * The one moment that matters is the end of the stream (EOF). Before it is
+ * offered to the transport every failure gives the guest back. Offering it is the commit: from then
+ * on the guest may run over there, and this side resumes only when the destination says that it did
+ * not take it.
+ *
+ * With a return path the commit waits for PONG(HANDOVER_PING): the destination
+ * answers it when everything before it is loaded, so EOF is all that is missing over there. This
+ * is inside QEMU's format, and a QEMU destination answers it too.
+ */
+#include "backend/engine/outgoing-internal.h"
+
+#include "backend/base/clock.h"
+#include "backend/base/error.h"
+
+static void stop_guest(Outgoing *o)
+{
+    Migration *m = o->migration;
+
+    o->state_before = guest_run_state(o->config.guest);
+    migration_note_stop(m, mig_clock_now_us());
+    o->ran = guest_stop(o->config.guest, RUN_STATE_FINISH_MIGRATE);
+    if (o->ran) {
+        o->state_before = RUN_STATE_RUNNING; /* it may have been started after we looked */
+        event_post(m->events, ENGINE_EVENT_STOP, m, 0, NULL);
+    }
+    o->stopped = true;
+}
+
+static bool wait_until_loaded(Outgoing *o, GError **error)
+{
+    if (o->return_path == NULL || !o->config.handover) {
+        return true;
+    }
+    stream_put_ping(o->writer, HANDOVER_PING);
+    if (!outgoing_flush(o, error) || !outgoing_fault(o, "src-ping", error)) {
+        return false;
+    }
+    if (!source_return_path_wait_pong(o->return_path, HANDOVER_PING, error)) {
+        g_prefix_error(error, "waiting until the destination has loaded everything: ");
+        return false;
+    }
+    return true;
+}
+
+/*
+ * Writes EOF and the description behind it. False: nothing of it left this process, the decision is
+ * open again and the guest belongs here.
+ */
+static bool commit(Outgoing *o, const char *description, GError **error)
+{
+    int open = DECISION_OPEN, committed = DECISION_COMMITTED;
+    size_t accepted = 0, bytes;
+    int n;
+
+    if (!outgoing_check(o, error) || !outgoing_fault(o, "src-before-eof", error)) {
+        return false;
+    }
+    stream_put_eof(o->writer);
+    stream_put_vmdescription(o->writer, description);
+    bytes = stream_writer_pending(o->writer);
+    if (!atomic_compare_exchange_strong(&o->decision, &open, DECISION_COMMITTED)) {
+        return outgoing_check(o, error); /* the cancel was faster */
+    }
+
+    migration_set_owner(o->migration, OWNER_UNKNOWN,
+                        "the end of the stream was sent, no answer yet");
+    struct iovec *iov = stream_writer_iov(o->writer, &n);
+    bool ok = transport_write_all(o->transport, iov, n, &accepted, error);
+    if (!ok && accepted == 0) {
+        atomic_compare_exchange_strong(&o->decision, &committed, DECISION_OPEN);
+        g_prefix_error(error, "sending the end of the stream: ");
+        return false;
+    }
+    g_clear_error(
+        error); /* EOF is the first byte: what happens to the description does not matter */
+    stream_writer_reset(o->writer);
+    atomic_fetch_add(&o->migration->counters.transferred, bytes);
+    atomic_fetch_add(&o->migration->counters.downtime_bytes, bytes);
+    return true;
+}
+
+/* ---- after the commit: set status, owner and outcome ---- */
+
+static void handed_over(Outgoing *o, Owner owner, const char *evidence)
+{
+    Migration *m = o->migration;
+    g_autofree char *text = g_strdup_printf("migration to %s completed: %s", m->peer, evidence);
+
+    guest_stop(o->config.guest, RUN_STATE_POSTMIGRATE);
+    migration_set_owner(m, owner, evidence);
+    migration_set_outcome(m, text);
+    migration_move(m, MIGRATION_ACTIVE, MIGRATION_COMPLETED);
+}
+
+static void refused(Outgoing *o, const GError *error)
+{
+    Migration *m = o->migration;
+    g_autofree char *text = g_strdup_printf("migration to %s failed: %s; the guest %s here",
+                                            m->peer, error->message, o->ran ? "goes on" : "stays");
+
+    outgoing_resume_guest(o);
+    migration_set_owner(m, OWNER_HERE, "the destination said that it did not take the guest");
+    migration_set_error(m, error->message);
+    migration_set_outcome(m, text);
+    migration_move(m, MIGRATION_ACTIVE, MIGRATION_FAILED);
+}
+
+static void lost(Outgoing *o, const char *why)
+{
+    Migration *m = o->migration;
+    g_autofree char *evidence = g_strdup_printf("the end of the stream was sent, then: %s", why);
+    g_autofree char *text = g_strdup_printf(
+        "migration to %s: the guest was handed over but nobody confirmed it (%s); it stands here "
+        "with all "
+        "its memory. Look at the destination: if it does not run there, cont -f runs it here",
+        m->peer, why);
+
+    guest_stop(o->config.guest, RUN_STATE_POSTMIGRATE);
+    migration_set_owner(m, OWNER_UNKNOWN, evidence);
+    migration_set_error(m, evidence);
+    migration_set_outcome(m, text);
+    migration_move(m, MIGRATION_ACTIVE, MIGRATION_FAILED);
+}
+
+static void await_verdict(Outgoing *o)
+{
+    int64_t timeout_ms = (int64_t)atomic_load(&o->config.settings->handover_timeout);
+    g_autoptr(GError) error = NULL;
+
+    switch (source_return_path_wait_verdict(o->return_path, timeout_ms * 1000, &error)) {
+    case VERDICT_OK:
+        if (outgoing_fault(o, "src-shut", &error)) {
+            handed_over(o, OWNER_PEER, "the destination confirmed that it has the guest");
+        } else {
+            lost(o, error->message);
+        }
+        break;
+    case VERDICT_REFUSED:
+        refused(o, error);
+        break;
+    case VERDICT_LOST:
+        lost(o, error->message);
+        break;
+    }
+}
+
+static void finish_one_way(Outgoing *o)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!transport_finish(o->transport, &error)) {
+        lost(o, error->message);
+    } else if (o->config.to_file) {
+        handed_over(o, OWNER_NONE, "all is written and safe; it runs where this is loaded");
+    } else {
+        handed_over(o, OWNER_UNKNOWN, "all is written; nothing comes back on this way");
+    }
+}
+
+bool outgoing_switchover(Outgoing *o, GError **error)
+{
+    g_autofree char *description = NULL;
+
+    stop_guest(o);
+    if (!outgoing_fault(o, "src-stopped", error) || !outgoing_last_pass(o, error) ||
+        !outgoing_fault(o, "src-ram-end", error)) {
+        return false;
+    }
+    description = devices_save(o->writer, o->config.guest, o->config.timer, o->state_before);
+    if (!outgoing_flush(o, error) || !outgoing_fault(o, "src-devices", error) ||
+        !wait_until_loaded(o, error) || !commit(o, description, error)) {
+        return false;
+    }
+    /* The guest left: a failure injected here is a failure of the link. */
+    if (!outgoing_fault(o, "src-after-eof", NULL)) {
+        transport_shutdown(o->transport);
+    }
+    outgoing_release_tracker(o); /* takes a while: not before the commit, it would be downtime */
+    if (o->return_path != NULL) {
+        await_verdict(o);
+    } else {
+        finish_one_way(o);
+    }
+    return true;
+}

@@ -1,0 +1,552 @@
+/*
+ * The destination's thread. See incoming.h.
+ *
+ * When the guest may run: at EOF. A source that sent PING(HANDOVER_PING) waits
+ * until it is answered and commits by EOF, so nothing else is needed. A source with a
+ * return path but without that ping (a QEMU) decides by the SHUT it gets: then the guest runs only
+ * if SHUT(0) could be written. Without a return path EOF is all there will ever be.
+ *
+ * Until EOF a failure drops everything; the source still has the guest.
+ */
+#include "backend/engine/incoming.h"
+
+#include <string.h>
+
+#include "backend/base/error.h"
+#include "backend/base/fault.h"
+#include "backend/engine/outgoing-internal.h"
+#include "backend/engine/placer.h"
+#include "backend/stream/reader.h"
+#include "backend/stream/return-path.h"
+
+struct Incoming {
+    IncomingConfig config;
+    Migration *migration;
+    GThread *thread;
+    atomic_bool autostart;
+
+    /* The thread only. */
+    StreamReader *reader;
+    DeviceLoader *devices;
+    Placer *placer;
+    GArray *blocks; /* size_t: index of the guest's block for each of the stream's */
+    bool has_configuration;
+    bool has_block_list;
+    bool return_path;
+    bool handover; /* PING(HANDOVER_PING) was answered */
+    bool pages_began;
+};
+
+/* ---- faults ---- */
+
+static bool transport_is_gone(void *data)
+{
+    Incoming *in = data;
+    return transport_is_shut_down(in->config.transport);
+}
+
+static bool incoming_fault(Incoming *in, const char *point, GError **error)
+{
+    switch (fault_fire(point)) {
+    case FAULT_CUT:
+        transport_shutdown(in->config.transport);
+        return true;
+    case FAULT_HOLD:
+        fault_hold(point, transport_is_gone, in);
+        return true;
+    case FAULT_FAIL:
+    case FAULT_CANCEL: /* a destination cannot cancel; it can give up */
+        g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "fault injected at %s", point);
+        return false;
+    case FAULT_NONE:
+    case FAULT_KILL:
+        break;
+    }
+    return true;
+}
+
+/* ---- is it a guest? ---- */
+
+/* Every page came at least once: the first pass sends all of them, as zero pages where they were
+ * never touched. A source that sends some on other channels leaves no mark on this one. */
+static bool check_pages(Incoming *in, GError **error)
+{
+    size_t block, n;
+    uint64_t page;
+    RamBlock *const *blocks = guest_blocks(in->config.guest, &n);
+
+    if (in->placer == NULL || placer_is_complete(in->placer, &block, &page)) {
+        return true;
+    }
+    g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                "stream ends, but page %" PRIu64 " of RAM block %s never came", page,
+                blocks[block]->idstr);
+    mig_error_hint(
+        error, "a source with multifd sends pages on channels of their own; switch it off there");
+    return false;
+}
+
+/* A stream without the pages or devices of this machine is no guest. */
+static bool check_complete(Incoming *in, GError **error)
+{
+    if (!in->has_configuration || (guest_n_vcpus(in->config.guest) > 0 && !in->has_block_list)) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "stream ends without %s",
+                    in->has_configuration ? "RAM" : "a configuration");
+        return false;
+    }
+    return check_pages(in, error) && device_loader_is_complete(in->devices, error);
+}
+
+/* ---- return path ---- */
+
+static bool answer(Incoming *in, ReturnPathType type, uint32_t value, GError **error)
+{
+    ReturnPathMessage message = { .type = type, .value = value };
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+
+    if (!transport_is_two_way(in->config.transport)) {
+        return true; /* a stream that was saved: nobody waits for the answer */
+    }
+    return_path_encode(&message, bytes);
+    struct iovec iov = { bytes->data, bytes->len };
+    if (!transport_write_all(in->config.transport, &iov, 1, NULL, error)) {
+        g_prefix_error(error, "answering the source: ");
+        return false;
+    }
+    return true;
+}
+
+static bool take_ping(Incoming *in, uint32_t value, GError **error)
+{
+    if (!in->return_path) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "PING %u, but the return path is not open",
+                    value);
+        return false;
+    }
+    if (value != HANDOVER_PING) {
+        return answer(in, RETURN_PONG, value, error);
+    }
+    /* The answer says that everything is in place, so put it there first. */
+    if ((in->placer != NULL && !placer_flush(in->placer, error)) || !check_complete(in, error) ||
+        !incoming_fault(in, "dst-pong", error) || !answer(in, RETURN_PONG, value, error) ||
+        !incoming_fault(in, "dst-ponged", error)) {
+        return false;
+    }
+    in->handover = true;
+    return true;
+}
+
+static bool take_command(Incoming *in, const StreamRecord *record, GError **error)
+{
+    MigCursor payload = { record->data, record->data + record->length };
+    uint32_t value = 0;
+
+    switch (record->command) {
+    case COMMAND_OPEN_RETURN_PATH:
+        in->return_path = true;
+        return true;
+    case COMMAND_PING:
+        get_be32(&payload, &value); /* the reader has checked the length */
+        return take_ping(in, value, error);
+    case COMMAND_SWITCHOVER_START:
+        return true;
+    case COMMAND_POSTCOPY_ADVISE:
+        g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
+                    "RAM postcopy is disabled but have %zu byte advise", record->length);
+        return false;
+    default:
+        g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
+                    "command %d of the stream is not supported by this build", record->command);
+        return false;
+    }
+}
+
+/* ---- configuration and blocks ---- */
+
+static bool take_capabilities(const StreamRecord *record, GError **error)
+{
+    for (const char *const *c = record->capabilities; c != NULL && *c != NULL; c++) {
+        /* QEMU lists only those that must be equal on both sides; none of them exists here yet. */
+        if (strcmp(*c, "x-ignore-shared") == 0 || strcmp(*c, "mapped-ram") == 0) {
+            g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                        "Capability %s is off, but received capability is on", *c);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool take_configuration(Incoming *in, const StreamRecord *record, GError **error)
+{
+    const char *ours = guest_machine_name(in->config.guest);
+    uint8_t uuid[16];
+
+    /* QEMU compares over the received length; an exact match is what both ends mean. */
+    if (strcmp(record->machine, ours) != 0) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                    "Machine type received is '%s' and local is '%s'", record->machine, ours);
+        mig_error_hint(error, "start the destination with --machine %s", record->machine);
+        return false;
+    }
+    if (!take_capabilities(record, error)) {
+        return false;
+    }
+    guest_uuid_bytes(in->config.guest, uuid);
+    if (record->uuid != NULL && guest_uuid_is_set(in->config.guest) &&
+        memcmp(record->uuid, uuid, sizeof uuid) != 0) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                    "UUID received is not the one of this guest (%s)",
+                    guest_uuid(in->config.guest));
+        return false;
+    }
+    in->has_configuration = true;
+    return incoming_fault(in, "dst-setup", error);
+}
+
+static bool take_block(Incoming *in, const StreamRecord *record, GError **error)
+{
+    size_t index;
+    const RamBlock *block = guest_find_block(in->config.guest, record->block_idstr, &index);
+
+    if (block == NULL) {
+        size_t n;
+        RamBlock *const *blocks = guest_blocks(in->config.guest, &n);
+
+        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                    "Unknown ramblock \"%s\", cannot accept migration", record->block_idstr);
+        mig_error_hint(error, "the block here is \"%s\": start the destination with --ram-id %s",
+                       blocks[0]->idstr, record->block_idstr);
+        return false;
+    }
+    if (block->size != record->block_length) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                    "Size mismatch: %s: 0x%" PRIx64 " != 0x%" PRIx64 ": Invalid argument",
+                    block->idstr, record->block_length, block->size);
+        mig_error_hint(error, "start the destination with --memory %" PRIu64 "K",
+                       record->block_length >> 10);
+        return false;
+    }
+    g_array_append_val(in->blocks, index);
+    return true;
+}
+
+/* The list is accepted: whatever an earlier attempt left in this RAM goes. */
+static bool begin_pages(Incoming *in, GError **error)
+{
+    size_t n;
+    RamBlock *const *blocks = guest_blocks(in->config.guest, &n);
+
+    if (in->has_block_list || in->blocks->len == 0) {
+        return true;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!ram_block_drop(blocks[i], error)) {
+            return false;
+        }
+    }
+    in->placer = placer_new(blocks, n);
+    in->has_block_list = true;
+    return incoming_fault(in, "dst-ram-setup", error);
+}
+
+static bool take_page(Incoming *in, const StreamRecord *record, GError **error)
+{
+    MigCounters *c = &in->migration->counters;
+    size_t block;
+
+    if (!begin_pages(in, error)) {
+        return false;
+    }
+    if (!in->pages_began) {
+        in->pages_began = true;
+        if (!incoming_fault(in, "dst-page", error)) {
+            return false;
+        }
+    }
+    block = g_array_index(in->blocks, size_t, record->block_index);
+    if (record->type == RECORD_ZERO_PAGE) {
+        atomic_fetch_add_explicit(&c->zero_pages, 1, memory_order_relaxed);
+        return placer_fill(in->placer, block, record->offset, record->fill, error);
+    }
+    atomic_fetch_add_explicit(&c->normal_pages, 1, memory_order_relaxed);
+    return placer_page(in->placer, block, record->offset, record->data, error);
+}
+
+/* ---- the stream ---- */
+
+static bool take_section_end(Incoming *in, const StreamRecord *record, GError **error)
+{
+    if (strcmp(record->idstr, "ram") == 0 && record->section_type == STREAM_SECTION_END) {
+        return incoming_fault(in, "dst-ram-end", error);
+    }
+    return true;
+}
+
+static bool take_record(Incoming *in, const StreamRecord *record, GError **error)
+{
+    switch (record->type) {
+    case RECORD_CONFIGURATION:
+        return take_configuration(in, record, error);
+    case RECORD_RAM_BLOCK:
+        return take_block(in, record, error);
+    case RECORD_PAGE:
+    case RECORD_ZERO_PAGE:
+        return take_page(in, record, error);
+    case RECORD_RAM_EOS:
+        return begin_pages(in, error);
+    case RECORD_DEVICE:
+        if (!device_loader_load(in->devices, record, error)) {
+            g_prefix_error(error, "error while loading state for instance 0x%x of device '%s': ",
+                           record->instance, record->idstr);
+            return false;
+        }
+        return incoming_fault(in, "dst-devices", error);
+    case RECORD_SECTION_END:
+        return take_section_end(in, record, error);
+    case RECORD_COMMAND:
+        return take_command(in, record, error);
+    case RECORD_RAM_TOTAL:
+        atomic_store(&in->migration->counters.total, record->ram_total);
+        return true;
+    case RECORD_SECTION:
+    case RECORD_EOF:
+    case RECORD_VMDESCRIPTION:
+        return true;
+    }
+    return true;
+}
+
+static void add_place(Incoming *in, GError **error)
+{
+    g_autofree char *where = stream_reader_where(in->reader);
+    mig_error_hint(error, "while reading %s", where);
+}
+
+/* Gets more bytes into the reader; everything that points into its buffer is placed first. */
+static bool read_more(Incoming *in, GError **error)
+{
+    size_t size;
+
+    if (in->placer != NULL && !placer_flush(in->placer, error)) {
+        return false;
+    }
+    uint8_t *space = stream_reader_space(in->reader, &size);
+    ssize_t n = transport_read(in->config.transport, space, size, error);
+    if (n < 0) {
+        add_place(in, error);
+        return false;
+    }
+    if (n == 0) {
+        stream_reader_end(in->reader);
+    } else {
+        stream_reader_filled(in->reader, (size_t)n);
+        atomic_fetch_add(&in->migration->counters.transferred, (uint64_t)n);
+    }
+    return true;
+}
+
+/* Reads records until EOF is in. */
+static bool load_stream(Incoming *in, GError **error)
+{
+    StreamRecord record;
+
+    for (;;) {
+        switch (stream_reader_next(in->reader, &record, error)) {
+        case STREAM_RECORD:
+            if (!take_record(in, &record, error)) {
+                add_place(in, error);
+                return false;
+            }
+            if (record.type == RECORD_EOF) {
+                return in->placer == NULL || placer_flush(in->placer, error);
+            }
+            break;
+        case STREAM_MORE:
+            if (!read_more(in, error)) {
+                return false;
+            }
+            break;
+        case STREAM_DONE:
+        case STREAM_BAD:
+            if (error != NULL && *error == NULL) {
+                g_set_error_literal(error, MIG_ERROR, MIG_ERROR_FORMAT, "stream without an end");
+            }
+            return false;
+        }
+    }
+}
+
+/* What follows EOF says nothing, but unread bytes would turn our last answer into a reset, and an
+ * exec child tells by its exit status whether all came. */
+static bool drain(Incoming *in, GError **error)
+{
+    static const size_t limit = 64u << 20;
+    g_autofree uint8_t *buffer = g_malloc(64u << 10);
+    size_t total = 0;
+
+    while (total < limit) {
+        ssize_t n = transport_read(in->config.transport, buffer, 64u << 10, error);
+
+        if (n <= 0) {
+            return n == 0;
+        }
+        total += (size_t)n;
+    }
+    return true;
+}
+
+/* ---- the end ---- */
+
+static void start_guest(Incoming *in)
+{
+    RunState state = RUN_STATE_RUNNING;
+    Migration *m = in->migration;
+    g_autofree char *text = NULL;
+
+    device_loader_run_state(in->devices, &state);
+    migration_set_owner(m, OWNER_HERE, "it arrived here complete and the source let it go");
+    if (state == RUN_STATE_RUNNING && atomic_load(&in->autostart)) {
+        guest_start(in->config.guest);
+        event_post(m->events, ENGINE_EVENT_RESUME, m, 0, NULL);
+        text = g_strdup_printf("migration from %s completed: the guest runs here", m->peer);
+    } else {
+        guest_stop(in->config.guest,
+                   state == RUN_STATE_PRELAUNCH ? RUN_STATE_PRELAUNCH : RUN_STATE_PAUSED);
+        text = g_strdup_printf("migration from %s completed: the guest is here, paused", m->peer);
+    }
+    migration_set_outcome(m, text);
+    migration_move(m, MIGRATION_ACTIVE, MIGRATION_COMPLETED);
+}
+
+/* Loaded, but whether the source keeps it cannot be known: it stands, with all its memory. */
+static void stand_unknown(Incoming *in, const GError *error)
+{
+    Migration *m = in->migration;
+    g_autofree char *text = g_strdup_printf("migration from %s: the guest is loaded but the source "
+                                            "could not be told (%s); it stands here. If it "
+                                            "does not run at the source, cont -f runs it here",
+                                            m->peer, error->message);
+
+    guest_stop(in->config.guest, RUN_STATE_PAUSED);
+    migration_set_owner(m, OWNER_UNKNOWN, "it is loaded here, the source could not be told");
+    migration_set_error(m, error->message);
+    migration_set_outcome(m, text);
+    migration_move(m, MIGRATION_ACTIVE, MIGRATION_FAILED);
+}
+
+static void give_up(Incoming *in, const GError *error)
+{
+    Migration *m = in->migration;
+    g_autofree char *first_line = mig_error_first_line(error);
+    g_autofree char *text =
+        g_strdup_printf("load of migration from %s failed: %s", m->peer, error->message);
+    g_autoptr(GError) reset_error = NULL;
+
+    if (in->return_path) {
+        answer(in, RETURN_SHUT, 1, NULL);
+    }
+    /* As long as nothing was touched, what stood here before stays: a guest whose own way out was
+     * never confirmed may be the only copy. */
+    if (in->has_block_list && !guest_reset(in->config.guest, &reset_error)) {
+        event_post(m->events, ENGINE_EVENT_NOTICE, m, 0, reset_error->message);
+    }
+    migration_set_error(m, first_line);
+    migration_set_outcome(m, text);
+    migration_move(m, MIGRATION_ACTIVE, MIGRATION_FAILED);
+}
+
+/* EOF is in: takes the guest over. */
+static void take_over(Incoming *in)
+{
+    bool two_way = transport_is_two_way(in->config.transport);
+    g_autoptr(GError) error = NULL;
+
+    if (!two_way && !drain(in, &error)) {
+        give_up(in, error); /* an exec child that failed did not deliver */
+        return;
+    }
+    incoming_fault(in, "dst-eof", NULL);
+    if (in->return_path && two_way && !in->handover) {
+        if (answer(in, RETURN_SHUT, 0, &error)) {
+            start_guest(in);
+        } else {
+            stand_unknown(in, error);
+        }
+    } else {
+        start_guest(in);
+        incoming_fault(in, "dst-started", NULL);
+        if (in->return_path) {
+            answer(in, RETURN_SHUT, 0,
+                   NULL); /* the source committed; it learns it or it does not */
+        }
+    }
+    incoming_fault(in, "dst-shut", NULL);
+    if (two_way) {
+        drain(in, NULL);
+    }
+}
+
+static void *incoming_thread(void *data)
+{
+    Incoming *in = data;
+    g_autoptr(GError) error = NULL;
+
+    if (incoming_fault(in, "dst-connected", &error) && load_stream(in, &error) &&
+        check_complete(in, &error)) {
+        take_over(in);
+    } else {
+        give_up(in, error);
+    }
+    transport_shutdown(in->config.transport);
+    event_post(in->migration->events, ENGINE_EVENT_ENDED, in->migration, 0, NULL);
+    return NULL;
+}
+
+Incoming *incoming_new(const IncomingConfig *config, bool autostart)
+{
+    Incoming *in = g_new0(Incoming, 1);
+
+    in->config = *config;
+    in->migration = migration_ref(config->migration);
+    atomic_store(&in->autostart, autostart);
+    in->devices = device_loader_new(config->guest, config->timer);
+    in->blocks = g_array_new(FALSE, FALSE, sizeof(size_t));
+    in->reader = stream_reader_new(&(StreamReaderConfig){
+        .find_device = device_loader_find,
+        .data = in->devices,
+        .max_list = device_loader_max_list(config->guest),
+    });
+    in->thread = g_thread_new("mig/dst/main", incoming_thread, in);
+    return in;
+}
+
+void incoming_free(Incoming *in)
+{
+    if (in == NULL) {
+        return;
+    }
+    transport_shutdown(in->config.transport);
+    g_thread_join(in->thread);
+    transport_free(in->config.transport);
+    stream_reader_free(in->reader);
+    device_loader_free(in->devices);
+    placer_free(in->placer);
+    g_array_unref(in->blocks);
+    migration_unref(in->migration);
+    g_free(in);
+}
+
+Migration *incoming_record(const Incoming *in)
+{
+    return in->migration;
+}
+
+void incoming_set_autostart(Incoming *in, bool autostart)
+{
+    atomic_store(&in->autostart, autostart);
+}
+
+void incoming_shutdown(Incoming *in)
+{
+    transport_shutdown(in->config.transport);
+}

@@ -1,0 +1,37 @@
+/*
+ * An incoming migration: one thread that reads the stream, places pages, loads
+ * devices and takes the guest over.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "backend/engine/devices.h"
+#include "backend/engine/migration.h"
+#include "backend/guest/guest.h"
+#include "backend/transport/transport.h"
+
+typedef struct Incoming Incoming;
+
+typedef struct {
+    Guest *guest;         /* in inmigrate; outlives the migration */
+    TimerState *timer;    /* gets what the stream brings */
+    Migration *migration; /* in state setup; referenced */
+    Transport *transport; /* taken over */
+} IncomingConfig;
+
+/* Starts the thread. ENGINE_EVENT_ENDED comes when it is about to return. @autostart: run the guest
+ * when it has arrived, if the source ran it. */
+Incoming *incoming_new(const IncomingConfig *config, bool autostart);
+void incoming_free(Incoming *in); /* shuts down and joins */
+
+/* The record it writes; lives at least as long as @in. */
+Migration *incoming_record(const Incoming *in);
+
+/* Main thread: "stop" and "cont" before the guest has arrived. */
+void incoming_set_autostart(Incoming *in, bool autostart);
+
+/* Any thread: ends the attempt, unless the guest has been taken over; then only ends what is left
+ * of the connection. */
+void incoming_shutdown(Incoming *in);

@@ -1,0 +1,15 @@
+/*
+ * Parameters that take effect while a migration runs. The main loop writes them, the migration's
+ * thread reads them; each stands for itself, so plain atomics are enough.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+typedef struct {
+    _Atomic uint64_t max_bandwidth;        /* bytes/s, 0 = no limit */
+    _Atomic uint64_t switchover_bandwidth; /* bytes/s, 0 = estimate */
+    _Atomic uint64_t downtime_limit;       /* ms */
+    _Atomic uint64_t handover_timeout;     /* ms, 0 = wait for ever */
+} LiveSettings;

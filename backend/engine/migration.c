@@ -1,0 +1,296 @@
+/*
+ * The record of one attempt. See migration.h; the table below is the whole
+ * state machine of MigrationStatus as far as this build goes through it.
+ */
+#include "backend/engine/migration.h"
+
+#include "backend/base/clock.h"
+#include "backend/guest/ram-block.h"
+
+#define BIT(n) (1u << (n))
+
+typedef struct {
+    MigrationStatus status;
+    int64_t time_us; /* monotonic */
+    int64_t wall_us;
+} MigMove;
+
+/* An attempt begins in none and ends in one of completed, failed, cancelled; the next attempt is a
+ * new record. */
+static const unsigned may_become[MIGRATION__COUNT] = {
+    [MIGRATION_NONE] = BIT(MIGRATION_SETUP),
+    [MIGRATION_SETUP] = BIT(MIGRATION_ACTIVE) | BIT(MIGRATION_FAILED) | BIT(MIGRATION_CANCELLING),
+    [MIGRATION_ACTIVE] =
+        BIT(MIGRATION_COMPLETED) | BIT(MIGRATION_FAILED) | BIT(MIGRATION_CANCELLING),
+    [MIGRATION_CANCELLING] = BIT(MIGRATION_CANCELLED),
+};
+
+const char *owner_name(Owner owner)
+{
+    static const char *const names[] = {
+        [OWNER_HERE] = "here",
+        [OWNER_PEER] = "peer (confirmed)",
+        [OWNER_UNKNOWN] = "unknown (commit sent)",
+        [OWNER_NONE] = "none",
+    };
+    return names[owner];
+}
+
+Migration *migration_new(EventQueue *events, bool outgoing, const char *peer)
+{
+    Migration *m = g_new0(Migration, 1);
+
+    atomic_init(&m->refs, 1);
+    pthread_mutex_init(&m->lock, NULL);
+    m->events = events;
+    m->outgoing = outgoing;
+    m->peer = g_strdup(peer);
+    m->start_us = mig_clock_now_us();
+    m->moves = g_array_new(FALSE, FALSE, sizeof(MigMove));
+    m->passes = g_array_new(FALSE, FALSE, sizeof(MigPass));
+    m->outcome = g_strdup("");
+    m->evidence = g_strdup("");
+    m->owner = outgoing ? OWNER_HERE : OWNER_NONE;
+    m->downtime_us = -1;
+    atomic_store(&m->counters.expected_downtime, -1);
+    return m;
+}
+
+Migration *migration_ref(Migration *m)
+{
+    atomic_fetch_add(&m->refs, 1);
+    return m;
+}
+
+void migration_unref(Migration *m)
+{
+    if (m == NULL || atomic_fetch_sub(&m->refs, 1) != 1) {
+        return;
+    }
+    g_array_unref(m->moves);
+    g_array_unref(m->passes);
+    g_free(m->peer);
+    g_free(m->error);
+    g_free(m->outcome);
+    g_free(m->evidence);
+    pthread_mutex_destroy(&m->lock);
+    g_free(m);
+}
+
+MigrationStatus migration_get_status(Migration *m)
+{
+    g_auto(MigLock) locked = mig_lock(&m->lock);
+    return m->status;
+}
+
+bool migration_move(Migration *m, MigrationStatus from, MigrationStatus to)
+{
+    MigMove move = { to, mig_clock_now_us(), mig_clock_wall_us() };
+    g_auto(MigLock) locked = mig_lock(&m->lock);
+
+    g_assert(may_become[from] & BIT(to));
+    if (m->status != from) {
+        return false;
+    }
+    m->status = to;
+    g_array_append_val(m->moves, move);
+    if (migration_status_is_over(to)) {
+        m->end_us = move.time_us;
+        if (m->stop_us != 0 && m->outgoing && to == MIGRATION_COMPLETED) {
+            m->downtime_us = move.time_us - m->stop_us;
+        }
+    }
+    /* Posted under the lock, so that events come in the order of the moves. */
+    event_post(m->events, ENGINE_EVENT_STATUS, m, to, NULL);
+    return true;
+}
+
+void migration_set_error(Migration *m, const char *text)
+{
+    g_auto(MigLock) locked = mig_lock(&m->lock);
+
+    if (m->error == NULL) {
+        m->error = g_strdup(text);
+    }
+}
+
+char *migration_dup_error(Migration *m)
+{
+    g_auto(MigLock) locked = mig_lock(&m->lock);
+    return g_strdup(m->error);
+}
+
+void migration_set_outcome(Migration *m, const char *text)
+{
+    g_auto(MigLock) locked = mig_lock(&m->lock);
+
+    g_free(m->outcome);
+    m->outcome = g_strdup(text);
+    event_post(m->events, ENGINE_EVENT_NOTICE, m, 0, text);
+}
+
+void migration_set_owner(Migration *m, Owner owner, const char *evidence)
+{
+    g_auto(MigLock) locked = mig_lock(&m->lock);
+
+    m->owner = owner;
+    g_free(m->evidence);
+    m->evidence = g_strdup(evidence);
+}
+
+Owner migration_get_owner(Migration *m, char **ret_evidence)
+{
+    g_auto(MigLock) locked = mig_lock(&m->lock);
+
+    *ret_evidence = g_strdup(m->evidence);
+    return m->owner;
+}
+
+void migration_note_setup(Migration *m)
+{
+    g_auto(MigLock) locked = mig_lock(&m->lock);
+    m->setup_us = mig_clock_now_us();
+}
+
+void migration_note_stop(Migration *m, int64_t now_us)
+{
+    g_auto(MigLock) locked = mig_lock(&m->lock);
+    m->stop_us = now_us;
+}
+
+void migration_add_pass(Migration *m, const MigPass *pass)
+{
+    g_auto(MigLock) locked = mig_lock(&m->lock);
+    g_array_append_val(m->passes, *pass);
+}
+
+/* ---- what query-migrate says ---- */
+
+static void fill_ram(Migration *m, MigrationStats *ram)
+{
+    MigCounters *c = &m->counters;
+    bool completed = m->status == MIGRATION_COMPLETED;
+
+    ram->transferred = atomic_load(&c->transferred);
+    ram->remaining = completed ? 0 : atomic_load(&c->remaining);
+    ram->total = atomic_load(&c->total);
+    ram->duplicate = atomic_load(&c->zero_pages);
+    ram->normal = atomic_load(&c->normal_pages);
+    ram->normal_bytes = ram->normal * MIG_PAGE_SIZE;
+    ram->dirty_pages_rate = completed ? 0 : atomic_load(&c->dirty_rate);
+    ram->dirty_sync_count = atomic_load(&c->sync_count);
+    ram->page_size = MIG_PAGE_SIZE;
+    ram->pages_per_second = atomic_load(&c->pages_per_second);
+    ram->precopy_bytes = atomic_load(&c->precopy_bytes);
+    ram->downtime_bytes = atomic_load(&c->downtime_bytes);
+    if (completed) {
+        int64_t total_us = MAX(m->end_us - m->start_us, 1);
+        ram->mbps = (double)ram->transferred * 8.0 / (double)total_us;
+    } else {
+        ram->mbps = (double)atomic_load(&c->bandwidth) * 8.0 / 1e6;
+    }
+}
+
+static void fill_outgoing(Migration *m, MigInfo *info)
+{
+    int64_t end = m->end_us != 0 ? m->end_us : mig_clock_now_us();
+    int64_t expected = atomic_load(&m->counters.expected_downtime);
+
+    switch (m->status) {
+    case MIGRATION_ACTIVE:
+    case MIGRATION_CANCELLING:
+    case MIGRATION_COMPLETED:
+        break;
+    default: /* setup, failed, cancelled: the status says it all, as QEMU has it */
+        return;
+    }
+    info->has_ram = true;
+    fill_ram(m, &info->ram);
+    info->has_total_time = true;
+    info->total_time = (end - m->start_us) / 1000;
+    info->has_setup_time = true;
+    info->setup_time = m->setup_us != 0 ? (m->setup_us - m->start_us) / 1000 : 0;
+    if (m->status == MIGRATION_COMPLETED) {
+        info->has_downtime = true;
+        info->downtime = MAX(m->downtime_us, 0) / 1000;
+    } else {
+        info->has_expected_downtime = true;
+        info->expected_downtime = MAX(expected, 0);
+    }
+}
+
+void migration_fill_info(Migration *m, MigInfo *ret, char **ret_error)
+{
+    g_auto(MigLock) locked = mig_lock(&m->lock);
+
+    *ret_error = NULL;
+    ret->status = m->status;
+    if (m->outgoing) {
+        fill_outgoing(m, ret);
+    }
+    if (m->status == MIGRATION_FAILED) {
+        *ret_error = g_strdup(m->error);
+        ret->error_desc = *ret_error;
+    }
+}
+
+/* ---- history ---- */
+
+static void add_int(json_object *object, const char *key, int64_t value)
+{
+    json_object_object_add(object, key, json_object_new_int64(value));
+}
+
+static void add_uint(json_object *object, const char *key, uint64_t value)
+{
+    json_object_object_add(object, key, json_object_new_uint64(value));
+}
+
+static json_object *pass_to_json(const Migration *m, const MigPass *pass)
+{
+    json_object *o = json_object_new_object();
+    int64_t duration = MAX(pass->end_us - pass->start_us, 1);
+
+    add_uint(o, "pass", pass->number);
+    add_int(o, "start-ms", (pass->start_us - m->start_us) / 1000);
+    add_int(o, "duration-ms", duration / 1000);
+    add_uint(o, "bytes", pass->bytes);
+    add_uint(o, "pages", pass->pages);
+    add_uint(o, "zero-pages", pass->zero_pages);
+    add_uint(o, "dirtied-pages", pass->dirtied_pages);
+    add_uint(o, "remaining-bytes", pass->remaining_bytes);
+    add_uint(o, "bytes-per-second", (uint64_t)((double)pass->bytes * 1e6 / (double)duration));
+    return o;
+}
+
+json_object *migration_history_to_json(Migration *m)
+{
+    g_auto(MigLock) locked = mig_lock(&m->lock);
+    json_object *o = json_object_new_object();
+    json_object *states = json_object_new_array();
+    json_object *passes = json_object_new_array();
+    int64_t end = m->end_us != 0 ? m->end_us : mig_clock_now_us();
+
+    for (guint i = 0; i < m->moves->len; i++) {
+        const MigMove *move = &g_array_index(m->moves, MigMove, i);
+        json_object *s = json_object_new_object();
+
+        json_object_object_add(s, "status",
+                               json_object_new_string(migration_status_name(move->status)));
+        add_int(s, "time-ms", (move->time_us - m->start_us) / 1000);
+        add_int(s, "wall-us", move->wall_us);
+        json_object_array_add(states, s);
+    }
+    for (guint i = 0; i < m->passes->len; i++) {
+        json_object_array_add(passes, pass_to_json(m, &g_array_index(m->passes, MigPass, i)));
+    }
+    json_object_object_add(o, "direction",
+                           json_object_new_string(m->outgoing ? "outgoing" : "incoming"));
+    json_object_object_add(o, "peer", json_object_new_string(m->peer));
+    json_object_object_add(o, "states", states);
+    json_object_object_add(o, "passes", passes);
+    add_uint(o, "threshold-bytes", atomic_load(&m->counters.threshold));
+    add_int(o, "elapsed-ms", (end - m->start_us) / 1000);
+    json_object_object_add(o, "outcome", json_object_new_string(m->outcome));
+    return o;
+}

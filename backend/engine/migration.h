@@ -1,0 +1,108 @@
+/*
+ * One attempt to migrate, outgoing or incoming: its status with the legal
+ * moves, its counters, its history. The record outlives the threads that made
+ * it, so that info migrate can answer afterwards.
+ *
+ * Reference counted; every function may be called from any thread.
+ */
+#pragma once
+
+#include <glib.h>
+#include <json-c/json.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/base/lock.h"
+#include "backend/engine/events.h"
+#include "backend/info.h"
+
+/* Who may run the guest, as seen from this process. */
+typedef enum {
+    OWNER_HERE,
+    OWNER_PEER,    /* the destination confirmed */
+    OWNER_UNKNOWN, /* the commit was sent and nothing came back */
+    OWNER_NONE,
+} Owner;
+
+const char *owner_name(Owner owner);
+
+/* Written by the thread of the migration, read by anyone at any time. */
+typedef struct {
+    _Atomic uint64_t transferred;    /* bytes of the stream, all of it */
+    _Atomic uint64_t precopy_bytes;  /* of these, while the guest ran */
+    _Atomic uint64_t downtime_bytes; /* of these, while it stood */
+    _Atomic uint64_t zero_pages;
+    _Atomic uint64_t normal_pages;
+    _Atomic uint64_t remaining; /* bytes of dirty pages not yet sent */
+    _Atomic uint64_t total;     /* bytes of RAM */
+    _Atomic uint64_t sync_count;
+    _Atomic uint64_t dirty_rate; /* pages/s over the last pass */
+    _Atomic uint64_t bandwidth;  /* bytes/s over the last window */
+    _Atomic uint64_t pages_per_second;
+    _Atomic uint64_t threshold;        /* bytes that fit into the downtime limit */
+    _Atomic int64_t expected_downtime; /* ms, -1 = not known yet */
+} MigCounters;
+
+typedef struct {
+    uint64_t number;
+    int64_t start_us; /* monotonic */
+    int64_t end_us;
+    uint64_t bytes, pages, zero_pages;
+    uint64_t dirtied_pages;   /* found by the sync at its end */
+    uint64_t remaining_bytes; /* after that sync */
+} MigPass;
+
+struct Migration {
+    atomic_int refs;
+    /* Constant. */
+    bool outgoing;
+    char *peer;
+    int64_t start_us;
+    EventQueue *events;
+
+    MigCounters counters;
+
+    /* Under @lock. */
+    pthread_mutex_t lock;
+    MigrationStatus status;
+    GArray *moves;  /* MigMove */
+    GArray *passes; /* MigPass */
+    char *error;
+    char *outcome;
+    Owner owner;
+    char *evidence;
+    int64_t setup_us, stop_us, end_us; /* monotonic, 0 = not yet */
+    int64_t downtime_us;               /* -1 = not known */
+};
+
+Migration *migration_new(EventQueue *events, bool outgoing, const char *peer);
+Migration *migration_ref(Migration *m);
+void migration_unref(Migration *m);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Migration, migration_unref)
+
+MigrationStatus migration_get_status(Migration *m);
+
+/* Moves @from -> @to, posts the MIGRATION event and notes the time. False when another thread moved
+ * the status first: look again and decide. A move that the table does not have is our bug. */
+bool migration_move(Migration *m, MigrationStatus from, MigrationStatus to);
+
+/* Remembers the first error, for error-desc. */
+void migration_set_error(Migration *m, const char *text);
+char *migration_dup_error(Migration *m);
+
+/* A sentence for people about how it ended or where it stands; posted as a notice too. */
+void migration_set_outcome(Migration *m, const char *text);
+
+void migration_set_owner(Migration *m, Owner owner, const char *evidence);
+Owner migration_get_owner(Migration *m, char **ret_evidence);
+
+void migration_note_setup(Migration *m);                /* setup is over */
+void migration_note_stop(Migration *m, int64_t now_us); /* the guest stands */
+void migration_add_pass(Migration *m, const MigPass *pass);
+
+/* query-migrate's view. The strings of the info live until migration_info_clear(). */
+void migration_fill_info(Migration *m, MigInfo *ret, char **ret_error);
+
+/* x-query-migrate-history. Caller puts. */
+json_object *migration_history_to_json(Migration *m);

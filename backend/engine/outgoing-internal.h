@@ -1,0 +1,80 @@
+/*
+ * The inside of an outgoing migration, shared by outgoing.c (life, start, end),
+ * precopy.c (passes) and handover.c (switchover and commit). Nobody else
+ * includes it.
+ */
+#pragma once
+
+#include "backend/base/rate-limiter.h"
+#include "backend/engine/outgoing.h"
+#include "backend/engine/ram-sender.h"
+#include "backend/engine/source-return-path.h"
+#include "backend/stream/writer.h"
+
+/* Who had the last word on whether the guest leaves. Moved by compare-and-swap from open, once. */
+typedef enum {
+    DECISION_OPEN,
+    DECISION_CANCELLED,
+    DECISION_COMMITTED, /* the end of the stream is offered to the transport */
+} Decision;
+
+/* Rate of the link over the last 100 ms or more. */
+typedef struct {
+    int64_t start_us;
+    uint64_t bytes;
+    uint64_t pages;
+} RateWindow;
+
+struct Outgoing {
+    /* Constant while the thread runs. */
+    OutgoingConfig config;
+    Migration *migration;
+    GThread *thread;
+
+    /* Any thread. */
+    _Atomic int decision;
+    atomic_bool keep_stopped; /* "stop" came during the switchover */
+    pthread_mutex_t lock;     /* guards @transport (the pointer) and @wake */
+    pthread_cond_t wake;      /* cancel, or a setting changed */
+    Transport *transport;
+
+    /* The migration's thread only. */
+    StreamWriter *writer;
+    SourceReturnPath *return_path;
+    RamSender *ram;
+    RateLimiter limiter;
+    RateWindow window;
+    MigPass pass;
+    bool ran;              /* the guest ran before the stop: it goes on when we fail */
+    bool stopped;          /* by us, for the switchover */
+    RunState state_before; /* what goes into globalstate */
+};
+
+#define RAM_SECTION_ID 2u
+
+/* "HAND": the value of the PING whose PONG says that everything is loaded. */
+#define HANDOVER_PING 0x48414e44u
+
+/* Acts on the fault point @point; false when the migration shall fail there. */
+bool outgoing_fault(Outgoing *o, const char *point, GError **error);
+
+/* Writes what the writer holds; counts it. */
+bool outgoing_flush(Outgoing *o, GError **error);
+
+bool outgoing_is_cancelled(const Outgoing *o);
+
+/* False with the error when the destination has given up or the operator cancelled. */
+bool outgoing_check(Outgoing *o, GError **error);
+
+/* Puts the guest back to what it did before the switchover stopped it, if it did. */
+void outgoing_resume_guest(Outgoing *o);
+void outgoing_release_tracker(Outgoing *o);
+
+/* precopy.c: setup section, then passes until what is left fits into the downtime limit. */
+bool outgoing_precopy(Outgoing *o, GError **error);
+/* The rest of the RAM; the guest stands. */
+bool outgoing_last_pass(Outgoing *o, GError **error);
+
+/* handover.c: from the stop of the guest to the verdict. Sets status, owner and outcome when it
+ * returns true (whatever they are); false: failed before the commit, the guest belongs here. */
+bool outgoing_switchover(Outgoing *o, GError **error);

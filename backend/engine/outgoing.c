@@ -1,0 +1,320 @@
+/*
+ * Life of an outgoing migration: connect, begin the stream, run the phases,
+ * clean up. See outgoing.h.
+ *
+ * A failure anywhere before the commit leads to finish_failed(), which gives the guest
+ * back; what happens after the commit is decided in handover.c.
+ */
+#include "backend/engine/outgoing-internal.h"
+
+#include "backend/base/clock.h"
+#include "backend/base/error.h"
+#include "backend/base/fault.h"
+
+bool outgoing_is_cancelled(const Outgoing *o)
+{
+    return atomic_load(&o->decision) == DECISION_CANCELLED;
+}
+
+bool outgoing_check(Outgoing *o, GError **error)
+{
+    if (outgoing_is_cancelled(o)) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_CANCELLED, "the migration was cancelled");
+        return false;
+    }
+    return o->return_path == NULL || !source_return_path_failed(o->return_path, error);
+}
+
+static bool transport_is_gone(void *data)
+{
+    Outgoing *o = data;
+    return transport_is_shut_down(o->transport);
+}
+
+bool outgoing_fault(Outgoing *o, const char *point, GError **error)
+{
+    switch (fault_fire(point)) {
+    case FAULT_NONE:
+    case FAULT_KILL:
+        return true;
+    case FAULT_CUT:
+        transport_shutdown(o->transport);
+        return true;
+    case FAULT_CANCEL:
+        outgoing_cancel(o, NULL);
+        return true;
+    case FAULT_HOLD:
+        fault_hold(point, transport_is_gone, o);
+        return true;
+    case FAULT_FAIL:
+        g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "fault injected at %s", point);
+        return false;
+    }
+    return true;
+}
+
+bool outgoing_flush(Outgoing *o, GError **error)
+{
+    MigCounters *c = &o->migration->counters;
+    size_t bytes = stream_writer_pending(o->writer);
+    int n;
+    struct iovec *iov = stream_writer_iov(o->writer, &n);
+    bool ok = transport_write_all(o->transport, iov, n, NULL, error);
+
+    stream_writer_reset(o->writer);
+    if (!ok) {
+        /* The return path often knows better than "broken pipe". */
+        if (outgoing_is_cancelled(o)) {
+            g_clear_error(error);
+            return outgoing_check(o, error);
+        }
+        g_prefix_error(error, "sending to %s: ", transport_name(o->transport));
+        return false;
+    }
+    atomic_fetch_add(&c->transferred, bytes);
+    atomic_fetch_add(o->stopped ? &c->downtime_bytes : &c->precopy_bytes, bytes);
+    o->window.bytes += bytes;
+    o->pass.bytes += bytes;
+    return true;
+}
+
+/* ---- beginning ---- */
+
+static bool connect_to_peer(Outgoing *o, GError **error)
+{
+    Transport *t = connector_open(o->config.connector, error);
+
+    if (t == NULL) {
+        return false;
+    }
+    pthread_mutex_lock(&o->lock);
+    o->transport = t;
+    pthread_mutex_unlock(&o->lock);
+    if (outgoing_is_cancelled(o)) {
+        transport_shutdown(t); /* the cancel came before there was something to shut down */
+    }
+    return outgoing_fault(o, "src-connected", error);
+}
+
+static bool begin_stream(Outgoing *o, GError **error)
+{
+    const OutgoingConfig *config = &o->config;
+    uint8_t uuid[16];
+    StreamConfiguration configuration = {
+        .machine = guest_machine_name(config->guest),
+        .uuid = config->validate_uuid && guest_uuid_is_set(config->guest) ? uuid : NULL,
+    };
+
+    guest_uuid_bytes(config->guest, uuid);
+    stream_put_header(o->writer);
+    stream_put_configuration(o->writer, &configuration);
+    if (transport_is_two_way(o->transport) && (config->return_path || config->handover)) {
+        stream_put_command(o->writer, COMMAND_OPEN_RETURN_PATH, NULL, 0);
+        stream_put_ping(o->writer, 1);
+        o->return_path = source_return_path_new(o->transport);
+    } else if (config->return_path) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
+                    "capability return-path is on, but %s goes one way only",
+                    transport_name(o->transport));
+        return false;
+    }
+    return outgoing_flush(o, error) && outgoing_fault(o, "src-setup", error);
+}
+
+/* ---- ending ---- */
+
+void outgoing_resume_guest(Outgoing *o)
+{
+    if (!o->stopped) {
+        return;
+    }
+    if (!o->ran) {
+        guest_stop(o->config.guest, o->state_before);
+    } else if (atomic_load(&o->keep_stopped)) {
+        guest_stop(o->config.guest, RUN_STATE_PAUSED);
+    } else {
+        guest_start(o->config.guest);
+        event_post(o->migration->events, ENGINE_EVENT_RESUME, o->migration, 0, NULL);
+    }
+}
+
+/* Before the end is announced: the next migration wants a tracker of its own. */
+void outgoing_release_tracker(Outgoing *o)
+{
+    g_clear_pointer(&o->config.tracker, dirty_tracker_free);
+}
+
+/* The decision comes first and the status after it, so both the one who cancels and the thread that
+ * finds itself cancelled make sure of the status; the second finds nothing to do. */
+static void enter_cancelling(Migration *m)
+{
+    MigrationStatus status;
+
+    do {
+        if (migration_move(m, MIGRATION_ACTIVE, MIGRATION_CANCELLING) ||
+            migration_move(m, MIGRATION_SETUP, MIGRATION_CANCELLING)) {
+            return;
+        }
+        status = migration_get_status(m);
+    } while (status == MIGRATION_ACTIVE || status == MIGRATION_SETUP);
+}
+
+static void finish_failed(Outgoing *o, const GError *error)
+{
+    Migration *m = o->migration;
+    const char *what = o->ran || !o->stopped ? "the guest goes on here" : "the guest stays here";
+    g_autofree char *text = NULL;
+
+    /* Before the status: whoever sees the end finds the guest where it belongs. */
+    outgoing_resume_guest(o);
+    outgoing_release_tracker(o);
+    migration_set_owner(m, OWNER_HERE, "the migration ended before the guest was handed over");
+
+    if (outgoing_is_cancelled(o)) {
+        text = g_strdup_printf("migration to %s cancelled; %s", m->peer, what);
+        migration_set_outcome(m, text);
+        enter_cancelling(m);
+        migration_move(m, MIGRATION_CANCELLING, MIGRATION_CANCELLED);
+        return;
+    }
+
+    text = g_strdup_printf("migration to %s failed: %s; %s", m->peer, error->message, what);
+    g_autofree char *first_line = mig_error_first_line(error);
+    migration_set_error(m, first_line);
+    migration_set_outcome(m, text);
+    if (!migration_move(m, MIGRATION_ACTIVE, MIGRATION_FAILED) &&
+        !migration_move(m, MIGRATION_SETUP, MIGRATION_FAILED)) {
+        /* A cancel came in between: both are true, the operator asked for the second. */
+        migration_move(m, MIGRATION_CANCELLING, MIGRATION_CANCELLED);
+    }
+}
+
+/* The destination's own words, if it had any, beat what the broken connection made of them. It is
+ * gone or we would not be here, so the return path ends at once; the limit is for a peer that only
+ * stopped reading. */
+static void prefer_peer_error(Outgoing *o, GError **error)
+{
+    GError *better = NULL;
+
+    if (o->transport == NULL || outgoing_is_cancelled(o) ||
+        !g_error_matches(*error, MIG_ERROR, MIG_ERROR_IO)) {
+        return;
+    }
+    if (o->return_path == NULL) {
+        /* A child that ended has said why on its standard error. */
+        if (!transport_is_two_way(o->transport) && !transport_finish(o->transport, &better)) {
+            g_clear_error(error);
+            *error = better;
+        }
+        return;
+    }
+    source_return_path_wait_verdict(o->return_path, G_USEC_PER_SEC, NULL);
+    if (source_return_path_failed(o->return_path, &better)) {
+        g_clear_error(error);
+        *error = better;
+    }
+}
+
+static void *outgoing_thread(void *data)
+{
+    Outgoing *o = data;
+    g_autoptr(GError) error = NULL;
+
+    if (!connect_to_peer(o, &error) || !begin_stream(o, &error) || !outgoing_precopy(o, &error) ||
+        !outgoing_switchover(o, &error)) {
+        prefer_peer_error(o, &error);
+        finish_failed(o, error);
+    }
+
+    if (o->transport != NULL) {
+        transport_shutdown(o->transport); /* also ends the return path's thread */
+    }
+    event_post(o->migration->events, ENGINE_EVENT_ENDED, o->migration, 0, NULL);
+    return NULL;
+}
+
+Outgoing *outgoing_new(const OutgoingConfig *config)
+{
+    Outgoing *o = g_new0(Outgoing, 1);
+    int64_t now = mig_clock_now_us();
+
+    o->config = *config;
+    o->migration = migration_ref(config->migration);
+    pthread_mutex_init(&o->lock, NULL);
+    mig_cond_init(&o->wake);
+    o->writer = stream_writer_new();
+    o->ram = ram_sender_new(config->guest, config->tracker);
+    o->window.start_us = now;
+    rate_limiter_init(&o->limiter, atomic_load(&config->settings->max_bandwidth), now);
+    o->thread = g_thread_new("mig/src/main", outgoing_thread, o);
+    return o;
+}
+
+void outgoing_free(Outgoing *o)
+{
+    if (o == NULL) {
+        return;
+    }
+    g_thread_join(o->thread);
+    source_return_path_free(o->return_path);
+    transport_free(o->transport);
+    connector_free(o->config.connector);
+    ram_sender_free(o->ram);
+    stream_writer_free(o->writer);
+    migration_unref(o->migration);
+    pthread_cond_destroy(&o->wake);
+    pthread_mutex_destroy(&o->lock);
+    g_free(o);
+}
+
+/* ---- from outside ---- */
+
+Migration *outgoing_record(const Outgoing *o)
+{
+    return o->migration;
+}
+
+static void shut_everything_down(Outgoing *o)
+{
+    g_auto(MigLock) locked = mig_lock(&o->lock);
+
+    connector_cancel(o->config.connector);
+    if (o->transport != NULL) {
+        transport_shutdown(o->transport);
+    }
+    pthread_cond_broadcast(&o->wake);
+}
+
+bool outgoing_cancel(Outgoing *o, GError **error)
+{
+    int open = DECISION_OPEN;
+
+    if (!atomic_compare_exchange_strong(&o->decision, &open, DECISION_CANCELLED)) {
+        if (open == DECISION_COMMITTED) {
+            g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                                "the guest was handed over already and cannot be taken back");
+            mig_error_hint(error, "info migrate says where it is; cont -f runs it here by force");
+            return false;
+        }
+        return true;
+    }
+    enter_cancelling(o->migration);
+    shut_everything_down(o);
+    return true;
+}
+
+void outgoing_settings_changed(Outgoing *o)
+{
+    g_auto(MigLock) locked = mig_lock(&o->lock);
+    pthread_cond_broadcast(&o->wake);
+}
+
+void outgoing_keep_stopped(Outgoing *o)
+{
+    atomic_store(&o->keep_stopped, true);
+}
+
+void outgoing_abandon(Outgoing *o)
+{
+    shut_everything_down(o);
+}

@@ -1,0 +1,55 @@
+/*
+ * An outgoing migration: one thread that connects, sends, switches over and
+ * hands the guest over. It owns everything in here; others reach it through
+ * cancel, the migration's record and the live settings.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "backend/engine/devices.h"
+#include "backend/engine/live-settings.h"
+#include "backend/engine/migration.h"
+#include "backend/guest/dirty-tracker.h"
+#include "backend/guest/guest.h"
+#include "backend/transport/transport.h"
+
+typedef struct Outgoing Outgoing;
+
+typedef struct {
+    Guest *guest;                 /* outlives the migration */
+    const LiveSettings *settings; /* likewise */
+    const TimerState *timer;      /* likewise; constant while it runs */
+    Migration *migration;         /* in state setup; referenced */
+    Connector *connector;         /* taken over */
+    DirtyTracker *tracker;        /* taken over; NULL for a machine without vCPUs */
+    bool return_path;             /* capability return-path */
+    bool handover;                /* x-handover */
+    bool validate_uuid;           /* send the UUID */
+    bool to_file;                 /* nobody runs what is written */
+} OutgoingConfig;
+
+/* Starts the thread. ENGINE_EVENT_ENDED comes when it is about to return. */
+Outgoing *outgoing_new(const OutgoingConfig *config);
+
+/* After ENGINE_EVENT_ENDED, or after outgoing_cancel(): joins and frees. */
+void outgoing_free(Outgoing *o);
+
+/* The record it writes; lives at least as long as @o. */
+Migration *outgoing_record(const Outgoing *o);
+
+/* Any thread. False once the guest was handed over (the end of the stream was sent): *@error says
+ * so. True: the source runs the guest; status goes to cancelling and on to cancelled. */
+bool outgoing_cancel(Outgoing *o, GError **error);
+
+/* Main thread: a limit changed, a waiting thread should look again. */
+void outgoing_settings_changed(Outgoing *o);
+
+/* Main thread: the operator stopped the guest during the switchover; should the migration fail it
+ * stays stopped. */
+void outgoing_keep_stopped(Outgoing *o);
+
+/* Main thread: the operator takes the guest back by force (cont -f); a wait for the destination's
+ * verdict ends. */
+void outgoing_abandon(Outgoing *o);

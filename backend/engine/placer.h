@@ -1,0 +1,35 @@
+/*
+ * Places received pages into guest RAM without a copy in user space: runs of
+ * pages are gathered and written with one pwritev straight from the reader's
+ * buffer into fresh memory (no page fault, no zeroing), or copied into the mapping
+ * where the page is populated already. Remembers which pages of this attempt were
+ * placed. One thread.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/guest/ram-block.h"
+
+typedef struct Placer Placer;
+
+/* All blocks must read as zero now. */
+Placer *placer_new(RamBlock *const *blocks, size_t n_blocks);
+void placer_free(Placer *placer);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Placer, placer_free)
+
+/* @page (4096 bytes) must stay in place until the next placer_flush(). @offset is whole pages and
+ * inside the block. */
+bool placer_page(Placer *placer, size_t block, uint64_t offset, const uint8_t *page,
+                 GError **error);
+
+/* Fills a page with @fill; a zero page that was never placed costs nothing. */
+bool placer_fill(Placer *placer, size_t block, uint64_t offset, uint8_t fill, GError **error);
+
+/* Writes what is gathered. */
+bool placer_flush(Placer *placer, GError **error);
+
+/* True when every page of every block came at least once; else the first that did not. */
+bool placer_is_complete(const Placer *placer, size_t *ret_block, uint64_t *ret_page);

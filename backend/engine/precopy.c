@@ -1,0 +1,236 @@
+/*
+ * Precopy: send RAM in passes until what is left fits into the downtime limit.
+ *
+ * Runs on the outgoing thread. The pages come from the ram sender, the bytes
+ * go out through outgoing_flush(), and the decision to switch over is the
+ * return. Limits are read at each batch, so a changed parameter takes effect
+ * with the next one.
+ *
+ * A pass begins and ends with a dirty sync. A sync is made when nothing is left or when what is
+ * left would fit: then the pages written meanwhile decide whether it still does.
+ */
+#include "backend/engine/outgoing-internal.h"
+
+#include "backend/base/clock.h"
+#include "backend/base/error.h"
+
+#define WINDOW_US (100 * 1000)
+#define MAX_BATCH (2u << 20)
+#define MIN_BATCH (64u << 10)
+
+/* ---- figures ---- */
+
+static uint64_t remaining_bytes(const Outgoing *o)
+{
+    return ram_sender_remaining(o->ram) * MIG_PAGE_SIZE;
+}
+
+static uint64_t switchover_bandwidth(const Outgoing *o)
+{
+    uint64_t given = atomic_load(&o->config.settings->switchover_bandwidth);
+
+    return given != 0 ? given : atomic_load(&o->migration->counters.bandwidth);
+}
+
+static void update_threshold(Outgoing *o)
+{
+    MigCounters *c = &o->migration->counters;
+    double limit_ms = (double)atomic_load(&o->config.settings->downtime_limit);
+
+    atomic_store(&c->threshold, (uint64_t)((double)switchover_bandwidth(o) * limit_ms / 1000.0));
+}
+
+static void update_window(Outgoing *o)
+{
+    MigCounters *c = &o->migration->counters;
+    int64_t now = mig_clock_now_us();
+    int64_t span = now - o->window.start_us;
+
+    atomic_store(&c->remaining, remaining_bytes(o));
+    if (span >= WINDOW_US) {
+        atomic_store(&c->bandwidth, (uint64_t)((double)o->window.bytes * 1e6 / (double)span));
+        atomic_store(&c->pages_per_second,
+                     (uint64_t)((double)o->window.pages * 1e6 / (double)span));
+        o->window = (RateWindow){ .start_us = now };
+    }
+    update_threshold(o);
+}
+
+/* ---- passes ---- */
+
+static void begin_pass(Outgoing *o, int64_t now)
+{
+    o->pass = (MigPass){
+        .number = atomic_load(&o->migration->counters.sync_count),
+        .start_us = now,
+    };
+}
+
+static void end_pass(Outgoing *o, int64_t now, uint64_t dirtied)
+{
+    MigCounters *c = &o->migration->counters;
+    int64_t span = MAX(now - o->pass.start_us, 1);
+    uint64_t bandwidth = switchover_bandwidth(o);
+
+    o->pass.end_us = now;
+    o->pass.dirtied_pages = dirtied;
+    o->pass.remaining_bytes = remaining_bytes(o);
+    migration_add_pass(o->migration, &o->pass);
+    atomic_store(&c->dirty_rate, (uint64_t)((double)dirtied * 1e6 / (double)span));
+    if (bandwidth != 0) {
+        atomic_store(&c->expected_downtime,
+                     (int64_t)((double)o->pass.remaining_bytes * 1000.0 / (double)bandwidth));
+    }
+}
+
+/* Counts the sync, ends the pass before it and begins the next. */
+static bool sync_dirty(Outgoing *o, GError **error)
+{
+    MigCounters *c = &o->migration->counters;
+    bool first = atomic_load(&c->sync_count) == 0;
+    uint64_t dirtied;
+
+    if (!ram_sender_sync(o->ram, &dirtied, error)) {
+        return false;
+    }
+
+    int64_t now = mig_clock_now_us();
+    if (!first) {
+        end_pass(o, now, dirtied);
+    }
+    uint64_t count = atomic_fetch_add(&c->sync_count, 1) + 1;
+    begin_pass(o, now);
+    atomic_store(&c->remaining, remaining_bytes(o));
+    event_post(o->migration->events, ENGINE_EVENT_PASS, o->migration, count, NULL);
+    return true;
+}
+
+static void count_batch(Outgoing *o, RamBatch batch)
+{
+    MigCounters *c = &o->migration->counters;
+
+    atomic_fetch_add(&c->normal_pages, batch.normal);
+    atomic_fetch_add(&c->zero_pages, batch.zero);
+    o->pass.pages += batch.normal + batch.zero;
+    o->pass.zero_pages += batch.zero;
+    o->window.pages += batch.normal + batch.zero;
+}
+
+/* ---- sending ---- */
+
+static bool put_ram_setup(Outgoing *o, GError **error)
+{
+    size_t n;
+    RamBlock *const *blocks = guest_blocks(o->config.guest, &n);
+
+    atomic_store(&o->migration->counters.total, guest_ram_size(o->config.guest));
+    stream_put_section_start(o->writer, RAM_SECTION_ID, "ram", 0, RAM_SECTION_VERSION);
+    stream_put_ram_total(o->writer, guest_ram_size(o->config.guest));
+    for (size_t i = 0; i < n; i++) {
+        stream_put_ram_block(o->writer, blocks[i]->idstr, blocks[i]->size);
+    }
+    stream_put_ram_eos(o->writer);
+    stream_put_footer(o->writer, RAM_SECTION_ID);
+    return outgoing_flush(o, error) && outgoing_fault(o, "src-ram-setup", error);
+}
+
+/* Waits until the limiter lets more through; false when cancelled meanwhile. */
+static bool wait_for_limiter(Outgoing *o, GError **error)
+{
+    for (;;) {
+        int64_t now = mig_clock_now_us();
+
+        rate_limiter_set_rate(&o->limiter, atomic_load(&o->config.settings->max_bandwidth), now);
+        if (!outgoing_check(o, error)) {
+            return false;
+        }
+
+        int64_t wait = rate_limiter_wait_us(&o->limiter, now);
+        if (wait == 0) {
+            return true;
+        }
+        g_auto(MigLock) locked = mig_lock(&o->lock);
+        if (!outgoing_is_cancelled(o)) {
+            mig_cond_wait_until(&o->wake, &o->lock, g_get_monotonic_time() + wait);
+        }
+    }
+}
+
+/* About 20 ms of the limit, so that it is kept smoothly. */
+static size_t batch_size(const Outgoing *o)
+{
+    uint64_t rate = atomic_load(&o->config.settings->max_bandwidth);
+
+    return rate == 0 ? MAX_BATCH : (size_t)CLAMP(rate / 50, MIN_BATCH, MAX_BATCH);
+}
+
+static bool send_part(Outgoing *o, GError **error)
+{
+    stream_put_section_part(o->writer, RAM_SECTION_ID);
+    count_batch(o, ram_sender_fill(o->ram, o->writer, batch_size(o)));
+    stream_put_ram_eos(o->writer);
+    stream_put_footer(o->writer, RAM_SECTION_ID);
+
+    size_t bytes = stream_writer_pending(o->writer);
+    if (!outgoing_flush(o, error)) {
+        return false;
+    }
+    rate_limiter_account(&o->limiter, bytes, mig_clock_now_us());
+    update_window(o);
+    return true;
+}
+
+bool outgoing_precopy(Outgoing *o, GError **error)
+{
+    const MigCounters *c = &o->migration->counters;
+
+    if (o->config.tracker != NULL && !dirty_tracker_start(o->config.tracker, error)) {
+        g_prefix_error(error, "starting dirty tracking: ");
+        return false;
+    }
+    if (!put_ram_setup(o, error) || !sync_dirty(o, error)) {
+        return false;
+    }
+    migration_note_setup(o->migration);
+    if (!migration_move(o->migration, MIGRATION_SETUP, MIGRATION_ACTIVE)) {
+        return outgoing_check(o, error);
+    }
+
+    /* Rates are those of the passes: connecting is over. */
+    o->window = (RateWindow){ .start_us = mig_clock_now_us() };
+
+    do {
+        do {
+            if (!wait_for_limiter(o, error) || !send_part(o, error) ||
+                !outgoing_fault(o, "src-pass-1", error)) {
+                return false;
+            }
+        } while (remaining_bytes(o) > atomic_load(&c->threshold));
+        if (!sync_dirty(o, error) || !outgoing_fault(o, "src-pass-end", error)) {
+            return false;
+        }
+    } while (remaining_bytes(o) > atomic_load(&c->threshold));
+    return outgoing_check(o, error);
+}
+
+bool outgoing_last_pass(Outgoing *o, GError **error)
+{
+    if (!sync_dirty(o, error)) {
+        return false;
+    }
+    stream_put_section_end(o->writer, RAM_SECTION_ID);
+    while (ram_sender_remaining(o->ram) > 0) {
+        count_batch(o, ram_sender_fill(o->ram, o->writer, MAX_BATCH));
+        if (!outgoing_flush(o, error) || !outgoing_check(o, error)) {
+            return false;
+        }
+    }
+    stream_put_ram_eos(o->writer);
+    stream_put_footer(o->writer, RAM_SECTION_ID);
+    if (!outgoing_flush(o, error)) {
+        return false;
+    }
+    end_pass(o, mig_clock_now_us(), 0);
+    atomic_store(&o->migration->counters.remaining, 0);
+    return true;
+}

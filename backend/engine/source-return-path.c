@@ -1,0 +1,200 @@
+/*
+ * Reads the return path. See source-return-path.h. The thread owns the bytes it
+ * reads; what it learned is under the lock.
+ */
+#include "backend/engine/source-return-path.h"
+
+#include "backend/base/bytes.h"
+#include "backend/base/error.h"
+#include "backend/base/lock.h"
+#include "backend/stream/return-path.h"
+
+struct SourceReturnPath {
+    Transport *transport;
+    GThread *thread;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    GArray *pongs; /* uint32_t; values come in the order of the pings, few of them */
+    bool has_verdict;
+    uint32_t verdict;
+    GError *ended; /* set once nothing more can come */
+};
+
+#define MAX_PONGS 64u /* a source sends a handful of pings; more is nonsense */
+
+/* Takes a message under the lock; false ends the path with the error. */
+static bool take_message(SourceReturnPath *rp, const ReturnPathMessage *message, GError **error)
+{
+    switch (message->type) {
+    case RETURN_PONG:
+        if (rp->pongs->len >= MAX_PONGS) {
+            g_set_error_literal(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                                "return path: more answers than questions");
+            return false;
+        }
+        g_array_append_val(rp->pongs, message->value);
+        return true;
+    case RETURN_SHUT:
+        rp->has_verdict = true;
+        rp->verdict = message->value;
+        return true;
+    case RETURN_SWITCHOVER_ACK:
+        return true; /* nobody waits for it in this build, and it does no harm */
+    default:
+        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                    "return path: message type %d has no place in a precopy", message->type);
+        return false;
+    }
+}
+
+static bool take_bytes(SourceReturnPath *rp, GByteArray *buffer, GError **error)
+{
+    MigCursor in = { buffer->data, buffer->data + buffer->len };
+    ReturnPathMessage message;
+    g_auto(MigLock) locked = mig_lock(&rp->lock);
+
+    for (;;) {
+        switch (return_path_decode(&in, &message, error)) {
+        case RETURN_PATH_MESSAGE:
+            if (!take_message(rp, &message, error)) {
+                return false;
+            }
+            break;
+        case RETURN_PATH_SHORT:
+            g_byte_array_remove_range(buffer, 0, (guint)(in.at - buffer->data));
+            pthread_cond_broadcast(&rp->changed);
+            return true;
+        case RETURN_PATH_BAD:
+            return false;
+        }
+    }
+}
+
+static void *read_return_path(void *data)
+{
+    SourceReturnPath *rp = data;
+    g_autoptr(GByteArray) buffer = g_byte_array_new();
+    g_autoptr(GError) error = NULL;
+
+    while (error == NULL) {
+        uint8_t bytes[RETURN_PATH_MAX_LENGTH + 4];
+        ssize_t n = transport_read(rp->transport, bytes, sizeof bytes, &error);
+
+        if (n == 0) {
+            g_set_error_literal(&error, MIG_ERROR, MIG_ERROR_IO,
+                                "the destination closed the connection");
+        } else if (n > 0) {
+            g_byte_array_append(buffer, bytes, (guint)n);
+            take_bytes(rp, buffer, &error);
+        }
+    }
+
+    pthread_mutex_lock(&rp->lock);
+    rp->ended = g_steal_pointer(&error);
+    pthread_cond_broadcast(&rp->changed);
+    pthread_mutex_unlock(&rp->lock);
+    /* A writer that waits for room in the peer's buffer would wait for ever. */
+    transport_shutdown(rp->transport);
+    return NULL;
+}
+
+SourceReturnPath *source_return_path_new(Transport *transport)
+{
+    SourceReturnPath *rp = g_new0(SourceReturnPath, 1);
+
+    rp->transport = transport;
+    pthread_mutex_init(&rp->lock, NULL);
+    mig_cond_init(&rp->changed);
+    rp->pongs = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+    rp->thread = g_thread_new("mig/src/rp", read_return_path, rp);
+    return rp;
+}
+
+void source_return_path_free(SourceReturnPath *rp)
+{
+    if (rp == NULL) {
+        return;
+    }
+    g_thread_join(rp->thread);
+    g_array_unref(rp->pongs);
+    g_clear_error(&rp->ended);
+    pthread_cond_destroy(&rp->changed);
+    pthread_mutex_destroy(&rp->lock);
+    g_free(rp);
+}
+
+/* Under the lock: has the destination ended the migration? */
+static bool has_failed(SourceReturnPath *rp, GError **error)
+{
+    if (rp->has_verdict) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
+                    rp->verdict != 0 ? "the destination reported a failure (SHUT %u)"
+                                     : "the destination ended the migration early (SHUT %u)",
+                    rp->verdict);
+        return true;
+    }
+    if (rp->ended != NULL) {
+        g_propagate_error(error, g_error_copy(rp->ended));
+        return true;
+    }
+    return false;
+}
+
+bool source_return_path_failed(SourceReturnPath *rp, GError **error)
+{
+    g_auto(MigLock) locked = mig_lock(&rp->lock);
+    return has_failed(rp, error);
+}
+
+static bool has_pong(SourceReturnPath *rp, uint32_t value)
+{
+    for (guint i = 0; i < rp->pongs->len; i++) {
+        if (g_array_index(rp->pongs, uint32_t, i) == value) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool source_return_path_wait_pong(SourceReturnPath *rp, uint32_t value, GError **error)
+{
+    g_auto(MigLock) locked = mig_lock(&rp->lock);
+
+    while (!has_pong(rp, value)) {
+        if (has_failed(rp, error)) {
+            return false;
+        }
+        pthread_cond_wait(&rp->changed, &rp->lock);
+    }
+    return true;
+}
+
+Verdict source_return_path_wait_verdict(SourceReturnPath *rp, int64_t timeout_us, GError **error)
+{
+    gint64 deadline = g_get_monotonic_time() + timeout_us;
+    g_auto(MigLock) locked = mig_lock(&rp->lock);
+
+    for (;;) {
+        if (rp->has_verdict) {
+            if (rp->verdict == 0) {
+                return VERDICT_OK;
+            }
+            g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
+                        "the destination reported a failure (SHUT %u)", rp->verdict);
+            return VERDICT_REFUSED;
+        }
+        if (rp->ended != NULL) {
+            g_propagate_error(error, g_error_copy(rp->ended));
+            return VERDICT_LOST;
+        }
+        if (timeout_us == 0) {
+            pthread_cond_wait(&rp->changed, &rp->lock);
+        } else if (!mig_cond_wait_until(&rp->changed, &rp->lock, deadline)) {
+            g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
+                        "no verdict from the destination within %" G_GINT64_FORMAT " ms",
+                        timeout_us / 1000);
+            return VERDICT_LOST;
+        }
+    }
+}

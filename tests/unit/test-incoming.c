@@ -1,0 +1,310 @@
+/*
+ * The destination's thread against broken streams: cut anywhere, corrupted anywhere. It must end in an
+ * error that says where, or in a guest whose RAM differs only where a page record was hit. Streams
+ * come out of a socketpair, so threads and transport are the real ones.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "backend/engine/incoming.h"
+#include "backend/stream/writer.h"
+
+#define RAM_SIZE (64u * MIG_PAGE_SIZE)
+
+typedef struct {
+    EventQueue *events;
+    Guest *guest;
+    GByteArray *stream;
+    GArray *borders;      /* size_t: offsets at which a section or command begins */
+    size_t eof;           /* offset of the EOF byte */
+    uint8_t ram[RAM_SIZE];
+    size_t page_data[RAM_SIZE / MIG_PAGE_SIZE]; /* offset of each page's bytes in the stream, 0 = none */
+    size_t page_record[RAM_SIZE / MIG_PAGE_SIZE];
+} Fixture;
+
+static void ignore_event(const EngineEvent *event, void *data)
+{
+    (void)event, (void)data;
+}
+
+/* ---- a stream of machine none with every kind of page ---- */
+
+static void take(Fixture *f, StreamWriter *w)
+{
+    int n;
+    const struct iovec *iov = stream_writer_iov(w, &n);
+
+    for (int i = 0; i < n; i++) {
+        g_byte_array_append(f->stream, iov[i].iov_base, (guint)iov[i].iov_len);
+    }
+    stream_writer_reset(w);
+}
+
+static void border(Fixture *f, StreamWriter *w)
+{
+    take(f, w);
+    size_t at = f->stream->len;
+    g_array_append_val(f->borders, at);
+}
+
+static void put_pages(Fixture *f, StreamWriter *w, size_t first, size_t end)
+{
+    for (size_t p = first; p < end; p++) {
+        take(f, w);
+        f->page_record[p] = f->stream->len;
+        if (p % 3 == 0) {
+            stream_put_zero_page(w, 0, p * MIG_PAGE_SIZE);
+        } else {
+            memset(f->ram + p * MIG_PAGE_SIZE, (int)(p + 1), MIG_PAGE_SIZE);
+            stream_put_page(w, 0, p * MIG_PAGE_SIZE, f->ram + p * MIG_PAGE_SIZE);
+            take(f, w);
+            f->page_data[p] = f->stream->len - MIG_PAGE_SIZE;
+        }
+    }
+}
+
+static void build_stream(Fixture *f)
+{
+    g_autoptr(StreamWriter) w = stream_writer_new();
+    TimerState timer = { 0 };
+
+    stream_put_header(w);
+    stream_put_configuration(w, &(StreamConfiguration) { .machine = "none" });
+    border(f, w);
+    stream_put_command(w, COMMAND_OPEN_RETURN_PATH, NULL, 0);
+    border(f, w);
+    stream_put_ping(w, 1);
+    border(f, w);
+    stream_put_section_start(w, 2, "ram", 0, 4);
+    stream_put_ram_total(w, RAM_SIZE);
+    stream_put_ram_block(w, "ram", RAM_SIZE);
+    stream_put_ram_eos(w);
+    stream_put_footer(w, 2);
+    for (size_t part = 0; part < 4; part++) {
+        border(f, w);
+        stream_put_section_part(w, 2);
+        put_pages(f, w, part * 16, part * 16 + 16);
+        stream_put_ram_eos(w);
+        stream_put_footer(w, 2);
+    }
+    border(f, w);
+    stream_put_section_end(w, 2);
+    stream_put_ram_eos(w);
+    stream_put_footer(w, 2);
+    border(f, w);
+    g_autofree char *description = devices_save(w, f->guest, &timer, RUN_STATE_PAUSED);
+    border(f, w);
+    f->eof = f->stream->len;
+    stream_put_eof(w);
+    stream_put_vmdescription(w, description);
+    take(f, w);
+}
+
+static int setup(void **state)
+{
+    Fixture *f = g_new0(Fixture, 1);
+    g_autoptr(GError) error = NULL;
+
+    f->events = event_queue_new(ignore_event, NULL);
+    f->guest = guest_new(&(GuestOptions) { .machine = "none", .memory = RAM_SIZE }, &error);
+    assert_null(error);
+    f->stream = g_byte_array_new();
+    f->borders = g_array_new(FALSE, FALSE, sizeof(size_t));
+    build_stream(f);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    Fixture *f = *state;
+
+    event_queue_drain(f->events);
+    event_queue_free(f->events);
+    guest_free(f->guest);
+    g_byte_array_unref(f->stream);
+    g_array_unref(f->borders);
+    g_free(f);
+    return 0;
+}
+
+/* ---- one load ---- */
+
+typedef struct {
+    const uint8_t *bytes;
+    size_t length;
+    int fd;
+} Feed;
+
+static void *feed(void *data)
+{
+    Feed *source = data;
+    size_t done = 0;
+
+    while (done < source->length) {
+        ssize_t n = send(source->fd, source->bytes + done, source->length - done, MSG_NOSIGNAL);
+        if (n <= 0) {
+            break;
+        }
+        done += (size_t)n;
+    }
+    shutdown(source->fd, SHUT_WR);
+    return NULL;
+}
+
+/* Loads the bytes into the guest; returns the final status and the text of the outcome. */
+static MigrationStatus load(Fixture *f, const uint8_t *bytes, size_t length, char **ret_outcome)
+{
+    int fds[2];
+    TimerState timer = { 0 };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Migration) m = migration_new(f->events, false, "test");
+    Feed source = { bytes, length, -1 };
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    source.fd = fds[0];
+    guest_stop(f->guest, RUN_STATE_INMIGRATE);
+    migration_move(m, MIGRATION_NONE, MIGRATION_SETUP);
+    migration_move(m, MIGRATION_SETUP, MIGRATION_ACTIVE);
+
+    Transport *t = transport_new_from_fd(fds[1], "test", &error);
+    assert_non_null(t);
+    GThread *thread = g_thread_new("feed", feed, &source);
+    Incoming *in = incoming_new(&(IncomingConfig) {
+        .guest = f->guest, .timer = &timer, .migration = m, .transport = t }, false);
+
+    g_thread_join(thread);
+    /* The destination waits for the source to close; a source that is through does. */
+    while (!migration_status_is_over(migration_get_status(m))) {
+        g_thread_yield();
+    }
+    close(fds[0]);
+    incoming_free(in);
+    event_queue_drain(f->events);
+
+    json_object *history = migration_history_to_json(m);
+    *ret_outcome = g_strdup(json_object_get_string(json_object_object_get(history, "outcome")));
+    json_object_put(history);
+    return migration_get_status(m);
+}
+
+static bool ram_is(const Fixture *f, const uint8_t *expected)
+{
+    size_t n;
+    return memcmp(guest_blocks(f->guest, &n)[0]->host, expected, RAM_SIZE) == 0;
+}
+
+static void test_whole_stream_loads(void **state)
+{
+    Fixture *f = *state;
+    g_autofree char *outcome = NULL;
+
+    assert_int_equal(load(f, f->stream->data, f->stream->len, &outcome), MIGRATION_COMPLETED);
+    assert_true(ram_is(f, f->ram));
+    assert_int_equal(guest_run_state(f->guest), RUN_STATE_PAUSED);
+}
+
+static void assert_cut_is_refused(Fixture *f, size_t length)
+{
+    g_autofree char *outcome = NULL;
+    MigrationStatus status = load(f, f->stream->data, length, &outcome);
+
+    if (status != MIGRATION_FAILED || strstr(outcome, "offset") == NULL) {
+        fail_msg("cut after %zu bytes: %s, %s", length, migration_status_name(status), outcome);
+    }
+    assert_int_equal(guest_run_state(f->guest), RUN_STATE_INMIGRATE);
+}
+
+static void test_cut_at_each_of_the_first_4096_bytes_is_refused(void **state)
+{
+    for (size_t length = 0; length < 4096; length++) {
+        assert_cut_is_refused(*state, length);
+    }
+}
+
+static void test_cut_at_each_section_border_is_refused(void **state)
+{
+    Fixture *f = *state;
+
+    for (guint i = 0; i < f->borders->len; i++) {
+        assert_cut_is_refused(f, g_array_index(f->borders, size_t, i));
+    }
+    assert_cut_is_refused(f, f->eof);
+}
+
+/* Pages outside the records that the changed bytes belong to must be right: a hit record may have landed
+ * on another page too, which its header names. */
+static void assert_only_hit_pages_differ(Fixture *f, const uint8_t *bytes, size_t hit)
+{
+    size_t n, differing = 0, n_pages = RAM_SIZE / MIG_PAGE_SIZE;
+    const uint8_t *ram = guest_blocks(f->guest, &n)[0]->host;
+    size_t record = n_pages;
+
+    (void)bytes;
+    for (size_t p = 0; p < n_pages; p++) {
+        size_t end = f->page_data[p] != 0 ? f->page_data[p] + MIG_PAGE_SIZE : f->page_record[p] + 14;
+        if (hit >= f->page_record[p] && hit < end) {
+            record = p;
+        }
+    }
+    for (size_t p = 0; p < n_pages; p++) {
+        if (memcmp(ram + p * MIG_PAGE_SIZE, f->ram + p * MIG_PAGE_SIZE, MIG_PAGE_SIZE) != 0) {
+            differing++;
+        }
+    }
+    if (differing > 0 && record == n_pages) {
+        fail_msg("byte %zu is in no page record, but %zu pages differ", hit, differing);
+    }
+    /* Its own page (not placed, or wrong) and the page that a changed offset named. */
+    assert_true(differing <= 2);
+}
+
+static void test_10000_corruptions_end_in_an_error_or_hit_one_record(void **state)
+{
+    Fixture *f = *state;
+    g_autofree uint8_t *bytes = g_memdup2(f->stream->data, f->stream->len);
+    g_autoptr(GRand) rand = g_rand_new_with_seed(20261120);
+    unsigned refused = 0, loaded = 0;
+
+    for (int i = 0; i < 10000; i++) {
+        g_autofree char *outcome = NULL;
+        /* Half of them in the small parts, where the structure is. */
+        size_t at = i % 2 == 0 ? (size_t)g_rand_int_range(rand, 0, (gint32)f->eof)
+                               : f->page_record[g_rand_int_range(rand, 0, 64)]
+                                     + (size_t)g_rand_int_range(rand, 0, 9);
+        uint8_t flip = (uint8_t)g_rand_int_range(rand, 1, 256);
+
+        bytes[at] ^= flip;
+        switch (load(f, bytes, f->stream->len, &outcome)) {
+        case MIGRATION_COMPLETED:
+            assert_only_hit_pages_differ(f, bytes, at);
+            loaded++;
+            break;
+        case MIGRATION_FAILED:
+            refused++;
+            break;
+        default:
+            fail_msg("byte %zu: neither completed nor failed", at);
+        }
+        bytes[at] ^= flip;
+    }
+    print_message("%u refused, %u loaded\n", refused, loaded);
+    assert_true(refused > 0 && loaded > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_whole_stream_loads),
+        cmocka_unit_test(test_cut_at_each_of_the_first_4096_bytes_is_refused),
+        cmocka_unit_test(test_cut_at_each_section_border_is_refused),
+        cmocka_unit_test(test_10000_corruptions_end_in_an_error_or_hit_one_record),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,130 @@
+/*
+ * The record of an attempt: legal moves only, who loses a race looks again, and what query-migrate
+ * shows in each status.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "backend/base/clock.h"
+#include "backend/engine/migration.h"
+
+static GPtrArray *seen; /* names of statuses in the order of their events */
+
+static void note_event(const EngineEvent *event, void *data)
+{
+    (void)data;
+    if (event->type == ENGINE_EVENT_STATUS) {
+        g_ptr_array_add(seen, (char *)migration_status_name(event->status));
+    }
+}
+
+static void test_moves_are_announced_in_order(void **state)
+{
+    EventQueue *events = event_queue_new(note_event, NULL);
+    Migration *m = migration_new(events, true, "peer");
+
+    (void)state;
+    seen = g_ptr_array_new();
+    assert_true(migration_move(m, MIGRATION_NONE, MIGRATION_SETUP));
+    assert_false(migration_move(m, MIGRATION_ACTIVE, MIGRATION_CANCELLING));
+    assert_true(migration_move(m, MIGRATION_SETUP, MIGRATION_ACTIVE));
+    assert_false(migration_move(m, MIGRATION_SETUP, MIGRATION_FAILED));
+    assert_true(migration_move(m, MIGRATION_ACTIVE, MIGRATION_CANCELLING));
+    assert_false(migration_move(m, MIGRATION_ACTIVE, MIGRATION_COMPLETED));
+    assert_true(migration_move(m, MIGRATION_CANCELLING, MIGRATION_CANCELLED));
+    event_queue_drain(events);
+
+    const char *const expected[] = { "setup", "active", "cancelling", "cancelled" };
+    assert_int_equal(seen->len, G_N_ELEMENTS(expected));
+    for (guint i = 0; i < seen->len; i++) {
+        assert_string_equal(g_ptr_array_index(seen, i), expected[i]);
+    }
+    g_ptr_array_unref(seen);
+    migration_unref(m);
+    event_queue_free(events);
+}
+
+static void test_info_shows_what_the_status_has(void **state)
+{
+    static const struct {
+        MigrationStatus moves[3];
+        bool ram, downtime, expected_downtime, error;
+    } rows[] = {
+        { { MIGRATION_SETUP },                                      false, false, false, false },
+        { { MIGRATION_SETUP, MIGRATION_ACTIVE },                    true,  false, true,  false },
+        { { MIGRATION_SETUP, MIGRATION_ACTIVE, MIGRATION_COMPLETED }, true, true, false, false },
+        { { MIGRATION_SETUP, MIGRATION_ACTIVE, MIGRATION_FAILED },  false, false, false, true  },
+    };
+
+    (void)state;
+    seen = g_ptr_array_new();
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        EventQueue *events = event_queue_new(note_event, NULL);
+        Migration *m = migration_new(events, true, "peer");
+        MigrationStatus now = MIGRATION_NONE;
+        g_autofree char *error = NULL;
+        MigInfo info = { 0 };
+
+        for (int k = 0; k < 3 && rows[i].moves[k] != MIGRATION_NONE; k++) {
+            assert_true(migration_move(m, now, rows[i].moves[k]));
+            now = rows[i].moves[k];
+        }
+        migration_set_error(m, "first");
+        migration_set_error(m, "second");
+        migration_fill_info(m, &info, &error);
+        assert_int_equal(info.status, now);
+        assert_int_equal(info.has_ram, rows[i].ram);
+        assert_int_equal(info.has_downtime, rows[i].downtime);
+        assert_int_equal(info.has_expected_downtime, rows[i].expected_downtime);
+        if (rows[i].error) {
+            assert_string_equal(info.error_desc, "first");
+        } else {
+            assert_null(info.error_desc);
+        }
+        migration_unref(m);
+        event_queue_free(events);
+    }
+    g_ptr_array_unref(seen);
+}
+
+static void test_downtime_is_from_the_stop_to_the_end(void **state)
+{
+    EventQueue *events = event_queue_new(note_event, NULL);
+    Migration *m;
+    MigInfo info = { 0 };
+    g_autofree char *error = NULL;
+
+    (void)state;
+    seen = g_ptr_array_new();
+    mig_clock_fake(1000000, 5000000);
+    m = migration_new(events, true, "peer");
+    migration_move(m, MIGRATION_NONE, MIGRATION_SETUP);
+    mig_clock_advance(2000);
+    migration_note_setup(m);
+    migration_move(m, MIGRATION_SETUP, MIGRATION_ACTIVE);
+    mig_clock_advance(500000);
+    migration_note_stop(m, mig_clock_now_us());
+    mig_clock_advance(37000);
+    migration_move(m, MIGRATION_ACTIVE, MIGRATION_COMPLETED);
+    mig_clock_advance(9000000); /* what happens after the end does not count */
+    migration_fill_info(m, &info, &error);
+    assert_int_equal(info.setup_time, 2);
+    assert_int_equal(info.downtime, 37);
+    assert_int_equal(info.total_time, 539);
+    mig_clock_real();
+    migration_unref(m);
+    event_queue_free(events);
+    g_ptr_array_unref(seen);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_moves_are_announced_in_order),
+        cmocka_unit_test(test_info_shows_what_the_status_has),
+        cmocka_unit_test(test_downtime_is_from_the_stop_to_the_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
