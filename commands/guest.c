@@ -1,0 +1,135 @@
+/*
+ * The guest's workload and its proof: guest_set, guest_verify, and for tests
+ * guest_plant and fault_release.
+ */
+#include "commands/hmp-internal.h"
+
+#include <inttypes.h>
+
+static void run_guest_set(HmpCall *call)
+{
+    json_object *args = json_object_new_object();
+
+    json_object_object_add(args, "key", json_object_new_string(call_text(call, "key")));
+    json_object_object_add(args, "value", json_object_new_string(call_text(call, "value")));
+    call_request(call, "x-guest-set", args, call_finish_with);
+}
+
+/* "stale 2, torn 1" */
+static char *format_counts(json_object *counts)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    size_t n = json_object_is_type(counts, json_type_array) ? json_object_array_length(counts) : 0;
+
+    for (size_t i = 0; i < n; i++) {
+        json_object *row = json_object_array_get_idx(counts, i);
+        uint64_t count = json_number(row, "count");
+
+        if (count > 0) {
+            g_string_append_printf(text, "%s%s %" PRIu64, text->len ? ", " : "",
+                                   json_text(row, "fault"), count);
+        }
+    }
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+static void print_findings(HmpCall *call, json_object *report)
+{
+    json_object *list = json_object_object_get(report, "findings");
+    size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+    uint64_t faults = json_number(report, "faults");
+
+    for (size_t i = 0; i < n; i++) {
+        json_object *row = json_object_array_get_idx(list, i);
+
+        call_print(call, "%s: %s\n", json_text(row, "fault"), json_text(row, "text"));
+    }
+    if (faults > n) {
+        call_print(call, "... and %" PRIu64 " more\n", faults - n);
+    }
+}
+
+static void verify_done(HmpCall *call, json_object *value, const GError *error)
+{
+    if (error) {
+        call_fail(call, HMP_ERROR_FAILED, error);
+        return;
+    }
+
+    g_autofree char *counts = format_counts(json_object_object_get(value, "counts"));
+    g_autofree char *seen =
+        g_strdup_printf("%" PRIu64 " pages checked, %" PRIu64 " written, %" PRIu64 " steps",
+                        json_number(value, "pages-checked"), json_number(value, "pages-written"),
+                        json_number(value, "steps"));
+    bool ok = json_object_get_boolean(json_object_object_get(value, "ok"));
+
+    call_set_value(call, value);
+    if (ok) {
+        call_print(call, "verify: ok, %s\n", seen);
+        call_finish(call, HMP_OK);
+        return;
+    }
+    print_findings(call, value);
+    call_print(call, "verify: FAILED, %" PRIu64 " faults%s%s%s, %s\n", json_number(value, "faults"),
+               *counts ? " (" : "", counts, *counts ? ")" : "", seen);
+    call_finish(call, HMP_ERROR_VERIFY);
+}
+
+static void run_guest_verify(HmpCall *call)
+{
+    call_request(call, "x-guest-verify", NULL, verify_done);
+}
+
+static void plant_done(HmpCall *call, json_object *value, const GError *error)
+{
+    if (!error) {
+        call_print(call, "planted %s at page %" PRIu64 "\n", call_text(call, "fault"),
+                   json_number(value, "page"));
+    }
+    call_finish_with(call, value, error);
+}
+
+static void run_guest_plant(HmpCall *call)
+{
+    json_object *args = json_object_new_object();
+
+    json_object_object_add(args, "fault", json_object_new_string(call_text(call, "fault")));
+    call_request(call, "x-guest-plant", args, plant_done);
+}
+
+static void run_fault_release(HmpCall *call)
+{
+    call_request(call, "x-fault-release", NULL, call_finish_with);
+}
+
+const Command cmd_guest_set = {
+    .name = "guest_set",
+    .params = "key value",
+    .help = "change the workload of the stress machine",
+    .args = (const ArgSpec[]){ { "key", ARG_GUEST_KEY, .help = "what to change" },
+                               { "value", ARG_GUEST_VALUE, .help = "its new value" },
+                               { 0 } },
+    .run = run_guest_set,
+};
+
+const Command cmd_guest_verify = {
+    .name = "guest_verify",
+    .params = "",
+    .help = "check every page of the guest against its ledger",
+    .run = run_guest_verify,
+};
+
+const Command cmd_guest_plant = {
+    .name = "guest_plant",
+    .params = "fault",
+    .help = "damage the guest's memory on purpose (tests only, needs MIGMON_FAULT)",
+    .args = (const ArgSpec[]){ { "fault", ARG_GUEST_FAULT, .help = "kind of damage" }, { 0 } },
+    .run = run_guest_plant,
+};
+
+const Command cmd_fault_release = {
+    .name = "fault_release",
+    .params = "",
+    .help = "let a thread go on that a fault point holds (tests only, needs MIGMON_FAULT)",
+    .run = run_fault_release,
+};

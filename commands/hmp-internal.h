@@ -1,0 +1,132 @@
+/*
+ * What the families of commands see of a monitor: the line in work (HmpCall)
+ * and the few things they can do with it. Main thread only.
+ *
+ * A command's run() reads its arguments, sends requests and returns; the line
+ * lives on until call_finish() or one of the call_fail*(), after which the
+ * HmpCall is gone. A reply function is called with the HmpCall while it lives
+ * and not at all once the line has ended or was abandoned.
+ */
+#pragma once
+
+#include <glib.h>
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/backend.h"
+#include "commands/hmp.h"
+#include "commands/parse.h"
+#include "commands/table.h"
+
+struct Hmp {
+    Backend *backend;
+    BackendSession *session;
+    bool owns_session;
+    HmpCallbacks callbacks;
+    void *data;
+    unsigned flags;
+    HmpCall *call; /* the line in work, NULL = none */
+};
+
+struct HmpCall {
+    Hmp *hmp;
+    char *line;
+    HmpDone done;
+    void *done_data;
+    const Command *command;
+    Arg *args;
+    GPtrArray *pending;   /* requests in flight that still know this line */
+    /* HMP_JSON: what the one object of this line will hold. */
+    GString *text;
+    json_object *value;
+    json_object *more;    /* replies of further requests by their names */
+    json_object *warnings;
+    json_object *error;
+    bool silent;          /* blank line or comment: not even an object */
+    /* The command's own. */
+    void *state;
+    GDestroyNotify free_state;
+    void (*interrupt)(HmpCall *call); /* Ctrl-C; NULL = nothing is waited for */
+};
+
+/* ---- arguments; a name that is not in the command's rows is our bug ---- */
+
+bool call_has(const HmpCall *call, const char *name);         /* also: flag is set */
+const char *call_text(const HmpCall *call, const char *name); /* NULL = absent */
+bool call_bool(const HmpCall *call, const char *name);
+double call_seconds(const HmpCall *call, const char *name);
+bool call_is_batch(const HmpCall *call);
+
+/* ---- output ---- */
+
+void call_print(HmpCall *call, const char *format, ...) G_GNUC_PRINTF(2, 3);
+void call_warn(HmpCall *call, const char *text);
+/* "Error: TEXT", the line goes on. */
+void call_report(HmpCall *call, const GError *error);
+
+/* The reply that a JSON monitor prints instead of text; without one the text is given. A reference
+ * is taken. */
+void call_set_value(HmpCall *call, json_object *value);
+/* Reply of a second request, as a member of that name. */
+void call_add_value(HmpCall *call, const char *name, json_object *value);
+
+/* ---- requests ---- */
+
+/* Exactly one of both is set. */
+typedef void (*CallReply)(HmpCall *call, json_object *value, const GError *error);
+
+/* @arguments: taken over, NULL = none. */
+void call_request(HmpCall *call, const char *execute, json_object *arguments, CallReply reply);
+
+/* A reply function that does all a command without output needs. */
+void call_finish_with(HmpCall *call, json_object *value, const GError *error);
+
+/* ---- the end of a line; @call is gone afterwards ---- */
+
+void call_finish(HmpCall *call, HmpResult result);
+/* "Error: TEXT" and the end. */
+void call_fail(HmpCall *call, HmpResult result, const GError *error);
+/* The line itself is wrong: the text as it is, then a line "Try ..." when @end is not NULL: it stands
+ * behind the name of the command in the line. */
+void call_fail_syntax(HmpCall *call, const GError *error, const char *end);
+/* Frees without a word. */
+void call_free(HmpCall *call);
+
+/* ---- watching a migration ---- */
+
+/*
+ * Asks for query-migrate (and the history, where wanted) now, whenever the
+ * status changes and, with @period_ms > 0, that often. Lives in call->state.
+ */
+typedef struct {
+    /* Required. @history is NULL when not wanted or not known to the backend. May end the line. */
+    void (*snapshot)(HmpCall *call, json_object *info, json_object *history);
+    /* Optional: a status was entered; comes from an event, so it must not end the line. */
+    void (*entered)(HmpCall *call, const char *status);
+    /* Optional: the backend cannot be asked any more, the line is about to fail. */
+    void (*failing)(HmpCall *call);
+    bool with_history;
+    unsigned period_ms;
+} WatchOps;
+
+/* @data is for the watcher's own use; freed when the line ends. */
+void watch_start(HmpCall *call, const WatchOps *ops, void *data, GDestroyNotify free_data);
+void *watch_data(HmpCall *call);
+
+/* The status of a query-migrate reply, "none" when nothing ever happened. */
+const char *info_status(json_object *info);
+/* A member that is a string, "" when it is missing. */
+const char *json_text(json_object *object, const char *member);
+uint64_t json_number(json_object *object, const char *member);
+
+/* ---- the families ---- */
+
+extern const Command cmd_cont, cmd_echo, cmd_fault_release, cmd_guest_plant, cmd_guest_set,
+    cmd_guest_verify, cmd_help, cmd_info, cmd_migrate, cmd_migrate_cancel, cmd_migrate_incoming,
+    cmd_migrate_set_capability, cmd_migrate_set_parameter, cmd_quit, cmd_sleep, cmd_stop, cmd_wait;
+
+/* "NAME PARAMS -- HELP" for each row of @table. */
+void help_print_table(HmpCall *call, const Command *const *table, const char *before);
+/* Error text and suggestion for a name that line_head_read() did not find. */
+GError *unknown_command(const char *line, const LineHead *head, bool batch);

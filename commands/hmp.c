@@ -1,0 +1,133 @@
+/*
+ * A monitor: its session with the backend, and the dispatch of one line.
+ *
+ * The line becomes an HmpCall (call.c) that lives until its command ends it,
+ * which may be before hmp_execute() returns or many events later. After an end
+ * nothing here touches the Hmp again, because the owner may have freed it or
+ * given it the next line.
+ */
+#include "commands/hmp.h"
+
+#include "commands/hmp-internal.h"
+
+static void session_warned(const char *text, void *data)
+{
+    Hmp *hmp = data;
+
+    if (hmp->call) {
+        call_warn(hmp->call, text);
+    } else {
+        g_autofree char *line = g_strdup_printf("warning: %s\n", text);
+        hmp->callbacks.print(line, hmp->data);
+    }
+}
+
+static Hmp *new_monitor(Backend *backend, const HmpCallbacks *callbacks, void *data, unsigned flags)
+{
+    Hmp *hmp = g_new0(Hmp, 1);
+
+    g_assert(callbacks->print);
+    hmp->backend = backend;
+    hmp->callbacks = *callbacks;
+    hmp->data = data;
+    hmp->flags = flags;
+    return hmp;
+}
+
+Hmp *hmp_new(Backend *backend, const HmpCallbacks *callbacks, void *data, unsigned flags)
+{
+    Hmp *hmp = new_monitor(backend, callbacks, data, flags);
+
+    hmp->session = backend_session_new(backend, session_warned, hmp);
+    hmp->owns_session = true;
+    return hmp;
+}
+
+Hmp *hmp_new_with_session(Backend *backend, BackendSession *session, const HmpCallbacks *callbacks,
+                          void *data, unsigned flags)
+{
+    Hmp *hmp = new_monitor(backend, callbacks, data, flags);
+
+    hmp->session = session;
+    return hmp;
+}
+
+void hmp_free(Hmp *hmp)
+{
+    if (!hmp) {
+        return;
+    }
+    if (hmp->call) {
+        call_free(g_steal_pointer(&hmp->call));
+    }
+    if (hmp->owns_session) {
+        backend_session_close(hmp->session);
+    }
+    g_free(hmp);
+}
+
+bool hmp_is_busy(const Hmp *hmp)
+{
+    return hmp->call != NULL;
+}
+
+BackendSession *hmp_session(Hmp *hmp)
+{
+    return hmp->session;
+}
+
+const char *hmp_banner(void)
+{
+    return "QEMU 8.2.0 monitor - type 'help' for more information";
+}
+
+bool hmp_interrupt(Hmp *hmp)
+{
+    if (!hmp->call || !hmp->call->interrupt) {
+        return false;
+    }
+    hmp->call->interrupt(hmp->call);
+    return true;
+}
+
+static bool is_nothing(const Hmp *hmp, const char *line)
+{
+    const char *at = skip_blanks(line);
+
+    return *at == '\0' || (*at == '#' && (hmp->flags & HMP_BATCH));
+}
+
+void hmp_execute(Hmp *hmp, const char *line, HmpDone done, void *data)
+{
+    HmpCall *call = g_new0(HmpCall, 1);
+    g_autoptr(GError) error = NULL;
+    LineHead head;
+
+    g_assert(!hmp->call);
+    hmp->call = call;
+    call->hmp = hmp;
+    call->line = g_strdup(line);
+    call->done = done;
+    call->done_data = data;
+    call->pending = g_ptr_array_new();
+    call->text = g_string_new(NULL);
+
+    if (is_nothing(hmp, line)) {
+        call->silent = true;
+        call_finish(call, HMP_OK);
+        return;
+    }
+    line_head_read(call->line, &head);
+    if (!head.command || (head.command->batch_only && !call_is_batch(call))) {
+        error = unknown_command(call->line, &head, call_is_batch(call));
+        call_fail_syntax(call, error, NULL);
+        return;
+    }
+    call->command = head.command;
+    call->args = args_parse(head.command, head.end, &error);
+    if (!call->args) {
+        call_fail_syntax(call, error, head.end);
+        return;
+    }
+    head.command->run(call);
+}

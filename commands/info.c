@@ -1,0 +1,241 @@
+/*
+ * info and its sub-commands: each asks one or more requests and prints the
+ * reply in HMP's lines. Lines of our own come behind the known block, and only
+ * when there is something to tell.
+ */
+#include "commands/hmp-internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "backend/base/size.h"
+#include "backend/info.h"
+#include "backend/parameters.h"
+
+static size_t list_length(json_object *list)
+{
+    return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+}
+
+/* ---- info migrate ---- */
+
+static void print_owner(HmpCall *call, json_object *value, const GError *error)
+{
+    if (!error) {
+        const char *evidence = json_text(value, "evidence");
+
+        call_add_value(call, "x-query-owner", value);
+        call_print(call, "owner: %s%s%s%s\n", json_text(value, "owner"), *evidence ? " (" : "",
+                   evidence, *evidence ? ")" : "");
+    }
+    call_finish(call, HMP_OK); /* a backend that does not know the request has nothing to add */
+}
+
+static void print_passes(HmpCall *call, json_object *history)
+{
+    json_object *passes = json_object_object_get(history, "passes");
+    size_t n = list_length(passes);
+
+    if (n > 0) {
+        json_object *last = json_object_array_get_idx(passes, n - 1);
+        g_autofree char *sent = size_format(json_number(last, "bytes"));
+        g_autofree char *rate = size_format(json_number(last, "bytes-per-second"));
+        g_autofree char *left = size_format(json_number(last, "remaining-bytes"));
+
+        call_print(call, "passes: %zu\n", n);
+        call_print(call,
+                   "last pass: %s sent, %s/s, %" PRIu64 " pages dirtied meanwhile, %s left\n",
+                   sent, rate, json_number(last, "dirtied-pages"), left);
+    }
+}
+
+static void print_history(HmpCall *call, json_object *value, const GError *error)
+{
+    if (!error) {
+        const char *outcome = json_text(value, "outcome");
+
+        call_add_value(call, "x-query-migrate-history", value);
+        print_passes(call, value);
+        if (*outcome != '\0') {
+            call_print(call, "outcome: %s\n", outcome);
+        }
+    }
+    call_request(call, "x-query-owner", NULL, print_owner);
+}
+
+static void print_migrate(HmpCall *call, json_object *value, const GError *error)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    if (error) {
+        call_fail(call, HMP_ERROR_FAILED, error);
+        return;
+    }
+    mig_info_format_hmp(value, text);
+    call_print(call, "%s", text->str);
+    call_set_value(call, value);
+    if (json_object_object_get(value, "status")) {
+        call_request(call, "x-query-migrate-history", NULL, print_history);
+    } else {
+        call_finish(call, HMP_OK); /* nothing ever happened: not a word more than HMP's */
+    }
+}
+
+static void run_migrate(HmpCall *call)
+{
+    call_request(call, "query-migrate", NULL, print_migrate);
+}
+
+/* ---- parameters and capabilities ---- */
+
+static void print_parameters(HmpCall *call, json_object *value, const GError *error)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    if (!error) {
+        parameters_format_hmp(value, text);
+        call_print(call, "%s", text->str);
+    }
+    call_finish_with(call, value, error);
+}
+
+static void run_parameters(HmpCall *call)
+{
+    call_request(call, "query-migrate-parameters", NULL, print_parameters);
+}
+
+static void print_capabilities(HmpCall *call, json_object *value, const GError *error)
+{
+    for (size_t i = 0; !error && i < list_length(value); i++) {
+        json_object *row = json_object_array_get_idx(value, i);
+        bool on = json_object_get_boolean(json_object_object_get(row, "state"));
+
+        call_print(call, "%s: %s\n", json_text(row, "capability"), on ? "on" : "off");
+    }
+    call_finish_with(call, value, error);
+}
+
+static void run_capabilities(HmpCall *call)
+{
+    call_request(call, "query-migrate-capabilities", NULL, print_capabilities);
+}
+
+/* ---- the guest ---- */
+
+static void print_status(HmpCall *call, json_object *value, const GError *error)
+{
+    if (!error) {
+        bool running = json_object_get_boolean(json_object_object_get(value, "running"));
+        const char *status = json_text(value, "status");
+        bool known = running || strcmp(status, "paused") == 0;
+
+        call_print(call, "VM status: %s%s%s%s\n", running ? "running" : "paused",
+                   known ? "" : " (", known ? "" : status, known ? "" : ")");
+    }
+    call_finish_with(call, value, error);
+}
+
+static void run_status(HmpCall *call)
+{
+    call_request(call, "query-status", NULL, print_status);
+}
+
+static void print_version(HmpCall *call, json_object *value, const GError *error)
+{
+    if (!error) {
+        json_object *qemu = json_object_object_get(value, "qemu");
+
+        call_print(call, "%" PRIu64 ".%" PRIu64 ".%" PRIu64 "%s\n", json_number(qemu, "major"),
+                   json_number(qemu, "minor"), json_number(qemu, "micro"),
+                   json_text(value, "package"));
+    }
+    call_finish_with(call, value, error);
+}
+
+static void run_version(HmpCall *call)
+{
+    call_request(call, "query-version", NULL, print_version);
+}
+
+static void print_name(HmpCall *call, json_object *value, const GError *error)
+{
+    if (!error && json_object_object_get(value, "name")) {
+        call_print(call, "%s\n", json_text(value, "name"));
+    }
+    call_finish_with(call, value, error);
+}
+
+static void run_name(HmpCall *call)
+{
+    call_request(call, "query-name", NULL, print_name);
+}
+
+static void print_uuid(HmpCall *call, json_object *value, const GError *error)
+{
+    if (!error) {
+        call_print(call, "%s\n", json_text(value, "UUID"));
+    }
+    call_finish_with(call, value, error);
+}
+
+static void run_uuid(HmpCall *call)
+{
+    call_request(call, "query-uuid", NULL, print_uuid);
+}
+
+static void print_guest(HmpCall *call, json_object *value, const GError *error)
+{
+    size_t n = error ? 0 : list_length(value), width = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        width = MAX(width, strlen(json_text(json_object_array_get_idx(value, i), "name")));
+    }
+    for (size_t i = 0; i < n; i++) {
+        json_object *row = json_object_array_get_idx(value, i);
+        const char *name = json_text(row, "name");
+
+        call_print(call, "%s:%*s %s\n", name, (int)(width - strlen(name)), "",
+                   json_text(row, "value"));
+    }
+    call_finish_with(call, value, error);
+}
+
+static void run_guest(HmpCall *call)
+{
+    call_request(call, "x-query-guest", NULL, print_guest);
+}
+
+/* ---- the table ---- */
+
+#define INFO_ROW(id, text, function)                                                               \
+    static const Command row_##id = {                                                             \
+        .name = #id,                                                                               \
+        .params = "",                                                                              \
+        .help = text,                                                                              \
+        .run = function,                                                                           \
+    }
+
+INFO_ROW(guest, "show the guest: machine, memory, vCPUs, workload, dirty tracker", run_guest);
+INFO_ROW(migrate, "show migration status", run_migrate);
+INFO_ROW(migrate_capabilities, "show current migration capabilities", run_capabilities);
+INFO_ROW(migrate_parameters, "show current migration parameters", run_parameters);
+INFO_ROW(name, "show the current VM name", run_name);
+INFO_ROW(status, "show the current VM status (running|paused)", run_status);
+INFO_ROW(uuid, "show the current VM UUID", run_uuid);
+INFO_ROW(version, "show the version of QEMU", run_version);
+
+static void run_info(HmpCall *call)
+{
+    help_print_table(call, cmd_info.sub, "info ");
+    call_finish(call, HMP_OK);
+}
+
+const Command cmd_info = {
+    .name = "info",
+    .params = "[subcommand]",
+    .help = "show various information about the system state",
+    .run = run_info,
+    .sub = (const Command *const[]){ &row_guest, &row_migrate, &row_migrate_capabilities,
+                                     &row_migrate_parameters, &row_name, &row_status, &row_uuid,
+                                     &row_version, NULL },
+};

@@ -1,0 +1,390 @@
+/*
+ * Words, names and arguments of a monitor line; see parse.h. Pure, any thread.
+ *
+ * Where the monitor of QEMU tells a mistake in quoting only to its own standard
+ * output, the error here carries it as a hint line behind the known text.
+ * Unlike there, a long word is not cut.
+ */
+#include "commands/parse.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "backend/base/error.h"
+
+static bool ends_word(char c)
+{
+    return c == '\0' || g_ascii_isspace(c);
+}
+
+const char *skip_blanks(const char *at)
+{
+    while (g_ascii_isspace(*at)) {
+        at++;
+    }
+    return at;
+}
+
+/* ---- words ---- */
+
+void word_clear(Word *word)
+{
+    g_clear_pointer(&word->text, g_free);
+}
+
+static bool unescape(char c, char *ret)
+{
+    switch (c) {
+    case 'n':
+        *ret = '\n';
+        return true;
+    case 'r':
+        *ret = '\r';
+        return true;
+    case '\\':
+    case '\'':
+    case '"':
+        *ret = c;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* @at stands behind the opening quote. */
+static WordStatus read_quoted(const char *at, Word *ret, GString *text)
+{
+    for (; *at != '"'; at++) {
+        char c = *at;
+
+        if (c == '\0') {
+            ret->end = at;
+            return WORD_UNTERMINATED;
+        }
+        if (c == '\\') {
+            at++;
+            if (!unescape(*at, &c)) {
+                ret->escape = *at;
+                ret->end = *at == '\0' ? at : at + 1;
+                return WORD_BAD_ESCAPE;
+            }
+        }
+        g_string_append_c(text, c);
+    }
+    ret->end = at + 1;
+    return WORD_OK;
+}
+
+WordStatus word_read(const char *at, Word *ret)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    *ret = (Word){ .start = skip_blanks(at) };
+    if (*ret->start == '\0') {
+        ret->end = ret->start;
+        ret->status = WORD_END;
+    } else if (*ret->start == '"') {
+        ret->quoted = true;
+        ret->status = read_quoted(ret->start + 1, ret, text);
+    } else {
+        for (ret->end = ret->start; !ends_word(*ret->end); ret->end++) {
+        }
+        g_string_append_len(text, ret->start, ret->end - ret->start);
+    }
+    ret->text = g_string_free(g_steal_pointer(&text), FALSE);
+    return ret->status;
+}
+
+/* ---- the head of a line ---- */
+
+void line_head_read(const char *line, LineHead *ret)
+{
+    const Command *const *table = command_table;
+    const char *at = skip_blanks(line);
+
+    *ret = (LineHead){ .name = at, .end = at };
+    if (*at == '\0') {
+        return;
+    }
+    for (;;) {
+        ret->name = at;
+        while (!ends_word(*at) && *at != '/') {
+            at++;
+        }
+        ret->name_length = (size_t)(at - ret->name);
+        ret->end = at;
+        ret->command = command_find(table, ret->name, ret->name_length);
+        at = skip_blanks(at);
+        if (!ret->command || !ret->command->sub || *at == '\0') {
+            return;
+        }
+        ret->group = ret->command;
+        table = ret->command->sub;
+    }
+}
+
+/* ---- flags ---- */
+
+static const ArgSpec no_specs[] = { { 0 } };
+
+static int flag_index(const ArgSpec *specs, char letter, uint32_t used)
+{
+    for (int i = 0; specs[i].name; i++) {
+        if (specs[i].kind == ARG_FLAG && specs[i].name[0] == letter && !(used & (1u << i))) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+size_t flags_read(const ArgSpec *specs, const char *at, uint32_t *used)
+{
+    uint32_t seen = *used;
+    const char *p = at;
+
+    if (*p != '-' || ends_word(p[1])) {
+        return 0;
+    }
+    for (p++; !ends_word(*p); p++) {
+        int i = flag_index(specs, *p, seen);
+        if (i < 0) {
+            return 0;
+        }
+        seen |= 1u << i;
+    }
+    *used = seen;
+    return (size_t)(p - at);
+}
+
+static bool has_flags(const ArgSpec *specs)
+{
+    return specs->name && specs->kind == ARG_FLAG; /* flags are the first rows */
+}
+
+/* Flags in front of the words. A word that is not all flags is taken letter by letter as HMP does:
+ * what is behind the first letter is the next argument. */
+static bool read_leading_flags(const Command *command, const ArgSpec *specs, const char **at,
+                               uint32_t *used, GError **error)
+{
+    while (has_flags(specs)) {
+        *at = skip_blanks(*at);
+        if (**at != '-') {
+            return true;
+        }
+
+        size_t length = flags_read(specs, *at, used);
+        if (length == 0) {
+            int i = flag_index(specs, (*at)[1], *used);
+            if (i < 0 || (*at)[1] == '\0') {
+                /* One letter of a multi-byte character would be no text. */
+                g_autofree char *letter = g_utf8_make_valid(*at + 1, (*at)[1] != '\0');
+
+                g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "%s: unsupported option -%s",
+                            command->name, letter);
+                return false;
+            }
+            *used |= 1u << i;
+            length = 2;
+        }
+        *at += length;
+    }
+    return true;
+}
+
+static void read_trailing_flags(const ArgSpec *specs, const char **at, uint32_t *used)
+{
+    size_t length;
+
+    do {
+        *at = skip_blanks(*at);
+        length = has_flags(specs) ? flags_read(specs, *at, used) : 0;
+        *at += length;
+    } while (length > 0);
+}
+
+/* ---- values ---- */
+
+static bool read_string(const Command *command, const char **at, Arg *arg, GError **error)
+{
+    g_auto(Word) word = { 0 };
+
+    if (word_read(*at, &word) == WORD_OK) {
+        arg->text = g_steal_pointer(&word.text);
+        *at = word.end;
+        return true;
+    }
+    g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "%s: string expected", command->name);
+    if (word.status == WORD_UNTERMINATED || (word.status == WORD_BAD_ESCAPE && !word.escape)) {
+        mig_error_hint(error, "unterminated string");
+    } else if (word.status == WORD_BAD_ESCAPE) {
+        g_autofree char *letter = g_utf8_make_valid(&word.escape, 1);
+
+        mig_error_hint(error, "unsupported escape code: '\\%s'", letter);
+    }
+    return false;
+}
+
+static bool read_rest(const Command *command, const char **at, Arg *arg, GError **error)
+{
+    *at = skip_blanks(*at);
+    if (**at == '\0') {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "%s: string expected", command->name);
+        return false;
+    }
+    arg->text = g_strdup(*at);
+    *at += strlen(*at);
+    return true;
+}
+
+static bool read_bool(const char **at, Arg *arg, GError **error)
+{
+    const char *start = skip_blanks(*at), *end = start;
+
+    while (!ends_word(*end)) {
+        end++;
+    }
+
+    size_t length = (size_t)(end - start);
+    arg->on = length == 2 && memcmp(start, "on", 2) == 0;
+    if (!arg->on && !(length == 3 && memcmp(start, "off", 3) == 0)) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Expected 'on' or 'off'");
+        return false;
+    }
+    *at = end;
+    return true;
+}
+
+static bool read_integer(const Command *command, const char **at, Arg *arg, GError **error)
+{
+    if (!expression_read(at, &arg->integer, error)) {
+        return false;
+    }
+    if (arg->spec->kind == ARG_INTEGER32 && (uint64_t)arg->integer > UINT32_MAX) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "'%s' has failed: integer is for 32-bit values", command->name);
+        return false;
+    }
+    return true;
+}
+
+/* Seconds, or with a suffix ms, us, ns. */
+static bool read_seconds(const char **at, Arg *arg, GError **error)
+{
+    static const struct {
+        const char *suffix;
+        double factor;
+    } units[] = { { "ms", 1e-3 }, { "us", 1e-6 }, { "ns", 1e-9 } };
+    const char *start = skip_blanks(*at);
+    char *end;
+
+    arg->seconds = g_ascii_strtod(start, &end);
+    if (end == start) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Number expected");
+        return false;
+    }
+    if (!isfinite(arg->seconds) || arg->seconds < 0) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Bad number");
+        return false;
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(units); i++) {
+        if (g_str_has_prefix(end, units[i].suffix)) {
+            arg->seconds *= units[i].factor;
+            end += 2;
+            break;
+        }
+    }
+    if (!ends_word(*end)) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Unknown unit suffix");
+        return false;
+    }
+    *at = end;
+    return true;
+}
+
+static bool read_value(const Command *command, const char **at, Arg *arg, GError **error)
+{
+    switch (arg->spec->kind) {
+    case ARG_REST:
+    case ARG_COMMAND:
+        return read_rest(command, at, arg, error);
+    case ARG_BOOL:
+        return read_bool(at, arg, error);
+    case ARG_INTEGER:
+    case ARG_INTEGER32:
+        return read_integer(command, at, arg, error);
+    case ARG_SECONDS:
+        return read_seconds(at, arg, error);
+    default:
+        return read_string(command, at, arg, error);
+    }
+}
+
+/* ---- all arguments ---- */
+
+void args_free(Arg *args)
+{
+    for (Arg *arg = args; arg && arg->spec; arg++) {
+        g_free(arg->text);
+    }
+    g_free(args);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Arg, args_free)
+
+const Arg *args_find(const Arg *args, const char *name)
+{
+    for (; args->spec; args++) {
+        if (strcmp(args->spec->name, name) == 0) {
+            return args;
+        }
+    }
+    g_assert_not_reached();
+}
+
+static void complain_rest(const Command *command, const Arg *last, GError **error)
+{
+    g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "%s: extraneous characters at the end of line",
+                command->name);
+    if (last && last->text && g_str_has_prefix(last->text, "exec:")) {
+        mig_error_hint(error, "a value with blanks goes between double quotes: \"%s ...\"",
+                       last->text);
+    }
+}
+
+Arg *args_parse(const Command *command, const char *at, GError **error)
+{
+    const ArgSpec *specs = command->args ? command->args : no_specs;
+    const Arg *last = NULL;
+    uint32_t flags = 0;
+    size_t n = 0;
+
+    while (specs[n].name) {
+        n++;
+    }
+
+    g_autoptr(Arg) args = g_new0(Arg, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        args[i].spec = &specs[i];
+    }
+    if (!read_leading_flags(command, specs, &at, &flags, error)) {
+        return NULL;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (specs[i].kind == ARG_FLAG || (specs[i].optional && *skip_blanks(at) == '\0')) {
+            continue;
+        }
+        if (!read_value(command, &at, &args[i], error)) {
+            return NULL;
+        }
+        args[i].present = true;
+        last = &args[i];
+    }
+    read_trailing_flags(specs, &at, &flags);
+    if (*at != '\0') {
+        complain_rest(command, last, error);
+        return NULL;
+    }
+    for (size_t i = 0; i < n; i++) {
+        args[i].present |= (flags >> i & 1) != 0;
+    }
+    return g_steal_pointer(&args);
+}

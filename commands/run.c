@@ -1,0 +1,60 @@
+/*
+ * The guest's run control: stop, cont, quit. Whether a guest may run is the
+ * engine's to decide; "cont -f" only says that the operator insists.
+ */
+#include "commands/hmp-internal.h"
+
+static void run_stop(HmpCall *call)
+{
+    call_request(call, "stop", NULL, call_finish_with);
+}
+
+static void run_cont(HmpCall *call)
+{
+    json_object *args = NULL;
+
+    if (call_has(call, "f")) {
+        args = json_object_new_object();
+        json_object_object_add(args, "x-force", json_object_new_boolean(TRUE));
+    }
+    call_request(call, "cont", args, call_finish_with);
+}
+
+static void quit_done(HmpCall *call, json_object *value, const GError *error)
+{
+    const HmpCallbacks *callbacks = &call->hmp->callbacks;
+
+    if (!error && callbacks->quit) {
+        callbacks->quit(call->hmp->data);
+    }
+    call_finish_with(call, value, error);
+}
+
+static void run_quit(HmpCall *call)
+{
+    call_request(call, "quit", NULL, quit_done);
+}
+
+const Command cmd_stop = {
+    .name = "stop|s",
+    .params = "",
+    .help = "stop emulation",
+    .run = run_stop,
+};
+
+const Command cmd_cont = {
+    .name = "cont|c",
+    .params = "",
+    .help = "resume emulation",
+    .args = (const ArgSpec[]){ { "f", ARG_FLAG, .optional = true,
+                                 .help = "even when the guest may run elsewhere" },
+                               { 0 } },
+    .run = run_cont,
+};
+
+const Command cmd_quit = {
+    .name = "quit|q",
+    .params = "",
+    .help = "quit the emulator",
+    .run = run_quit,
+};

@@ -1,0 +1,55 @@
+/*
+ * The list of all commands. A family's file defines its rows; adding a command
+ * is one row there and one line here.
+ */
+#include "commands/table.h"
+
+#include <string.h>
+
+#include "commands/hmp-internal.h"
+
+const Command *const command_table[] = {
+    &cmd_cont,
+    &cmd_echo,
+    &cmd_fault_release,
+    &cmd_guest_plant,
+    &cmd_guest_set,
+    &cmd_guest_verify,
+    &cmd_help,
+    &cmd_info,
+    &cmd_migrate,
+    &cmd_migrate_cancel,
+    &cmd_migrate_incoming,
+    &cmd_migrate_set_capability,
+    &cmd_migrate_set_parameter,
+    &cmd_quit,
+    &cmd_sleep,
+    &cmd_stop,
+    &cmd_wait,
+    NULL,
+};
+
+static bool is_name_of(const char *names, const char *name, size_t length)
+{
+    for (;;) {
+        size_t n = strcspn(names, "|");
+
+        if (n == length && memcmp(names, name, n) == 0) {
+            return true;
+        }
+        if (names[n] == '\0') {
+            return false;
+        }
+        names += n + 1;
+    }
+}
+
+const Command *command_find(const Command *const *table, const char *name, size_t length)
+{
+    for (; length > 0 && *table; table++) {
+        if (is_name_of((*table)->name, name, length)) {
+            return *table;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,52 @@
+/*
+ * The command table: everything about an HMP command in one constant. Dispatch, help,
+ * usage and completion read the same rows. table.c lists them; one file a family defines them.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+typedef enum {
+    ARG_FLAG,        /* -x */
+    ARG_STRING,
+    ARG_URI,
+    ARG_INCOMING_URI,
+    ARG_BOOL,        /* on | off */
+    ARG_PARAMETER,   /* name of a migration parameter */
+    ARG_PARAM_VALUE, /* value of the parameter before it */
+    ARG_CAPABILITY,
+    ARG_STATUS,      /* a MigrationStatus */
+    ARG_INTEGER,     /* C integer expression, 64 bits */
+    ARG_INTEGER32,   /* the same in 32 bits */
+    ARG_SECONDS,     /* time of batches */
+    ARG_COMMAND,     /* name of a command (help) */
+    ARG_GUEST_KEY,
+    ARG_GUEST_VALUE,
+    ARG_GUEST_FAULT, /* what guest_plant can plant */
+    ARG_REST,        /* rest of the line verbatim */
+    ARG_KIND__COUNT,
+} ArgKind;
+
+typedef struct {
+    const char *name; /* NULL ends the list; for ARG_FLAG one letter */
+    ArgKind kind;
+    bool optional;
+    const char *help;
+} ArgSpec;
+
+typedef struct Command Command;
+typedef struct HmpCall HmpCall; /* one line in work; hmp-internal.h */
+
+struct Command {
+    const char *name;          /* "quit|q": aliases behind bars */
+    const char *params;        /* as help prints them */
+    const char *help;          /* as QEMU prints it for commands QEMU has */
+    const ArgSpec *args;
+    void (*run)(HmpCall *call);
+    const Command *const *sub; /* info: sub-commands, NULL terminated */
+    bool batch_only;
+};
+
+extern const Command *const command_table[]; /* sorted by name, NULL terminated */
+const Command *command_find(const Command *const *table, const char *name, size_t length);
