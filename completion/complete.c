@@ -1,0 +1,225 @@
+/*
+ * Finds the word under the cursor and what kind of thing it is, with the
+ * splitter of the dispatcher, asks the source of that kind and turns values
+ * into text for the line: quoted where the line needs it. What stands behind
+ * the cursor is not looked at. Main thread; reads folders, nothing else.
+ */
+#include "completion/complete.h"
+
+#include <string.h>
+
+#include "commands/parse.h"
+#include "completion/sources.h"
+
+static void candidate_free(void *data)
+{
+    Candidate *candidate = data;
+
+    g_free(candidate->text);
+    g_free(candidate->note);
+    g_free(candidate);
+}
+
+void completion_free(Completion *completion)
+{
+    if (completion) {
+        g_ptr_array_unref(completion->candidates);
+        g_free(completion);
+    }
+}
+
+/* ---- values into text ---- */
+
+static bool needs_quotes(const char *value)
+{
+    return *value == '\0' || *value == '"' || strpbrk(value, " \t\n\r\f\v");
+}
+
+/* A candidate that invites to go on leaves its quote open. */
+static char *quote(const char *value, bool close)
+{
+    GString *text = g_string_new("\"");
+
+    for (; *value != '\0'; value++) {
+        switch (*value) {
+        case '\n':
+            g_string_append(text, "\\n");
+            break;
+        case '\r':
+            g_string_append(text, "\\r");
+            break;
+        case '"':
+        case '\\':
+            g_string_append_c(text, '\\');
+            G_GNUC_FALLTHROUGH;
+        default:
+            g_string_append_c(text, *value);
+        }
+    }
+    if (close) {
+        g_string_append_c(text, '"');
+    }
+    return g_string_free(text, FALSE);
+}
+
+static void quote_candidates(GPtrArray *candidates, bool always)
+{
+    for (guint i = 0; i < candidates->len; i++) {
+        Candidate *candidate = g_ptr_array_index(candidates, i);
+
+        if (always || needs_quotes(candidate->text)) {
+            char *text = quote(candidate->text, candidate->final);
+
+            g_free(candidate->text);
+            candidate->text = text;
+        }
+    }
+}
+
+static int compare(const void *a, const void *b)
+{
+    const Candidate *const *left = a, *const *right = b;
+
+    return strcmp((*left)->text, (*right)->text);
+}
+
+/* The first of equal ones stays: what the tables say comes before the history. */
+static void sort_candidates(GPtrArray *candidates)
+{
+    g_ptr_array_sort(candidates, compare);
+    for (guint i = 1; i < candidates->len;) {
+        const Candidate *left = g_ptr_array_index(candidates, i - 1);
+        const Candidate *right = g_ptr_array_index(candidates, i);
+
+        if (strcmp(left->text, right->text) == 0) {
+            g_ptr_array_remove_index(candidates, i);
+        } else {
+            i++;
+        }
+    }
+}
+
+/* ---- where the cursor stands ---- */
+
+/* Only a blank ends an unquoted word, so a word that reaches the end is still being typed. */
+static bool is_last(const Word *word)
+{
+    return word->status != WORD_BAD_ESCAPE && *word->end == '\0';
+}
+
+static void list_flags(Source *source, const ArgSpec *specs, uint32_t used)
+{
+    for (int i = 0; specs[i].name; i++) {
+        if (specs[i].kind == ARG_FLAG && !(used & (1u << i))) {
+            char flag[] = { '-', specs[i].name[0], '\0' };
+
+            source_add(source, flag, specs[i].help, true);
+        }
+    }
+}
+
+static bool is_flag_place(const ArgSpec *specs, const Word *word)
+{
+    return specs->kind == ARG_FLAG && !word->quoted && *word->start == '-';
+}
+
+/* Walks the arguments to the word at the end; that one goes to its source. False when the cursor
+ * stands where nothing of ours can be. */
+static bool walk_arguments(const Command *command, const char *at, Source *source, Word *word)
+{
+    const ArgSpec *spec = command->args;
+    g_autofree char *before = NULL;
+    uint32_t used = 0;
+
+    if (!spec) {
+        return false;
+    }
+    for (;;) {
+        word_clear(word);
+        word_read(at, word);
+        if (is_flag_place(command->args, word)) {
+            if (is_last(word)) {
+                source->prefix = word->text;
+                list_flags(source, command->args, used);
+                return true;
+            }
+            if (flags_read(command->args, word->start, &used) == 0) {
+                return false;
+            }
+            at = word->end;
+            continue;
+        }
+        while (spec->name && spec->kind == ARG_FLAG) {
+            spec++;
+        }
+        if (!spec->name) {
+            return false;
+        }
+        if (is_last(word)) {
+            source->prefix = word->text;
+            source->before = before;
+            source_list(source, spec->kind);
+            source->before = NULL;
+            return true;
+        }
+        if (word->status != WORD_OK || spec->kind == ARG_REST) {
+            return false;
+        }
+        g_free(before);
+        before = g_steal_pointer(&word->text);
+        at = word->end;
+        spec++;
+    }
+}
+
+/* A name that ends at the cursor is being typed; what is behind a blank is an argument. @names: the
+ * line stands behind "help" and has no arguments. */
+static bool walk_line(const char *line, bool names, Source *source, Word *word)
+{
+    LineHead head;
+
+    line_head_read(line, &head);
+    if (*head.end == '\0') { /* also the empty line */
+        word->start = head.name;
+        word->text = g_strndup(head.name, head.name_length);
+        source->prefix = word->text;
+        source_list_commands(source, head.group ? head.group->sub : command_table);
+        return true;
+    }
+    if (!head.command || !source_offers(source, head.command)) {
+        return false;
+    }
+    if (head.command->sub) { /* "info ": the sub-command is still to come */
+        word->start = skip_blanks(head.end);
+        word->text = g_strdup("");
+        source->prefix = word->text;
+        source_list_commands(source, head.command->sub);
+        return *word->start == '\0';
+    }
+    if (names) {
+        return false;
+    }
+    if (head.command->args && head.command->args->kind == ARG_COMMAND) {
+        return walk_line(skip_blanks(head.end), true, source, word);
+    }
+    return walk_arguments(head.command, head.end, source, word);
+}
+
+Completion *complete_line(const char *line, size_t point, const CompletionEnv *env)
+{
+    g_autofree char *text = g_strndup(line, point);
+    g_auto(Word) word = { 0 };
+    Source source = { .env = env };
+    Completion *completion = g_new0(Completion, 1);
+
+    completion->start = strlen(text);
+    completion->candidates = source.values = g_ptr_array_new_with_free_func(candidate_free);
+    if (walk_line(text, false, &source, &word)) {
+        completion->start = (size_t)(word.start - text);
+        quote_candidates(completion->candidates, word.quoted);
+        sort_candidates(completion->candidates);
+    } else {
+        g_ptr_array_set_size(completion->candidates, 0);
+    }
+    return completion;
+}

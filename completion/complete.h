@@ -1,0 +1,29 @@
+/*
+ * Completion as a pure function: a line and a cursor in, words out. Knows neither readline nor
+ * curses. Values that only the backend knows are in the environment.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct {
+    bool batch;                      /* batch commands are offered too */
+    const char *const *history_uris; /* URIs used before, newest first; NULL terminated; may be NULL */
+} CompletionEnv;
+
+typedef struct {
+    char *text;      /* replaces the word from @start, quoted where needed */
+    char *note;      /* short explanation for a list display, or NULL */
+    bool final;      /* a blank may follow (false for "tcp:", folders) */
+} Candidate;
+
+typedef struct {
+    size_t start;           /* byte offset of the word that is replaced */
+    GPtrArray *candidates;  /* Candidate, sorted by text, never NULL */
+} Completion;
+
+Completion *complete_line(const char *line, size_t point, const CompletionEnv *env);
+void completion_free(Completion *completion);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Completion, completion_free)

@@ -1,0 +1,206 @@
+/*
+ * One source for each ArgKind that has values; see sources.h. Names and values
+ * come from the tables of the backend, so what is offered is what is understood.
+ */
+#include "completion/sources.h"
+
+#include <string.h>
+
+#include "backend/capabilities.h"
+#include "backend/guest/guest.h"
+#include "backend/info.h"
+#include "backend/parameters.h"
+#include "completion/files.h"
+
+void source_add(Source *source, const char *value, const char *note, bool final)
+{
+    if (!g_str_has_prefix(value, source->prefix)) {
+        return;
+    }
+
+    Candidate *candidate = g_new0(Candidate, 1);
+    candidate->text = g_strdup(value);
+    candidate->note = note && *note != '\0' ? g_strdup(note) : NULL;
+    candidate->final = final;
+    g_ptr_array_add(source->values, candidate);
+}
+
+/* ---- commands ---- */
+
+bool source_offers(const Source *source, const Command *command)
+{
+    return !command->batch_only || (source->env && source->env->batch);
+}
+
+void source_list_commands(Source *source, const Command *const *table)
+{
+    for (; *table; table++) {
+        if (!source_offers(source, *table)) {
+            continue;
+        }
+
+        g_auto(GStrv) names = g_strsplit((*table)->name, "|", -1);
+        /* The first line of the help; the rest is for help itself. */
+        g_autofree char *note = g_strndup((*table)->help, strcspn((*table)->help, "\n"));
+        for (char **name = names; *name; name++) {
+            source_add(source, *name, note, true);
+        }
+    }
+}
+
+static void list_commands(Source *source)
+{
+    source_list_commands(source, command_table);
+}
+
+/* ---- names and values of settings ---- */
+
+static char *setting_note(const char *help, const char *unit, bool supported)
+{
+    return g_strdup_printf("%s%s%s%s%s", help, *unit ? " [" : "", unit, *unit ? "]" : "",
+                           supported ? "" : " (not supported by this build)");
+}
+
+static void list_parameters(Source *source)
+{
+    for (size_t i = 0; i < param_count; i++) {
+        const ParamDesc *row = &param_table[i];
+        bool mib = row->kind == PARAM_MIB_SIZE;
+        const char *unit = mib ? "MiB/s, or with suffix B K M G" : row->unit;
+        g_autofree char *note = setting_note(row->help, unit, row->supported);
+
+        source_add(source, row->name, note, true);
+    }
+}
+
+static void list_on_off(Source *source)
+{
+    source_add(source, "off", NULL, true);
+    source_add(source, "on", NULL, true);
+}
+
+static void list_parameter_values(Source *source)
+{
+    const ParamDesc *row = source->before ? param_find(source->before) : NULL;
+
+    if (row && row->kind == PARAM_BOOL) {
+        list_on_off(source);
+    } else if (row && row->kind == PARAM_ENUM) {
+        for (const char *const *value = row->values; *value; value++) {
+            source_add(source, *value, NULL, true);
+        }
+    }
+}
+
+static void list_capabilities(Source *source)
+{
+    for (int i = 0; i < CAPABILITY__COUNT; i++) {
+        const CapabilityDesc *row = &capability_table[i];
+        g_autofree char *note = setting_note(row->help, "", row->supported);
+
+        source_add(source, row->name, note, true);
+    }
+}
+
+static void list_statuses(Source *source)
+{
+    for (size_t i = 0; migration_status_names[i]; i++) {
+        source_add(source, migration_status_names[i], NULL, true);
+    }
+}
+
+/* ---- addresses ---- */
+
+static const struct {
+    const char *scheme;
+    const char *note;
+    const char *note_incoming; /* NULL = the same */
+} schemes[] = {
+    { "exec:", "command that takes the stream", "command that gives the stream" },
+    { "fd:", "number, or name given with getfd", NULL },
+    { "file:", "PATH[,offset=N]", NULL },
+    { "tcp:", "HOST:PORT", "[HOST]:PORT, port 0 for a free one" },
+    { "unix:", "path of the destination's socket", "path of a new socket" },
+    { "vsock:", "CID:PORT", NULL },
+};
+
+static void list_addresses(Source *source, bool incoming)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(schemes); i++) {
+        bool other = incoming && schemes[i].note_incoming;
+
+        source_add(source, schemes[i].scheme, other ? schemes[i].note_incoming : schemes[i].note,
+                   false);
+    }
+    if (g_str_has_prefix(source->prefix, "unix:")) {
+        files_list(source, "unix:", FILES_SOCKETS);
+    } else if (g_str_has_prefix(source->prefix, "file:")) {
+        files_list(source, "file:", FILES_DATA);
+    }
+
+    const char *const *uri = source->env ? source->env->history_uris : NULL;
+    for (; uri && *uri; uri++) {
+        source_add(source, *uri, "used before", true);
+    }
+}
+
+static void list_uris(Source *source)
+{
+    list_addresses(source, false);
+}
+
+static void list_incoming_uris(Source *source)
+{
+    list_addresses(source, true);
+}
+
+/* ---- the guest ---- */
+
+static void list_strings(Source *source, const char *const *values)
+{
+    for (; values && *values; values++) {
+        source_add(source, *values, NULL, true);
+    }
+}
+
+static void list_guest_keys(Source *source)
+{
+    list_strings(source, guest_set_keys());
+}
+
+static void list_guest_values(Source *source)
+{
+    if (source->before) {
+        list_strings(source, guest_set_values(source->before));
+    }
+}
+
+static void list_guest_faults(Source *source)
+{
+    for (int i = 0; i < VERIFY__COUNT; i++) {
+        source_add(source, verify_fault_name((VerifyFault)i), NULL, true);
+    }
+}
+
+/* ---- by kind ---- */
+
+static void (*const source_of[ARG_KIND__COUNT])(Source *source) = {
+    [ARG_URI] = list_uris,
+    [ARG_INCOMING_URI] = list_incoming_uris,
+    [ARG_BOOL] = list_on_off,
+    [ARG_PARAMETER] = list_parameters,
+    [ARG_PARAM_VALUE] = list_parameter_values,
+    [ARG_CAPABILITY] = list_capabilities,
+    [ARG_STATUS] = list_statuses,
+    [ARG_COMMAND] = list_commands,
+    [ARG_GUEST_KEY] = list_guest_keys,
+    [ARG_GUEST_VALUE] = list_guest_values,
+    [ARG_GUEST_FAULT] = list_guest_faults,
+};
+
+void source_list(Source *source, ArgKind kind)
+{
+    if (source_of[kind]) {
+        source_of[kind](source);
+    }
+}

@@ -1,0 +1,267 @@
+/* completion/: a line and a cursor in, words out. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+#include <glib/gstdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "backend/capabilities.h"
+#include "backend/guest/guest.h"
+#include "backend/parameters.h"
+#include "completion/complete.h"
+
+static const char *const history[] = { "tcp:hera:4444", "unix:/a b", "tcp:hades:1",
+                                       "tcp:hera:4444", NULL };
+static const CompletionEnv prompt_env = { .history_uris = history };
+static const CompletionEnv batch_env = { .batch = true };
+
+/* The texts with blanks between them, '~' behind one that is not final. */
+static char *listed(const Completion *completion)
+{
+    GString *out = g_string_new(NULL);
+
+    for (guint i = 0; i < completion->candidates->len; i++) {
+        const Candidate *c = g_ptr_array_index(completion->candidates, i);
+
+        g_string_append_printf(out, "%s%s%s", i ? " " : "", c->text, c->final ? "" : "~");
+    }
+    return g_string_free(out, FALSE);
+}
+
+static const struct {
+    const char *line;
+    size_t start;
+    const char *words;
+} rows[] = {
+    /* commands */
+    { "migr", 0,
+      "migrate migrate_cancel migrate_incoming migrate_set_capability migrate_set_parameter" },
+    { "migrate_set_", 0, "migrate_set_capability migrate_set_parameter" },
+    { "migrate_set_c", 0, "migrate_set_capability" },
+    { "  q", 2, "q quit" },
+    { "?", 0, "?" },
+    { "MIGR", 0, "" },
+    { "wai", 0, "" },
+    { "info", 0, "info" },
+    { "info ", 5,
+      "guest migrate migrate_capabilities migrate_parameters name status uuid version" },
+    { "info  mig", 6, "migrate migrate_capabilities migrate_parameters" },
+    { "info migrate ", 13, "" },
+    { "info/mig", 8, "" },
+    { "help migrate_c", 5, "migrate_cancel" },
+    { "? info mig", 7, "migrate migrate_capabilities migrate_parameters" },
+    { "help migrate ", 13, "" },
+    { "help help migr", 14, "" },
+    { "help bogus ", 11, "" },
+    { "bogus ", 6, "" },
+    { "stop ", 5, "" },
+    { "# mig", 5, "" },
+    /* names and values */
+    { "migrate_set_capability x", 23, "x-colo x-ignore-shared xbzrle" },
+    { "migrate_set_capability xb", 23, "xbzrle" },
+    { "migrate_set_capability nosuch", 23, "" },
+    { "migrate_set_capability xbzrle ", 30, "off on" },
+    { "migrate_set_capability xbzrle of", 30, "off" },
+    { "migrate_set_capability xbzrle on ", 33, "" },
+    { "migrate_set_parameter max-b", 22, "max-bandwidth" },
+    { "migrate_set_parameter mode ", 27, "cpr-reboot normal" },
+    { "migrate_set_parameter multifd-compression z", 42, "zlib zstd" },
+    { "migrate_set_parameter cpu-throttle-tailslow o", 44, "off on" },
+    { "migrate_set_parameter max-bandwidth ", 36, "" },
+    { "migrate_set_parameter nosuch ", 29, "" },
+    /* flags and addresses */
+    { "migrate -", 8, "-b -d -i -r" },
+    { "migrate -d -", 11, "-b -i -r" },
+    { "migrate -dr -", 12, "-b -i" },
+    { "migrate unix:/s -", 16, "-b -d -i -r" },
+    { "migrate -x ", 11, "" },
+    { "migrate ", 8,
+      "\"unix:/a b\" exec:~ fd:~ file:~ tcp:~ tcp:hades:1 tcp:hera:4444 unix:~ vsock:~" },
+    { "migrate -d tcp:", 11, "tcp:~ tcp:hades:1 tcp:hera:4444" },
+    { "migrate tcp:he", 8, "tcp:hera:4444" },
+    { "migrate r", 8, "" },
+    { "migrate_incoming t", 17, "tcp:~ tcp:hades:1 tcp:hera:4444" },
+    { "migrate x y", 11, "" },
+    { "cont -", 5, "-f" },
+    /* quotes */
+    { "migrate \"tcp:ha", 8, "\"tcp:hades:1\"" },
+    { "migrate \"tcp:ha\"", 8, "\"tcp:hades:1\"" },
+    { "migrate \"exe", 8, "\"exec:~" },
+    { "migrate \"unix:/a ", 8, "\"unix:/a b\"" },
+    { "migrate \"tcp:\\q", 15, "" },
+    { "migrate \"tcp:\\", 14, "" },
+    { "migrate_set_capability \"xbzrle\" ", 32, "off on" },
+    { "migrate_set_parameter \"mode\" n", 29, "normal" },
+    { "migrate_set_capability \"xb", 23, "\"xbzrle\"" },
+};
+
+static void test_candidates(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(Completion) c = complete_line(rows[i].line, strlen(rows[i].line), &prompt_env);
+        g_autofree char *words = listed(c);
+
+        print_message("[%s]\n", rows[i].line);
+        assert_string_equal(words, rows[i].words);
+        if (c->candidates->len > 0) {
+            assert_int_equal(c->start, rows[i].start);
+        }
+    }
+}
+
+static void test_all_names_are_offered(void **state)
+{
+    g_autoptr(Completion) parameters = complete_line("migrate_set_parameter ", 22, NULL);
+    g_autoptr(Completion) capabilities = complete_line("migrate_set_capability ", 23, NULL);
+
+    (void)state;
+    assert_int_equal(parameters->candidates->len, param_count);
+    assert_int_equal(capabilities->candidates->len, CAPABILITY__COUNT);
+    for (guint i = 1; i < parameters->candidates->len; i++) {
+        const Candidate *left = g_ptr_array_index(parameters->candidates, i - 1);
+        const Candidate *right = g_ptr_array_index(parameters->candidates, i);
+
+        assert_true(strcmp(left->text, right->text) < 0);
+        assert_non_null(right->note);
+    }
+}
+
+static void test_text_behind_the_cursor_does_not_count(void **state)
+{
+    g_autoptr(Completion) c = complete_line("migr_set on", 4, NULL);
+
+    (void)state;
+    assert_int_equal(c->candidates->len, 5);
+    assert_int_equal(c->start, 0);
+}
+
+static void test_batch_commands_only_in_batches(void **state)
+{
+    g_autoptr(Completion) states = complete_line("wait com", 8, &batch_env);
+    g_autoptr(Completion) prompt = complete_line("wait com", 8, &prompt_env);
+    g_autoptr(Completion) commands = complete_line("sle", 3, &batch_env);
+    g_autoptr(Completion) seconds = complete_line("wait completed ", 15, &batch_env);
+    g_autoptr(Completion) rest = complete_line("echo a b", 8, &batch_env);
+    g_autofree char *state_words = listed(states), *command_words = listed(commands);
+
+    (void)state;
+    assert_string_equal(state_words, "completed");
+    assert_string_equal(command_words, "sleep");
+    assert_int_equal(prompt->candidates->len, 0);
+    assert_int_equal(seconds->candidates->len, 0);
+    assert_int_equal(rest->candidates->len, 0);
+}
+
+static void test_guest_keys_values_and_faults(void **state)
+{
+    g_autoptr(Completion) keys = complete_line("guest_set ", 10, NULL);
+    g_autoptr(Completion) faults = complete_line("guest_plant ", 12, NULL);
+    const char *const *key = guest_set_keys();
+
+    (void)state;
+    assert_int_equal(keys->candidates->len, g_strv_length((char **)key));
+    assert_int_equal(faults->candidates->len, VERIFY__COUNT);
+    for (; *key; key++) {
+        g_autofree char *line = g_strdup_printf("guest_set %s ", *key);
+        g_autoptr(Completion) values = complete_line(line, strlen(line), NULL);
+        const char *const *known = guest_set_values(*key);
+
+        assert_int_equal(values->candidates->len, known ? g_strv_length((char **)known) : 0);
+    }
+}
+
+/* ---- files ---- */
+
+static void make_socket(const char *folder, const char *name)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    g_snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", folder, name);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    close(fd);
+}
+
+static const struct {
+    const char *typed; /* DIR stands for the folder of the test */
+    const char *words;
+} file_rows[] = {
+    { "migrate file:DIR/", "\"file:DIR/two words\" file:DIR/plain file:DIR/sub/~" },
+    { "migrate file:DIR/pl", "file:DIR/plain" },
+    { "migrate file:DIR/.", "file:DIR/.hidden" },
+    { "migrate file:DIR/sub", "file:DIR/sub/~" },
+    { "migrate \"file:DIR/sub", "\"file:DIR/sub/~" },
+    { "migrate file:DIR/sub/", "file:DIR/sub/quo\"te" },
+    { "migrate \"file:DIR/sub/", "\"file:DIR/sub/quo\\\"te\"" },
+    { "migrate \"file:DIR/two w", "\"file:DIR/two words\"" },
+    { "migrate unix:DIR/", "unix:DIR/m.sock unix:DIR/sub/~" },
+    { "migrate_incoming unix:DIR/m", "unix:DIR/m.sock" },
+    { "migrate file:DIR/nosuch/", "" },
+};
+
+static char *with_folder(const char *text, const char *folder)
+{
+    g_auto(GStrv) parts = g_strsplit(text, "DIR", -1);
+
+    return g_strjoinv(folder, parts);
+}
+
+static void test_file_names_are_offered_quoted(void **state)
+{
+    static const char *const files[] = { "plain", ".hidden", "two words", "sub/quo\"te" };
+    g_autofree char *folder = g_dir_make_tmp("complete-XXXXXX", NULL);
+    g_autofree char *sub = g_build_filename(folder, "sub", NULL);
+    g_autofree char *sock = g_build_filename(folder, "m.sock", NULL);
+
+    (void)state;
+    assert_non_null(folder);
+    assert_int_equal(g_mkdir(sub, 0700), 0);
+    for (size_t i = 0; i < G_N_ELEMENTS(files); i++) {
+        g_autofree char *path = g_build_filename(folder, files[i], NULL);
+        assert_true(g_file_set_contents(path, "1234", 4, NULL));
+    }
+    make_socket(folder, "m.sock");
+
+    for (size_t i = 0; i < G_N_ELEMENTS(file_rows); i++) {
+        g_autofree char *line = with_folder(file_rows[i].typed, folder);
+        g_autofree char *expected = with_folder(file_rows[i].words, folder);
+        g_autoptr(Completion) c = complete_line(line, strlen(line), NULL);
+        g_autofree char *words = listed(c);
+
+        print_message("[%s]\n", line);
+        assert_string_equal(words, expected);
+    }
+
+    g_autofree char *line = g_strdup_printf("migrate file:%s/plain", folder);
+    g_autoptr(Completion) c = complete_line(line, strlen(line), NULL);
+    const Candidate *plain = g_ptr_array_index(c->candidates, 0);
+    assert_string_equal(plain->note, "4 B; ,offset=N may follow");
+
+    for (size_t i = 0; i < G_N_ELEMENTS(files); i++) {
+        g_autofree char *path = g_build_filename(folder, files[i], NULL);
+        g_remove(path);
+    }
+    g_remove(sock);
+    g_remove(sub);
+    g_remove(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_candidates),
+        cmocka_unit_test(test_all_names_are_offered),
+        cmocka_unit_test(test_text_behind_the_cursor_does_not_count),
+        cmocka_unit_test(test_batch_commands_only_in_batches),
+        cmocka_unit_test(test_guest_keys_values_and_faults),
+        cmocka_unit_test(test_file_names_are_offered_quoted),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

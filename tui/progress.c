@@ -1,0 +1,209 @@
+/*
+ * One line that tells how a migration goes; pure.
+ *
+ * No percentage: the guest dirties memory again while it is sent, so a share
+ * of the whole would run backwards. Shown is what is left to send, beside the
+ * threshold below which the guest is handed over, and what was dirtied anew is
+ * named as that. A line that is too long loses its least important parts.
+ */
+#include "tui/progress.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "backend/base/size.h"
+
+/* ---- members of replies; what is missing reads as nothing ---- */
+
+static uint64_t number(json_object *object, const char *member)
+{
+    return json_object_get_uint64(json_object_object_get(object, member));
+}
+
+static const char *text(json_object *object, const char *member)
+{
+    json_object *value = json_object_object_get(object, member);
+
+    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+}
+
+static json_object *last_pass(json_object *history, size_t *ret_count)
+{
+    json_object *passes = json_object_object_get(history, "passes");
+
+    *ret_count =
+        json_object_is_type(passes, json_type_array) ? json_object_array_length(passes) : 0;
+    return *ret_count > 0 ? json_object_array_get_idx(passes, *ret_count - 1) : NULL;
+}
+
+static char *seconds(uint64_t ms)
+{
+    if (ms >= 3600 * 1000) {
+        return g_strdup_printf("%" PRIu64 ":%02u:%02u h", ms / 3600000,
+                               (unsigned)(ms / 60000 % 60), (unsigned)(ms / 1000 % 60));
+    }
+    return g_strdup_printf("%" PRIu64 ".%u s", ms / 1000, (unsigned)(ms / 100 % 10));
+}
+
+static uint64_t elapsed_ms(json_object *info, json_object *history)
+{
+    uint64_t total = number(info, "total-time");
+
+    return total > 0 ? total : number(history, "elapsed-ms");
+}
+
+/* ---- the running line ---- */
+
+/* Parts in the order of the line; when room is short the one with the highest rank goes first. */
+typedef struct {
+    const char *gap; /* before it */
+    char *text;      /* NULL = nothing to say */
+    unsigned rank;
+} Part;
+
+enum { MAX_PARTS = 8 };
+
+typedef struct {
+    Part part[MAX_PARTS];
+    size_t n;
+} Line;
+
+static void add_part(Line *line, const char *gap, unsigned rank, char *part)
+{
+    g_assert(line->n < MAX_PARTS);
+    line->part[line->n++] = (Part){ gap, part, rank };
+}
+
+static size_t line_length(const Line *line)
+{
+    size_t length = 0;
+
+    for (size_t i = 0; i < line->n; i++) {
+        if (line->part[i].text) {
+            length += strlen(line->part[i].gap) + strlen(line->part[i].text);
+        }
+    }
+    return length;
+}
+
+static void drop_least(Line *line)
+{
+    Part *least = NULL;
+
+    for (size_t i = 0; i < line->n; i++) {
+        Part *part = &line->part[i];
+
+        if (part->text && (!least || part->rank > least->rank)) {
+            least = part;
+        }
+    }
+    if (least->rank == 0) { /* the status stays, cut where it must be */
+        g_assert(least->text);
+        return;
+    }
+    g_clear_pointer(&least->text, g_free);
+}
+
+static char *join(Line *line, int width)
+{
+    GString *out = g_string_new(NULL);
+    size_t room = width > 0 ? (size_t)width : 0;
+    size_t before = 0;
+
+    while (line_length(line) > room && line_length(line) != before) {
+        before = line_length(line);
+        drop_least(line);
+    }
+    for (size_t i = 0; i < line->n; i++) {
+        if (line->part[i].text) {
+            g_string_append_printf(out, "%s%s", line->part[i].gap, line->part[i].text);
+            g_free(line->part[i].text);
+        }
+    }
+    g_string_truncate(out, MIN(out->len, room));
+    return g_string_free(out, FALSE);
+}
+
+static void add_memory(Line *line, json_object *ram, json_object *history)
+{
+    size_t n;
+    json_object *pass = last_pass(history, &n);
+    uint64_t threshold = number(history, "threshold-bytes");
+    uint64_t page_size = number(ram, "page-size");
+    uint64_t count = number(ram, "dirty-sync-count");
+    double mbps = json_object_get_double(json_object_object_get(ram, "mbps"));
+    uint64_t rate = mbps > 0 && mbps < 1e12 ? (uint64_t)(mbps * 125000) : 0;
+    g_autofree char *left = size_format(number(ram, "remaining"));
+    g_autofree char *enough = size_format(threshold);
+    g_autofree char *speed = size_format(rate);
+
+    add_part(line, " ", 2, g_strdup_printf("pass %" PRIu64, MAX(count, (uint64_t)1)));
+    add_part(line, "  ", 1, g_strdup_printf("to go %s", left));
+    add_part(line, " ", 5, threshold > 0 ? g_strdup_printf("(threshold %s)", enough) : NULL);
+    add_part(line, "  ", 3, rate > 0 ? g_strdup_printf("%s/s", speed) : NULL);
+    if (pass && number(pass, "duration-ms") > 0) {
+        uint64_t dirtied = number(pass, "dirtied-pages") * page_size;
+        g_autofree char *dirty = size_format(dirtied * 1000 / number(pass, "duration-ms"));
+        g_autofree char *again = size_format(dirtied);
+
+        add_part(line, "  ", 4, g_strdup_printf("dirty %s/s", dirty));
+        add_part(line, " ", 7, g_strdup_printf("(pass %zu: %s dirtied again)", n, again));
+    }
+}
+
+char *progress_line(json_object *info, json_object *history, int width)
+{
+    json_object *ram = json_object_object_get(info, "ram");
+    const char *status = text(info, "status");
+    uint64_t ms = elapsed_ms(info, history);
+    Line line = { .n = 0 };
+
+    add_part(&line, "", 0, g_strdup(*status != '\0' ? status : "starting"));
+    if (ram) {
+        add_memory(&line, ram, history);
+    }
+    add_part(&line, "  ", 6, ms > 0 ? seconds(ms) : NULL);
+    return join(&line, width);
+}
+
+/* ---- the end ---- */
+
+char *progress_summary(json_object *info, json_object *history, json_object *owner)
+{
+    json_object *ram = json_object_object_get(info, "ram");
+    GString *out = g_string_new(NULL);
+    const char *reason = text(info, "error-desc");
+    const char *where = text(owner, "owner"), *evidence = text(owner, "evidence");
+    uint64_t ms = elapsed_ms(info, history), downtime = number(info, "downtime");
+    size_t passes;
+
+    last_pass(history, &passes);
+    passes = MAX(passes, (size_t)number(ram, "dirty-sync-count"));
+    g_string_append(out, *text(info, "status") ? text(info, "status") : "no migration");
+    if (*reason != '\0') {
+        g_string_append_printf(out, " (%s)", reason);
+    }
+    if (ms > 0) {
+        g_autofree char *time = seconds(ms);
+
+        g_string_append_printf(out, ": %s in all", time);
+    }
+    if (json_object_object_get(info, "downtime")) {
+        g_string_append_printf(out, ", downtime %" PRIu64 " ms", downtime);
+    }
+    if (ram) {
+        g_autofree char *sent = size_format(number(ram, "transferred"));
+
+        g_string_append_printf(out, ", %s sent", sent);
+    }
+    if (passes > 0) {
+        g_string_append_printf(out, " in %zu pass%s", passes, passes == 1 ? "" : "es");
+    }
+    if (*where != '\0') {
+        g_string_append_printf(out, "; guest: %s%s%s%s", where, *evidence ? " (" : "", evidence,
+                               *evidence ? ")" : "");
+    }
+    return g_string_free(out, FALSE);
+}
