@@ -78,7 +78,7 @@ BackendSession *hmp_session(Hmp *hmp)
 
 const char *hmp_banner(void)
 {
-    return "QEMU 8.2.0 monitor - type 'help' for more information";
+    return "migmon " MIGMON_VERSION " monitor (QEMU 8.2 HMP) - type 'help' for more information";
 }
 
 bool hmp_interrupt(Hmp *hmp)

@@ -57,5 +57,5 @@ Hmp *hmp_new_with_session(Backend *backend, BackendSession *session, const HmpCa
 /* Ctrl-C while a migration is waited for: asks to cancel it. False when this monitor waits for none. */
 bool hmp_interrupt(Hmp *hmp);
 
-/* "QEMU 8.2.0 monitor - type 'help' for more information", the greeting line of migmon's monitors. */
+/* The greeting line of migmon's monitors. */
 const char *hmp_banner(void);

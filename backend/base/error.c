@@ -6,7 +6,11 @@
 
 #include <string.h>
 
-G_DEFINE_QUARK(mig - error - quark, mig_error)
+/* Not G_DEFINE_QUARK: its cache would be written by the first thread that meets an error. */
+GQuark mig_error_quark(void)
+{
+    return g_quark_from_static_string("mig-error");
+}
 
 const char *mig_error_class(const GError *error)
 {

@@ -1,0 +1,191 @@
+/*
+ * See console.h. Main thread.
+ *
+ * The bottom line is erased with blanks rather than with escape sequences, so
+ * that it works on any terminal.
+ */
+#include "monitor/console.h"
+
+#include <stdarg.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "monitor/sink.h"
+
+#define CONSOLE_LIMIT (4u << 20)
+/* A script waits when its reader is this far behind. */
+#define CONSOLE_BEHIND (256u << 10)
+
+struct Console {
+    Sink *out;
+    Sink *err;
+    bool out_terminal;
+    bool err_terminal;
+    char *status;
+    size_t drawn; /* columns of the status that are on the screen */
+    void (*hide)(void *data);
+    void (*show)(void *data);
+    void *prompt_data;
+};
+
+Console *console_new(void)
+{
+    Console *console = g_new0(Console, 1);
+
+    console->out = sink_new_shared(STDOUT_FILENO, CONSOLE_LIMIT);
+    console->err = sink_new_shared(STDERR_FILENO, CONSOLE_LIMIT);
+    console->out_terminal = isatty(STDOUT_FILENO);
+    console->err_terminal = isatty(STDERR_FILENO);
+    return console;
+}
+
+void console_free(Console *console)
+{
+    if (console == NULL) {
+        return;
+    }
+    sink_free(console->out);
+    sink_free(console->err);
+    g_free(console->status);
+    g_free(console);
+}
+
+bool console_is_terminal(const Console *console)
+{
+    return console->out_terminal;
+}
+
+int console_width(const Console *console)
+{
+    struct winsize size;
+
+    if (console->out_terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+        return size.ws_col;
+    }
+    return 80;
+}
+
+/* Puts @line over what stands there, blanks over the rest; one write, so that nothing flickers. */
+static void overwrite_status(Console *console, const char *line, bool keep)
+{
+    size_t columns = (size_t)g_utf8_strlen(line, -1);
+    size_t rest = console->drawn > columns ? console->drawn - columns : 0;
+    g_autofree char *blanks = g_strnfill(rest, ' ');
+    g_autofree char *text = g_strconcat("\r", line, blanks, keep ? "" : "\r", NULL);
+
+    sink_puts(console->out, text);
+    console->drawn = keep ? columns : 0;
+}
+
+static void erase_status(Console *console)
+{
+    if (console->drawn > 0) {
+        overwrite_status(console, "", false);
+    }
+}
+
+static void draw_status(Console *console)
+{
+    if (console->status != NULL) {
+        overwrite_status(console, console->status, true);
+    }
+}
+
+static void free_bottom_line(Console *console)
+{
+    erase_status(console);
+    if (console->hide != NULL) {
+        console->hide(console->prompt_data);
+    }
+}
+
+static void restore_bottom_line(Console *console)
+{
+    draw_status(console);
+    if (console->show != NULL) {
+        console->show(console->prompt_data);
+    }
+}
+
+static bool ends_line(const char *text)
+{
+    size_t length = strlen(text);
+
+    return length > 0 && text[length - 1] == '\n';
+}
+
+void console_print(Console *console, const char *text)
+{
+    if (text[0] == '\0') {
+        return;
+    }
+    free_bottom_line(console);
+    sink_puts(console->out, text);
+    if (!ends_line(text) && (console->show != NULL || console->status != NULL)) {
+        sink_puts(console->out, "\n");
+    }
+    restore_bottom_line(console);
+}
+
+void console_complain(Console *console, const char *format, ...)
+{
+    g_autofree char *text = NULL;
+    va_list args;
+
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    if (console->err_terminal) {
+        free_bottom_line(console);
+    }
+    sink_puts(console->err, text);
+    if (!ends_line(text)) {
+        sink_puts(console->err, "\n");
+    }
+    if (console->err_terminal) {
+        restore_bottom_line(console);
+    }
+}
+
+void console_set_status(Console *console, const char *line)
+{
+    if (!console->out_terminal) {
+        return;
+    }
+    if (line == NULL) {
+        erase_status(console);
+    }
+    g_free(console->status);
+    console->status = g_strdup(line);
+    draw_status(console);
+}
+
+void console_set_prompt(Console *console, void (*hide)(void *data), void (*show)(void *data),
+                        void *data)
+{
+    console->hide = hide;
+    console->show = show;
+    console->prompt_data = data;
+}
+
+void console_write_raw(Console *console, const char *bytes, size_t size)
+{
+    sink_write(console->out, bytes, size);
+}
+
+bool console_is_behind(const Console *console)
+{
+    return sink_pending(console->out) > CONSOLE_BEHIND;
+}
+
+void console_when_calm(Console *console, void (*calm)(void *data), void *data)
+{
+    sink_when_below(console->out, CONSOLE_BEHIND, calm, data);
+}
+
+void console_flush(Console *console, unsigned timeout_ms)
+{
+    sink_flush(console->out, timeout_ms);
+    sink_flush(console->err, timeout_ms);
+}

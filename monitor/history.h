@@ -1,0 +1,18 @@
+/*
+ * The lines typed at the prompt, kept across sessions in
+ * $XDG_STATE_HOME/migmon/history (mode 0600), each line once. Uses readline's
+ * history list. Main thread.
+ */
+#pragma once
+
+/* Loads what there is. A file that cannot be read or written is no error: then nothing is kept. */
+void history_open(void);
+
+/* Puts a line at the newest place; blank lines are not kept. */
+void history_remember(const char *line);
+
+/* Writes the list, as short as it is now. */
+void history_close(void);
+
+/* URIs of migrations in the list, newest first; NULL terminated; free with g_strfreev(). */
+char **history_uris(void);

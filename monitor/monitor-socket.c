@@ -1,0 +1,314 @@
+/*
+ * See monitor-socket.h. Main thread.
+ *
+ * A client whose command is in work, or who does not read, is not read from:
+ * what it types meanwhile waits in the kernel. Scripts read until "(migmon) ",
+ * so a prompt is written once for each line and nothing comes after it:
+ * messages about other things wait for the end of the next line.
+ */
+#include "monitor/monitor-socket.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands/hmp.h"
+#include "monitor/line-discipline.h"
+#include "monitor/control-socket.h"
+#include "monitor/sink.h"
+
+#define PROMPT       "(migmon) "
+#define OUTPUT_LIMIT (1u << 20)
+/* No new line is begun while more than this waits to be read. */
+#define OUTPUT_BEHIND (128u << 10)
+#define MAX_CLIENTS   64
+#define MAX_NOTICES   64
+
+typedef struct {
+    MonitorSocket *server;
+    int fd;
+    Sink *sink;
+    Hmp *hmp;
+    LineDiscipline line;
+    GByteArray *input; /* read and not yet looked at */
+    size_t head;
+    GQueue notices; /* char *, for the end of the next line */
+    guint watch;
+    guint turn;
+    bool busy;
+    bool eof;
+    bool dead;
+} Client;
+
+struct MonitorSocket {
+    Backend *backend;
+    ControlSocket *socket;
+    GPtrArray *clients;
+    unsigned subscription;
+};
+
+static void schedule(Client *client);
+
+static void client_free(void *data)
+{
+    Client *client = data;
+
+    if (client->watch != 0) {
+        g_source_remove(client->watch);
+    }
+    if (client->turn != 0) {
+        g_source_remove(client->turn);
+    }
+    hmp_free(client->hmp);
+    sink_free(client->sink);
+    close(client->fd);
+    line_discipline_clear(&client->line);
+    g_byte_array_unref(client->input);
+    g_queue_clear_full(&client->notices, g_free);
+    g_free(client);
+}
+
+/* Output as a terminal wants it: \r\n. */
+static void client_print(Client *client, const char *text)
+{
+    while (*text != '\0') {
+        size_t length = strcspn(text, "\n");
+
+        sink_write(client->sink, text, length);
+        text += length;
+        if (*text == '\n') {
+            sink_puts(client->sink, "\r\n");
+            text++;
+        }
+    }
+}
+
+static void client_end_line(Client *client)
+{
+    char *notice;
+
+    while ((notice = g_queue_pop_head(&client->notices)) != NULL) {
+        client_print(client, notice);
+        client_print(client, "\n");
+        g_free(notice);
+    }
+    sink_puts(client->sink, PROMPT);
+}
+
+static void on_line_done(HmpResult result, void *data)
+{
+    Client *client = data;
+
+    (void)result; /* the text is what a person sees; there is no exit code here */
+    client->busy = false;
+    client_end_line(client);
+    schedule(client);
+}
+
+static void run_line(Client *client)
+{
+    g_autofree char *text = g_strdup(client->line.line->str);
+    bool too_long = client->line.too_long;
+
+    line_discipline_next(&client->line);
+    if (too_long) {
+        client_print(client, "Error: line is longer than 4095 bytes, nothing was done\n");
+        client_end_line(client);
+    } else if (text[strspn(text, " \t")] == '\0') {
+        client_end_line(client);
+    } else {
+        client->busy = true;
+        hmp_execute(client->hmp, text, on_line_done, client);
+    }
+}
+
+/* Looks at what was typed, up to the end of a line. */
+static void take_input(Client *client)
+{
+    g_autoptr(GString) echo = g_string_new(NULL);
+    bool complete = false;
+
+    while (client->head < client->input->len && !complete) {
+        complete = line_discipline_feed(&client->line, client->input->data[client->head++], echo);
+    }
+    if (client->head == client->input->len) {
+        g_byte_array_set_size(client->input, 0);
+        client->head = 0;
+    }
+    sink_write(client->sink, echo->str, echo->len);
+    if (complete) {
+        run_line(client);
+    }
+}
+
+static gboolean on_readable(int fd, GIOCondition condition, void *data)
+{
+    Client *client = data;
+    uint8_t bytes[4096];
+    ssize_t n = read(fd, bytes, sizeof(bytes));
+
+    (void)condition;
+    client->watch = 0;
+    if (n > 0) {
+        g_byte_array_append(client->input, bytes, (unsigned)n);
+    } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+        client->eof = true;
+    }
+    schedule(client);
+    return G_SOURCE_REMOVE;
+}
+
+static void on_calm(void *data)
+{
+    schedule(data);
+}
+
+static void client_drop(Client *client)
+{
+    g_ptr_array_remove_fast(client->server->clients, client);
+}
+
+/* The next thing to do for this client; one line each turn. */
+static gboolean take_turn(void *data)
+{
+    Client *client = data;
+
+    client->turn = 0;
+    if (client->dead || (client->eof && !client->busy && client->input->len == 0 &&
+                         sink_pending(client->sink) == 0)) {
+        client_drop(client);
+        return G_SOURCE_REMOVE;
+    }
+    if (client->busy) {
+        return G_SOURCE_REMOVE;
+    }
+    if (client->eof && client->input->len == 0) {
+        sink_when_below(client->sink, 0, on_calm, client);
+    } else if (sink_pending(client->sink) > OUTPUT_BEHIND) {
+        sink_when_below(client->sink, OUTPUT_BEHIND / 2, on_calm, client);
+    } else if (client->input->len > 0) {
+        take_input(client);
+        schedule(client);
+    } else if (client->watch == 0) {
+        client->watch =
+            g_unix_fd_add(client->fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_readable, client);
+    }
+    return G_SOURCE_REMOVE;
+}
+
+static void schedule(Client *client)
+{
+    if (client->turn == 0) {
+        client->turn = g_idle_add_full(G_PRIORITY_DEFAULT, take_turn, client, NULL);
+    }
+}
+
+static void on_gone(const char *why, void *data)
+{
+    Client *client = data;
+
+    (void)why;
+    client->dead = true;
+    schedule(client);
+}
+
+static void on_print(const char *text, void *data)
+{
+    client_print(data, text);
+}
+
+static void on_accept(int fd, void *data)
+{
+    static const HmpCallbacks callbacks = { .print = on_print };
+    MonitorSocket *server = data;
+    Client *client;
+
+    if (server->clients->len >= MAX_CLIENTS) {
+        close(fd);
+        return;
+    }
+    client = g_new0(Client, 1);
+    client->server = server;
+    client->fd = fd;
+    client->sink = sink_new(fd, OUTPUT_LIMIT, on_gone, client);
+    client->input = g_byte_array_new();
+    g_queue_init(&client->notices);
+    line_discipline_init(&client->line);
+    client->hmp = hmp_new(server->backend, &callbacks, client, 0);
+    g_ptr_array_add(server->clients, client);
+    client_print(client, hmp_banner());
+    client_print(client, "\n" PROMPT);
+    schedule(client);
+}
+
+/* Something happened that people should know. In the output of a running command it can stand at
+ * once. */
+static void on_event(const BackendEvent *event, void *data)
+{
+    MonitorSocket *server = data;
+    json_object *text;
+
+    if (strcmp(event->name, "X_NOTICE") != 0 || event->data == NULL ||
+        !json_object_object_get_ex(event->data, "text", &text)) {
+        return;
+    }
+    for (unsigned i = 0; i < server->clients->len; i++) {
+        Client *client = g_ptr_array_index(server->clients, i);
+
+        if (client->busy) {
+            client_print(client, json_object_get_string(text));
+            client_print(client, "\n");
+        } else {
+            g_queue_push_tail(&client->notices, g_strdup(json_object_get_string(text)));
+            if (client->notices.length > MAX_NOTICES) {
+                g_free(g_queue_pop_head(&client->notices));
+            }
+        }
+    }
+}
+
+MonitorSocket *monitor_socket_new(Backend *backend, const char *address, GError **error)
+{
+    MonitorSocket *server = g_new0(MonitorSocket, 1);
+
+    server->backend = backend;
+    server->clients = g_ptr_array_new_with_free_func(client_free);
+    server->socket = control_socket_new(address, on_accept, server, error);
+    if (server->socket == NULL) {
+        monitor_socket_free(server);
+        return NULL;
+    }
+    server->subscription = backend_subscribe(backend, on_event, server);
+    return server;
+}
+
+void monitor_socket_free(MonitorSocket *server)
+{
+    if (server == NULL) {
+        return;
+    }
+    if (server->subscription != 0) {
+        backend_unsubscribe(server->backend, server->subscription);
+    }
+    control_socket_free(server->socket);
+    g_ptr_array_unref(server->clients);
+    g_free(server);
+}
+
+const char *monitor_socket_name(const MonitorSocket *server)
+{
+    return control_socket_name(server->socket);
+}
+
+void monitor_socket_flush(MonitorSocket *server, unsigned timeout_ms)
+{
+    int64_t end = g_get_monotonic_time() + (int64_t)timeout_ms * 1000;
+
+    for (unsigned i = 0; i < server->clients->len; i++) {
+        Client *client = g_ptr_array_index(server->clients, i);
+        int64_t left = end - g_get_monotonic_time();
+
+        sink_flush(client->sink, left > 0 ? (unsigned)(left / 1000) : 0);
+    }
+}

@@ -1,0 +1,209 @@
+/*
+ * See options.h. Before the main loop.
+ *
+ * Texts are taken as the bytes they are (G_OPTION_ARG_FILENAME): a path or a
+ * command is not bound to the locale.
+ */
+#include "monitor/options.h"
+
+#include <string.h>
+
+#include "backend/base/error.h"
+#include "backend/base/size.h"
+
+#define MIB            (UINT64_C(1) << 20)
+#define PAGE           4096
+#define DEFAULT_MEMORY (128 * MIB)
+#define DEFAULT_SMP    2
+#define MAX_SMP        1024
+
+/* What GOption fills; booleans are gboolean there. */
+typedef struct {
+    char *memory;
+    char *smp;
+    gboolean paused, interactive, json, trace_requests, version, help;
+    char **rest;
+    Options *options;
+} Raw;
+
+#define TEXT  G_OPTION_ARG_FILENAME
+#define TEXTS G_OPTION_ARG_FILENAME_ARRAY
+#define FLAG  G_OPTION_ARG_NONE
+
+#define N_ENTRIES 22
+
+/* The table. */
+static void fill_entries(Raw *raw, GOptionEntry entries[N_ENTRIES])
+{
+    Options *o = raw->options;
+    const GOptionEntry table[N_ENTRIES] = {
+        { "memory", 'm', 0, TEXT, &raw->memory, "guest RAM, MiB without a suffix (default 128M)",
+          "SIZE" },
+        { "smp", 0, 0, TEXT, &raw->smp, "vCPUs of the stress machine (default 2)", "N" },
+        { "machine", 0, 0, TEXT, &o->machine,
+          "none, or stress[,key=value...] with keys pattern, rate, set, zero, seed (default "
+          "stress)",
+          "KIND" },
+        { "ram-file", 0, 0, TEXT, &o->ram_file, "keep guest RAM in this file", "PATH" },
+        { "ram-id", 0, 0, TEXT, &o->ram_id, "name of the RAM block in the stream (default ram)",
+          "NAME" },
+        { "name", 0, 0, TEXT, &o->name, "name of the guest", "NAME" },
+        { "uuid", 0, 0, TEXT, &o->uuid, "UUID of the guest", "UUID" },
+        { "incoming", 0, 0, TEXT, &o->incoming,
+          "wait for a migration; defer: until migrate_incoming says where", "URI|defer" },
+        { "paused", 'S', 0, FLAG, &raw->paused, "do not start the guest", NULL },
+        { "command", 'c', 0, TEXTS, &o->commands, "run this monitor command; may be repeated",
+          "CMD" },
+        { "batch", 0, 0, TEXT, &o->batch_file,
+          "run the monitor commands of this file (- = standard input)", "FILE" },
+        { "interactive", 0, 0, FLAG, &raw->interactive, "after a batch go on with the prompt",
+          NULL },
+        { "monitor", 0, 0, TEXTS, &o->monitors,
+          "human monitor on a socket: unix:PATH or tcp:HOST:PORT", "ADDR" },
+        { "qmp", 0, 0, TEXTS, &o->qmps, "QMP server on a socket: unix:PATH or tcp:HOST:PORT",
+          "ADDR" },
+        { "json", 0, 0, FLAG, &raw->json, "a batch prints one JSON object for each reply and event",
+          NULL },
+        { "trace-requests", 0, 0, FLAG, &raw->trace_requests,
+          "show the request behind each command on standard error", NULL },
+        { "tracker", 0, 0, TEXT, &o->tracker,
+          "dirty tracking: async or sync (default: the best there is)", "KIND" },
+        { "version", 0, 0, FLAG, &raw->version, "print the version", NULL },
+        { "help", 'h', 0, FLAG, &raw->help, "print this help", NULL },
+        { G_OPTION_REMAINING, 0, 0, TEXTS, &raw->rest, NULL, NULL },
+        { NULL },
+    };
+
+    memcpy(entries, table, sizeof(table));
+}
+
+static GOptionContext *make_context(Raw *raw)
+{
+    GOptionContext *context = g_option_context_new(NULL);
+    GOptionEntry entries[N_ENTRIES];
+
+    fill_entries(raw, entries);
+    g_option_context_set_help_enabled(context, FALSE);
+    g_option_context_set_summary(context, "The operator's console for live migration.");
+    g_option_context_set_description(
+        context, "Commands come from -c, from --batch, from standard input, or from a prompt when "
+                 "that is a\n"
+                 "terminal. With -c or --batch, standard input is read only for --batch -, "
+                 "--interactive, or\n"
+                 "when a socket is served: then until it ends. See migmon(1) for the exit status.");
+    g_option_context_add_main_entries(context, entries, NULL);
+    return context;
+}
+
+static bool complain(GError **error, const char *option, const char *value, const char *wanted)
+{
+    g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "%s: '%s' is not %s", option, value, wanted);
+    return false;
+}
+
+static bool read_memory(const char *text, uint64_t *ret, GError **error)
+{
+    bool range = false;
+
+    if (text == NULL) {
+        *ret = DEFAULT_MEMORY;
+        return true;
+    }
+    if (!size_parse(text, MIB, ret, &range)) {
+        return complain(error, "--memory", text,
+                        range ? "a size that fits (too large or negative)" : "a size (128M, 1.5G)");
+    }
+    if (*ret == 0 || *ret % PAGE != 0) {
+        return complain(error, "--memory", text, "a positive multiple of 4 KiB");
+    }
+    return true;
+}
+
+static bool read_smp(const char *text, unsigned *ret, GError **error)
+{
+    guint64 value = DEFAULT_SMP;
+
+    if (text != NULL && !g_ascii_string_to_unsigned(text, 10, 1, MAX_SMP, &value, NULL)) {
+        return complain(error, "--smp", text, "a number from 1 to 1024");
+    }
+    *ret = (unsigned)value;
+    return true;
+}
+
+static bool check(Raw *raw, GError **error)
+{
+    Options *o = raw->options;
+
+    if (raw->rest != NULL && raw->rest[0] != NULL) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "'%s' is no option; a command goes with -c", raw->rest[0]);
+        return false;
+    }
+    if (o->tracker != NULL && strcmp(o->tracker, "async") != 0 && strcmp(o->tracker, "sync") != 0) {
+        return complain(error, "--tracker", o->tracker, "async or sync");
+    }
+    return read_memory(raw->memory, &o->memory, error) && read_smp(raw->smp, &o->smp, error);
+}
+
+bool options_parse(int argc, char **argv, Options *ret, GError **error)
+{
+    Raw raw = { .options = ret };
+    /* GOption reorders what it is given. */
+    char **copy = g_new0(char *, (size_t)argc + 1);
+    g_autoptr(GOptionContext) context = NULL;
+    bool good;
+
+    memset(ret, 0, sizeof(*ret));
+    for (int i = 0; i < argc; i++) {
+        copy[i] = g_strdup(argv[i]);
+    }
+    context = make_context(&raw);
+    good = g_option_context_parse_strv(context, &copy, error);
+    ret->paused = raw.paused;
+    ret->interactive = raw.interactive;
+    ret->json = raw.json;
+    ret->trace_requests = raw.trace_requests;
+    ret->version = raw.version;
+    ret->help = raw.help;
+    if (good && !ret->help && !ret->version) {
+        good = check(&raw, error);
+    }
+    g_strfreev(copy);
+    g_strfreev(raw.rest);
+    g_free(raw.memory);
+    g_free(raw.smp);
+    if (!good) {
+        options_clear(ret);
+    }
+    return good;
+}
+
+void options_clear(Options *options)
+{
+    g_free(options->machine);
+    g_free(options->ram_file);
+    g_free(options->ram_id);
+    g_free(options->name);
+    g_free(options->uuid);
+    g_free(options->incoming);
+    g_free(options->tracker);
+    g_strfreev(options->commands);
+    g_free(options->batch_file);
+    g_strfreev(options->monitors);
+    g_strfreev(options->qmps);
+    memset(options, 0, sizeof(*options));
+}
+
+bool options_serve_sockets(const Options *options)
+{
+    return options->monitors != NULL || options->qmps != NULL;
+}
+
+char *options_help(void)
+{
+    Options options = { 0 };
+    Raw raw = { .options = &options };
+    g_autoptr(GOptionContext) context = make_context(&raw);
+
+    return g_option_context_get_help(context, TRUE, NULL);
+}

@@ -1,0 +1,206 @@
+/*
+ * See outcome.h. Main thread.
+ *
+ * Three requests one after another: query-migrate (again after every event
+ * while it says that a migration runs), the history, the owner. The waiter is
+ * counted, because a reply may come after its user has let go of it.
+ */
+#include "monitor/outcome.h"
+
+#include <string.h>
+
+struct OutcomeWait {
+    unsigned refs;
+    Backend *backend;
+    BackendSession *session;
+    unsigned subscription;
+    bool patient;
+    bool freed;
+    bool asking; /* a request is under way */
+    bool again;  /* something happened meanwhile */
+    Outcome outcome;
+    void (*done)(const Outcome *outcome, void *data);
+    void *data;
+};
+
+bool outcome_status_is_running(const char *status)
+{
+    static const char *const at_rest[] = {
+        "none", "completed", "failed", "cancelled", "colo", NULL
+    };
+
+    return status != NULL && !g_strv_contains(at_rest, status);
+}
+
+static void wait_unref(OutcomeWait *wait)
+{
+    if (--wait->refs > 0) {
+        return;
+    }
+    g_free(wait->outcome.status);
+    g_free(wait->outcome.direction);
+    g_free(wait->outcome.owner);
+    g_free(wait->outcome.sentence);
+    g_free(wait);
+}
+
+void outcome_wait_free(OutcomeWait *wait)
+{
+    if (wait == NULL || wait->freed) {
+        return;
+    }
+    wait->freed = true;
+    if (wait->subscription != 0) {
+        backend_unsubscribe(wait->backend, wait->subscription);
+    }
+    backend_session_close(wait->session);
+    wait_unref(wait);
+}
+
+static void ask(OutcomeWait *wait, const char *command, BackendDone done)
+{
+    json_object *request = json_object_new_object();
+
+    json_object_object_add(request, "execute", json_object_new_string(command));
+    wait->asking = true;
+    wait->refs++;
+    backend_execute(wait->backend, wait->session, request, done, wait);
+    json_object_put(request);
+}
+
+/* For the head of every reply: false when nobody wants it any more. */
+static bool reply_is_wanted(OutcomeWait *wait)
+{
+    bool wanted = !wait->freed;
+
+    wait->asking = false;
+    wait_unref(wait);
+    return wanted;
+}
+
+static char *dup_member(json_object *object, const char *name)
+{
+    json_object *member;
+
+    if (object == NULL || !json_object_object_get_ex(object, name, &member)) {
+        return NULL;
+    }
+    return g_strdup(json_object_get_string(member));
+}
+
+static void on_owner(json_object *value, const GError *error, void *data)
+{
+    OutcomeWait *wait = data;
+
+    (void)error;
+    if (!reply_is_wanted(wait)) {
+        return;
+    }
+    wait->outcome.owner = dup_member(value, "owner");
+    wait->refs++;
+    wait->done(&wait->outcome, wait->data);
+    wait_unref(wait);
+}
+
+static bool has_been_active(json_object *history)
+{
+    json_object *states;
+
+    if (history == NULL || !json_object_object_get_ex(history, "states", &states) ||
+        !json_object_is_type(states, json_type_array)) {
+        return false;
+    }
+    for (size_t i = 0; i < json_object_array_length(states); i++) {
+        g_autofree char *status = dup_member(json_object_array_get_idx(states, i), "status");
+
+        if (g_strcmp0(status, "active") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_migrate(json_object *value, const GError *error, void *data);
+
+/* A migration runs: the next event says when to look again. */
+static void go_on_waiting(OutcomeWait *wait)
+{
+    if (wait->again) {
+        wait->again = false;
+        ask(wait, "query-migrate", on_migrate);
+    }
+}
+
+static void on_history(json_object *value, const GError *error, void *data)
+{
+    OutcomeWait *wait = data;
+
+    (void)error;
+    if (!reply_is_wanted(wait)) {
+        return;
+    }
+    g_free(wait->outcome.direction);
+    g_free(wait->outcome.sentence);
+    wait->outcome.direction = dup_member(value, "direction");
+    wait->outcome.sentence = dup_member(value, "outcome");
+    wait->outcome.connected = has_been_active(value);
+    if (outcome_status_is_running(wait->outcome.status) &&
+        g_strcmp0(wait->outcome.direction, "incoming") != 0) {
+        go_on_waiting(wait);
+        return;
+    }
+    if (wait->subscription != 0) {
+        backend_unsubscribe(wait->backend, wait->subscription);
+        wait->subscription = 0;
+    }
+    ask(wait, "x-query-owner", on_owner);
+}
+
+static void on_migrate(json_object *value, const GError *error, void *data)
+{
+    OutcomeWait *wait = data;
+    bool listens;
+
+    (void)error;
+    if (!reply_is_wanted(wait)) {
+        return;
+    }
+    g_free(wait->outcome.status);
+    wait->outcome.status = dup_member(value, "status");
+    listens = g_strcmp0(wait->outcome.status, "setup") == 0; /* or connects: the history knows */
+    if (!outcome_status_is_running(wait->outcome.status) || (listens && !wait->patient)) {
+        ask(wait, "x-query-migrate-history", on_history);
+    } else {
+        go_on_waiting(wait);
+    }
+}
+
+static void on_event(const BackendEvent *event, void *data)
+{
+    OutcomeWait *wait = data;
+
+    if (strcmp(event->name, "MIGRATION") != 0) {
+        return;
+    }
+    if (wait->asking) {
+        wait->again = true;
+    } else {
+        ask(wait, "query-migrate", on_migrate);
+    }
+}
+
+OutcomeWait *outcome_wait_new(Backend *backend, bool patient,
+                              void (*done)(const Outcome *outcome, void *data), void *data)
+{
+    OutcomeWait *wait = g_new0(OutcomeWait, 1);
+
+    wait->refs = 1;
+    wait->backend = backend;
+    wait->patient = patient;
+    wait->done = done;
+    wait->data = data;
+    wait->session = backend_session_new(backend, NULL, NULL);
+    wait->subscription = backend_subscribe(backend, on_event, wait);
+    ask(wait, "query-migrate", on_migrate);
+    return wait;
+}

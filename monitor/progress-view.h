@@ -1,0 +1,29 @@
+/*
+ * Shows a migration that a command waits for: one line that is redrawn, and a
+ * summary at the end, with who owns the guest now. Main thread.
+ */
+#pragma once
+
+#include <glib.h>
+#include <json-c/json.h>
+#include <stdbool.h>
+
+#include "backend/backend.h"
+#include "monitor/console.h"
+
+typedef struct ProgressView ProgressView;
+
+/* @idle (may be NULL) is called when a summary that was under way has been printed. The summary
+ * goes to the terminal, else to standard error: standard output is what the commands print. */
+ProgressView *progress_view_new(Backend *backend, Console *console, void (*idle)(void *data),
+                                void *data);
+void progress_view_free(ProgressView *view);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProgressView, progress_view_free)
+
+/* As HmpCallbacks.progress: @info NULL ends the wait. */
+void progress_view_update(ProgressView *view, json_object *info, json_object *history);
+
+/* A migration is shown just now. */
+bool progress_view_is_active(const ProgressView *view);
+/* A summary is being prepared. */
+bool progress_view_is_busy(const ProgressView *view);

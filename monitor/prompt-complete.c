@@ -1,0 +1,179 @@
+/*
+ * See prompt-complete.h. Main thread.
+ *
+ * Readline is told that no character breaks words, so that it offers the whole
+ * line for replacement, and gets whole lines back: where the word begins is
+ * known to complete_line() alone. What is displayed are the words.
+ */
+#include "monitor/prompt-complete.h"
+
+#include <glib.h>
+#include <stdio.h>
+#include <readline/readline.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "completion/complete.h"
+#include "monitor/history.h"
+
+/* What was offered last; readline's hooks carry no pointer of ours. */
+static Completion *offered;
+
+static const Candidate *candidate(unsigned index)
+{
+    return g_ptr_array_index(offered->candidates, index);
+}
+
+/* The beginning that all candidates share, cut between characters. */
+static size_t shared_length(void)
+{
+    const char *first = candidate(0)->text;
+    size_t length = strlen(first);
+
+    for (unsigned i = 1; i < offered->candidates->len; i++) {
+        const char *other = candidate(i)->text;
+        size_t n = 0;
+
+        while (n < length && first[n] == other[n]) {
+            n++;
+        }
+        length = n;
+    }
+    while (length > 0 && ((unsigned char)first[length] & 0xc0) == 0x80) {
+        length--;
+    }
+    return length;
+}
+
+/* Line up to the word, and @length bytes of @word behind it; malloc'ed, as readline frees it. */
+static char *whole_line(const char *line, const char *word, size_t length)
+{
+    char *whole = malloc(offered->start + length + 1);
+
+    if (whole == NULL) {
+        g_error("out of memory");
+    }
+    memcpy(whole, line, offered->start);
+    memcpy(whole + offered->start, word, length);
+    whole[offered->start + length] = '\0';
+    return whole;
+}
+
+/* Readline's array: the shared beginning, then each of several. */
+static char **to_matches(const char *line)
+{
+    unsigned count = offered->candidates->len;
+    size_t shared = shared_length();
+    char **matches = calloc(count + 2, sizeof(char *));
+
+    if (matches == NULL) {
+        g_error("out of memory");
+    }
+    if (count > 1 && shared < strlen(line) - offered->start) {
+        matches[0] = strdup(line); /* never take away what was typed */
+    } else {
+        matches[0] = whole_line(line, candidate(0)->text, shared);
+    }
+    for (unsigned i = 0; count > 1 && i < count; i++) {
+        matches[i + 1] = whole_line(line, candidate(i)->text, strlen(candidate(i)->text));
+    }
+    return matches;
+}
+
+static char **attempt(const char *text, int start, int end)
+{
+    g_auto(GStrv) uris = history_uris();
+    CompletionEnv env = { .history_uris = (const char *const *)uris };
+
+    (void)start;
+    (void)end;
+    rl_attempted_completion_over = 1; /* no file names where they make no sense */
+    g_clear_pointer(&offered, completion_free);
+    offered = complete_line(text, strlen(text), &env);
+    if (offered->candidates->len == 0) {
+        return NULL;
+    }
+    rl_completion_append_character = candidate(0)->final ? ' ' : '\0';
+    rl_completion_suppress_append = !candidate(0)->final;
+    return to_matches(text);
+}
+
+/* One row each; a note is cut rather than wrapped. */
+static void print_with_notes(FILE *out, int width)
+{
+    int rows;
+    int screen;
+
+    rl_get_screen_size(&rows, &screen);
+    for (unsigned i = 0; i < offered->candidates->len; i++) {
+        const Candidate *word = candidate(i);
+        int columns = (int)g_utf8_strlen(word->text, -1);
+
+        fprintf(out, "  %s", word->text);
+        if (word->note != NULL && screen > width + 5) {
+            g_autofree char *note = g_utf8_substring(
+                word->note, 0, MIN(g_utf8_strlen(word->note, -1), screen - width - 5));
+
+            fprintf(out, "%*s  %s", width - columns, "", note);
+        }
+        fputc('\n', out);
+    }
+}
+
+static void print_in_columns(FILE *out, int width)
+{
+    int rows;
+    int screen;
+    int per_row;
+
+    rl_get_screen_size(&rows, &screen);
+    per_row = MAX(1, screen / (width + 2));
+    for (unsigned i = 0; i < offered->candidates->len; i++) {
+        const char *text = candidate(i)->text;
+        bool last = (int)(i + 1) % per_row == 0 || i + 1 == offered->candidates->len;
+
+        fprintf(out, "%s%*s", text, last ? 0 : width + 2 - (int)g_utf8_strlen(text, -1), "");
+        if (last) {
+            fputc('\n', out);
+        }
+    }
+}
+
+static void display(char **matches, int count, int longest)
+{
+    int width = 0;
+    bool notes = false;
+
+    (void)matches;
+    (void)count;
+    (void)longest;
+    if (offered == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < offered->candidates->len; i++) {
+        width = MAX(width, (int)g_utf8_strlen(candidate(i)->text, -1));
+        notes = notes || candidate(i)->note != NULL;
+    }
+    rl_crlf();
+    if (notes) {
+        print_with_notes(rl_outstream, width);
+    } else {
+        print_in_columns(rl_outstream, width);
+    }
+    rl_forced_update_display();
+}
+
+void prompt_complete_install(void)
+{
+    rl_completer_word_break_characters = "";
+    rl_completer_quote_characters = NULL;
+    rl_attempted_completion_function = attempt;
+    rl_completion_display_matches_hook = display;
+}
+
+void prompt_complete_remove(void)
+{
+    rl_attempted_completion_function = NULL;
+    rl_completion_display_matches_hook = NULL;
+    g_clear_pointer(&offered, completion_free);
+}

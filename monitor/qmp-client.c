@@ -1,0 +1,484 @@
+/*
+ * See qmp-client.h. Main thread.
+ *
+ * In-band requests run one after another in the order they came, broken ones
+ * included, so that replies keep that order; out-of-band ones pass them. While
+ * eight wait, or replies are not read, the connection is not read from.
+ *
+ * Everything happens in turns of the main loop (take_turn), never from inside
+ * a callback of a lower layer. A client is counted: one reference is the
+ * server's, one for each request that the backend has.
+ */
+#include "monitor/qmp-client.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend/base/error.h"
+#include "backend/qmp/framing.h"
+#include "backend/schema.h"
+#include "monitor/passed-fds.h"
+#include "monitor/qmp-hmp.h"
+#include "monitor/sink.h"
+
+#define QUEUE_MAX    8
+#define OUTPUT_LIMIT (4u << 20)
+/* No new request is begun while more than this waits to be read. */
+#define OUTPUT_BEHIND (1u << 20)
+#define READ_CHUNK    (16u << 10)
+
+typedef struct {
+    QmpClient *client;
+    json_object *request; /* as it came; NULL also for JSON's null */
+    GError *error;        /* instead of a request: it was no JSON */
+    bool in_band;
+} Request;
+
+struct QmpClient {
+    unsigned refs;
+    Backend *backend;
+    BackendSession *session;
+    int fd;
+    unsigned n_vcpus;
+    Sink *sink;
+    JsonFramer *framer;
+    bool negotiated;
+    bool oob;
+    GQueue queue;     /* Request that wait */
+    Request *running; /* the in-band one in work */
+    bool quitting;    /* @running is quit: its reply goes before the event that it causes */
+    char *late_event;
+    PassedFds fds; /* that no getfd has asked for yet */
+    QmpHmp *hmp;   /* made when first needed */
+    guint watch;
+    guint turn;
+    bool drained; /* the framer holds nothing complete */
+    bool eof;
+    bool dead;
+    bool freed;
+    void (*closed)(QmpClient *client, void *data);
+    void *data;
+};
+
+static void schedule(QmpClient *client);
+
+static void request_free(Request *request)
+{
+    json_object_put(request->request);
+    g_clear_error(&request->error);
+    g_free(request);
+}
+
+static void client_unref(QmpClient *client)
+{
+    if (--client->refs == 0) {
+        g_free(client);
+    }
+}
+
+/* ---- replies ---- */
+
+static void send_object(QmpClient *client, json_object *object)
+{
+    g_autofree char *text = qmp_text(object);
+
+    sink_puts(client->sink, text);
+}
+
+static void send_with_id(QmpClient *client, json_object *reply, const Request *request)
+{
+    json_object *id = NULL;
+
+    if (json_object_is_type(request->request, json_type_object) &&
+        json_object_object_get_ex(request->request, "id", &id)) {
+        json_object_object_add(reply, "id", json_object_get(id));
+    }
+    send_object(client, reply);
+    json_object_put(reply);
+}
+
+/* Ends a request; exactly one of @value and @error. The client may be closed by now. */
+static void finish(Request *request, json_object *value, const GError *error)
+{
+    QmpClient *client = request->client;
+    json_object *reply = json_object_new_object();
+
+    if (client->freed) {
+        json_object_put(reply);
+        request_free(request);
+        return;
+    }
+    if (error != NULL) {
+        g_autofree char *text = mig_error_first_line(error);
+        json_object *body = json_object_new_object();
+
+        json_object_object_add(body, "class", json_object_new_string(mig_error_class(error)));
+        json_object_object_add(body, "desc", json_object_new_string(text));
+        json_object_object_add(reply, "error", body);
+    } else {
+        json_object_object_add(reply, "return", json_object_get(value));
+    }
+    send_with_id(client, reply, request);
+    if (request->in_band) {
+        client->running = NULL;
+        client->quitting = false;
+        if (client->late_event != NULL) {
+            sink_puts(client->sink, client->late_event);
+            g_clear_pointer(&client->late_event, g_free);
+        }
+    }
+    request_free(request);
+    schedule(client);
+}
+
+static void finish_empty(Request *request)
+{
+    json_object *empty = json_object_new_object();
+
+    finish(request, empty, NULL);
+    json_object_put(empty);
+}
+
+static void fail(Request *request, MigErrorCode code, const char *text)
+{
+    g_autoptr(GError) error = g_error_new_literal(MIG_ERROR, (int)code, text);
+
+    finish(request, NULL, error);
+}
+
+static void on_reply(json_object *value, const GError *error, void *data)
+{
+    Request *request = data;
+    QmpClient *client = request->client;
+    int fd;
+
+    /* A descriptor that a refused getfd did not take is not for the next one. */
+    while (!client->freed && request->in_band &&
+           (fd = backend_session_pop_fd(client->session)) >= 0) {
+        close(fd);
+    }
+    finish(request, value, error);
+    client_unref(client);
+}
+
+/* ---- commands that are the server's own ---- */
+
+static void negotiate(Request *request, json_object *arguments)
+{
+    QmpClient *client = request->client;
+    json_object *enable;
+
+    if (arguments != NULL && json_object_object_get_ex(arguments, "enable", &enable)) {
+        for (size_t i = 0; i < json_object_array_length(enable); i++) {
+            json_object *name = json_object_array_get_idx(enable, i);
+
+            /* The schema has no other value than this. */
+            if (strcmp(json_object_get_string(name), "oob") == 0) {
+                client->oob = true;
+            }
+        }
+    }
+    client->negotiated = true;
+    finish_empty(request);
+}
+
+static void on_hmp_done(const char *text, void *data)
+{
+    json_object *value = json_object_new_string(text);
+
+    finish(data, value, NULL);
+    json_object_put(value);
+}
+
+static void run_hmp(Request *request, json_object *arguments)
+{
+    QmpClient *client = request->client;
+    json_object *line = NULL;
+    json_object *index = NULL;
+
+    if (json_object_object_get_ex(arguments, "cpu-index", &index)) {
+        int64_t number = json_object_get_int64(index);
+
+        if (number < 0 || number >= (int64_t)client->n_vcpus) {
+            fail(request, MIG_ERROR_GENERIC, "Parameter 'cpu-index' expects a CPU number");
+            return;
+        }
+    }
+    if (client->hmp == NULL) {
+        client->hmp = qmp_hmp_new(client->backend, client->session);
+    }
+    json_object_object_get_ex(arguments, "command-line", &line);
+    qmp_hmp_run(client->hmp, json_object_get_string(line), on_hmp_done, request);
+}
+
+/* ---- dispatch ---- */
+
+static json_object *member(json_object *object, const char *name)
+{
+    json_object *value = NULL;
+
+    json_object_object_get_ex(object, name, &value);
+    return value;
+}
+
+/* Checked arguments for the server's own commands. */
+static bool arguments_are_good(Request *request, const char *name, json_object *arguments)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!schema_check_arguments(schema_find_command(name), arguments, &error)) {
+        finish(request, NULL, error);
+        return false;
+    }
+    return true;
+}
+
+/* A descriptor belongs to the next getfd, however it is spelled. */
+static void pass_fd(QmpClient *client, const char *name)
+{
+    int fd = -1;
+
+    if (strcmp(name, "getfd") == 0 || strcmp(name, "add-fd") == 0) {
+        fd = passed_fds_take(&client->fds);
+    }
+    if (fd >= 0) {
+        backend_session_push_fd(client->session, fd);
+    }
+}
+
+static void execute(Request *request, const char *key, const char *name, json_object *arguments)
+{
+    QmpClient *client = request->client;
+    json_object *plain = json_object_new_object();
+
+    json_object_object_add(plain, key, json_object_new_string(name));
+    if (arguments != NULL) {
+        json_object_object_add(plain, "arguments", json_object_get(arguments));
+    }
+    pass_fd(client, name);
+    client->quitting = request->in_band && strcmp(name, "quit") == 0;
+    client->refs++;
+    backend_execute(client->backend, client->session, plain, on_reply, request);
+    json_object_put(plain);
+}
+
+static void dispatch(Request *request)
+{
+    QmpClient *client = request->client;
+    g_autoptr(GError) error = g_steal_pointer(&request->error);
+    const char *key;
+    const char *name;
+    json_object *arguments;
+
+    if (error != NULL || !backend_check_request(request->request, client->oob, &error)) {
+        finish(request, NULL, error);
+        return;
+    }
+    key = member(request->request, "execute") != NULL ? "execute" : "exec-oob";
+    name = json_object_get_string(member(request->request, key));
+    arguments = member(request->request, "arguments");
+    if (!client->negotiated && strcmp(name, "qmp_capabilities") != 0) {
+        fail(request, MIG_ERROR_COMMAND_NOT_FOUND,
+             "Expecting capabilities negotiation with 'qmp_capabilities'");
+    } else if (client->negotiated && strcmp(name, "qmp_capabilities") == 0) {
+        fail(request, MIG_ERROR_COMMAND_NOT_FOUND,
+             "Capabilities negotiation is already complete, command ignored");
+    } else if (strcmp(name, "qmp_capabilities") == 0) {
+        if (arguments_are_good(request, name, arguments)) {
+            negotiate(request, arguments);
+        }
+    } else if (strcmp(name, "human-monitor-command") == 0) {
+        if (arguments_are_good(request, name, arguments)) {
+            run_hmp(request, arguments);
+        }
+    } else {
+        execute(request, key, name, arguments);
+    }
+}
+
+/* ---- input ---- */
+
+static void take_request(QmpClient *client, json_object *value, GError *error)
+{
+    Request *request = g_new0(Request, 1);
+
+    request->client = client;
+    request->request = value;
+    request->error = error;
+    request->in_band =
+        !(client->oob && error == NULL && json_object_is_type(value, json_type_object) &&
+          json_object_object_get_ex(value, "exec-oob", NULL));
+    if (request->in_band) {
+        g_queue_push_tail(&client->queue, request);
+    } else {
+        dispatch(request);
+    }
+}
+
+/* Fills the queue from what was read. */
+static void take_requests(QmpClient *client)
+{
+    while (client->queue.length < QUEUE_MAX) {
+        json_object *value = NULL;
+        GError *error = NULL;
+
+        switch (json_framer_next(client->framer, &value, &error)) {
+        case JSON_FRAME_NONE:
+            client->drained = true;
+            return;
+        case JSON_FRAME_VALUE:
+        case JSON_FRAME_ERROR:
+            take_request(client, value, error);
+            break;
+        }
+    }
+}
+
+static gboolean on_readable(int fd, GIOCondition condition, void *data)
+{
+    QmpClient *client = data;
+    uint8_t bytes[READ_CHUNK];
+    ssize_t n = passed_fds_receive(&client->fds, fd, bytes, sizeof(bytes));
+
+    (void)condition;
+    client->watch = 0;
+    if (n > 0) {
+        json_framer_feed(client->framer, bytes, (size_t)n);
+        client->drained = false;
+    } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+        client->eof = true;
+    }
+    schedule(client);
+    return G_SOURCE_REMOVE;
+}
+
+static void on_calm(void *data)
+{
+    schedule(data);
+}
+
+static bool has_ended(const QmpClient *client)
+{
+    return client->dead || (client->eof && client->drained && client->running == NULL &&
+                            client->queue.length == 0 && sink_pending(client->sink) == 0);
+}
+
+static gboolean take_turn(void *data)
+{
+    QmpClient *client = data;
+
+    client->turn = 0;
+    if (has_ended(client)) {
+        client->closed(client, client->data);
+        return G_SOURCE_REMOVE;
+    }
+    if (sink_pending(client->sink) > OUTPUT_BEHIND) {
+        sink_when_below(client->sink, OUTPUT_BEHIND / 2, on_calm, client);
+        return G_SOURCE_REMOVE;
+    }
+    take_requests(client);
+    if (client->running == NULL && client->queue.length > 0) {
+        client->running = g_queue_pop_head(&client->queue);
+        client->drained = false; /* there may be room for what waits in the framer */
+        dispatch(client->running);
+        schedule(client);
+    } else if (client->eof && client->running == NULL) {
+        sink_when_below(client->sink, 0, on_calm, client);
+    } else if (client->drained && !client->eof && client->watch == 0) {
+        client->watch =
+            g_unix_fd_add(client->fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_readable, client);
+    }
+    return G_SOURCE_REMOVE;
+}
+
+static void schedule(QmpClient *client)
+{
+    if (client->turn == 0 && !client->freed) {
+        client->turn = g_idle_add_full(G_PRIORITY_DEFAULT, take_turn, client, NULL);
+    }
+}
+
+static void on_gone(const char *why, void *data)
+{
+    QmpClient *client = data;
+
+    (void)why;
+    client->dead = true;
+    schedule(client);
+}
+
+/* ---- the connection ---- */
+
+static void greet(QmpClient *client)
+{
+    g_autofree char *text = g_strdup_printf(
+        "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 0, \"minor\": 2, \"major\": 8}, "
+        "\"package\": \"migmon-%s\"}, \"capabilities\": [\"oob\"]}}\r\n",
+        MIGMON_VERSION);
+
+    sink_puts(client->sink, text);
+}
+
+QmpClient *qmp_client_new(Backend *backend, int fd, unsigned n_vcpus,
+                          void (*closed)(QmpClient *client, void *data), void *data)
+{
+    QmpClient *client = g_new0(QmpClient, 1);
+
+    client->refs = 1;
+    client->backend = backend;
+    client->session = backend_session_new(backend, NULL, NULL);
+    client->fd = fd;
+    client->n_vcpus = n_vcpus;
+    client->sink = sink_new(fd, OUTPUT_LIMIT, on_gone, client);
+    client->framer = json_framer_new();
+    client->drained = true;
+    client->closed = closed;
+    client->data = data;
+    g_queue_init(&client->queue);
+    greet(client);
+    schedule(client);
+    return client;
+}
+
+void qmp_client_free(QmpClient *client)
+{
+    client->freed = true;
+    if (client->watch != 0) {
+        g_source_remove(client->watch);
+    }
+    if (client->turn != 0) {
+        g_source_remove(client->turn);
+    }
+    if (qmp_hmp_is_busy(client->hmp)) {
+        request_free(client->running); /* the line is abandoned, and nobody else has its request */
+    }
+    qmp_hmp_free(client->hmp);
+    g_queue_clear_full(&client->queue, (GDestroyNotify)request_free);
+    passed_fds_clear(&client->fds);
+    sink_free(client->sink);
+    json_framer_free(client->framer);
+    g_free(client->late_event);
+    close(client->fd);
+    backend_session_close(client->session);
+    client_unref(client);
+}
+
+void qmp_client_event(QmpClient *client, const char *name, const char *text)
+{
+    if (!client->negotiated) {
+        return;
+    }
+    if (client->quitting && strcmp(name, "SHUTDOWN") == 0) {
+        g_free(client->late_event);
+        client->late_event = g_strdup(text);
+        return;
+    }
+    sink_puts(client->sink, text);
+}
+
+void qmp_client_flush(QmpClient *client, unsigned timeout_ms)
+{
+    sink_flush(client->sink, timeout_ms);
+}

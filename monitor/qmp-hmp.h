@@ -1,0 +1,21 @@
+/*
+ * human-monitor-command: one HMP line, its output as one text. Main thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "backend/backend.h"
+
+typedef struct QmpHmp QmpHmp;
+
+/* Works on the client's session, so that descriptors of its getfd can be named in a line. */
+QmpHmp *qmp_hmp_new(Backend *backend, BackendSession *session);
+/* A line in work is abandoned: its @done is not called. */
+void qmp_hmp_free(QmpHmp *hmp);
+
+/* One line at a time. @done gets the output with \r\n at line ends; it may come before this
+ * returns. */
+void qmp_hmp_run(QmpHmp *hmp, const char *line, void (*done)(const char *text, void *data),
+                 void *data);
+bool qmp_hmp_is_busy(const QmpHmp *hmp);

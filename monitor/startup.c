@@ -1,0 +1,73 @@
+/*
+ * See startup.h. Before the main loop.
+ */
+#include "monitor/startup.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Descriptors 0 to 2 exist, so that no other file gets their numbers. */
+static void hold_standard_descriptors(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+static void ignore_sigpipe(void)
+{
+    struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+    sigaction(SIGPIPE, &ignore, NULL);
+}
+
+/* /dev/null as standard input says that there is none: not an empty script. */
+static bool has_standard_input(void)
+{
+    struct stat input, null;
+
+    return fstat(STDIN_FILENO, &input) == 0 &&
+           !(stat("/dev/null", &null) == 0 && S_ISCHR(input.st_mode) &&
+             input.st_rdev == null.st_rdev);
+}
+
+void startup_prepare_process(void)
+{
+    hold_standard_descriptors();
+    ignore_sigpipe();
+}
+
+bool startup_collect_script(const Options *options, Script **ret_script, GError **error)
+{
+    g_autoptr(Script) script = script_new();
+    bool lines = options->commands != NULL || options->batch_file != NULL;
+    bool from_stdin = options->batch_file != NULL && strcmp(options->batch_file, "-") == 0;
+
+    for (char **command = options->commands; command != NULL && *command != NULL; command++) {
+        script_add_command(script, *command);
+    }
+    if (options->batch_file != NULL && !from_stdin &&
+        !script_add_file(script, options->batch_file, error)) {
+        return false;
+    }
+    /* Standard input is somebody else's when lines are given, unless it was asked for, or the
+     * program is a server, which lives as long as it is open. */
+    if (!from_stdin && !isatty(STDIN_FILENO) && has_standard_input()) {
+        from_stdin = !lines || options->interactive || options_serve_sockets(options);
+    }
+    if (from_stdin) {
+        script_add_fd(script, STDIN_FILENO, "<stdin>");
+    }
+    if (lines || from_stdin) {
+        *ret_script = g_steal_pointer(&script);
+    }
+    return true;
+}
