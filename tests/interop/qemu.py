@@ -1,0 +1,162 @@
+"""A real QEMU at the other end: RAM compared byte for byte, both ways, sockets and files."""
+
+import filecmp
+import os
+import random
+
+import harness
+
+SIZE = 256 << 20
+MEMORY = "256M"
+
+
+def fill(path, seed):
+    """A third random, a third zero, a third repeating pages, mixed."""
+    rng = random.Random(seed)
+    page = 4096
+    with open(path, "wb") as file:
+        for _ in range(SIZE // (64 * page)):
+            kind = rng.randrange(3)
+            if kind == 0:
+                file.write(rng.randbytes(64 * page))
+            elif kind == 1:
+                file.write(bytes(64 * page))
+            else:
+                file.write(rng.randbytes(8) * (8 * page))
+
+
+def ram(s, name):
+    """A file for RAM, on memory where there is some."""
+    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else s.dir
+    path = os.path.join(folder, f"{os.path.basename(s.dir)}-{name}")
+    s.cleanup.append(path)
+    return path
+
+
+def with_cleanup(test):
+    def wrapped(s):
+        s.cleanup = []
+        try:
+            return test(s)
+        finally:
+            for path in s.cleanup:
+                if os.path.exists(path):
+                    os.unlink(path)
+    wrapped.__name__ = test.__name__
+    return wrapped
+
+
+def same(a, b):
+    if not filecmp.cmp(a, b, shallow=False):
+        raise harness.Failure(f"RAM differs: {a} {b}")
+
+
+def qemu_to_migmon(s, binary, version, return_path):
+    a, b = ram(s, "a"), ram(s, "b")
+    fill(a, 1)
+    path = s.path("m.sock")
+    dst = s.migmon("dst", "--ram-file", b, "--ram-id", "ram0", "--incoming", f"unix:{path}",
+                   memory=MEMORY, machine="none")
+    src = s.qemu(binary, "src", memory=MEMORY, ram_file=a)
+    src.execute("migrate-set-parameters", max_bandwidth=10 << 30)
+    if return_path:
+        src.capability("return-path")
+    src.execute("migrate", uri=f"unix:{path}")
+    src.wait_status("completed")
+    dst.wait_status("completed")
+    if dst.run_state() != "running" or dst.owner() != "here":
+        raise harness.Failure(f"{dst.run_state()}, owner {dst.owner()}")
+    same(a, b)
+
+
+def migmon_to_qemu(s, binary, version, handover):
+    a, b = ram(s, "a"), ram(s, "b")
+    fill(a, 2)
+    path = s.path("m.sock")
+    dst = s.qemu(binary, "dst", "-incoming", f"unix:{path}", memory=MEMORY, ram_file=b)
+    src = s.migmon("src", "--ram-file", a, "--ram-id", "ram0", memory=MEMORY, machine="none")
+    src.set(max_bandwidth=0, x_handover=handover)
+    src.execute("migrate", uri=f"unix:{path}")
+    src.wait_status("completed")
+    dst.wait_status("completed")
+    wanted = "peer (confirmed)" if handover else "unknown (commit sent)"
+    if dst.run_state() != "running" or src.run_state() != "postmigrate" or src.owner() != wanted:
+        raise harness.Failure(f"{dst.run_state()}, {src.run_state()}, owner {src.owner()}")
+    same(a, b)
+
+
+def qemu_file_migmon_file_qemu(s, binary, version, _):
+    """QEMU -> file -> migmon -> file -> QEMU."""
+    a, b, c = ram(s, "a"), ram(s, "b"), ram(s, "c")
+    fill(a, 3)
+    first, second = s.path("first.mig"), s.path("second.mig")
+    src = s.qemu(binary, "src", memory=MEMORY, ram_file=a)
+    src.execute("migrate-set-parameters", max_bandwidth=10 << 30)
+    src.execute("migrate", uri=f"exec:cat > {first}")
+    src.wait_status("completed")
+    middle = s.migmon("middle", "--ram-file", b, "--ram-id", "ram0", "--incoming", f"file:{first}",
+                      memory=MEMORY, machine="none")
+    middle.wait_status("completed")
+    same(a, b)
+    middle.set(max_bandwidth=0)
+    middle.execute("migrate", uri=f"file:{second}")
+    middle.wait_status("completed")
+    dst = s.qemu(binary, "dst", "-incoming", f"exec:cat {second}", memory=MEMORY, ram_file=c)
+    dst.wait_status("completed")
+    same(a, c)
+
+
+def qemu_that_refuses_leaves_the_guest_at_the_source(s, binary, version, _):
+    path = s.path("m.sock")
+    dst = s.qemu(binary, "dst", "-incoming", f"unix:{path}", memory="128M")
+    src = s.migmon("src", memory=MEMORY, machine="none")
+    src.execute("migrate", uri=f"unix:{path}")
+    src.wait_status("failed")
+    if src.run_state() != "running" or src.owner() != "here":
+        raise harness.Failure(f"{src.run_state()}, owner {src.owner()}")
+    dst.process.wait(harness.PATIENCE)
+    return src.execute("query-migrate")["error-desc"]
+
+
+def cancelled_qemu_leaves_migmon_waiting(s, binary, version, _):
+    a = ram(s, "a")
+    fill(a, 4)
+    path = s.path("m.sock")
+    dst = s.migmon("dst", "--ram-id", "ram0", "--incoming", f"unix:{path}", memory=MEMORY,
+                   machine="none")
+    src = s.qemu(binary, "src", memory=MEMORY, ram_file=a)
+    src.execute("migrate-set-parameters", max_bandwidth=8 << 20)
+    src.execute("migrate", uri=f"unix:{path}")
+    dst.wait_status("active")
+    src.execute("migrate_cancel")
+    dst.wait_status("failed")
+    src.wait_status("cancelled")
+    src.execute("migrate-set-parameters", max_bandwidth=10 << 30)
+    src.execute("migrate", uri=f"unix:{path}")
+    src.wait_status("completed")
+    dst.wait_status("completed")
+
+
+def main():
+    qemus = harness.real_qemus()
+    if not qemus:
+        harness.skip("no qemu-system-x86_64 is installed")
+    tests = []
+    for version, binary in qemus.items():
+        for function, variants in ((qemu_to_migmon, (False, True)),
+                                   (migmon_to_qemu, (True, False)),
+                                   (qemu_file_migmon_file_qemu, (None,)),
+                                   (qemu_that_refuses_leaves_the_guest_at_the_source, (None,)),
+                                   (cancelled_qemu_leaves_migmon_waiting, (None,))):
+            for variant in variants:
+                def test(s, function=function, binary=binary, version=version, variant=variant):
+                    return function(s, binary, version, variant)
+                option = "" if variant is None else f"_{str(variant).lower()}"
+                test.__name__ = f"{function.__name__}_{version}{option}"
+                tests.append(with_cleanup(test))
+    if "10.0" not in qemus:
+        print("QEMU 10.0 is not here: not tried")
+    harness.run(tests)
+
+
+main()
