@@ -136,7 +136,11 @@ static void enter_finish(Program *program)
     static const Outcome nothing = { 0 };
 
     program->stage = STAGE_FINISH;
-    if (program->migrated || program->options.incoming != NULL) {
+    if (program->result == HMP_ERROR_TIMEOUT) {
+        /* The script's own deadline has passed: a migration that still runs is cancelled by the end. */
+        program->code = EXIT_CODE_TIMEOUT;
+        end_program(program);
+    } else if (program->migrated || program->options.incoming != NULL) {
         watch_outcome(program);
     } else {
         on_outcome(&nothing, program);
@@ -433,7 +437,7 @@ static bool was_interrupted(const Program *program)
 {
     return (program->stage == STAGE_BATCH && batch_is_busy(program->batch) &&
             !program->batch_quit) ||
-           (program->stage == STAGE_FINISH && program->migrating);
+           (program->outcome != NULL && program->stage == STAGE_FINISH && program->migrating);
 }
 
 static ExitCode run(Program *program)
