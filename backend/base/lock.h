@@ -2,7 +2,7 @@
  * Locks that release themselves at the end of a scope, and condition variables on the monotonic
  * clock:
  *
- *     g_auto(MigLock) locked = mig_lock(&m->lock);
+ *     MIG_LOCK(&m->lock);   locked from here to the end of the block
  *
  * POSIX mutexes instead of GLib's, because Debian's GLib is not built for the thread sanitizer,
  * which sees through pthread only and would report every handed-over struct as a race.
@@ -28,6 +28,8 @@ static inline void mig_lock_clear(MigLock *lock)
     pthread_mutex_unlock(*lock);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MigLock, mig_lock_clear)
+
+#define MIG_LOCK(mutex) G_GNUC_UNUSED g_auto(MigLock) mig_locked = mig_lock(mutex)
 
 static inline void mig_cond_init(pthread_cond_t *cond)
 {

@@ -25,7 +25,7 @@ static void event_free(EngineEvent *event)
 
 static EngineEvent *take(EventQueue *queue)
 {
-    g_auto(MigLock) locked = mig_lock(&queue->lock);
+    MIG_LOCK(&queue->lock);
     return g_queue_pop_head(&queue->waiting);
 }
 

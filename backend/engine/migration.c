@@ -79,14 +79,14 @@ void migration_unref(Migration *m)
 
 MigrationStatus migration_get_status(Migration *m)
 {
-    g_auto(MigLock) locked = mig_lock(&m->lock);
+    MIG_LOCK(&m->lock);
     return m->status;
 }
 
 bool migration_move(Migration *m, MigrationStatus from, MigrationStatus to)
 {
     MigMove move = { to, mig_clock_now_us(), mig_clock_wall_us() };
-    g_auto(MigLock) locked = mig_lock(&m->lock);
+    MIG_LOCK(&m->lock);
 
     g_assert(may_become[from] & BIT(to));
     if (m->status != from) {
@@ -107,7 +107,7 @@ bool migration_move(Migration *m, MigrationStatus from, MigrationStatus to)
 
 void migration_set_error(Migration *m, const char *text)
 {
-    g_auto(MigLock) locked = mig_lock(&m->lock);
+    MIG_LOCK(&m->lock);
 
     if (m->error == NULL) {
         m->error = g_strdup(text);
@@ -116,13 +116,13 @@ void migration_set_error(Migration *m, const char *text)
 
 char *migration_dup_error(Migration *m)
 {
-    g_auto(MigLock) locked = mig_lock(&m->lock);
+    MIG_LOCK(&m->lock);
     return g_strdup(m->error);
 }
 
 void migration_set_outcome(Migration *m, const char *text)
 {
-    g_auto(MigLock) locked = mig_lock(&m->lock);
+    MIG_LOCK(&m->lock);
 
     g_free(m->outcome);
     m->outcome = g_strdup(text);
@@ -131,7 +131,7 @@ void migration_set_outcome(Migration *m, const char *text)
 
 void migration_set_owner(Migration *m, Owner owner, const char *evidence)
 {
-    g_auto(MigLock) locked = mig_lock(&m->lock);
+    MIG_LOCK(&m->lock);
 
     m->owner = owner;
     g_free(m->evidence);
@@ -140,7 +140,7 @@ void migration_set_owner(Migration *m, Owner owner, const char *evidence)
 
 Owner migration_get_owner(Migration *m, char **ret_evidence)
 {
-    g_auto(MigLock) locked = mig_lock(&m->lock);
+    MIG_LOCK(&m->lock);
 
     *ret_evidence = g_strdup(m->evidence);
     return m->owner;
@@ -148,19 +148,19 @@ Owner migration_get_owner(Migration *m, char **ret_evidence)
 
 void migration_note_setup(Migration *m)
 {
-    g_auto(MigLock) locked = mig_lock(&m->lock);
+    MIG_LOCK(&m->lock);
     m->setup_us = mig_clock_now_us();
 }
 
 void migration_note_stop(Migration *m, int64_t now_us)
 {
-    g_auto(MigLock) locked = mig_lock(&m->lock);
+    MIG_LOCK(&m->lock);
     m->stop_us = now_us;
 }
 
 void migration_add_pass(Migration *m, const MigPass *pass)
 {
-    g_auto(MigLock) locked = mig_lock(&m->lock);
+    MIG_LOCK(&m->lock);
     g_array_append_val(m->passes, *pass);
 }
 
@@ -221,7 +221,7 @@ static void fill_outgoing(Migration *m, MigInfo *info)
 
 void migration_fill_info(Migration *m, MigInfo *ret, char **ret_error)
 {
-    g_auto(MigLock) locked = mig_lock(&m->lock);
+    MIG_LOCK(&m->lock);
 
     *ret_error = NULL;
     ret->status = m->status;
@@ -265,7 +265,7 @@ static json_object *pass_to_json(const Migration *m, const MigPass *pass)
 
 json_object *migration_history_to_json(Migration *m)
 {
-    g_auto(MigLock) locked = mig_lock(&m->lock);
+    MIG_LOCK(&m->lock);
     json_object *o = json_object_new_object();
     json_object *states = json_object_new_array();
     json_object *passes = json_object_new_array();

@@ -276,7 +276,7 @@ Migration *outgoing_record(const Outgoing *o)
 
 static void shut_everything_down(Outgoing *o)
 {
-    g_auto(MigLock) locked = mig_lock(&o->lock);
+    MIG_LOCK(&o->lock);
 
     connector_cancel(o->config.connector);
     if (o->transport != NULL) {
@@ -305,7 +305,7 @@ bool outgoing_cancel(Outgoing *o, GError **error)
 
 void outgoing_settings_changed(Outgoing *o)
 {
-    g_auto(MigLock) locked = mig_lock(&o->lock);
+    MIG_LOCK(&o->lock);
     pthread_cond_broadcast(&o->wake);
 }
 

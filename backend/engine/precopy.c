@@ -149,7 +149,7 @@ static bool wait_for_limiter(Outgoing *o, GError **error)
         if (wait == 0) {
             return true;
         }
-        g_auto(MigLock) locked = mig_lock(&o->lock);
+        MIG_LOCK(&o->lock);
         if (!outgoing_is_cancelled(o)) {
             mig_cond_wait_until(&o->wake, &o->lock, g_get_monotonic_time() + wait);
         }

@@ -52,7 +52,7 @@ static bool take_bytes(SourceReturnPath *rp, GByteArray *buffer, GError **error)
 {
     MigCursor in = { buffer->data, buffer->data + buffer->len };
     ReturnPathMessage message;
-    g_auto(MigLock) locked = mig_lock(&rp->lock);
+    MIG_LOCK(&rp->lock);
 
     for (;;) {
         switch (return_path_decode(&in, &message, error)) {
@@ -143,7 +143,7 @@ static bool has_failed(SourceReturnPath *rp, GError **error)
 
 bool source_return_path_failed(SourceReturnPath *rp, GError **error)
 {
-    g_auto(MigLock) locked = mig_lock(&rp->lock);
+    MIG_LOCK(&rp->lock);
     return has_failed(rp, error);
 }
 
@@ -159,7 +159,7 @@ static bool has_pong(SourceReturnPath *rp, uint32_t value)
 
 bool source_return_path_wait_pong(SourceReturnPath *rp, uint32_t value, GError **error)
 {
-    g_auto(MigLock) locked = mig_lock(&rp->lock);
+    MIG_LOCK(&rp->lock);
 
     while (!has_pong(rp, value)) {
         if (has_failed(rp, error)) {
@@ -173,7 +173,7 @@ bool source_return_path_wait_pong(SourceReturnPath *rp, uint32_t value, GError *
 Verdict source_return_path_wait_verdict(SourceReturnPath *rp, int64_t timeout_us, GError **error)
 {
     gint64 deadline = g_get_monotonic_time() + timeout_us;
-    g_auto(MigLock) locked = mig_lock(&rp->lock);
+    MIG_LOCK(&rp->lock);
 
     for (;;) {
         if (rp->has_verdict) {

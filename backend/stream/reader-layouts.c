@@ -207,9 +207,9 @@ static bool add_device(StreamLayouts *layouts, json_object *device, GError **err
 {
     const char *idstr = get_text(device, "name", error);
     const char *name = idstr == NULL ? NULL : get_text(device, "vmsd_name", error);
-    int64_t instance;
-    int64_t version;
-    int64_t size;
+    int64_t instance = 0;
+    int64_t version = 0;
+    int64_t size = 0;
 
     if (name == NULL || !get_number(device, "instance_id", UINT32_MAX, -1, &instance, error) ||
         !get_number(device, "version", UINT32_MAX, -1, &version, error) ||

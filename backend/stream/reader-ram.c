@@ -133,7 +133,7 @@ static Step step_page(StreamReader *r, MigCursor in, uint64_t word, StreamRecord
     uint64_t offset = word & ~(uint64_t)RAM_FLAGS;
     bool zero = (word & RAM_ZERO) != 0;
     const uint8_t *payload;
-    unsigned block;
+    unsigned block = 0;
 
     Step step = find_block(r, &in, (word & RAM_CONTINUE) != 0, &block, error);
     if (step != STEP_RECORD) {

@@ -92,7 +92,7 @@ static const TransportOps *find_ops(const char *kind)
 
 Transport *socket_transport_new(int fd, const char *kind, const char *name, GError **error)
 {
-    struct sockaddr_storage peer;
+    struct sockaddr_storage peer = { 0 };
     socklen_t length = sizeof peer;
     int one = 1;
 
