@@ -17,6 +17,7 @@
 #include "backend/backend.h"
 #include "backend/base/error.h"
 #include "backend/base/fault.h"
+#include "backend/base/inherited-fd.h"
 #include "backend/engine/engine.h"
 #include "monitor/batch.h"
 #include "monitor/console.h"
@@ -462,6 +463,7 @@ int main(int argc, char **argv)
     g_autofree char *help = NULL;
     ExitCode code;
 
+    inherited_fds_note();
     startup_prepare_process();
     setlocale(LC_CTYPE, "");
     if (!options_parse(argc, argv, &program.options, &error)) {

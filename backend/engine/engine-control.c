@@ -9,38 +9,48 @@
 
 /* ---- stop and cont ---- */
 
-void engine_stop(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
+/*
+ * The threads of a migration stop and start the guest too. So nothing here acts on a run state that
+ * it read before: each step is from one state to another, and when the state has changed meanwhile
+ * the command is looked at again from the beginning.
+ */
+
+static void wish_autostart(Engine *e, bool autostart)
 {
-    (void)session, (void)args;
-    switch (guest_run_state(e->guest)) {
-    case RUN_STATE_INMIGRATE:
-        e->autostart = false;
-        if (e->incoming != NULL) {
-            incoming_set_autostart(e->incoming, false);
-        }
-        break;
-    case RUN_STATE_FINISH_MIGRATE:
-        if (e->outgoing != NULL) {
-            outgoing_keep_stopped(e->outgoing);
-        }
-        break;
-    case RUN_STATE_RUNNING:
-        /* False when the switchover stopped it first: then the line above is what was meant. */
-        if (guest_stop(e->guest, RUN_STATE_PAUSED)) {
-            engine_announce(e, ENGINE_EVENT_STOP);
-        }
-        break;
-    default:
-        break;
+    e->autostart = autostart;
+    if (e->incoming != NULL) {
+        incoming_set_autostart(e->incoming, autostart);
     }
-    backend_reply_return(reply, NULL);
 }
 
-void engine_take_back(Engine *e, BackendReply *reply)
+void engine_stop(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
 {
-    migration_set_owner(e->last, OWNER_HERE, "the operator took it back with cont -f");
-    guest_start(e->guest);
-    engine_announce(e, ENGINE_EVENT_RESUME);
+    bool done = false;
+
+    (void)session, (void)args;
+    while (!done) {
+        done = true;
+        switch (guest_run_state(e->guest)) {
+        case RUN_STATE_INMIGRATE:
+            wish_autostart(e, false);
+            done = guest_run_state(e->guest) == RUN_STATE_INMIGRATE;
+            break;
+        case RUN_STATE_FINISH_MIGRATE:
+            if (e->outgoing != NULL) {
+                outgoing_keep_stopped(e->outgoing);
+            }
+            done = guest_run_state(e->guest) == RUN_STATE_FINISH_MIGRATE;
+            break;
+        case RUN_STATE_RUNNING:
+            done = guest_change(e->guest, RUN_STATE_RUNNING, RUN_STATE_PAUSED);
+            if (done) {
+                engine_announce(e, ENGINE_EVENT_STOP);
+            }
+            break;
+        default:
+            break;
+        }
+    }
     backend_reply_return(reply, NULL);
 }
 
@@ -55,21 +65,25 @@ static void refuse_second_copy(Engine *e, Owner owner, const char *evidence, Bac
     backend_reply_error(reply, error);
 }
 
-/* The guest stands, this side is not in the middle of a switchover. */
-static void cont_standing(Engine *e, bool force, BackendReply *reply)
+/* From @state, which no thread of a migration leaves by itself; false: look again. */
+static bool cont_standing(Engine *e, RunState state, bool force, BackendReply *reply)
 {
     g_autofree char *evidence = NULL;
     Owner owner = e->last != NULL ? migration_get_owner(e->last, &evidence) : OWNER_HERE;
 
-    if (owner == OWNER_HERE) {
-        guest_start(e->guest);
-        engine_announce(e, ENGINE_EVENT_RESUME);
-        backend_reply_return(reply, NULL);
-    } else if (force) {
-        engine_take_back(e, reply);
-    } else {
+    if (owner != OWNER_HERE && !force) {
         refuse_second_copy(e, owner, evidence, reply);
+        return true;
     }
+    if (!guest_change(e->guest, state, RUN_STATE_RUNNING)) {
+        return false;
+    }
+    if (owner != OWNER_HERE) {
+        migration_set_owner(e->last, OWNER_HERE, "the operator took it back with cont -f");
+    }
+    engine_announce(e, ENGINE_EVENT_RESUME);
+    backend_reply_return(reply, NULL);
+    return true;
 }
 
 /* Only a source that waits for the verdict can be forced: before the commit there is
@@ -78,37 +92,76 @@ static void cont_in_switchover(Engine *e, bool force, BackendReply *reply)
 {
     g_autofree char *evidence = NULL;
 
-    if (!force || e->last == NULL || e->cont_reply != NULL ||
+    if (!force || e->outgoing == NULL || e->cont_reply != NULL ||
         migration_get_owner(e->last, &evidence) != OWNER_UNKNOWN) {
         backend_reply_failure(reply, "Migration is not finalized yet");
         return;
     }
     e->cont_reply = reply;
-    outgoing_abandon(e->outgoing);
+    outgoing_abandon(e->outgoing); /* engine_settle_cont() when the thread has let go */
+}
+
+void engine_settle_cont(Engine *e)
+{
+    BackendReply *reply = g_steal_pointer(&e->cont_reply);
+    g_autofree char *evidence = NULL;
+    RunState state = guest_run_state(e->guest);
+    Owner owner = migration_get_owner(e->last, &evidence);
+
+    if (owner == OWNER_PEER) {
+        /* The answer came while we gave up waiting for it. It changes what -f would mean. */
+        refuse_second_copy(e, owner, evidence, reply);
+    } else if (state == RUN_STATE_RUNNING) {
+        backend_reply_return(reply, NULL); /* the destination refused it: it runs here again */
+    } else if (!cont_standing(e, state, true, reply)) {
+        backend_reply_failure(reply, "Migration is not finalized yet");
+    }
+}
+
+static void cont_inmigrate(Engine *e, bool force, BackendReply *reply)
+{
+    if (!force) {
+        backend_reply_return(reply, NULL);
+    } else if (!engine_stop_waiting(e)) {
+        backend_reply_failure(reply, "Guest is waiting for an incoming migration");
+    } else {
+        /* It stood here before migrate_incoming and nobody has come for its memory. */
+        cont_standing(e, RUN_STATE_INMIGRATE, true, reply);
+    }
 }
 
 void engine_cont(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
 {
     bool force = json_object_get_boolean(json_object_object_get(args, "x-force"));
+    bool done = false;
 
     (void)session;
-    switch (guest_run_state(e->guest)) {
-    case RUN_STATE_INMIGRATE:
-        e->autostart = true;
-        if (e->incoming != NULL) {
-            incoming_set_autostart(e->incoming, true);
+    while (!done) {
+        RunState state = guest_run_state(e->guest);
+
+        switch (state) {
+        case RUN_STATE_INMIGRATE:
+            if (!force) {
+                wish_autostart(e, true);
+                if (guest_run_state(e->guest) != RUN_STATE_INMIGRATE) {
+                    continue; /* it has arrived at this very moment */
+                }
+            }
+            cont_inmigrate(e, force, reply);
+            done = true;
+            break;
+        case RUN_STATE_RUNNING:
+            backend_reply_return(reply, NULL);
+            done = true;
+            break;
+        case RUN_STATE_FINISH_MIGRATE:
+            cont_in_switchover(e, force, reply);
+            done = true;
+            break;
+        default:
+            done = cont_standing(e, state, force, reply);
+            break;
         }
-        backend_reply_return(reply, NULL);
-        break;
-    case RUN_STATE_RUNNING:
-        backend_reply_return(reply, NULL);
-        break;
-    case RUN_STATE_FINISH_MIGRATE:
-        cont_in_switchover(e, force, reply);
-        break;
-    default:
-        cont_standing(e, force, reply);
-        break;
     }
 }
 

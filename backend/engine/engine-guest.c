@@ -139,6 +139,7 @@ void engine_guest_verify(Engine *e, BackendSession *session, json_object *args, 
 void engine_guest_clear(Engine *e)
 {
     if (e->verify_thread != NULL) {
+        guest_verify_abort(e->guest);
         g_thread_join(g_steal_pointer(&e->verify_thread));
         g_idle_remove_by_data(e);
         verify_job_free(g_steal_pointer(&e->verify_job));

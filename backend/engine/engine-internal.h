@@ -33,7 +33,8 @@ typedef struct {
     BackendReply *incoming_reply; /* migrate-incoming until the listener is ready */
     BackendReply *cont_reply;     /* cont -f until the outgoing thread has let go */
     guint drain_timer;
-    bool autostart; /* run the guest when it has arrived */
+    bool holds_departed; /* in inmigrate: the guest that left is still whole in RAM */
+    bool autostart;      /* run the guest when it has arrived */
 
     GThread *verify_thread;
     VerifyJob *verify_job;
@@ -67,6 +68,9 @@ void engine_listen(Engine *e, const Address *address, int fd, BackendReply *repl
 void engine_migration_completed(Engine *e, Migration *m);
 /* Called when the thread of @m is about to end. */
 void engine_migration_ended(Engine *e, Migration *m);
+/* Gives up waiting for a source in favour of the guest that stood here before. False when there is
+ * none, or a source is at work. */
+bool engine_stop_waiting(Engine *e);
 void engine_migrate_clear(Engine *e);
 
 /* ---- engine-control.c ---- */
@@ -81,8 +85,8 @@ void engine_query_version(Engine *e, BackendSession *session, json_object *args,
                           BackendReply *reply);
 void engine_getfd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
 void engine_closefd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-/* Gives the guest back after cont -f once nothing else holds it. */
-void engine_take_back(Engine *e, BackendReply *reply);
+/* Answers a cont -f that waited for the outgoing thread to let go. */
+void engine_settle_cont(Engine *e);
 
 /* ---- engine-guest.c ---- */
 void engine_query_guest(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);

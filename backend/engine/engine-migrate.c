@@ -12,6 +12,7 @@
 
 #include "backend/base/error.h"
 #include "backend/base/fd.h"
+#include "backend/base/inherited-fd.h"
 #include "backend/info.h"
 
 #define DRAIN_SECONDS 2 /* after the guest has arrived: for the source to close */
@@ -111,6 +112,9 @@ static void reap_incoming(Engine *e)
         g_source_remove(e->drain_timer);
         e->drain_timer = 0;
     }
+    if (incoming_has_dropped(e->incoming)) {
+        e->holds_departed = false;
+    }
     incoming_free(g_steal_pointer(&e->incoming));
     if (e->listener == NULL) {
         return;
@@ -131,20 +135,33 @@ static void reap_arrived(Engine *e)
     }
 }
 
+/* Of an attempt that is over: its thread is on its last line. */
+static void reap_outgoing(Engine *e)
+{
+    outgoing_free(g_steal_pointer(&e->outgoing));
+    if (e->cont_reply != NULL) {
+        engine_settle_cont(e);
+    }
+}
+
 void engine_migration_ended(Engine *e, Migration *m)
 {
     if (e->incoming != NULL && m == incoming_record(e->incoming)) {
         reap_incoming(e);
     }
     if (e->outgoing != NULL && m == outgoing_record(e->outgoing)) {
-        outgoing_free(g_steal_pointer(&e->outgoing));
-        if (e->cont_reply != NULL) {
-            engine_take_back(e, g_steal_pointer(&e->cont_reply));
-        }
+        reap_outgoing(e);
     }
 }
 
 /* ---- outgoing ---- */
+
+static Owner last_owner(const Engine *e)
+{
+    g_autofree char *evidence = NULL;
+
+    return e->last != NULL ? migration_get_owner(e->last, &evidence) : OWNER_HERE;
+}
 
 static bool may_migrate(Engine *e, json_object *args, GError **error)
 {
@@ -164,10 +181,11 @@ static bool may_migrate(Engine *e, json_object *args, GError **error)
                             "Guest is waiting for an incoming migration");
         return false;
     }
-    if (guest_run_state(e->guest) == RUN_STATE_POSTMIGRATE) {
+    if (guest_run_state(e->guest) == RUN_STATE_POSTMIGRATE || last_owner(e) != OWNER_HERE) {
         g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
                             "Can't migrate the vm that was paused due to previous migration");
-        mig_error_hint(error, "migrate_incoming takes the guest back from where it is");
+        mig_error_hint(error, "owner is %s; migrate_incoming takes the guest back from where it is",
+                       owner_name(last_owner(e)));
         return false;
     }
     if (json_object_get_boolean(json_object_object_get(args, "blk")) ||
@@ -200,7 +218,7 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
         return false;
     }
     mig_fd_steal(fd);
-    e->outgoing = outgoing_new(&(OutgoingConfig){
+    const OutgoingConfig config = {
         .guest = e->guest,
         .settings = &e->settings,
         .timer = &e->timer,
@@ -211,8 +229,9 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
         .handover = e->parameters.x_handover != 0,
         .validate_uuid = capability_is_on(e->capabilities, CAPABILITY_VALIDATE_UUID),
         .to_file = address->kind == ADDRESS_FILE,
-    });
-    return true;
+    };
+    e->outgoing = outgoing_new(&config, error);
+    return e->outgoing != NULL;
 }
 
 void engine_migrate(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
@@ -233,7 +252,7 @@ void engine_migrate(Engine *e, BackendSession *session, json_object *args, Backe
     outgoing_free(
         g_steal_pointer(&e->outgoing)); /* of an attempt whose thread is on its last line */
     set_last(e, m);
-    migration_set_owner(m, OWNER_HERE, "it has not been handed over");
+    migration_set_owner(m, OWNER_HERE, "it has not been handed over"); /* may_migrate() made sure */
     migration_move(m, MIGRATION_NONE, MIGRATION_SETUP);
     if (!start_outgoing(e, m, address, &fd, &error)) {
         g_autofree char *first_line = mig_error_first_line(error);
@@ -256,6 +275,11 @@ void engine_migrate_cancel(Engine *e, BackendSession *session, json_object *args
     if (e->outgoing != NULL && engine_migration_runs(e) && !outgoing_cancel(e->outgoing, &error)) {
         backend_reply_error(reply, error);
         return;
+    }
+    /* QEMU does nothing on a destination; but a source that went silent must not hold it for ever.
+     */
+    if (e->incoming != NULL && guest_run_state(e->guest) == RUN_STATE_INMIGRATE) {
+        incoming_shutdown(e->incoming);
     }
     event_queue_drain(e->events);
     backend_reply_return(reply, NULL);
@@ -290,36 +314,36 @@ static void on_channel(Listener *l, ChannelType type, Transport *transport, void
 {
     Engine *e = data;
     g_autoptr(Migration) m = NULL;
+    g_autoptr(GError) error = NULL;
 
     g_assert(type == CHANNEL_MAIN);
     listener_set_busy(l, true);
     incoming_free(g_steal_pointer(&e->incoming));
     if (e->last != NULL && !e->last->outgoing && migration_get_status(e->last) == MIGRATION_SETUP) {
         m = migration_ref(e->last);
+        migration_note_begin(m);
     } else {
         m = new_incoming_attempt(e, transport_name(transport));
     }
     migration_move(m, MIGRATION_SETUP, MIGRATION_ACTIVE);
-    e->incoming = incoming_new(
-        &(IncomingConfig){
-            .guest = e->guest,
-            .timer = &e->timer,
-            .migration = m,
-            .transport = transport,
-        },
-        e->autostart);
+    const IncomingConfig config = {
+        .guest = e->guest,
+        .timer = &e->timer,
+        .migration = m,
+        .transport = transport,
+    };
+    e->incoming = incoming_new(&config, e->autostart, &error);
+    if (e->incoming == NULL) {
+        migration_set_error(m, error->message);
+        migration_move(m, MIGRATION_ACTIVE, MIGRATION_FAILED);
+        listener_set_busy(l, false);
+    }
 }
 
 static void on_listener_notice(Listener *l, const char *text, void *data)
 {
     (void)l;
     notice(data, text);
-}
-
-static gboolean free_listener(void *data)
-{
-    listener_free(data);
-    return G_SOURCE_REMOVE;
 }
 
 static void on_listener_ready(Listener *l, const GError *error, void *data)
@@ -343,8 +367,6 @@ static void on_listener_ready(Listener *l, const GError *error, void *data)
         } else {
             backend_reply_error(reply, g_error_copy(error));
         }
-        /* Not from inside its own callback. */
-        g_idle_add(free_listener, g_steal_pointer(&e->listener));
         stop_listening(e);
         return;
     }
@@ -354,6 +376,12 @@ static void on_listener_ready(Listener *l, const GError *error, void *data)
         migration_unref(new_incoming_attempt(e, uri));
     }
     (void)l;
+    if (guest_run_state(e->guest) == RUN_STATE_POSTMIGRATE) {
+        /* The guest went out and shall come back: what is here is dropped when it does. */
+        guest_stop(e->guest, RUN_STATE_INMIGRATE);
+        e->holds_departed = true;
+        e->autostart = true;
+    }
     event_queue_drain(e->events);
     if (reply != NULL) {
         backend_reply_return(reply, NULL);
@@ -372,22 +400,16 @@ void engine_listen(Engine *e, const Address *address, int fd, BackendReply *repl
     e->listener = listener_new(address, fd, &callbacks, on_listener_ready, e);
 }
 
-/* migrate-incoming takes a number as a descriptor of this process, a name as one of getfd's. */
+/* migrate-incoming takes a number as a descriptor that this process was started with, a name as one
+ * of getfd's. */
 static bool take_incoming_fd(BackendSession *session, const Address *address, MigFd *ret_fd,
                              GError **error)
 {
-    guint64 number;
-
     if (address->kind != ADDRESS_FD || !g_ascii_isdigit(address->path[0])) {
         return take_named_fd(session, address, ret_fd, error);
     }
-    if (!g_ascii_string_to_unsigned(address->path, 10, 0, G_MAXINT, &number, NULL)) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Invalid file descriptor number '%s'",
-                    address->path);
-        return false;
-    }
-    *ret_fd = (int)number;
-    return true;
+    *ret_fd = inherited_fd_take(address->path, error);
+    return *ret_fd >= 0;
 }
 
 void engine_migrate_incoming(Engine *e, BackendSession *session, json_object *args,
@@ -411,17 +433,32 @@ void engine_migrate_incoming(Engine *e, BackendSession *session, json_object *ar
         }
         return;
     }
+    if (state == RUN_STATE_POSTMIGRATE && last_owner(e) == OWNER_UNKNOWN &&
+        migration_get_status(e->last) == MIGRATION_FAILED) {
+        error = g_error_new_literal(MIG_ERROR, MIG_ERROR_GENERIC,
+                                    "the guest was handed over but nobody confirmed it: "
+                                    "its memory here may be the only copy");
+        mig_error_hint(&error,
+                       "look at the destination; if it does not run there, cont -f runs it here");
+        backend_reply_error(reply, error);
+        return;
+    }
     address = address_from_arguments(args, "migrate-incoming", &error);
     if (address == NULL || !take_incoming_fd(session, address, &fd, &error)) {
         backend_reply_error(reply, error);
         return;
     }
-    if (state == RUN_STATE_POSTMIGRATE) {
-        /* The guest went out and shall come back: what is here is dropped when it does. */
-        guest_stop(e->guest, RUN_STATE_INMIGRATE);
-        e->autostart = true;
-    }
     engine_listen(e, address, mig_fd_steal(&fd), reply);
+}
+
+bool engine_stop_waiting(Engine *e)
+{
+    if (!e->holds_departed || e->incoming != NULL) {
+        return false;
+    }
+    stop_listening(e);
+    e->holds_departed = false;
+    return true;
 }
 
 void engine_migrate_clear(Engine *e)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "backend/base/error.h"
+#include "backend/base/inherited-fd.h"
 
 /* ---- parameters and capabilities ---- */
 
@@ -232,35 +233,20 @@ static const BackendOps engine_ops = {
     .free = engine_free,
 };
 
-/* A number behind fd: on the command line is a descriptor of this process. */
-static bool command_line_fd(const Address *address, int *ret_fd, GError **error)
-{
-    guint64 number;
-
-    *ret_fd = -1;
-    if (address->kind != ADDRESS_FD) {
-        return true;
-    }
-    if (!g_ascii_string_to_unsigned(address->path, 10, 0, G_MAXINT, &number, NULL)) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Invalid file descriptor number '%s'",
-                    address->path);
-        return false;
-    }
-    *ret_fd = (int)number;
-    return true;
-}
-
 static bool start_incoming(Engine *e, const char *uri, GError **error)
 {
     g_autoptr(Address) address = NULL;
-    int fd;
+    int fd = -1;
 
     guest_stop(e->guest, RUN_STATE_INMIGRATE);
     if (strcmp(uri, "defer") == 0) {
         return true;
     }
     address = address_from_uri(uri, error);
-    if (address == NULL || !command_line_fd(address, &fd, error)) {
+    if (address != NULL && address->kind == ADDRESS_FD) {
+        fd = inherited_fd_take(address->path, error);
+    }
+    if (address == NULL || (address->kind == ADDRESS_FD && fd < 0)) {
         g_prefix_error(error, "-incoming %s: ", uri);
         return false;
     }

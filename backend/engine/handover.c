@@ -19,11 +19,10 @@ static void stop_guest(Outgoing *o)
 {
     Migration *m = o->migration;
 
-    o->state_before = guest_run_state(o->config.guest);
     migration_note_stop(m, mig_clock_now_us());
-    o->ran = guest_stop(o->config.guest, RUN_STATE_FINISH_MIGRATE);
+    o->state_before = guest_stop(o->config.guest, RUN_STATE_FINISH_MIGRATE);
+    o->ran = o->state_before == RUN_STATE_RUNNING;
     if (o->ran) {
-        o->state_before = RUN_STATE_RUNNING; /* it may have been started after we looked */
         event_post(m->events, ENGINE_EVENT_STOP, m, 0, NULL);
     }
     o->stopped = true;
@@ -61,6 +60,10 @@ static bool commit(Outgoing *o, const char *description, GError **error)
     stream_put_eof(o->writer);
     stream_put_vmdescription(o->writer, description);
     bytes = stream_writer_pending(o->writer);
+    /* With room for the byte that decides, offering it cannot block: until then a cancel wins. */
+    if (!transport_wait_writable(o->transport, error)) {
+        return false;
+    }
     if (!atomic_compare_exchange_strong(&o->decision, &open, DECISION_COMMITTED)) {
         return outgoing_check(o, error); /* the cancel was faster */
     }
@@ -89,8 +92,8 @@ static void handed_over(Outgoing *o, Owner owner, const char *evidence)
     Migration *m = o->migration;
     g_autofree char *text = g_strdup_printf("migration to %s completed: %s", m->peer, evidence);
 
-    guest_stop(o->config.guest, RUN_STATE_POSTMIGRATE);
     migration_set_owner(m, owner, evidence);
+    guest_stop(o->config.guest, RUN_STATE_POSTMIGRATE);
     migration_set_outcome(m, text);
     migration_move(m, MIGRATION_ACTIVE, MIGRATION_COMPLETED);
 }
@@ -103,14 +106,16 @@ static void refused(Outgoing *o, const GError *error)
 
     outgoing_resume_guest(o);
     migration_set_owner(m, OWNER_HERE, "the destination said that it did not take the guest");
-    migration_set_error(m, error->message);
+    g_autofree char *first_line = mig_error_first_line(error);
+    migration_set_error(m, first_line);
     migration_set_outcome(m, text);
     migration_move(m, MIGRATION_ACTIVE, MIGRATION_FAILED);
 }
 
-static void lost(Outgoing *o, const char *why)
+static void lost(Outgoing *o, const GError *error)
 {
     Migration *m = o->migration;
+    g_autofree char *why = mig_error_first_line(error);
     g_autofree char *evidence = g_strdup_printf("the end of the stream was sent, then: %s", why);
     g_autofree char *text = g_strdup_printf(
         "migration to %s: the guest was handed over but nobody confirmed it (%s); it stands here "
@@ -118,8 +123,8 @@ static void lost(Outgoing *o, const char *why)
         "its memory. Look at the destination: if it does not run there, cont -f runs it here",
         m->peer, why);
 
-    guest_stop(o->config.guest, RUN_STATE_POSTMIGRATE);
     migration_set_owner(m, OWNER_UNKNOWN, evidence);
+    guest_stop(o->config.guest, RUN_STATE_POSTMIGRATE);
     migration_set_error(m, evidence);
     migration_set_outcome(m, text);
     migration_move(m, MIGRATION_ACTIVE, MIGRATION_FAILED);
@@ -135,14 +140,14 @@ static void await_verdict(Outgoing *o)
         if (outgoing_fault(o, "src-shut", &error)) {
             handed_over(o, OWNER_PEER, "the destination confirmed that it has the guest");
         } else {
-            lost(o, error->message);
+            lost(o, error);
         }
         break;
     case VERDICT_REFUSED:
         refused(o, error);
         break;
     case VERDICT_LOST:
-        lost(o, error->message);
+        lost(o, error);
         break;
     }
 }
@@ -152,7 +157,7 @@ static void finish_one_way(Outgoing *o)
     g_autoptr(GError) error = NULL;
 
     if (!transport_finish(o->transport, &error)) {
-        lost(o, error->message);
+        lost(o, error);
     } else if (o->config.to_file) {
         handed_over(o, OWNER_NONE, "all is written and safe; it runs where this is loaded");
     } else {

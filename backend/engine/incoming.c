@@ -24,6 +24,7 @@ struct Incoming {
     Migration *migration;
     GThread *thread;
     atomic_bool autostart;
+    atomic_bool dropped; /* what stood in RAM here before is gone */
 
     /* The thread only. */
     StreamReader *reader;
@@ -75,7 +76,7 @@ static bool check_pages(Incoming *in, GError **error)
     uint64_t page;
     RamBlock *const *blocks = guest_blocks(in->config.guest, &n);
 
-    if (in->placer == NULL || placer_is_complete(in->placer, &block, &page)) {
+    if (placer_is_complete(in->placer, &block, &page)) {
         return true;
     }
     g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
@@ -89,7 +90,7 @@ static bool check_pages(Incoming *in, GError **error)
 /* A stream without the pages or devices of this machine is no guest. */
 static bool check_complete(Incoming *in, GError **error)
 {
-    if (!in->has_configuration || (guest_n_vcpus(in->config.guest) > 0 && !in->has_block_list)) {
+    if (!in->has_configuration || !in->has_block_list) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "stream ends without %s",
                     in->has_configuration ? "RAM" : "a configuration");
         return false;
@@ -239,6 +240,7 @@ static bool begin_pages(Incoming *in, GError **error)
     if (in->has_block_list || in->blocks->len == 0) {
         return true;
     }
+    atomic_store(&in->dropped, true);
     for (size_t i = 0; i < n; i++) {
         if (!ram_block_drop(blocks[i], error)) {
             return false;
@@ -295,6 +297,11 @@ static bool take_record(Incoming *in, const StreamRecord *record, GError **error
     case RECORD_RAM_EOS:
         return begin_pages(in, error);
     case RECORD_DEVICE:
+        if (!in->has_block_list) {
+            g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                        "state of device '%s' comes before the list of RAM blocks", record->idstr);
+            return false;
+        }
         if (!device_loader_load(in->devices, record, error)) {
             g_prefix_error(error, "error while loading state for instance 0x%x of device '%s': ",
                            record->instance, record->idstr);
@@ -397,23 +404,42 @@ static bool drain(Incoming *in, GError **error)
 
 /* ---- the end ---- */
 
+/* The guest lives here from now on; "stop" and "cont" of the operator may come at the same moment,
+ * so the wish is looked at again after the state is set: one of the two sees the other. */
 static void start_guest(Incoming *in)
 {
+    Guest *guest = in->config.guest;
     RunState state = RUN_STATE_RUNNING;
-    Migration *m = in->migration;
-    g_autofree char *text = NULL;
 
     device_loader_run_state(in->devices, &state);
-    migration_set_owner(m, OWNER_HERE, "it arrived here complete and the source let it go");
-    if (state == RUN_STATE_RUNNING && atomic_load(&in->autostart)) {
-        guest_start(in->config.guest);
-        event_post(m->events, ENGINE_EVENT_RESUME, m, 0, NULL);
-        text = g_strdup_printf("migration from %s completed: the guest runs here", m->peer);
+    migration_set_owner(in->migration, OWNER_HERE,
+                        "it arrived here complete and the source let it go");
+    if (state != RUN_STATE_RUNNING) {
+        guest_stop(guest, state == RUN_STATE_PRELAUNCH ? RUN_STATE_PRELAUNCH : RUN_STATE_PAUSED);
+    } else if (!atomic_load(&in->autostart)) {
+        guest_stop(guest, RUN_STATE_PAUSED);
+        if (!atomic_load(&in->autostart) ||
+            !guest_change(guest, RUN_STATE_PAUSED, RUN_STATE_RUNNING)) {
+            return;
+        }
+        event_post(in->migration->events, ENGINE_EVENT_RESUME, in->migration, 0, NULL);
     } else {
-        guest_stop(in->config.guest,
-                   state == RUN_STATE_PRELAUNCH ? RUN_STATE_PRELAUNCH : RUN_STATE_PAUSED);
-        text = g_strdup_printf("migration from %s completed: the guest is here, paused", m->peer);
+        guest_start(guest);
+        event_post(in->migration->events, ENGINE_EVENT_RESUME, in->migration, 0, NULL);
+        if (!atomic_load(&in->autostart) &&
+            guest_change(guest, RUN_STATE_RUNNING, RUN_STATE_PAUSED)) {
+            event_post(in->migration->events, ENGINE_EVENT_STOP, in->migration, 0, NULL);
+        }
     }
+}
+
+static void arrived(Incoming *in)
+{
+    Migration *m = in->migration;
+    bool runs = guest_run_state(in->config.guest) == RUN_STATE_RUNNING;
+    g_autofree char *text = g_strdup_printf("migration from %s completed: the guest %s", m->peer,
+                                            runs ? "runs here" : "is here, paused");
+
     migration_set_outcome(m, text);
     migration_move(m, MIGRATION_ACTIVE, MIGRATION_COMPLETED);
 }
@@ -447,31 +473,35 @@ static void give_up(Incoming *in, const GError *error)
     }
     /* As long as nothing was touched, what stood here before stays: a guest whose own way out was
      * never confirmed may be the only copy. */
-    if (in->has_block_list && !guest_reset(in->config.guest, &reset_error)) {
-        event_post(m->events, ENGINE_EVENT_NOTICE, m, 0, reset_error->message);
+    if (atomic_load(&in->dropped)) {
+        if (!guest_reset(in->config.guest, &reset_error)) {
+            event_post(m->events, ENGINE_EVENT_NOTICE, m, 0, reset_error->message);
+        }
+        migration_set_owner(m, OWNER_NONE, "nothing has arrived here completely");
     }
     migration_set_error(m, first_line);
     migration_set_outcome(m, text);
     migration_move(m, MIGRATION_ACTIVE, MIGRATION_FAILED);
 }
 
-/* EOF is in: takes the guest over. */
+/* EOF is in: takes the guest over. "completed" comes last: whoever sees it may send the guest on,
+ * and that must not cut the connection before the source has its answer. */
 static void take_over(Incoming *in)
 {
     bool two_way = transport_is_two_way(in->config.transport);
     g_autoptr(GError) error = NULL;
 
-    if (!two_way && !drain(in, &error)) {
-        give_up(in, error); /* an exec child that failed did not deliver */
+    if (transport_end_matters(in->config.transport) && !drain(in, &error)) {
+        give_up(in, error); /* the child failed: it did not deliver */
         return;
     }
     incoming_fault(in, "dst-eof", NULL);
     if (in->return_path && two_way && !in->handover) {
-        if (answer(in, RETURN_SHUT, 0, &error)) {
-            start_guest(in);
-        } else {
+        if (!answer(in, RETURN_SHUT, 0, &error)) {
             stand_unknown(in, error);
+            return;
         }
+        start_guest(in);
     } else {
         start_guest(in);
         incoming_fault(in, "dst-started", NULL);
@@ -480,8 +510,9 @@ static void take_over(Incoming *in)
                    NULL); /* the source committed; it learns it or it does not */
         }
     }
+    arrived(in);
     incoming_fault(in, "dst-shut", NULL);
-    if (two_way) {
+    if (!transport_end_matters(in->config.transport)) {
         drain(in, NULL);
     }
 }
@@ -502,7 +533,7 @@ static void *incoming_thread(void *data)
     return NULL;
 }
 
-Incoming *incoming_new(const IncomingConfig *config, bool autostart)
+Incoming *incoming_new(const IncomingConfig *config, bool autostart, GError **error)
 {
     Incoming *in = g_new0(Incoming, 1);
 
@@ -516,7 +547,11 @@ Incoming *incoming_new(const IncomingConfig *config, bool autostart)
         .data = in->devices,
         .max_list = device_loader_max_list(config->guest),
     });
-    in->thread = g_thread_new("mig/dst/main", incoming_thread, in);
+    in->thread = g_thread_try_new("mig/dst/main", incoming_thread, in, error);
+    if (in->thread == NULL) {
+        incoming_free(in);
+        return NULL;
+    }
     return in;
 }
 
@@ -526,7 +561,9 @@ void incoming_free(Incoming *in)
         return;
     }
     transport_shutdown(in->config.transport);
-    g_thread_join(in->thread);
+    if (in->thread != NULL) {
+        g_thread_join(in->thread);
+    }
     transport_free(in->config.transport);
     stream_reader_free(in->reader);
     device_loader_free(in->devices);
@@ -544,6 +581,11 @@ Migration *incoming_record(const Incoming *in)
 void incoming_set_autostart(Incoming *in, bool autostart)
 {
     atomic_store(&in->autostart, autostart);
+}
+
+bool incoming_has_dropped(const Incoming *in)
+{
+    return atomic_load(&in->dropped);
 }
 
 void incoming_shutdown(Incoming *in)

@@ -23,7 +23,7 @@ typedef struct {
 
 /* Starts the thread. ENGINE_EVENT_ENDED comes when it is about to return. @autostart: run the guest
  * when it has arrived, if the source ran it. */
-Incoming *incoming_new(const IncomingConfig *config, bool autostart);
+Incoming *incoming_new(const IncomingConfig *config, bool autostart, GError **error);
 void incoming_free(Incoming *in); /* shuts down and joins */
 
 /* The record it writes; lives at least as long as @in. */
@@ -31,6 +31,9 @@ Migration *incoming_record(const Incoming *in);
 
 /* Main thread: "stop" and "cont" before the guest has arrived. */
 void incoming_set_autostart(Incoming *in, bool autostart);
+
+/* True once the attempt has dropped what stood in RAM here before it. */
+bool incoming_has_dropped(const Incoming *in);
 
 /* Any thread: ends the attempt, unless the guest has been taken over; then only ends what is left
  * of the connection. */

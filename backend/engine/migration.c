@@ -7,7 +7,8 @@
 #include "backend/base/clock.h"
 #include "backend/guest/ram-block.h"
 
-#define BIT(n) (1u << (n))
+#define MAX_PASSES 2000u /* a migration that does not converge must not fill the memory */
+#define BIT(n)     (1u << (n))
 
 typedef struct {
     MigrationStatus status;
@@ -146,6 +147,12 @@ Owner migration_get_owner(Migration *m, char **ret_evidence)
     return m->owner;
 }
 
+void migration_note_begin(Migration *m)
+{
+    MIG_LOCK(&m->lock);
+    m->start_us = mig_clock_now_us();
+}
+
 void migration_note_setup(Migration *m)
 {
     MIG_LOCK(&m->lock);
@@ -161,6 +168,9 @@ void migration_note_stop(Migration *m, int64_t now_us)
 void migration_add_pass(Migration *m, const MigPass *pass)
 {
     MIG_LOCK(&m->lock);
+    if (m->passes->len >= MAX_PASSES) {
+        g_array_remove_range(m->passes, 0, m->passes->len / 2);
+    }
     g_array_append_val(m->passes, *pass);
 }
 

@@ -58,7 +58,6 @@ struct Migration {
     /* Constant. */
     bool outgoing;
     char *peer;
-    int64_t start_us;
     EventQueue *events;
 
     MigCounters counters;
@@ -67,11 +66,12 @@ struct Migration {
     pthread_mutex_t lock;
     MigrationStatus status;
     GArray *moves;  /* MigMove */
-    GArray *passes; /* MigPass */
+    GArray *passes; /* MigPass, the newest */
     char *error;
     char *outcome;
     Owner owner;
     char *evidence;
+    int64_t start_us;                  /* monotonic */
     int64_t setup_us, stop_us, end_us; /* monotonic, 0 = not yet */
     int64_t downtime_us;               /* -1 = not known */
 };
@@ -97,7 +97,8 @@ void migration_set_outcome(Migration *m, const char *text);
 void migration_set_owner(Migration *m, Owner owner, const char *evidence);
 Owner migration_get_owner(Migration *m, char **ret_evidence);
 
-void migration_note_setup(Migration *m);                /* setup is over */
+void migration_note_begin(Migration *m); /* the source has come: time counts from here */
+void migration_note_setup(Migration *m); /* setup is over */
 void migration_note_stop(Migration *m, int64_t now_us); /* the guest stands */
 void migration_add_pass(Migration *m, const MigPass *pass);
 

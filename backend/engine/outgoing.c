@@ -111,7 +111,10 @@ static bool begin_stream(Outgoing *o, GError **error)
     if (transport_is_two_way(o->transport) && (config->return_path || config->handover)) {
         stream_put_command(o->writer, COMMAND_OPEN_RETURN_PATH, NULL, 0);
         stream_put_ping(o->writer, 1);
-        o->return_path = source_return_path_new(o->transport);
+        o->return_path = source_return_path_new(o->transport, error);
+        if (o->return_path == NULL) {
+            return false;
+        }
     } else if (config->return_path) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
                     "capability return-path is on, but %s goes one way only",
@@ -159,59 +162,62 @@ static void enter_cancelling(Migration *m)
     } while (status == MIGRATION_ACTIVE || status == MIGRATION_SETUP);
 }
 
-static void finish_failed(Outgoing *o, const GError *error)
-{
-    Migration *m = o->migration;
-    const char *what = o->ran || !o->stopped ? "the guest goes on here" : "the guest stays here";
-    g_autofree char *text = NULL;
-
-    /* Before the status: whoever sees the end finds the guest where it belongs. */
-    outgoing_resume_guest(o);
-    outgoing_release_tracker(o);
-    migration_set_owner(m, OWNER_HERE, "the migration ended before the guest was handed over");
-
-    if (outgoing_is_cancelled(o)) {
-        text = g_strdup_printf("migration to %s cancelled; %s", m->peer, what);
-        migration_set_outcome(m, text);
-        enter_cancelling(m);
-        migration_move(m, MIGRATION_CANCELLING, MIGRATION_CANCELLED);
-        return;
-    }
-
-    text = g_strdup_printf("migration to %s failed: %s; %s", m->peer, error->message, what);
-    g_autofree char *first_line = mig_error_first_line(error);
-    migration_set_error(m, first_line);
-    migration_set_outcome(m, text);
-    if (!migration_move(m, MIGRATION_ACTIVE, MIGRATION_FAILED) &&
-        !migration_move(m, MIGRATION_SETUP, MIGRATION_FAILED)) {
-        /* A cancel came in between: both are true, the operator asked for the second. */
-        migration_move(m, MIGRATION_CANCELLING, MIGRATION_CANCELLED);
-    }
-}
-
 /* The destination's own words, if it had any, beat what the broken connection made of them. It is
  * gone or we would not be here, so the return path ends at once; the limit is for a peer that only
- * stopped reading. */
+ * stopped reading. The guest does not wait for this. */
 static void prefer_peer_error(Outgoing *o, GError **error)
 {
     GError *better = NULL;
 
-    if (o->transport == NULL || outgoing_is_cancelled(o) ||
-        !g_error_matches(*error, MIG_ERROR, MIG_ERROR_IO)) {
-        return;
-    }
-    if (o->return_path == NULL) {
-        /* A child that ended has said why on its standard error. */
-        if (!transport_is_two_way(o->transport) && !transport_finish(o->transport, &better)) {
-            g_clear_error(error);
-            *error = better;
-        }
+    if (o->return_path == NULL || (!g_error_matches(*error, MIG_ERROR, MIG_ERROR_IO) &&
+                                   !g_error_matches(*error, MIG_ERROR, MIG_ERROR_CANCELLED))) {
         return;
     }
     source_return_path_wait_verdict(o->return_path, G_USEC_PER_SEC, NULL);
     if (source_return_path_failed(o->return_path, &better)) {
         g_clear_error(error);
         *error = better;
+    }
+}
+
+static void finish_cancelled(Outgoing *o, const char *where)
+{
+    Migration *m = o->migration;
+    g_autofree char *text = g_strdup_printf("migration to %s cancelled; %s", m->peer, where);
+
+    migration_set_outcome(m, text);
+    migration_move(m, MIGRATION_CANCELLING, MIGRATION_CANCELLED);
+}
+
+/* Ends an attempt that did not get as far as the commit; the guest first. Whoever sees the status
+ * at the end finds the guest where it belongs. */
+static void finish_failed(Outgoing *o, GError **error)
+{
+    Migration *m = o->migration;
+    const char *where = o->ran || !o->stopped ? "the guest goes on here" : "the guest stays here";
+
+    if (outgoing_is_cancelled(o)) {
+        enter_cancelling(m);
+    }
+    outgoing_resume_guest(o);
+    outgoing_release_tracker(o);
+    migration_set_owner(m, OWNER_HERE, "the migration ended before the guest was handed over");
+    if (outgoing_is_cancelled(o)) {
+        enter_cancelling(m);
+        finish_cancelled(o, where);
+        return;
+    }
+
+    prefer_peer_error(o, error);
+    g_autofree char *text =
+        g_strdup_printf("migration to %s failed: %s; %s", m->peer, (*error)->message, where);
+    g_autofree char *first_line = mig_error_first_line(*error);
+    migration_set_error(m, first_line);
+    migration_set_outcome(m, text);
+    if (!migration_move(m, MIGRATION_ACTIVE, MIGRATION_FAILED) &&
+        !migration_move(m, MIGRATION_SETUP, MIGRATION_FAILED)) {
+        /* A cancel came in between: both are true, the operator asked for the second. */
+        finish_cancelled(o, where);
     }
 }
 
@@ -222,8 +228,7 @@ static void *outgoing_thread(void *data)
 
     if (!connect_to_peer(o, &error) || !begin_stream(o, &error) || !outgoing_precopy(o, &error) ||
         !outgoing_switchover(o, &error)) {
-        prefer_peer_error(o, &error);
-        finish_failed(o, error);
+        finish_failed(o, &error);
     }
 
     if (o->transport != NULL) {
@@ -233,7 +238,7 @@ static void *outgoing_thread(void *data)
     return NULL;
 }
 
-Outgoing *outgoing_new(const OutgoingConfig *config)
+Outgoing *outgoing_new(const OutgoingConfig *config, GError **error)
 {
     Outgoing *o = g_new0(Outgoing, 1);
     int64_t now = mig_clock_now_us();
@@ -242,11 +247,17 @@ Outgoing *outgoing_new(const OutgoingConfig *config)
     o->migration = migration_ref(config->migration);
     pthread_mutex_init(&o->lock, NULL);
     mig_cond_init(&o->wake);
+    atomic_store(&o->migration->counters.expected_downtime,
+                 (int64_t)atomic_load(&config->settings->downtime_limit));
     o->writer = stream_writer_new();
     o->ram = ram_sender_new(config->guest, config->tracker);
     o->window.start_us = now;
     rate_limiter_init(&o->limiter, atomic_load(&config->settings->max_bandwidth), now);
-    o->thread = g_thread_new("mig/src/main", outgoing_thread, o);
+    o->thread = g_thread_try_new("mig/src/main", outgoing_thread, o, error);
+    if (o->thread == NULL) {
+        outgoing_free(o);
+        return NULL;
+    }
     return o;
 }
 
@@ -255,7 +266,10 @@ void outgoing_free(Outgoing *o)
     if (o == NULL) {
         return;
     }
-    g_thread_join(o->thread);
+    if (o->thread != NULL) {
+        g_thread_join(o->thread);
+    }
+    dirty_tracker_free(o->config.tracker);
     source_return_path_free(o->return_path);
     transport_free(o->transport);
     connector_free(o->config.connector);

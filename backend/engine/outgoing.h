@@ -30,8 +30,9 @@ typedef struct {
     bool to_file;                 /* nobody runs what is written */
 } OutgoingConfig;
 
-/* Starts the thread. ENGINE_EVENT_ENDED comes when it is about to return. */
-Outgoing *outgoing_new(const OutgoingConfig *config);
+/* Starts the thread. ENGINE_EVENT_ENDED comes when it is about to return. What the config hands
+ * over is taken on failure too. */
+Outgoing *outgoing_new(const OutgoingConfig *config, GError **error);
 
 /* After ENGINE_EVENT_ENDED, or after outgoing_cancel(): joins and frees. */
 void outgoing_free(Outgoing *o);

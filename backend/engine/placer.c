@@ -126,17 +126,15 @@ bool placer_page(Placer *placer, size_t block, uint64_t offset, const uint8_t *p
 bool placer_fill(Placer *placer, size_t block, uint64_t offset, uint8_t fill, GError **error)
 {
     uint64_t index = offset / MIG_PAGE_SIZE;
+    uint8_t page[MIG_PAGE_SIZE];
 
-    dirty_map_set(placer->seen[block], index, 1);
     if (fill == 0 && !dirty_map_test(placer->placed[block], index)) {
+        dirty_map_set(placer->seen[block], index, 1);
         return true;
     }
-    if (!placer_flush(placer, error)) {
-        return false;
-    }
-    dirty_map_set(placer->placed[block], index, 1);
-    memset(placer->blocks[block]->host + offset, fill, MIG_PAGE_SIZE);
-    return true;
+    /* By the same way as any page: a store to a fresh page of a full file system would be fatal. */
+    memset(page, fill, sizeof page);
+    return placer_page(placer, block, offset, page, error) && placer_flush(placer, error);
 }
 
 bool placer_is_complete(const Placer *placer, size_t *ret_block, uint64_t *ret_page)

@@ -14,9 +14,10 @@
 #include "backend/base/clock.h"
 #include "backend/base/error.h"
 
-#define WINDOW_US (100 * 1000)
-#define MAX_BATCH (2u << 20)
-#define MIN_BATCH (64u << 10)
+#define WINDOW_US    (100 * 1000)
+#define MAX_SLEEP_US (100 * 1000) /* then look whether the peer is still there */
+#define MAX_BATCH    (2u << 20)
+#define MIN_BATCH    (64u << 10)
 
 /* ---- figures ---- */
 
@@ -151,7 +152,8 @@ static bool wait_for_limiter(Outgoing *o, GError **error)
         }
         MIG_LOCK(&o->lock);
         if (!outgoing_is_cancelled(o)) {
-            mig_cond_wait_until(&o->wake, &o->lock, g_get_monotonic_time() + wait);
+            mig_cond_wait_until(&o->wake, &o->lock,
+                                g_get_monotonic_time() + MIN(wait, MAX_SLEEP_US));
         }
     }
 }

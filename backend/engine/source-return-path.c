@@ -36,8 +36,10 @@ static bool take_message(SourceReturnPath *rp, const ReturnPathMessage *message,
         g_array_append_val(rp->pongs, message->value);
         return true;
     case RETURN_SHUT:
-        rp->has_verdict = true;
-        rp->verdict = message->value;
+        if (!rp->has_verdict) { /* the first one counts */
+            rp->has_verdict = true;
+            rp->verdict = message->value;
+        }
         return true;
     case RETURN_SWITCHOVER_ACK:
         return true; /* nobody waits for it in this build, and it does no harm */
@@ -99,7 +101,7 @@ static void *read_return_path(void *data)
     return NULL;
 }
 
-SourceReturnPath *source_return_path_new(Transport *transport)
+SourceReturnPath *source_return_path_new(Transport *transport, GError **error)
 {
     SourceReturnPath *rp = g_new0(SourceReturnPath, 1);
 
@@ -107,7 +109,11 @@ SourceReturnPath *source_return_path_new(Transport *transport)
     pthread_mutex_init(&rp->lock, NULL);
     mig_cond_init(&rp->changed);
     rp->pongs = g_array_new(FALSE, FALSE, sizeof(uint32_t));
-    rp->thread = g_thread_new("mig/src/rp", read_return_path, rp);
+    rp->thread = g_thread_try_new("mig/src/rp", read_return_path, rp, error);
+    if (rp->thread == NULL) {
+        source_return_path_free(rp);
+        return NULL;
+    }
     return rp;
 }
 
@@ -116,7 +122,9 @@ void source_return_path_free(SourceReturnPath *rp)
     if (rp == NULL) {
         return;
     }
-    g_thread_join(rp->thread);
+    if (rp->thread != NULL) {
+        g_thread_join(rp->thread);
+    }
     g_array_unref(rp->pongs);
     g_clear_error(&rp->ended);
     pthread_cond_destroy(&rp->changed);

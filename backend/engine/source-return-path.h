@@ -14,7 +14,7 @@ typedef struct SourceReturnPath SourceReturnPath;
 
 /* Starts the thread on @transport, which stays the caller's. When the peer goes away or talks
  * nonsense the transport is shut down, so that a blocked writer wakes. */
-SourceReturnPath *source_return_path_new(Transport *transport);
+SourceReturnPath *source_return_path_new(Transport *transport, GError **error);
 
 /* The transport must be shut down before, or the peer be gone: joins the thread. */
 void source_return_path_free(SourceReturnPath *rp);

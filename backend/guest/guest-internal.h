@@ -29,6 +29,8 @@ struct Guest {
 
     /* Changed under the lock, read by anyone. */
     _Atomic RunState state;
+
+    atomic_bool verify_abort;
 };
 
 /* Between the two no vCPU runs, whatever the run state says or becomes. May nest. */

@@ -5,6 +5,7 @@
 #include "backend/guest/guest-internal.h"
 
 #include "backend/base/error.h"
+#include "backend/base/lock.h"
 #include "backend/guest/stress.h"
 
 /* ---- run control ---- */
@@ -32,15 +33,15 @@ static void update_vcpus(Guest *guest, bool ran)
     }
 }
 
-static bool change_state(Guest *guest, RunState state)
+/* Under the lock; returns the state before. */
+static RunState set_state(Guest *guest, RunState state)
 {
-    pthread_mutex_lock(&guest->lock);
-    bool was_running = atomic_load(&guest->state) == RUN_STATE_RUNNING;
+    RunState before = atomic_load(&guest->state);
     bool ran = should_run(guest);
+
     atomic_store(&guest->state, state);
     update_vcpus(guest, ran);
-    pthread_mutex_unlock(&guest->lock);
-    return was_running;
+    return before;
 }
 
 RunState guest_run_state(Guest *guest)
@@ -48,15 +49,27 @@ RunState guest_run_state(Guest *guest)
     return atomic_load(&guest->state);
 }
 
-bool guest_stop(Guest *guest, RunState state)
+RunState guest_stop(Guest *guest, RunState state)
 {
     g_assert(state != RUN_STATE_RUNNING);
-    return change_state(guest, state);
+    MIG_LOCK(&guest->lock);
+    return set_state(guest, state);
 }
 
-void guest_start(Guest *guest)
+RunState guest_start(Guest *guest)
 {
-    change_state(guest, RUN_STATE_RUNNING);
+    MIG_LOCK(&guest->lock);
+    return set_state(guest, RUN_STATE_RUNNING);
+}
+
+bool guest_change(Guest *guest, RunState from, RunState to)
+{
+    MIG_LOCK(&guest->lock);
+    if (atomic_load(&guest->state) != from) {
+        return false;
+    }
+    set_state(guest, to);
+    return true;
 }
 
 static void hold_locked(Guest *guest, int change)
@@ -117,9 +130,9 @@ bool guest_reset(Guest *guest, GError **error)
     for (unsigned i = 0; i < guest->n_vcpus; i++) {
         guest->vcpus[i]->ops->reset(guest->vcpus[i]);
     }
-    bool ok = ram_block_drop(guest->block, error);
     pthread_mutex_unlock(&guest->lock);
-    return ok;
+    /* Takes a while for much RAM; whoever resets a guest keeps it from being started meanwhile. */
+    return ram_block_drop(guest->block, error);
 }
 
 void guest_throttle(Guest *guest, unsigned percent)

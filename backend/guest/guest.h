@@ -52,12 +52,15 @@ uint64_t guest_ram_size(const Guest *guest); /* all blocks, bytes */
 
 RunState guest_run_state(Guest *guest);
 
-/* Running -> @state with all vCPUs at a boundary when it returns; a guest that stands just gets
- * @state. Returns whether it ran. */
-bool guest_stop(Guest *guest, RunState state);
+/* -> @state, not running, with all vCPUs at a boundary when it returns. Returns the state before. */
+RunState guest_stop(Guest *guest, RunState state);
 
-/* -> running. */
-void guest_start(Guest *guest);
+/* -> running. Returns the state before. */
+RunState guest_start(Guest *guest);
+
+/* @from -> @to in one step, vCPUs included; false when the state was another one (somebody was
+ * faster: look again and decide). */
+bool guest_change(Guest *guest, RunState from, RunState to);
 
 /* ---- vCPUs; the guest stands unless said otherwise ---- */
 
@@ -120,6 +123,10 @@ bool verify_fault_from_name(const char *name, VerifyFault *ret);
 
 /* A sentence that names page, steps, other page and offset as the fault has them; caller frees. */
 char *verify_finding_text(const VerifyFinding *finding);
+
+/* Any thread: a verification that runs, or begins later, ends soon with an error. For the end of the
+ * program. */
+void guest_verify_abort(Guest *guest);
 
 /* Holds the vCPUs, walks the data ranges through the second mapping, lets them go on. Touches no
  * hole. Works in whatever thread; takes about the time of reading the RAM once. Error when the

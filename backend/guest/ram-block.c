@@ -11,9 +11,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "backend/base/error.h"
+#include "backend/base/size.h"
 #include "backend/base/fd.h"
 #include "backend/guest/ram-backing.h"
 
@@ -61,6 +63,45 @@ static bool fit_file(int fd, const char *path, uint64_t size, GError **error)
     return true;
 }
 
+/* Two guests in one file would destroy each other. The lock goes with the descriptor. */
+static bool lock_file(int fd, const char *path, GError **error)
+{
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+    if (fcntl(fd, F_OFD_SETLK, &lock) == 0) {
+        return true;
+    }
+    if (errno == EAGAIN || errno == EACCES) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "RAM file '%s' is in use by another process", path);
+    } else {
+        mig_error_set_errno(error, errno, "locking RAM file '%s'", path);
+    }
+    return false;
+}
+
+/* A write to a page that the file system has no room for would kill the process. It can still run
+ * full later, but not from the start. */
+static bool check_room(int fd, const char *path, uint64_t size, GError **error)
+{
+    struct statvfs fs;
+    struct stat st;
+
+    if (fstatvfs(fd, &fs) < 0 || fstat(fd, &st) < 0) {
+        return true;
+    }
+    uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize + (uint64_t)st.st_blocks * 512;
+    if (fs.f_blocks == 0 || room >= size) {
+        return true; /* a tmpfs without a limit says 0 */
+    }
+    g_autofree char *wanted = size_format(size);
+    g_autofree char *there = size_format(room);
+    g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                "RAM file '%s' needs %s, its file system has room for %s", path, wanted, there);
+    mig_error_hint(error, "make room, or put the file elsewhere (/dev/shm)");
+    return false;
+}
+
 /* *@ret_created tells whether the file came into being here. */
 static int open_file(const char *path, uint64_t size, bool *ret_created, GError **error)
 {
@@ -74,7 +115,8 @@ static int open_file(const char *path, uint64_t size, bool *ret_created, GError 
         mig_error_set_errno(error, errno, "opening RAM file '%s'", path);
         return -1;
     }
-    if (!fit_file(fd, path, size, error)) {
+    if (!lock_file(fd, path, error) || !fit_file(fd, path, size, error) ||
+        !check_room(fd, path, size, error)) {
         if (created) {
             unlink(path);
         }

@@ -183,13 +183,24 @@ bool guest_verify(Guest *guest, VerifyReport *ret, GError **error)
         .ledger = { .block = guest->block },
         .report = ret,
     };
-    for (size_t group = 0; group < guest->layout.n_groups; group++) {
+    bool aborted = false;
+    for (size_t group = 0; group < guest->layout.n_groups && !aborted; group++) {
         check_group(&v, group);
+        aborted = atomic_load(&guest->verify_abort);
     }
     for (unsigned i = 0; i < guest->n_vcpus; i++) {
         ret->steps += states[i].step;
     }
     guest_free_states(guest, states);
     guest_unhold(guest);
+    if (aborted) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_CANCELLED, "the verification was aborted");
+        return false;
+    }
     return true;
+}
+
+void guest_verify_abort(Guest *guest)
+{
+    atomic_store(&guest->verify_abort, true);
 }

@@ -90,19 +90,34 @@ static const TransportOps *find_ops(const char *kind)
     g_assert_not_reached();
 }
 
+/* The stream's small messages (PING, SHUT) must not wait for more; and a peer whose host is gone,
+ * with nobody left to say so, is noticed within a minute: nobody waits for ever. */
+static void tune_tcp(int fd)
+{
+    static const struct {
+        int level, name, value;
+    } options[] = {
+        { IPPROTO_TCP, TCP_NODELAY, 1 },   { SOL_SOCKET, SO_KEEPALIVE, 1 },
+        { IPPROTO_TCP, TCP_KEEPIDLE, 20 }, { IPPROTO_TCP, TCP_KEEPINTVL, 5 },
+        { IPPROTO_TCP, TCP_KEEPCNT, 6 },   { IPPROTO_TCP, TCP_USER_TIMEOUT, 50000 },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(options); i++) {
+        setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
+    }
+}
+
 Transport *socket_transport_new(int fd, const char *kind, const char *name, GError **error)
 {
     struct sockaddr_storage peer = { 0 };
     socklen_t length = sizeof peer;
-    int one = 1;
 
     if (getpeername(fd, (struct sockaddr *)&peer, &length) < 0) {
         mig_error_set_errno(error, errno, "%s", name);
         return NULL;
     }
     if (peer.ss_family == AF_INET || peer.ss_family == AF_INET6) {
-        /* The stream's small messages (PING, SHUT) must not wait for more. */
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        tune_tcp(fd);
     }
 
     Transport *t = g_new0(Transport, 1);

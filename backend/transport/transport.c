@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -221,6 +222,16 @@ bool transport_write_all(Transport *t, struct iovec *iov, int n, size_t *ret_acc
         *ret_accepted = accepted;
     }
     return ok;
+}
+
+bool transport_wait_writable(Transport *t, GError **error)
+{
+    return t->fd < 0 || transport_wait(t, POLLOUT, error);
+}
+
+bool transport_end_matters(const Transport *t)
+{
+    return strcmp(t->ops->kind, "exec") == 0;
 }
 
 bool transport_finish(Transport *t, GError **error)

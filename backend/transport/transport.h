@@ -66,6 +66,12 @@ bool transport_write_all(Transport *t, struct iovec *iov, int n, size_t *ret_acc
 void transport_shutdown(Transport *t);
 bool transport_is_shut_down(const Transport *t);
 
+/* Blocks until the medium takes at least one byte, or the transport is shut down (false). */
+bool transport_wait_writable(Transport *t, GError **error);
+
+/* True when the end of what is read brings a verdict: the exit status of a child. */
+bool transport_end_matters(const Transport *t);
+
 /* See TransportOps.finish; true where there is nothing to do. */
 bool transport_finish(Transport *t, GError **error);
 

@@ -187,10 +187,14 @@ static void test_used_ram_file_is_refused_and_left_alone(void **state)
     assert_non_null(strstr(error->message, "--machine none"));
     assert_int_equal(fstat(fd, &st), 0);
     assert_int_equal(st.st_size, 1);
+    g_clear_error(&error);
 
     options.machine = "none";
-    g_autoptr(Guest) none = guest_new(&options, NULL);
+    Guest *none = guest_new(&options, NULL);
     assert_non_null(none);
+    assert_null(guest_new(&options, &error));
+    assert_non_null(strstr(error->message, "in use by another process"));
+    guest_free(none);
 
     /* An empty one is fine. */
     assert_int_equal(ftruncate(fd, 0), 0);
@@ -228,12 +232,16 @@ static void test_run_states(void **state)
     g_autoptr(Guest) guest = new_guest("none", 4, 0);
 
     (void)state;
-    assert_false(guest_stop(guest, RUN_STATE_INMIGRATE));
+    assert_int_equal(guest_stop(guest, RUN_STATE_INMIGRATE), RUN_STATE_PRELAUNCH);
     assert_int_equal(guest_run_state(guest), RUN_STATE_INMIGRATE);
     guest_start(guest);
     assert_int_equal(guest_run_state(guest), RUN_STATE_RUNNING);
-    assert_true(guest_stop(guest, RUN_STATE_FINISH_MIGRATE));
-    assert_false(guest_stop(guest, RUN_STATE_POSTMIGRATE));
+    assert_int_equal(guest_stop(guest, RUN_STATE_FINISH_MIGRATE), RUN_STATE_RUNNING);
+    assert_int_equal(guest_stop(guest, RUN_STATE_POSTMIGRATE), RUN_STATE_FINISH_MIGRATE);
+    assert_false(guest_change(guest, RUN_STATE_PAUSED, RUN_STATE_RUNNING));
+    assert_int_equal(guest_run_state(guest), RUN_STATE_POSTMIGRATE);
+    assert_true(guest_change(guest, RUN_STATE_POSTMIGRATE, RUN_STATE_RUNNING));
+    assert_true(guest_change(guest, RUN_STATE_RUNNING, RUN_STATE_POSTMIGRATE));
     assert_int_equal(guest_run_state(guest), RUN_STATE_POSTMIGRATE);
 }
 
@@ -264,8 +272,8 @@ static void test_stopped_guest_writes_nothing(void **state)
         guest_start(guest);
         guest_start(guest);
         wait_for_steps(guest, round * 200);
-        assert_true(guest_stop(guest, RUN_STATE_PAUSED));
-        assert_false(guest_stop(guest, RUN_STATE_PAUSED));
+        assert_int_equal(guest_stop(guest, RUN_STATE_PAUSED), RUN_STATE_RUNNING);
+        assert_int_equal(guest_stop(guest, RUN_STATE_PAUSED), RUN_STATE_PAUSED);
 
         g_auto(VcpuState) before = { 0 }, after = { 0 };
         guest_save_vcpu(guest, 0, &before);
@@ -296,7 +304,7 @@ static void test_stop_ends_a_sleep(void **state)
             for (unsigned n = 0; n < round; n++) {
                 g_thread_yield();
             }
-            assert_true(guest_stop(guest, RUN_STATE_PAUSED));
+            assert_int_equal(guest_stop(guest, RUN_STATE_PAUSED), RUN_STATE_RUNNING);
         }
     }
 }
@@ -362,7 +370,7 @@ static void test_hold_outranks_the_run_state(void **state)
         g_thread_yield();
     }
     assert_int_equal(steps_done(guest), 0);
-    assert_true(guest_stop(guest, RUN_STATE_PAUSED));
+    assert_int_equal(guest_stop(guest, RUN_STATE_PAUSED), RUN_STATE_RUNNING);
     guest_start(guest);
     guest_unhold(guest);
     wait_for_steps(guest, 10);

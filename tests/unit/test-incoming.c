@@ -177,7 +177,7 @@ static MigrationStatus load(Fixture *f, const uint8_t *bytes, size_t length, cha
     assert_non_null(t);
     GThread *thread = g_thread_new("feed", feed, &source);
     Incoming *in = incoming_new(&(IncomingConfig) {
-        .guest = f->guest, .timer = &timer, .migration = m, .transport = t }, false);
+        .guest = f->guest, .timer = &timer, .migration = m, .transport = t }, false, NULL);
 
     g_thread_join(thread);
     /* The destination waits for the source to close; a source that is through does. */

@@ -220,8 +220,12 @@ static void test_file_is_refused(void **state)
     struct stat st;
 
     (void)state;
-    g_autoptr(RamBlock) block = new_block(17, path);
+    RamBlock *block = new_block(17, path);
     assert_non_null(block);
+    assert_null(ram_block_new("ram", 17 * MIG_PAGE_SIZE, path, &error));
+    assert_non_null(strstr(error->message, "in use by another process"));
+    g_clear_error(&error);
+    ram_block_free(block);
     assert_null(ram_block_new("ram", 16 * MIG_PAGE_SIZE, path, &error));
     assert_non_null(strstr(error->message, "has 69632 bytes, the guest only 65536"));
     assert_int_equal(stat(path, &st), 0);

@@ -1,0 +1,209 @@
+"""Nobody gets a second copy of the guest, or loses the only one, by the order of commands."""
+
+import os
+import socket
+import struct
+
+import harness
+
+WORKLOAD = "stress,rate=50M,prefill=on,seed=3"
+MEMORY = "32M"
+
+
+def refused(process, command, part, **arguments):
+    try:
+        process.execute(command, **arguments)
+    except harness.QmpError as error:
+        if part not in str(error):
+            raise
+        return
+    raise harness.Failure(f"{command} was not refused: {process.run_state()}, owner {process.owner()}")
+
+
+def expect(process, run_state, owner):
+    if (process.run_state(), process.owner()) != (run_state, owner):
+        raise harness.Failure(f"{process.name} is {process.run_state()}, owner {process.owner()}; "
+                              f"expected {run_state}, {owner}")
+
+
+def over(process):
+    return process.status() in ("completed", "failed", "cancelled")
+
+
+def left_without_answer(s, name="src"):
+    """A source that sent its guest away and does not know what became of it."""
+    src = s.migmon(name, memory=MEMORY, machine=WORKLOAD)
+    src.set(max_bandwidth=0)
+    src.execute("migrate", uri="exec:cat >/dev/null; exit 3")
+    src.wait_status("failed")
+    expect(src, "postmigrate", "unknown (commit sent)")
+    return src
+
+
+def a_failed_migrate_does_not_make_an_unknown_guest_ours(s):
+    path = s.path("m.sock")
+    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=WORKLOAD, fault="dst-eof=cut")
+    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
+    # As a QEMU source: a return path, but no hand-over ping. Its SHUT cannot be sent.
+    src.set(max_bandwidth=0, x_handover=False)
+    src.capability("return-path")
+    src.execute("migrate", uri=f"unix:{path}")
+    harness.wait_for("both are over", lambda: over(src) and over(dst))
+    expect(dst, "paused", "unknown (commit sent)")
+    expect(src, "postmigrate", "unknown (commit sent)")
+    refused(dst, "migrate", "Can't migrate the vm", uri="file:/no/such/file")
+    refused(dst, "cont", "may run elsewhere")
+    expect(dst, "paused", "unknown (commit sent)")
+    dst.execute("cont", x_force=True)
+    expect(dst, "running", "here")
+    dst.verify()
+
+
+def a_listener_that_fails_leaves_everything_as_it_was(s):
+    path = s.path("m.sock")
+    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=WORKLOAD)
+    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
+    src.set(max_bandwidth=0)
+    src.execute("migrate", uri=f"unix:{path}")
+    src.wait_status("completed")
+    refused(src, "migrate-incoming", "Failed to bind", uri="unix:/nonexistent/socket")
+    expect(src, "postmigrate", "peer (confirmed)")
+    # Waiting for it to come back can be given up as long as nobody came.
+    src.execute("migrate-incoming", uri=f"unix:{s.path('back')}")
+    expect(src, "inmigrate", "peer (confirmed)")
+    dst.wait_status("completed")
+    dst.execute("stop")
+    src.execute("cont", x_force=True)
+    expect(src, "running", "here")
+    src.verify()
+
+
+def the_only_copy_is_not_given_up_for_a_stranger(s):
+    src = left_without_answer(s)
+    refused(src, "migrate-incoming", "may be the only copy", uri=f"unix:{s.path('x')}")
+    expect(src, "postmigrate", "unknown (commit sent)")
+    src.execute("cont", x_force=True)
+    src.verify()
+
+
+def memory_that_was_dropped_is_owned_by_nobody(s):
+    """A header and a block list drop what stood here; it must not look as if it were still there."""
+    path = s.path("m.sock")
+    back = s.path("back.sock")
+    s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=WORKLOAD)
+    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
+    src.set(max_bandwidth=0)
+    src.execute("migrate", uri=f"unix:{path}")
+    src.wait_status("completed")
+    src.execute("migrate-incoming", uri=f"unix:{back}")
+    size = 32 << 20
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(back)
+        client.sendall(b"QEVM" + struct.pack(">IBI", 3, 7, 6) + b"stress"
+                       + struct.pack(">BIB3sII", 1, 2, 3, b"ram", 0, 4)
+                       + struct.pack(">QB3sQQ", size | 4, 3, b"ram", size, 0x10) + struct.pack(">BI", 0x7e, 2))
+    src.wait_status("failed")
+    expect(src, "inmigrate", "none")
+    refused(src, "cont", "waiting for an incoming migration", x_force=True)
+
+
+def force_that_comes_after_the_confirmation_is_refused(s):
+    path = s.path("m.sock")
+    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=WORKLOAD)
+    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD, fault="src-shut=hold")
+    src.set(max_bandwidth=0)
+    src.execute("migrate", uri=f"unix:{path}")
+    src.wait_log("held at src-shut")
+    dst.wait_status("completed")
+    refused(src, "cont", "peer (confirmed)", x_force=True)
+    expect(src, "postmigrate", "peer (confirmed)")
+    expect(dst, "running", "here")
+
+
+def the_source_has_its_answer_before_the_guest_can_leave_again(s):
+    path = s.path("m.sock")
+    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=WORKLOAD,
+                   fault="dst-started=hold")
+    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
+    src.set(max_bandwidth=0)
+    src.execute("migrate", uri=f"unix:{path}")
+    dst.wait_log("held at dst-started")
+    refused(dst, "migrate", "in progress", uri="exec:cat >/dev/null")
+    dst.execute("x-fault-release")
+    src.wait_status("completed")
+    expect(src, "postmigrate", "peer (confirmed)")
+
+
+def a_silent_source_can_be_sent_away(s):
+    dst = s.migmon("dst", "--incoming", "tcp:127.0.0.1:0", memory=MEMORY, machine=WORKLOAD)
+    port = int(harness.wait_for("the destination listens",
+                                lambda: dst.execute("query-migrate").get("socket-address"))[0]["port"])
+    with socket.create_connection(("127.0.0.1", port)) as silent:
+        silent.sendall(b"QEVM")
+        dst.wait_status("active")
+        dst.execute("migrate_cancel")
+        dst.wait_status("failed")
+        src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
+        src.set(max_bandwidth=0)
+        src.execute("migrate", uri=f"tcp:127.0.0.1:{port}")
+        src.wait_status("completed")
+    dst.wait_status("completed")
+    dst.verify()
+
+
+def a_pipe_that_somebody_else_holds_open_does_not_matter(s):
+    dst = s.migmon("dst", "--incoming", "defer", memory=MEMORY, machine=WORKLOAD)
+    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
+    src.set(max_bandwidth=0)
+    reader, writer = os.pipe()
+    src.qmp.execute("getfd", fds=[writer], fdname="out")
+    dst.qmp.execute("getfd", fds=[reader], fdname="in")
+    dst.execute("migrate-incoming", uri="fd:in")
+    src.execute("migrate", uri="fd:out")
+    src.wait_status("completed")
+    dst.wait_status("completed")
+    dst.wait_run_state("running")
+    os.close(reader)
+    os.close(writer)
+
+
+def descriptors_of_the_program_cannot_be_named(s):
+    dst = s.migmon("dst", "--incoming", "defer", memory=MEMORY, machine=WORKLOAD)
+    for number in range(3, 20):
+        refused(dst, "migrate-incoming", "was not passed to this process", uri=f"fd:{number}")
+    refused(dst, "migrate-incoming", "Invalid file descriptor number", uri="fd:7x")
+    dst.execute("query-status")
+
+
+def stop_and_cont_at_any_moment(s):
+    """Hammered while the guest goes to and fro: at every rest it runs on one side at the most."""
+    a = s.migmon("a", memory=MEMORY, machine=WORKLOAD)
+    b = s.migmon("b", "--incoming", "defer", memory=MEMORY, machine=WORKLOAD)
+    for process in (a, b):
+        process.set(max_bandwidth=0)
+    for hop in range(12):
+        src, dst = (a, b) if hop % 2 == 0 else (b, a)
+        path = s.path(f"hop{hop}")
+        dst.execute("migrate-incoming", uri=f"unix:{path}")
+        src.execute("migrate", uri=f"unix:{path}")
+        while not (over(src) and over(dst)):
+            for process, command in ((src, "stop"), (dst, "stop"), (src, "cont"), (dst, "cont")):
+                try:
+                    process.execute(command)
+                except harness.QmpError:
+                    pass
+        src.wait_status("completed")
+        dst.wait_status("completed")
+        if src.run_state() != "postmigrate":
+            raise harness.Failure(f"hop {hop}: source is {src.run_state()}, destination {dst.run_state()}")
+        dst.execute("cont")
+        dst.wait_run_state("running")
+        dst.verify()
+
+
+harness.run([a_failed_migrate_does_not_make_an_unknown_guest_ours,
+             a_listener_that_fails_leaves_everything_as_it_was, the_only_copy_is_not_given_up_for_a_stranger,
+             memory_that_was_dropped_is_owned_by_nobody, force_that_comes_after_the_confirmation_is_refused,
+             the_source_has_its_answer_before_the_guest_can_leave_again, a_silent_source_can_be_sent_away,
+             a_pipe_that_somebody_else_holds_open_does_not_matter, descriptors_of_the_program_cannot_be_named,
+             stop_and_cont_at_any_moment])
