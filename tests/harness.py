@@ -225,10 +225,13 @@ class Scene:
         self.processes.append(process)
         return process.connect() if start else process
 
-    def qemu(self, binary, name, *options, memory="64M", ram_file=None, ram_id="ram0"):
+    def qemu(self, binary, name, *options, memory="64M", ram_file=None, ram_id="ram0", shared=False):
         argv = [binary, "-nodefaults", "-display", "none", "-no-user-config",
                 "-qmp", f"unix:{self.path(name + '.qmp')},server=on,wait=off"]
-        if ram_file is None:
+        if shared:
+            argv += ["-M", f"none,memory-backend={ram_id}", "-m", memory, "-object",
+                     f"memory-backend-memfd,id={ram_id},size={memory},share=on"]
+        elif ram_file is None:
             argv += ["-M", "none", "-m", memory]
         else:
             argv += ["-M", f"none,memory-backend={ram_id}", "-m", memory, "-object",

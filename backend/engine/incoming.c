@@ -16,6 +16,7 @@
 #include "backend/base/fault.h"
 #include "backend/engine/outgoing-internal.h"
 #include "backend/engine/placer.h"
+#include "backend/engine/prefetch.h"
 #include "backend/stream/reader.h"
 #include "backend/stream/return-path.h"
 
@@ -27,6 +28,7 @@ struct Incoming {
     atomic_bool dropped; /* what stood in RAM here before is gone */
 
     /* The thread only. */
+    Prefetch *prefetch;
     StreamReader *reader;
     DeviceLoader *devices;
     Placer *placer;
@@ -329,25 +331,25 @@ static void add_place(Incoming *in, GError **error)
     mig_error_hint(error, "while reading %s", where);
 }
 
-/* Gets more bytes into the reader; everything that points into its buffer is placed first. */
+/* Gets more bytes into the reader; everything that points into the buffer before is placed first.
+ */
 static bool read_more(Incoming *in, GError **error)
 {
-    size_t size;
+    size_t count;
 
     if (in->placer != NULL && !placer_flush(in->placer, error)) {
         return false;
     }
-    uint8_t *space = stream_reader_space(in->reader, &size);
-    ssize_t n = transport_read(in->config.transport, space, size, error);
-    if (n < 0) {
+    uint8_t *bytes = prefetch_next(in->prefetch, &count, error);
+    if (bytes == NULL) {
         add_place(in, error);
         return false;
     }
-    if (n == 0) {
+    if (count == 0) {
         stream_reader_end(in->reader);
     } else {
-        stream_reader_filled(in->reader, (size_t)n);
-        atomic_fetch_add(&in->migration->counters.transferred, (uint64_t)n);
+        stream_reader_lend(in->reader, bytes, PREFETCH_HEADROOM, count);
+        atomic_fetch_add(&in->migration->counters.transferred, count);
     }
     return true;
 }
@@ -388,16 +390,13 @@ static bool load_stream(Incoming *in, GError **error)
 static bool drain(Incoming *in, GError **error)
 {
     static const size_t limit = 64u << 20;
-    g_autofree uint8_t *buffer = g_malloc(64u << 10);
-    size_t total = 0;
+    size_t total = 0, count = 1;
 
-    while (total < limit) {
-        ssize_t n = transport_read(in->config.transport, buffer, 64u << 10, error);
-
-        if (n <= 0) {
-            return n == 0;
+    while (total < limit && count > 0) {
+        if (prefetch_next(in->prefetch, &count, error) == NULL) {
+            return false;
         }
-        total += (size_t)n;
+        total += count;
     }
     return true;
 }
@@ -522,8 +521,9 @@ static void *incoming_thread(void *data)
     Incoming *in = data;
     g_autoptr(GError) error = NULL;
 
-    if (incoming_fault(in, "dst-connected", &error) && load_stream(in, &error) &&
-        check_complete(in, &error)) {
+    in->prefetch = prefetch_new(in->config.transport, &error);
+    if (in->prefetch != NULL && incoming_fault(in, "dst-connected", &error) &&
+        load_stream(in, &error) && check_complete(in, &error)) {
         take_over(in);
     } else {
         give_up(in, error);
@@ -564,6 +564,7 @@ void incoming_free(Incoming *in)
     if (in->thread != NULL) {
         g_thread_join(in->thread);
     }
+    prefetch_free(in->prefetch);
     transport_free(in->config.transport);
     stream_reader_free(in->reader);
     device_loader_free(in->devices);

@@ -46,9 +46,10 @@ typedef struct {
 struct StreamReader {
     StreamReaderConfig config;
 
-    /* Unread bytes are [start, end) of the buffer. */
+    /* Unread bytes are [start, end) of the buffer: our own, or one that was lent. */
     uint8_t *buffer;
-    size_t capacity;
+    uint8_t *own;
+    size_t capacity; /* of our own */
     size_t start;
     size_t end;
     size_t wanted; /* unread bytes that the waiting step needs at least */

@@ -14,7 +14,7 @@
 #include "backend/base/error.h"
 #include "backend/stream/reader-internal.h"
 
-#define DEFAULT_BUFFER ((size_t)1024 * 1024)
+#define DEFAULT_BUFFER  ((size_t)1024 * 1024)
 #define SMALLEST_BUFFER ((size_t)64 * 1024)
 /* A longer description is skipped: it is for people and tools, not for loading. */
 #define DESCRIPTION_MAX (1024u * 1024)
@@ -40,7 +40,8 @@ StreamReader *stream_reader_new(const StreamReaderConfig *config)
     r->config = *config;
     r->capacity = config->buffer_size == 0 ? DEFAULT_BUFFER : config->buffer_size;
     g_assert(r->capacity >= SMALLEST_BUFFER);
-    r->buffer = g_malloc(r->capacity);
+    r->own = g_malloc(r->capacity);
+    r->buffer = r->own;
     r->sections = g_hash_table_new_full(NULL, NULL, NULL, section_free);
     r->capabilities = g_ptr_array_new_with_free_func(g_free);
     r->blocks = g_array_new(FALSE, FALSE, sizeof(ReaderBlock));
@@ -61,29 +62,60 @@ void stream_reader_free(StreamReader *r)
     g_hash_table_unref(r->sections);
     g_clear_error(&r->failure);
     g_free(r->machine);
-    g_free(r->buffer);
+    g_free(r->own);
     g_free(r);
 }
 
 /* ---- buffer ---- */
 
-uint8_t *stream_reader_space(StreamReader *r, size_t *ret_size)
+/* Moves the unread bytes to the front of our own buffer, which gets room for @room bytes in all. */
+static void gather(StreamReader *r, size_t room)
 {
     size_t left = r->end - r->start;
 
-    if (r->start > 0) {
-        memmove(r->buffer, r->buffer + r->start, left);
-        r->start = 0;
-        r->end = left;
+    if (room > r->capacity) {
+        bool lent = r->buffer != r->own;
+
+        r->capacity = room;
+        r->own = g_realloc(r->own, r->capacity);
+        r->buffer = lent ? r->buffer : r->own;
     }
+    memmove(r->own, r->buffer + r->start, left);
+    r->buffer = r->own;
+    r->start = 0;
+    r->end = left;
+}
+
+uint8_t *stream_reader_space(StreamReader *r, size_t *ret_size)
+{
+    size_t bound = MAX(READER_ELEMENT_MAX, r->config.buffer_size);
+    size_t room = r->capacity;
+
     if (r->wanted > r->capacity) {
-        size_t bound = MAX(READER_ELEMENT_MAX, r->config.buffer_size);
         g_assert(r->wanted <= bound);
-        r->capacity = MIN(MAX(r->wanted, 2 * r->capacity), bound);
-        r->buffer = g_realloc(r->buffer, r->capacity);
+        room = MIN(MAX(r->wanted, 2 * r->capacity), bound);
     }
+    gather(r, room);
     *ret_size = r->capacity - r->end;
     return r->buffer + r->end;
+}
+
+void stream_reader_lend(StreamReader *r, uint8_t *bytes, size_t headroom, size_t count)
+{
+    size_t left = r->end - r->start;
+
+    g_assert(!r->ended);
+    if (left <= headroom) {
+        memcpy(bytes - left, r->buffer + r->start, left);
+        r->buffer = bytes - left;
+        r->start = 0;
+        r->end = left + count;
+        return;
+    }
+    /* A long device body: it grows in our own buffer. */
+    gather(r, MAX(r->capacity, left + count));
+    memcpy(r->own + r->end, bytes, count);
+    r->end += count;
 }
 
 void stream_reader_filled(StreamReader *r, size_t count)

@@ -101,6 +101,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(StreamReader, stream_reader_free)
 /* Free room of the buffer, never 0 after STREAM_MORE; moves what is left unread to the front. */
 uint8_t *stream_reader_space(StreamReader *r, size_t *ret_size);
 void stream_reader_filled(StreamReader *r, size_t count);
+/* Instead of the two: the next @count bytes are at @bytes, with @headroom bytes before them that may be
+ * overwritten with what is left unread. The buffer stays the caller's and must stay in place until
+ * the next stream_reader_lend() or stream_reader_space(). */
+void stream_reader_lend(StreamReader *r, uint8_t *bytes, size_t headroom, size_t count);
 /* The medium has no more bytes: the next stream_reader_next() says so, or finds that enough came. */
 void stream_reader_end(StreamReader *r);
 

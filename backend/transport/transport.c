@@ -224,6 +224,11 @@ bool transport_write_all(Transport *t, struct iovec *iov, int n, size_t *ret_acc
     return ok;
 }
 
+bool transport_is_readable(const Transport *t)
+{
+    return t->fd < 0 || wait_fd(t->fd, POLLIN, t->wake_fd, 0) != WAIT_TIMEOUT;
+}
+
 bool transport_wait_writable(Transport *t, GError **error)
 {
     return t->fd < 0 || transport_wait(t, POLLOUT, error);

@@ -66,6 +66,9 @@ bool transport_write_all(Transport *t, struct iovec *iov, int n, size_t *ret_acc
 void transport_shutdown(Transport *t);
 bool transport_is_shut_down(const Transport *t);
 
+/* True when a read would not wait now. */
+bool transport_is_readable(const Transport *t);
+
 /* Blocks until the medium takes at least one byte, or the transport is shut down (false). */
 bool transport_wait_writable(Transport *t, GError **error);
 

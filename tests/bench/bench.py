@@ -3,8 +3,9 @@
     meson test -C build --benchmark --verbose
 
 Moves 2 GiB of random RAM (MIGMON_BENCH_MEMORY changes it) over a Unix socket between two fresh processes:
-migmon to migmon, QEMU to QEMU (machine none, every QEMU that is here), and a raw copy loop into fresh
-shared memory. Nothing is asserted; figures of one run compare, figures of two runs do not.
+migmon to migmon, QEMU to QEMU (machine none, every QEMU that is here; the destination's memory private with
+huge pages, as QEMU has it by default, and shared as migmon's is), and a raw copy loop into fresh
+shared memory. The order changes from round to round, since who comes first finds colder memory. Nothing is asserted; figures of one run compare, figures of two runs do not.
 """
 
 import json
@@ -54,11 +55,11 @@ def migmon_run(s, ram):
     return move(src, dst, path)
 
 
-def qemu_run(binary):
+def qemu_run(binary, shared):
     def run(s, ram):
         path = s.path("m.sock")
-        dst = s.qemu(binary, "dst", "-incoming", f"unix:{path}", memory=f"{MEMORY}M",
-                     ram_file=None)
+        dst = s.qemu(binary, "dst", "-incoming", f"unix:{path}", memory=f"{MEMORY}M", ram_id="ram",
+                     shared=shared)
         # The block of the destination has the name of a plain -m; so must the source's.
         src = s.qemu(binary, "src", memory=f"{MEMORY}M", ram_file=ram, ram_id="ram")
         src.execute("migrate-set-parameters", max_bandwidth=1 << 40)
@@ -102,16 +103,19 @@ def cancel_latency(s):
 def main():
     contenders = {"migmon": migmon_run, "raw read": raw_run("read"), "raw pwrite": raw_run("pwrite")}
     for version, binary in harness.real_qemus().items():
-        contenders[f"QEMU {version}"] = qemu_run(binary)
+        contenders[f"QEMU {version}"] = qemu_run(binary, False)
+        contenders[f"QEMU {version} shared"] = qemu_run(binary, True)
     results = {name: [] for name in contenders}
     folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp"
     ram = os.path.join(folder, f"migmon-bench-{os.getpid()}")
     try:
         random_file(ram)
+        order = list(contenders)
         for _ in range(ROUNDS):
-            for name, run in contenders.items():
+            for name in order:
                 with harness.scene() as s:
-                    results[name].append(run(s, ram))
+                    results[name].append(contenders[name](s, ram))
+            order = order[1:] + order[:1]
         with harness.scene() as s:
             cancel = cancel_latency(s)
     finally:
@@ -119,7 +123,7 @@ def main():
             os.unlink(ram)
 
     print(f"{MEMORY} MiB of random RAM over a Unix socket, one channel, {ROUNDS} alternating rounds")
-    print(f"{'':12} {'GiB/s median':>13} {'min-max':>12} {'CPU s/GiB':>10}  migmon is")
+    print(f"{'':17} {'GiB/s median':>13} {'min-max':>12} {'CPU s/GiB':>10}  migmon is")
     table = {}
     for name, runs in results.items():
         speeds = sorted(MEMORY / 1024 / seconds for seconds, _ in runs)
@@ -127,7 +131,7 @@ def main():
         ratio = statistics.median(other[0] / mine[0] for other, mine in zip(runs, results["migmon"]))
         table[name] = {"gib-per-second": statistics.median(speeds), "cpu-seconds-per-gib": cpu,
                        "migmon-is-faster-by": ratio}
-        print(f"{name:12} {statistics.median(speeds):13.2f} {speeds[0]:5.2f}-{speeds[-1]:5.2f} {cpu:11.2f}"
+        print(f"{name:17} {statistics.median(speeds):13.2f} {speeds[0]:5.2f}-{speeds[-1]:5.2f} {cpu:11.2f}"
               f"  {ratio:.2f} x")
     print(f"cancel with a peer that never reads: median {statistics.median(cancel):.1f} ms, "
           f"worst {max(cancel):.1f} ms of {len(cancel)}")

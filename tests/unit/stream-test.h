@@ -49,36 +49,58 @@ static inline void stream_test_bytes(GByteArray *out, const char *text)
 /* False with the error set makes stream_test_feed() stop with STREAM_BAD. */
 typedef bool StreamTestRecord(const StreamRecord *record, void *data, GError **error);
 
-/* The whole stream in pieces of @chunk bytes; @record may be NULL. */
+/* The whole stream in pieces of @chunk bytes, by turns copied into the reader's buffer and lent to it (with
+ * too little headroom now and then); @record may be NULL. */
 static inline StreamResult stream_test_feed(StreamReader *r, const uint8_t *bytes, size_t length,
                                             size_t chunk, StreamTestRecord *record, void *data,
                                             GError **error)
 {
+    const size_t headroom = 4200;
+    uint8_t *lent[2] = { NULL };
+    unsigned turn = 0;
+    StreamResult result;
+
     for (;;) {
         StreamRecord found;
-        StreamResult result = stream_reader_next(r, &found, error);
+        size_t room;
+
+        result = stream_reader_next(r, &found, error);
         if (result == STREAM_RECORD) {
             if (record != NULL && !record(&found, data, error)) {
-                return STREAM_BAD;
+                result = STREAM_BAD;
+                break;
             }
             continue;
         }
         if (result != STREAM_MORE) {
-            return result;
+            break;
         }
-        size_t room;
-        uint8_t *space = stream_reader_space(r, &room);
-        size_t count = MIN(MIN(room, chunk), length);
-        g_assert(room > 0);
+        size_t count = MIN(chunk, length);
         if (count == 0) {
             stream_reader_end(r);
             continue;
         }
-        memcpy(space, bytes, count);
-        stream_reader_filled(r, count);
+        if (turn++ % 3 != 0) {
+            uint8_t **buffer = &lent[turn % 2];
+
+            g_free(*buffer);
+            *buffer = g_malloc(headroom + count);
+            memcpy(*buffer + headroom, bytes, count);
+            stream_reader_lend(r, *buffer + headroom, turn % 5 == 0 ? 8 : headroom, count);
+        } else {
+            uint8_t *space = stream_reader_space(r, &room);
+
+            g_assert(room > 0);
+            count = MIN(room, count);
+            memcpy(space, bytes, count);
+            stream_reader_filled(r, count);
+        }
         bytes += count;
         length -= count;
     }
+    g_free(lent[0]);
+    g_free(lent[1]);
+    return result;
 }
 
 /* Appends what waits in @w and empties it. */
