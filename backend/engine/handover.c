@@ -14,6 +14,7 @@
 
 #include "backend/base/clock.h"
 #include "backend/base/error.h"
+#include "backend/engine/handover.h"
 
 static void stop_guest(Outgoing *o)
 {

@@ -8,37 +8,10 @@
  *
  * Until EOF a failure drops everything; the source still has the guest.
  */
-#include "backend/engine/incoming.h"
-
-#include <string.h>
+#include "backend/engine/incoming-internal.h"
 
 #include "backend/base/error.h"
 #include "backend/base/fault.h"
-#include "backend/engine/outgoing-internal.h"
-#include "backend/engine/placer.h"
-#include "backend/engine/prefetch.h"
-#include "backend/stream/reader.h"
-#include "backend/stream/return-path.h"
-
-struct Incoming {
-    IncomingConfig config;
-    Migration *migration;
-    GThread *thread;
-    atomic_bool autostart;
-    atomic_bool dropped; /* what stood in RAM here before is gone */
-
-    /* The thread only. */
-    Prefetch *prefetch;
-    StreamReader *reader;
-    DeviceLoader *devices;
-    Placer *placer;
-    GArray *blocks; /* size_t: index of the guest's block for each of the stream's */
-    bool has_configuration;
-    bool has_block_list;
-    bool return_path;
-    bool handover; /* PING(HANDOVER_PING) was answered */
-    bool pages_began;
-};
 
 /* ---- faults ---- */
 
@@ -48,7 +21,7 @@ static bool transport_is_gone(void *data)
     return transport_is_shut_down(in->config.transport);
 }
 
-static bool incoming_fault(Incoming *in, const char *point, GError **error)
+bool incoming_fault(Incoming *in, const char *point, GError **error)
 {
     switch (fault_fire(point)) {
     case FAULT_CUT:
@@ -64,339 +37,6 @@ static bool incoming_fault(Incoming *in, const char *point, GError **error)
     case FAULT_NONE:
     case FAULT_KILL:
         break;
-    }
-    return true;
-}
-
-/* ---- is it a guest? ---- */
-
-/* Every page came at least once: the first pass sends all of them, as zero pages where they were
- * never touched. A source that sends some on other channels leaves no mark on this one. */
-static bool check_pages(Incoming *in, GError **error)
-{
-    size_t block, n;
-    uint64_t page;
-    RamBlock *const *blocks = guest_blocks(in->config.guest, &n);
-
-    if (placer_is_complete(in->placer, &block, &page)) {
-        return true;
-    }
-    g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                "stream ends, but page %" PRIu64 " of RAM block %s never came", page,
-                blocks[block]->idstr);
-    mig_error_hint(
-        error, "a source with multifd sends pages on channels of their own; switch it off there");
-    return false;
-}
-
-/* A stream without the pages or devices of this machine is no guest. */
-static bool check_complete(Incoming *in, GError **error)
-{
-    if (!in->has_configuration || !in->has_block_list) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "stream ends without %s",
-                    in->has_configuration ? "RAM" : "a configuration");
-        return false;
-    }
-    return check_pages(in, error) && device_loader_is_complete(in->devices, error);
-}
-
-/* ---- return path ---- */
-
-static bool answer(Incoming *in, ReturnPathType type, uint32_t value, GError **error)
-{
-    ReturnPathMessage message = { .type = type, .value = value };
-    g_autoptr(GByteArray) bytes = g_byte_array_new();
-
-    if (!transport_is_two_way(in->config.transport)) {
-        return true; /* a stream that was saved: nobody waits for the answer */
-    }
-    return_path_encode(&message, bytes);
-    struct iovec iov = { bytes->data, bytes->len };
-    if (!transport_write_all(in->config.transport, &iov, 1, NULL, error)) {
-        g_prefix_error(error, "answering the source: ");
-        return false;
-    }
-    return true;
-}
-
-static bool take_ping(Incoming *in, uint32_t value, GError **error)
-{
-    if (!in->return_path) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "PING %u, but the return path is not open",
-                    value);
-        return false;
-    }
-    if (value != HANDOVER_PING) {
-        return answer(in, RETURN_PONG, value, error);
-    }
-    /* The answer says that everything is in place, so put it there first. */
-    if ((in->placer != NULL && !placer_flush(in->placer, error)) || !check_complete(in, error) ||
-        !incoming_fault(in, "dst-pong", error) || !answer(in, RETURN_PONG, value, error) ||
-        !incoming_fault(in, "dst-ponged", error)) {
-        return false;
-    }
-    in->handover = true;
-    return true;
-}
-
-static bool take_command(Incoming *in, const StreamRecord *record, GError **error)
-{
-    MigCursor payload = { record->data, record->data + record->length };
-    uint32_t value = 0;
-
-    switch (record->command) {
-    case COMMAND_OPEN_RETURN_PATH:
-        in->return_path = true;
-        return true;
-    case COMMAND_PING:
-        get_be32(&payload, &value); /* the reader has checked the length */
-        return take_ping(in, value, error);
-    case COMMAND_SWITCHOVER_START:
-        return true;
-    case COMMAND_POSTCOPY_ADVISE:
-        g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
-                    "RAM postcopy is disabled but have %zu byte advise", record->length);
-        return false;
-    default:
-        g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
-                    "command %d of the stream is not supported by this build", record->command);
-        return false;
-    }
-}
-
-/* ---- configuration and blocks ---- */
-
-static bool take_capabilities(const StreamRecord *record, GError **error)
-{
-    for (const char *const *c = record->capabilities; c != NULL && *c != NULL; c++) {
-        /* QEMU lists only those that must be equal on both sides; none of them exists here yet. */
-        if (strcmp(*c, "x-ignore-shared") == 0 || strcmp(*c, "mapped-ram") == 0) {
-            g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                        "Capability %s is off, but received capability is on", *c);
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool take_configuration(Incoming *in, const StreamRecord *record, GError **error)
-{
-    const char *ours = guest_machine_name(in->config.guest);
-    uint8_t uuid[16];
-
-    /* QEMU compares over the received length; an exact match is what both ends mean. */
-    if (strcmp(record->machine, ours) != 0) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                    "Machine type received is '%s' and local is '%s'", record->machine, ours);
-        mig_error_hint(error, "start the destination with --machine %s", record->machine);
-        return false;
-    }
-    if (!take_capabilities(record, error)) {
-        return false;
-    }
-    guest_uuid_bytes(in->config.guest, uuid);
-    if (record->uuid != NULL && guest_uuid_is_set(in->config.guest) &&
-        memcmp(record->uuid, uuid, sizeof uuid) != 0) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                    "UUID received is not the one of this guest (%s)",
-                    guest_uuid(in->config.guest));
-        return false;
-    }
-    in->has_configuration = true;
-    return incoming_fault(in, "dst-setup", error);
-}
-
-static bool take_block(Incoming *in, const StreamRecord *record, GError **error)
-{
-    size_t index;
-    const RamBlock *block = guest_find_block(in->config.guest, record->block_idstr, &index);
-
-    if (block == NULL) {
-        size_t n;
-        RamBlock *const *blocks = guest_blocks(in->config.guest, &n);
-
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                    "Unknown ramblock \"%s\", cannot accept migration", record->block_idstr);
-        mig_error_hint(error, "the block here is \"%s\": start the destination with --ram-id %s",
-                       blocks[0]->idstr, record->block_idstr);
-        return false;
-    }
-    if (block->size != record->block_length) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                    "Size mismatch: %s: 0x%" PRIx64 " != 0x%" PRIx64 ": Invalid argument",
-                    block->idstr, record->block_length, block->size);
-        mig_error_hint(error, "start the destination with --memory %" PRIu64 "K",
-                       record->block_length >> 10);
-        return false;
-    }
-    g_array_append_val(in->blocks, index);
-    return true;
-}
-
-/* The list is accepted: whatever an earlier attempt left in this RAM goes. */
-static bool begin_pages(Incoming *in, GError **error)
-{
-    size_t n;
-    RamBlock *const *blocks = guest_blocks(in->config.guest, &n);
-
-    if (in->has_block_list || in->blocks->len == 0) {
-        return true;
-    }
-    atomic_store(&in->dropped, true);
-    for (size_t i = 0; i < n; i++) {
-        if (!ram_block_drop(blocks[i], error)) {
-            return false;
-        }
-    }
-    in->placer = placer_new(blocks, n);
-    in->has_block_list = true;
-    return incoming_fault(in, "dst-ram-setup", error);
-}
-
-static bool take_page(Incoming *in, const StreamRecord *record, GError **error)
-{
-    MigCounters *c = &in->migration->counters;
-    size_t block;
-
-    if (!begin_pages(in, error)) {
-        return false;
-    }
-    if (!in->pages_began) {
-        in->pages_began = true;
-        if (!incoming_fault(in, "dst-page", error)) {
-            return false;
-        }
-    }
-    block = g_array_index(in->blocks, size_t, record->block_index);
-    if (record->type == RECORD_ZERO_PAGE) {
-        atomic_fetch_add_explicit(&c->zero_pages, 1, memory_order_relaxed);
-        return placer_fill(in->placer, block, record->offset, record->fill, error);
-    }
-    atomic_fetch_add_explicit(&c->normal_pages, 1, memory_order_relaxed);
-    return placer_page(in->placer, block, record->offset, record->data, error);
-}
-
-/* ---- the stream ---- */
-
-static bool take_section_end(Incoming *in, const StreamRecord *record, GError **error)
-{
-    if (strcmp(record->idstr, "ram") == 0 && record->section_type == STREAM_SECTION_END) {
-        return incoming_fault(in, "dst-ram-end", error);
-    }
-    return true;
-}
-
-static bool take_record(Incoming *in, const StreamRecord *record, GError **error)
-{
-    switch (record->type) {
-    case RECORD_CONFIGURATION:
-        return take_configuration(in, record, error);
-    case RECORD_RAM_BLOCK:
-        return take_block(in, record, error);
-    case RECORD_PAGE:
-    case RECORD_ZERO_PAGE:
-        return take_page(in, record, error);
-    case RECORD_RAM_EOS:
-        return begin_pages(in, error);
-    case RECORD_DEVICE:
-        if (!in->has_block_list) {
-            g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                        "state of device '%s' comes before the list of RAM blocks", record->idstr);
-            return false;
-        }
-        if (!device_loader_load(in->devices, record, error)) {
-            g_prefix_error(error, "error while loading state for instance 0x%x of device '%s': ",
-                           record->instance, record->idstr);
-            return false;
-        }
-        return incoming_fault(in, "dst-devices", error);
-    case RECORD_SECTION_END:
-        return take_section_end(in, record, error);
-    case RECORD_COMMAND:
-        return take_command(in, record, error);
-    case RECORD_RAM_TOTAL:
-        atomic_store(&in->migration->counters.total, record->ram_total);
-        return true;
-    case RECORD_SECTION:
-    case RECORD_EOF:
-    case RECORD_VMDESCRIPTION:
-        return true;
-    }
-    return true;
-}
-
-static void add_place(Incoming *in, GError **error)
-{
-    g_autofree char *where = stream_reader_where(in->reader);
-    mig_error_hint(error, "while reading %s", where);
-}
-
-/* Gets more bytes into the reader; everything that points into the buffer before is placed first.
- */
-static bool read_more(Incoming *in, GError **error)
-{
-    size_t count;
-
-    if (in->placer != NULL && !placer_flush(in->placer, error)) {
-        return false;
-    }
-    uint8_t *bytes = prefetch_next(in->prefetch, &count, error);
-    if (bytes == NULL) {
-        add_place(in, error);
-        return false;
-    }
-    if (count == 0) {
-        stream_reader_end(in->reader);
-    } else {
-        stream_reader_lend(in->reader, bytes, PREFETCH_HEADROOM, count);
-        atomic_fetch_add(&in->migration->counters.transferred, count);
-    }
-    return true;
-}
-
-/* Reads records until EOF is in. */
-static bool load_stream(Incoming *in, GError **error)
-{
-    StreamRecord record;
-
-    for (;;) {
-        switch (stream_reader_next(in->reader, &record, error)) {
-        case STREAM_RECORD:
-            if (!take_record(in, &record, error)) {
-                add_place(in, error);
-                return false;
-            }
-            if (record.type == RECORD_EOF) {
-                return in->placer == NULL || placer_flush(in->placer, error);
-            }
-            break;
-        case STREAM_MORE:
-            if (!read_more(in, error)) {
-                return false;
-            }
-            break;
-        case STREAM_DONE:
-        case STREAM_BAD:
-            if (error != NULL && *error == NULL) {
-                g_set_error_literal(error, MIG_ERROR, MIG_ERROR_FORMAT, "stream without an end");
-            }
-            return false;
-        }
-    }
-}
-
-/* What follows EOF says nothing, but unread bytes would turn our last answer into a reset, and an
- * exec child tells by its exit status whether all came. */
-static bool drain(Incoming *in, GError **error)
-{
-    static const size_t limit = 64u << 20;
-    size_t total = 0, count = 1;
-
-    while (total < limit && count > 0) {
-        if (prefetch_next(in->prefetch, &count, error) == NULL) {
-            return false;
-        }
-        total += count;
     }
     return true;
 }
@@ -468,7 +108,7 @@ static void give_up(Incoming *in, const GError *error)
     g_autoptr(GError) reset_error = NULL;
 
     if (in->return_path) {
-        answer(in, RETURN_SHUT, 1, NULL);
+        incoming_answer(in, RETURN_SHUT, 1, NULL);
     }
     /* As long as nothing was touched, what stood here before stays: a guest whose own way out was
      * never confirmed may be the only copy. */
@@ -490,13 +130,13 @@ static void take_over(Incoming *in)
     bool two_way = transport_is_two_way(in->config.transport);
     g_autoptr(GError) error = NULL;
 
-    if (transport_end_matters(in->config.transport) && !drain(in, &error)) {
+    if (transport_end_matters(in->config.transport) && !incoming_drain(in, &error)) {
         give_up(in, error); /* the child failed: it did not deliver */
         return;
     }
     incoming_fault(in, "dst-eof", NULL);
     if (in->return_path && two_way && !in->handover) {
-        if (!answer(in, RETURN_SHUT, 0, &error)) {
+        if (!incoming_answer(in, RETURN_SHUT, 0, &error)) {
             stand_unknown(in, error);
             return;
         }
@@ -505,14 +145,14 @@ static void take_over(Incoming *in)
         start_guest(in);
         incoming_fault(in, "dst-started", NULL);
         if (in->return_path) {
-            answer(in, RETURN_SHUT, 0,
-                   NULL); /* the source committed; it learns it or it does not */
+            incoming_answer(in, RETURN_SHUT, 0,
+                            NULL); /* the source committed; it learns it or it does not */
         }
     }
     arrived(in);
     incoming_fault(in, "dst-shut", NULL);
     if (!transport_end_matters(in->config.transport)) {
-        drain(in, NULL);
+        incoming_drain(in, NULL);
     }
 }
 
@@ -523,7 +163,7 @@ static void *incoming_thread(void *data)
 
     in->prefetch = prefetch_new(in->config.transport, &error);
     if (in->prefetch != NULL && incoming_fault(in, "dst-connected", &error) &&
-        load_stream(in, &error) && check_complete(in, &error)) {
+        incoming_load(in, &error) && incoming_check_complete(in, &error)) {
         take_over(in);
     } else {
         give_up(in, error);

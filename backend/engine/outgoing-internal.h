@@ -52,9 +52,6 @@ struct Outgoing {
 
 #define RAM_SECTION_ID 2u
 
-/* "HAND": the value of the PING whose PONG says that everything is loaded. */
-#define HANDOVER_PING 0x48414e44u
-
 /* Acts on the fault point @point; false when the migration shall fail there. */
 bool outgoing_fault(Outgoing *o, const char *point, GError **error);
 
