@@ -220,19 +220,24 @@ static bool is_served_here(const SchemaCommand *command)
         && strcmp(command->name, "human-monitor-command") != 0;
 }
 
-static json_object *list_commands(void)
+/* Commands that the tables answer. */
+static const struct {
+    const char *name;
+    json_object *(*answer)(void);
+} table_queries[] = {
+    { "query-commands", schema_commands_to_json },
+    { "query-qmp-schema", schema_to_json },
+};
+
+static bool answer_from_tables(BackendReply *reply, const SchemaCommand *command)
 {
-    size_t count;
-    const SchemaCommand *commands = schema_commands(&count);
-    json_object *list = json_object_new_array_ext((int)count);
-
-    for (size_t i = 0; i < count; i++) {
-        json_object *entry = json_object_new_object();
-
-        json_object_object_add(entry, "name", json_object_new_string(commands[i].name));
-        json_object_array_add(list, entry);
+    for (size_t i = 0; i < G_N_ELEMENTS(table_queries); i++) {
+        if (strcmp(command->name, table_queries[i].name) == 0) {
+            answer(reply, table_queries[i].answer(), NULL);
+            return true;
+        }
     }
-    return list;
+    return false;
 }
 
 /* The checked arguments in the current shape; caller puts. NULL with @error. */
@@ -296,9 +301,7 @@ static void begin(Request *request, bool in_turn)
         answer(reply, NULL, error);
         return;
     }
-    if (strcmp(command->name, "query-commands") == 0) {
-        answer(reply, list_commands(), NULL);
-    } else {
+    if (!answer_from_tables(reply, command)) {
         reply->backend = session->backend;
         g_queue_push_tail(&reply->backend->in_flight, reply);
         reply->backend->ops->execute(reply->backend, session, command, args, reply);

@@ -331,38 +331,6 @@ static bool check_merged(MigParameters *merged, MigParameters *now, GError **err
     return check_mapping(merged->block_bitmap_mapping, error);
 }
 
-static bool same_value(MigParameters *a, MigParameters *b, const ParamDesc *desc)
-{
-    switch (desc->kind) {
-    case PARAM_STRING:
-        return strcmp(*string_of(a, desc), *string_of(b, desc)) == 0;
-    case PARAM_MAPPING:
-        return json_object_equal(*mapping_of(a, desc), *mapping_of(b, desc));
-    default:
-        return *number_of(a, desc) == *number_of(b, desc);
-    }
-}
-
-/* What has no effect yet is refused, not taken in silence. */
-static bool check_supported(MigParameters *merged, MigParameters *now, GError **error)
-{
-    for (size_t i = 0; i < param_count; i++) {
-        const ParamDesc *desc = &param_table[i];
-
-        if (!desc->supported && !same_value(merged, now, desc)) {
-            json_object *value = get_as_json(now, desc);
-            g_autofree char *shown = param_value_for_people(desc, value);
-
-            g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
-                        "Parameter '%s' is not supported by this build", desc->name);
-            mig_error_hint(error, "it can only stay as it is: %s", shown);
-            json_object_put(value);
-            return false;
-        }
-    }
-    return true;
-}
-
 bool parameters_apply(MigParameters *p, json_object *args,
                       void (*warn)(void *data, const char *text), void *data, GError **error)
 {
@@ -375,7 +343,7 @@ bool parameters_apply(MigParameters *p, json_object *args,
         g_assert(desc != NULL);
         set_from_json(&merged, desc, value);
     }
-    if (!check_merged(&merged, p, error) || !check_supported(&merged, p, error)) {
+    if (!check_merged(&merged, p, error)) {
         parameters_clear(&merged);
         return false;
     }

@@ -65,8 +65,9 @@ void parameters_init(MigParameters *p);
 void parameters_clear(MigParameters *p);
 void parameters_copy(MigParameters *to, const MigParameters *from);
 
-/* migrate-set-parameters: checks the merged set, then applies all or nothing. A row without effect
- * may only be given its present value ("not supported by this build"). @warn is called for each
+/* migrate-set-parameters: checks the merged set, then applies all or nothing. Rows without effect are
+ * kept too: most belong to a capability that is refused, and a migration that would need one of the
+ * others is refused when it is asked for. @warn is called for each
  * deprecation. Capability conflicts are the caller's. */
 bool parameters_apply(MigParameters *p, json_object *args, void (*warn)(void *data, const char *text),
                       void *data, GError **error);

@@ -7,17 +7,19 @@
 #include <string.h>
 
 #define ARGS(...) (const SchemaMember[]) { __VA_ARGS__ { NULL, NULL, false, false } }
+#define JOB_ID    ARGS(MEMBER("id", schema_str))
 #define MEMBER(member, type)       { member, &type, false, false },
 #define OPTIONAL(member, type)     { member, &type, true, false },
 #define OPTIONAL_OLD(member, type) { member, &type, true, true },
 
 static const SchemaCommand commands[] = {
-    /* The first two are served by the QMP server, query-commands by the backend. */
+    /* The first two are served by the QMP server, the next two by backend.c. */
     { "qmp_capabilities", ARGS(OPTIONAL("enable", schema_qmp_capability_list)), NULL, false },
     { "human-monitor-command",
       ARGS(MEMBER("command-line", schema_str) OPTIONAL("cpu-index", schema_int)), &schema_str,
       false },
     { "query-commands", NULL, &schema_command_info_list, false },
+    { "query-qmp-schema", NULL, &schema_info_list, false },
     { "query-version", NULL, &schema_version_info, false },
     { "query-name", NULL, &schema_name_info, false },
     { "query-uuid", NULL, &schema_uuid_info, false },
@@ -27,6 +29,10 @@ static const SchemaCommand commands[] = {
     { "quit", NULL, NULL, false },
     { "getfd", ARGS(MEMBER("fdname", schema_str)), NULL, false },
     { "closefd", ARGS(MEMBER("fdname", schema_str)), NULL, false },
+    { "add-fd", ARGS(OPTIONAL("fdset-id", schema_int) OPTIONAL("opaque", schema_str)),
+      &schema_add_fd_info, false },
+    { "remove-fd", ARGS(MEMBER("fdset-id", schema_int) OPTIONAL("fd", schema_int)), NULL, false },
+    { "query-fdsets", NULL, &schema_fdset_info_list, false },
     /* 8.2.0 made uri mandatory by mistake; later releases have it as here. */
     { "migrate",
       ARGS(OPTIONAL("uri", schema_str) OPTIONAL("channels", schema_channel_list)
@@ -42,9 +48,75 @@ static const SchemaCommand commands[] = {
     { "migrate-set-capabilities", ARGS(MEMBER("capabilities", schema_capability_status_list)), NULL,
       false },
     { "query-migrate-capabilities", NULL, &schema_capability_status_list, false },
+    { "migrate-start-postcopy", NULL, NULL, false },
+    { "migrate-continue", ARGS(MEMBER("state", schema_migration_status)), NULL, false },
+    { "migrate-recover", ARGS(MEMBER("uri", schema_str)), NULL, true },
+    { "migrate-pause", NULL, NULL, true },
+    { "query-migrationthreads", NULL, &schema_migration_thread_list, false },
+    { "client_migrate_info",
+      ARGS(MEMBER("protocol", schema_str) MEMBER("hostname", schema_str)
+           OPTIONAL("port", schema_int) OPTIONAL("tls-port", schema_int)
+           OPTIONAL("cert-subject", schema_str)),
+      NULL, false },
+    { "announce-self",
+      ARGS(MEMBER("initial", schema_int) MEMBER("max", schema_int) MEMBER("rounds", schema_int)
+           MEMBER("step", schema_int) OPTIONAL("interfaces", schema_str_list)
+           OPTIONAL("id", schema_str)),
+      NULL, false },
+    { "calc-dirty-rate",
+      ARGS(MEMBER("calc-time", schema_int) OPTIONAL("calc-time-unit", schema_time_unit)
+           OPTIONAL("sample-pages", schema_int) OPTIONAL("mode", schema_dirty_rate_mode)),
+      NULL, false },
+    { "query-dirty-rate", ARGS(OPTIONAL("calc-time-unit", schema_time_unit)),
+      &schema_dirty_rate_info, false },
+    { "set-vcpu-dirty-limit",
+      ARGS(OPTIONAL("cpu-index", schema_int) MEMBER("dirty-rate", schema_uint64)), NULL, false },
+    { "cancel-vcpu-dirty-limit", ARGS(OPTIONAL("cpu-index", schema_int)), NULL, false },
+    { "query-vcpu-dirty-limit", NULL, &schema_dirty_limit_info_list, false },
+    { "x-colo-lost-heartbeat", NULL, NULL, false },
+    { "query-colo-status", NULL, &schema_colo_status, false },
+    { "xen-save-devices-state",
+      ARGS(MEMBER("filename", schema_str) OPTIONAL("live", schema_bool)), NULL, false },
+    { "xen-load-devices-state", ARGS(MEMBER("filename", schema_str)), NULL, false },
+    { "xen-set-global-dirty-log", ARGS(MEMBER("enable", schema_bool)), NULL, false },
+    { "xen-set-replication",
+      ARGS(MEMBER("enable", schema_bool) MEMBER("primary", schema_bool)
+           OPTIONAL("failover", schema_bool)),
+      NULL, false },
+    { "query-xen-replication-status", NULL, &schema_replication_status, false },
+    { "xen-colo-do-checkpoint", NULL, NULL, false },
+    { "snapshot-save",
+      ARGS(MEMBER("job-id", schema_str) MEMBER("tag", schema_str) MEMBER("vmstate", schema_str)
+           MEMBER("devices", schema_str_list)),
+      NULL, false },
+    { "snapshot-load",
+      ARGS(MEMBER("job-id", schema_str) MEMBER("tag", schema_str) MEMBER("vmstate", schema_str)
+           MEMBER("devices", schema_str_list)),
+      NULL, false },
+    { "snapshot-delete",
+      ARGS(MEMBER("job-id", schema_str) MEMBER("tag", schema_str)
+           MEMBER("devices", schema_str_list)),
+      NULL, false },
+    { "job-pause", JOB_ID, NULL, false },
+    { "job-resume", JOB_ID, NULL, false },
+    { "job-cancel", JOB_ID, NULL, false },
+    { "job-complete", JOB_ID, NULL, false },
+    { "job-dismiss", JOB_ID, NULL, false },
+    { "job-finalize", JOB_ID, NULL, false },
+    { "query-jobs", NULL, &schema_job_info_list, false },
+    /* What each type of object has besides is its own to check. */
+    { "object-add", ARGS(MEMBER("qom-type", schema_object_type) MEMBER("id", schema_str)), NULL,
+      false, .open = true },
+    { "object-del", ARGS(MEMBER("id", schema_str)), NULL, false },
+    /* HMP's snapshot commands, which are no QMP commands in QEMU. */
+    { "x-savevm", ARGS(OPTIONAL("tag", schema_str)), NULL, false },
+    { "x-loadvm", ARGS(MEMBER("tag", schema_str)), NULL, false },
+    { "x-delvm", ARGS(MEMBER("tag", schema_str)), &schema_x_deleted, false },
+    { "x-query-snapshots", NULL, &schema_str_list, false },
     /* These answer from what is known and never wait, so they may overtake. */
     { "x-query-owner", NULL, &schema_x_owner, true },
     { "x-query-migrate-history", NULL, &schema_x_history, true },
+    { "x-query-ram-map", NULL, &schema_x_ram_map, true },
     { "x-fault-release", NULL, NULL, true },
     { "x-query-guest", NULL, &schema_x_guest_value_list, false },
     { "x-guest-set", ARGS(MEMBER("key", schema_str) MEMBER("value", schema_str)), NULL, false },
@@ -58,8 +130,8 @@ static const SchemaEvent events[] = {
     { "STOP", NULL },
     { "RESUME", NULL },
     { "SHUTDOWN", ARGS(MEMBER("guest", schema_bool) MEMBER("reason", schema_shutdown_cause)) },
-    /* Hidden: for the front ends of this process. */
-    { "X_NOTICE", ARGS(MEMBER("text", schema_str)) },
+    { "X_NOTICE", ARGS(MEMBER("text", schema_str) OPTIONAL("outgoing", schema_bool)), .hidden = true },
+    { "X_INCOMING_FAILED", ARGS(MEMBER("text", schema_str)), .hidden = true },
 };
 
 const SchemaCommand *schema_commands(size_t *ret_count)
@@ -88,12 +160,19 @@ const SchemaCommand *schema_find_command(const char *name)
     return NULL;
 }
 
-const SchemaType *schema_find_type(const char *name)
+static const SchemaType *type_in(const SchemaType *const *types, const char *name)
 {
-    for (size_t i = 0; schema_named_types[i] != NULL; i++) {
-        if (strcmp(schema_named_types[i]->name, name) == 0) {
-            return schema_named_types[i];
+    for (; *types != NULL; types++) {
+        if (strcmp((*types)->name, name) == 0) {
+            return *types;
         }
     }
     return NULL;
+}
+
+const SchemaType *schema_find_type(const char *name)
+{
+    const SchemaType *type = type_in(schema_named_types, name);
+
+    return type != NULL ? type : type_in(schema_control_types, name);
 }

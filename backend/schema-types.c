@@ -9,21 +9,7 @@
 #include "backend/capabilities.h"
 #include "backend/info.h"
 #include "backend/parameters.h"
-
-#define ENUM(qapi_name, list)         { .kind = SCHEMA_ENUM, .name = qapi_name, .values = list }
-#define STRUCT(qapi_name, ...)                                                           \
-    { .kind = SCHEMA_STRUCT, .name = qapi_name,                                          \
-      .members = (const SchemaMember[]) { __VA_ARGS__ { NULL, NULL, false, false } } }
-#define UNION(qapi_name, key, base, ...)                                                 \
-    { .kind = SCHEMA_UNION, .name = qapi_name, .discriminator = key,                     \
-      .members = (const SchemaMember[]) { base { NULL, NULL, false, false } },           \
-      .branches = (const SchemaMember[]) { __VA_ARGS__ { NULL, NULL, false, false } } }
-#define LIST(type)                    { .kind = SCHEMA_LIST, .element = &type }
-#define NAMES(...)                    (const char *const[]) { __VA_ARGS__, NULL }
-
-#define MEMBER(member, type)          { member, &type, false, false },
-#define OPTIONAL(member, type)        { member, &type, true, false },
-#define OPTIONAL_OLD(member, type)    { member, &type, true, true },
+#include "backend/schema-build.h"
 
 /* ---- built in ---- */
 
@@ -276,6 +262,15 @@ static const SchemaType x_pass = STRUCT("XPass",
     MEMBER("remaining-bytes", schema_uint64)
     MEMBER("bytes-per-second", schema_uint64));
 static const SchemaType x_pass_list = LIST(x_pass);
+/* Parts of the pause; those that it did not come to are absent. */
+static const SchemaType x_downtime = STRUCT("XDowntime",
+    OPTIONAL("stop-us", schema_int)
+    OPTIONAL("sync-us", schema_int)
+    OPTIONAL("ram-us", schema_int)
+    OPTIONAL("devices-us", schema_int)
+    OPTIONAL("load-us", schema_int)
+    OPTIONAL("commit-us", schema_int)
+    MEMBER("total-us", schema_int));
 const SchemaType schema_x_history = STRUCT("XMigrateHistory",
     MEMBER("direction", x_direction)
     MEMBER("peer", schema_str)
@@ -283,7 +278,17 @@ const SchemaType schema_x_history = STRUCT("XMigrateHistory",
     MEMBER("passes", x_pass_list)
     MEMBER("threshold-bytes", schema_uint64)
     MEMBER("elapsed-ms", schema_int)
+    OPTIONAL("downtime", x_downtime)
+    MEMBER("verdict", schema_str)
+    MEMBER("advice", schema_str)
     MEMBER("outcome", schema_str));
+
+static const SchemaType x_int_list = LIST(schema_int);
+const SchemaType schema_x_ram_map = STRUCT("XRamMap",
+    MEMBER("pages-per-cell", schema_uint64)
+    MEMBER("data", x_int_list)
+    MEMBER("dirty", x_int_list)
+    MEMBER("sent", x_int_list));
 
 static const SchemaType x_guest_value = STRUCT("XGuestValue",
     MEMBER("name", schema_str)
@@ -323,5 +328,10 @@ const SchemaType *const schema_named_types[] = {
     &schema_version_info, &command_info, &qmp_capability, &schema_shutdown_cause,
     &x_owner_value, &schema_x_owner, &x_direction, &x_state_change, &x_pass, &schema_x_history,
     &x_guest_value, &x_fault_count, &x_finding, &schema_x_verify, &schema_x_planted,
+    &x_downtime, &schema_x_ram_map,
+    &schema_time_unit, &schema_dirty_rate_mode, &schema_dirty_rate_status, &schema_dirty_rate_vcpu,
+    &schema_dirty_rate_info, &schema_dirty_limit_info, &schema_migration_thread, &schema_colo_mode,
+    &schema_colo_reason, &schema_colo_status, &schema_replication_status, &schema_job_type,
+    &schema_job_status, &schema_job_info, &schema_object_type, &schema_x_deleted,
     NULL,
 };

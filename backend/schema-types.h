@@ -16,9 +16,20 @@ extern const SchemaType schema_channel_list;
 extern const SchemaType schema_status_info, schema_name_info, schema_uuid_info;
 extern const SchemaType schema_version_info, schema_command_info_list;
 extern const SchemaType schema_qmp_capability_list, schema_shutdown_cause;
+extern const SchemaType schema_add_fd_info, schema_fdset_info_list, schema_info_list;
 
-extern const SchemaType schema_x_owner, schema_x_history, schema_x_guest_value_list;
+extern const SchemaType schema_x_owner, schema_x_history, schema_x_ram_map, schema_x_guest_value_list;
 extern const SchemaType schema_x_verify, schema_x_planted;
 
-/* Every type that has a name in QAPI, NULL terminated. */
-extern const SchemaType *const schema_named_types[];
+/* schema-types-other.c */
+extern const SchemaType schema_time_unit, schema_dirty_rate_mode, schema_dirty_rate_status;
+extern const SchemaType schema_dirty_rate_vcpu, schema_dirty_rate_info;
+extern const SchemaType schema_dirty_limit_info, schema_dirty_limit_info_list;
+extern const SchemaType schema_migration_thread, schema_migration_thread_list;
+extern const SchemaType schema_colo_mode, schema_colo_reason, schema_colo_status;
+extern const SchemaType schema_replication_status;
+extern const SchemaType schema_job_type, schema_job_status, schema_job_info, schema_job_info_list;
+extern const SchemaType schema_object_type, schema_x_deleted;
+
+/* Every type that has a name in QAPI, NULL terminated: of schema-types.c, of schema-control.c. */
+extern const SchemaType *const schema_named_types[], *const schema_control_types[];

@@ -250,7 +250,8 @@ bool schema_check_arguments(const SchemaCommand *command, json_object *arguments
 
     /* Without arguments the walk sees an empty object, so that what is missing is found. */
     json_object *object = arguments == NULL ? json_object_new_object() : json_object_get(arguments);
-    ok = check_object(&walk, &top, object);
+    ok = command->open ? check_members(&walk, command->args, object)
+                       : check_object(&walk, &top, object);
     json_object_put(object);
     return ok;
 }

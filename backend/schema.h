@@ -52,11 +52,13 @@ typedef struct {
     const SchemaMember *args;    /* NULL = none */
     const SchemaType *returns;   /* NULL = {} */
     bool oob;                    /* may be sent with exec-oob */
+    bool open;                   /* further arguments are passed on unread */
 } SchemaCommand;
 
 typedef struct {
     const char *name; /* "MIGRATION" */
     const SchemaMember *data;
+    bool hidden;      /* for the front ends of this process only */
 } SchemaEvent;
 
 /* NULL when unknown. migrate-cancel finds migrate_cancel. */
@@ -64,6 +66,10 @@ const SchemaCommand *schema_find_command(const char *name);
 const SchemaCommand *schema_commands(size_t *ret_count);
 const SchemaEvent *schema_events(size_t *ret_count);
 const SchemaType *schema_find_type(const char *name);
+
+/* Replies of query-qmp-schema and query-commands; caller puts. */
+json_object *schema_to_json(void);
+json_object *schema_commands_to_json(void);
 
 /* Checks @arguments (NULL = none) against the command: missing members in schema order, types,
  * enum values, ranges, then unknown members, with QEMU's texts and dotted paths. */

@@ -135,10 +135,20 @@ size_t dirty_map_move(DirtyMap *map, DirtyMap *into)
 
 size_t dirty_map_count(const DirtyMap *map)
 {
-    size_t count = 0;
+    return dirty_map_count_range(map, 0, map->n_pages);
+}
 
-    for (size_t w = 0; w < map->n_words; w++) {
-        count += (size_t)__builtin_popcountll(map->words[w]);
+size_t dirty_map_count_range(const DirtyMap *map, size_t first, size_t count)
+{
+    size_t set = 0;
+
+    g_assert(first <= map->n_pages && count <= map->n_pages - first);
+    if (count == 0) {
+        return 0;
     }
-    return count;
+    for (size_t w = first / WORD_BITS; w <= (first + count - 1) / WORD_BITS; w++) {
+        uint64_t word = atomic_load_explicit(&map->words[w], memory_order_relaxed);
+        set += (size_t)__builtin_popcountll(word & range_mask(w, first, first + count));
+    }
+    return set;
 }

@@ -38,5 +38,6 @@ size_t dirty_map_next_clear(const DirtyMap *map, size_t from);
 /* Moves all set bits into @into (same size); returns how many became newly set there. */
 size_t dirty_map_move(DirtyMap *map, DirtyMap *into);
 
-/* Number of set bits; walks the map. */
+/* Number of set bits, of all or in [@first, @first + @count). */
 size_t dirty_map_count(const DirtyMap *map);
+size_t dirty_map_count_range(const DirtyMap *map, size_t first, size_t count);

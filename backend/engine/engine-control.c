@@ -3,8 +3,6 @@
  */
 #include "backend/engine/engine-internal.h"
 
-#include <unistd.h>
-
 #include "backend/base/error.h"
 
 /* ---- stop and cont ---- */
@@ -225,39 +223,4 @@ void engine_query_version(Engine *e, BackendSession *session, json_object *args,
     json_object_object_add(o, "qemu", qemu);
     json_object_object_add(o, "package", json_object_new_string("migmon-" MIGMON_VERSION));
     backend_reply_return(reply, o);
-}
-
-/* ---- descriptors ---- */
-
-void engine_getfd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
-{
-    const char *name = json_object_get_string(json_object_object_get(args, "fdname"));
-    int fd;
-
-    (void)e;
-    if (g_ascii_isdigit(name[0])) {
-        backend_reply_failure(reply, "Parameter 'fdname' expects a name not starting with a digit");
-        return;
-    }
-    fd = backend_session_pop_fd(session);
-    if (fd < 0) {
-        backend_reply_failure(reply, "No file descriptor supplied via SCM_RIGHTS");
-        return;
-    }
-    backend_session_set_named_fd(session, name, fd);
-    backend_reply_return(reply, NULL);
-}
-
-void engine_closefd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
-{
-    const char *name = json_object_get_string(json_object_object_get(args, "fdname"));
-    int fd = backend_session_take_named_fd(session, name);
-
-    (void)e;
-    if (fd < 0) {
-        backend_reply_failure(reply, "File descriptor named '%s' not found", name);
-        return;
-    }
-    close(fd);
-    backend_reply_return(reply, NULL);
 }

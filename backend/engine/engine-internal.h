@@ -12,7 +12,11 @@
 #include "backend/engine/outgoing.h"
 #include "backend/parameters.h"
 
+/* All threads of migrations have a name that begins so. */
+#define ENGINE_THREAD_PREFIX "mig/"
+
 typedef struct VerifyJob VerifyJob;
+typedef struct FdSets FdSets;
 
 typedef struct {
     Backend base;
@@ -24,6 +28,7 @@ typedef struct {
     MigParameters parameters;
     LiveSettings settings; /* the parameters that running threads read */
     MigCapabilities capabilities;
+    FdSets *fdsets; /* descriptors that add-fd brought */
 
     Migration *last;           /* the newest attempt of either direction, NULL = none ever */
     Outgoing *outgoing;        /* until its thread was joined */
@@ -83,10 +88,49 @@ void engine_query_name(Engine *e, BackendSession *session, json_object *args, Ba
 void engine_query_uuid(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
 void engine_query_version(Engine *e, BackendSession *session, json_object *args,
                           BackendReply *reply);
-void engine_getfd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_closefd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
 /* Answers a cont -f that waited for the outgoing thread to let go. */
 void engine_settle_cont(Engine *e);
+
+/* ---- engine-fds.c ---- */
+void engine_getfd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_closefd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_add_fd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_remove_fd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_query_fdsets(Engine *e, BackendSession *session, json_object *args,
+                         BackendReply *reply);
+
+/* ---- engine-answers.c ---- */
+void engine_announce_self(Engine *e, BackendSession *session, json_object *args,
+                          BackendReply *reply);
+void engine_cancel_dirty_limit(Engine *e, BackendSession *session, json_object *args,
+                               BackendReply *reply);
+void engine_delvm(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_job_verb(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_migrate_continue(Engine *e, BackendSession *session, json_object *args,
+                             BackendReply *reply);
+void engine_query_colo(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_query_dirty_limit(Engine *e, BackendSession *session, json_object *args,
+                              BackendReply *reply);
+void engine_query_dirty_rate(Engine *e, BackendSession *session, json_object *args,
+                             BackendReply *reply);
+void engine_query_jobs(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_query_replication(Engine *e, BackendSession *session, json_object *args,
+                              BackendReply *reply);
+void engine_query_threads(Engine *e, BackendSession *session, json_object *args,
+                          BackendReply *reply);
+/* The status of the newest attempt when it went that way, else none. */
+MigrationStatus engine_status_of(const Engine *e, bool outgoing);
+
+/* ---- engine-unsupported.c ---- */
+/* Answers a command that the engine does not have. */
+void engine_refuse(Engine *e, const SchemaCommand *command, json_object *args,
+                   BackendReply *reply);
+/* migrate with blk or inc: the warning that comes first. */
+void engine_warn_disks(BackendSession *session, json_object *args);
+/* False when options or parameters ask for a migration that is not possible. After all else. */
+bool engine_refuse_migration(Engine *e, json_object *args, GError **error);
+/* The same of a side that listens: TLS must not be left out unseen. */
+bool engine_refuse_tls(const char *creds, GError **error);
 
 /* ---- engine-guest.c ---- */
 void engine_query_guest(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);

@@ -163,8 +163,9 @@ static Owner last_owner(const Engine *e)
     return e->last != NULL ? migration_get_owner(e->last, &evidence) : OWNER_HERE;
 }
 
-static bool may_migrate(Engine *e, json_object *args, GError **error)
+static bool may_migrate(Engine *e, BackendSession *session, json_object *args, GError **error)
 {
+    engine_warn_disks(session, args);
     if (json_object_get_boolean(json_object_object_get(args, "resume"))) {
         g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
                             "Cannot resume if there is no paused migration");
@@ -188,13 +189,7 @@ static bool may_migrate(Engine *e, json_object *args, GError **error)
                        owner_name(last_owner(e)));
         return false;
     }
-    if (json_object_get_boolean(json_object_object_get(args, "blk")) ||
-        json_object_get_boolean(json_object_object_get(args, "inc"))) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
-                            "block migration is not supported by this build");
-        return false;
-    }
-    return true;
+    return engine_refuse_migration(e, args, error);
 }
 
 /* What can fail at once; the record then says failed, as QEMU does for files, descriptors and
@@ -223,6 +218,7 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
         .settings = &e->settings,
         .timer = &e->timer,
         .migration = m,
+        .predecessor = e->outgoing,
         .connector = g_steal_pointer(&connector),
         .tracker = g_steal_pointer(&tracker),
         .return_path = capability_is_on(e->capabilities, CAPABILITY_RETURN_PATH),
@@ -230,8 +226,12 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
         .validate_uuid = capability_is_on(e->capabilities, CAPABILITY_VALIDATE_UUID),
         .to_file = address->kind == ADDRESS_FILE,
     };
-    e->outgoing = outgoing_new(&config, error);
-    return e->outgoing != NULL;
+    Outgoing *outgoing = outgoing_new(&config, error);
+    if (outgoing == NULL) {
+        return false;
+    }
+    e->outgoing = outgoing;
+    return true;
 }
 
 void engine_migrate(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
@@ -240,7 +240,7 @@ void engine_migrate(Engine *e, BackendSession *session, json_object *args, Backe
     g_autoptr(Address) address = address_from_arguments(args, "migrate", &error);
     g_auto(MigFd) fd = -1;
 
-    if (address == NULL || !may_migrate(e, args, &error) ||
+    if (address == NULL || !may_migrate(e, session, args, &error) ||
         !take_named_fd(session, address, &fd, &error)) {
         backend_reply_error(reply, error);
         return;
@@ -249,8 +249,9 @@ void engine_migrate(Engine *e, BackendSession *session, json_object *args, Backe
     g_autofree char *peer = address_to_uri(address);
     g_autoptr(Migration) m = migration_new(e->events, true, peer);
     reap_arrived(e);
-    outgoing_free(
-        g_steal_pointer(&e->outgoing)); /* of an attempt whose thread is on its last line */
+    if (e->cont_reply != NULL) {
+        engine_settle_cont(e); /* it waited for the attempt before this one, which is over */
+    }
     set_last(e, m);
     migration_set_owner(m, OWNER_HERE, "it has not been handed over"); /* may_migrate() made sure */
     migration_move(m, MIGRATION_NONE, MIGRATION_SETUP);
@@ -354,7 +355,7 @@ static void on_listener_ready(Listener *l, const GError *error, void *data)
     if (error != NULL) {
         if (reply == NULL) {
             g_autofree char *uri = address_to_uri(e->incoming_address);
-            g_autofree char *text = g_strdup_printf("-incoming %s: %s", uri, error->message);
+            g_autofree char *text = g_strdup_printf("--incoming %s: %s", uri, error->message);
 
             notice(e, text);
             json_object *o = json_object_new_object();
@@ -444,7 +445,8 @@ void engine_migrate_incoming(Engine *e, BackendSession *session, json_object *ar
         return;
     }
     address = address_from_arguments(args, "migrate-incoming", &error);
-    if (address == NULL || !take_incoming_fd(session, address, &fd, &error)) {
+    if (address == NULL || !engine_refuse_tls(e->parameters.tls_creds, &error) ||
+        !take_incoming_fd(session, address, &fd, &error)) {
         backend_reply_error(reply, error);
         return;
     }

@@ -8,6 +8,7 @@
 
 #include "backend/base/error.h"
 #include "backend/base/inherited-fd.h"
+#include "backend/engine/fdset.h"
 
 /* ---- parameters and capabilities ---- */
 
@@ -19,9 +20,12 @@ static void warn_session(void *data, const char *text)
 static void set_parameters(Engine *e, BackendSession *session, json_object *args,
                            BackendReply *reply)
 {
+    json_object *creds = json_object_object_get(args, "tls-creds");
     GError *error = NULL;
 
-    if (!parameters_apply(&e->parameters, args, warn_session, session, &error)) {
+    /* Who listens already would take the next source without it. */
+    if ((e->incoming_address != NULL && !engine_refuse_tls(json_object_get_string(creds), &error)) ||
+        !parameters_apply(&e->parameters, args, warn_session, session, &error)) {
         backend_reply_error(reply, error);
         return;
     }
@@ -107,8 +111,19 @@ static void query_history(Engine *e, BackendSession *session, json_object *args,
     json_object_object_add(o, "passes", json_object_new_array());
     json_object_object_add(o, "threshold-bytes", json_object_new_int64(0));
     json_object_object_add(o, "elapsed-ms", json_object_new_int64(0));
+    json_object_object_add(o, "verdict", json_object_new_string(""));
+    json_object_object_add(o, "advice", json_object_new_string(""));
     json_object_object_add(o, "outcome", json_object_new_string(""));
     backend_reply_return(reply, o);
+}
+
+static void query_ram_map(Engine *e, BackendSession *session, json_object *args,
+                          BackendReply *reply)
+{
+    static const RamMap none;
+
+    (void)session, (void)args;
+    backend_reply_return(reply, ram_map_to_json(e->last != NULL ? &e->last->ram_map : &none));
 }
 
 /* ---- dispatch ---- */
@@ -117,24 +132,43 @@ static const struct {
     const char *name;
     EngineCommand run;
 } commands[] = {
+    { "add-fd", engine_add_fd },
+    { "announce-self", engine_announce_self },
+    { "cancel-vcpu-dirty-limit", engine_cancel_dirty_limit },
     { "closefd", engine_closefd },
     { "cont", engine_cont },
     { "getfd", engine_getfd },
+    { "job-cancel", engine_job_verb },
+    { "job-complete", engine_job_verb },
+    { "job-dismiss", engine_job_verb },
+    { "job-finalize", engine_job_verb },
+    { "job-pause", engine_job_verb },
+    { "job-resume", engine_job_verb },
     { "migrate", engine_migrate },
     { "migrate-cancel", engine_migrate_cancel },
+    { "migrate-continue", engine_migrate_continue },
     { "migrate-incoming", engine_migrate_incoming },
     { "migrate-set-capabilities", set_capabilities },
     { "migrate-set-parameters", set_parameters },
     { "migrate_cancel", engine_migrate_cancel },
+    { "query-colo-status", engine_query_colo },
+    { "query-dirty-rate", engine_query_dirty_rate },
+    { "query-fdsets", engine_query_fdsets },
+    { "query-jobs", engine_query_jobs },
     { "query-migrate", engine_query_migrate },
     { "query-migrate-capabilities", query_capabilities },
     { "query-migrate-parameters", query_parameters },
+    { "query-migrationthreads", engine_query_threads },
     { "query-name", engine_query_name },
     { "query-status", engine_query_status },
     { "query-uuid", engine_query_uuid },
+    { "query-vcpu-dirty-limit", engine_query_dirty_limit },
     { "query-version", engine_query_version },
+    { "query-xen-replication-status", engine_query_replication },
     { "quit", engine_quit },
+    { "remove-fd", engine_remove_fd },
     { "stop", engine_stop },
+    { "x-delvm", engine_delvm },
     { "x-fault-release", engine_fault_release },
     { "x-guest-plant", engine_guest_plant },
     { "x-guest-set", engine_guest_set },
@@ -142,6 +176,7 @@ static const struct {
     { "x-query-guest", engine_query_guest },
     { "x-query-migrate-history", query_history },
     { "x-query-owner", query_owner },
+    { "x-query-ram-map", query_ram_map },
 };
 
 static void engine_execute(Backend *backend, BackendSession *session, const SchemaCommand *command,
@@ -153,7 +188,7 @@ static void engine_execute(Backend *backend, BackendSession *session, const Sche
             return;
         }
     }
-    backend_reply_failure(reply, "The command %s is not supported by this build", command->name);
+    engine_refuse((Engine *)backend, command, args, reply);
 }
 
 /* ---- events ---- */
@@ -197,6 +232,9 @@ static void handle_event(const EngineEvent *event, void *data)
     case ENGINE_EVENT_NOTICE:
         o = json_object_new_object();
         json_object_object_add(o, "text", json_object_new_string(event->text));
+        if (event->migration != NULL && event->migration->outgoing) {
+            json_object_object_add(o, "outgoing", json_object_new_boolean(true));
+        }
         emit(e, event, "X_NOTICE", o, true);
         break;
     case ENGINE_EVENT_ENDED:
@@ -223,6 +261,7 @@ static void engine_free(Backend *backend)
     migration_unref(e->last);
     guest_free(e->guest);
     parameters_clear(&e->parameters);
+    fdsets_free(e->fdsets);
     g_free(e->tracker_kind);
     backend_clear(&e->base);
     g_free(e);
@@ -247,7 +286,7 @@ static bool start_incoming(Engine *e, const char *uri, GError **error)
         fd = inherited_fd_take(address->path, error);
     }
     if (address == NULL || (address->kind == ADDRESS_FD && fd < 0)) {
-        g_prefix_error(error, "-incoming %s: ", uri);
+        g_prefix_error(error, "--incoming %s: ", uri);
         return false;
     }
     engine_listen(e, address, fd, NULL);
@@ -268,6 +307,7 @@ Backend *engine_new(const EngineOptions *options, GError **error)
     e->tracker_kind = g_strdup(options->tracker);
     e->events = event_queue_new(handle_event, e);
     e->autostart = !options->paused;
+    e->fdsets = fdsets_new();
     parameters_init(&e->parameters);
     engine_apply_settings(e);
     if (options->incoming != NULL) {

@@ -12,7 +12,6 @@
  */
 #include "backend/engine/outgoing-internal.h"
 
-#include "backend/base/clock.h"
 #include "backend/base/error.h"
 #include "backend/engine/handover.h"
 
@@ -20,8 +19,9 @@ static void stop_guest(Outgoing *o)
 {
     Migration *m = o->migration;
 
-    migration_note_stop(m, mig_clock_now_us());
+    migration_mark(m, MARK_STOP);
     o->state_before = guest_stop(o->config.guest, RUN_STATE_FINISH_MIGRATE);
+    migration_mark(m, MARK_STOPPED);
     o->ran = o->state_before == RUN_STATE_RUNNING;
     if (o->ran) {
         event_post(m->events, ENGINE_EVENT_STOP, m, 0, NULL);
@@ -42,6 +42,7 @@ static bool wait_until_loaded(Outgoing *o, GError **error)
         g_prefix_error(error, "waiting until the destination has loaded everything: ");
         return false;
     }
+    migration_mark(o->migration, MARK_LOADED);
     return true;
 }
 
@@ -157,6 +158,8 @@ static void finish_one_way(Outgoing *o)
 {
     g_autoptr(GError) error = NULL;
 
+    transport_set_finish_timeout(
+        o->transport, (uint32_t)MIN(atomic_load(&o->config.settings->handover_timeout), G_MAXINT));
     if (!transport_finish(o->transport, &error)) {
         lost(o, error);
     } else if (o->config.to_file) {
@@ -176,15 +179,18 @@ bool outgoing_switchover(Outgoing *o, GError **error)
         return false;
     }
     description = devices_save(o->writer, o->config.guest, o->config.timer, o->state_before);
-    if (!outgoing_flush(o, error) || !outgoing_fault(o, "src-devices", error) ||
-        !wait_until_loaded(o, error) || !commit(o, description, error)) {
+    if (!outgoing_flush(o, error)) {
+        return false;
+    }
+    migration_mark(o->migration, MARK_DEVICES);
+    if (!outgoing_fault(o, "src-devices", error) || !wait_until_loaded(o, error) ||
+        !commit(o, description, error)) {
         return false;
     }
     /* The guest left: a failure injected here is a failure of the link. */
     if (!outgoing_fault(o, "src-after-eof", NULL)) {
         transport_shutdown(o->transport);
     }
-    outgoing_release_tracker(o); /* takes a while: not before the commit, it would be downtime */
     if (o->return_path != NULL) {
         await_verdict(o);
     } else {

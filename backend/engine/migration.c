@@ -5,6 +5,7 @@
 #include "backend/engine/migration.h"
 
 #include "backend/base/clock.h"
+#include "backend/engine/verdict.h"
 #include "backend/guest/ram-block.h"
 
 #define MAX_PASSES 2000u /* a migration that does not converge must not fill the memory */
@@ -52,7 +53,6 @@ Migration *migration_new(EventQueue *events, bool outgoing, const char *peer)
     m->outcome = g_strdup("");
     m->evidence = g_strdup("");
     m->owner = outgoing ? OWNER_HERE : OWNER_NONE;
-    m->downtime_us = -1;
     atomic_store(&m->counters.expected_downtime, -1);
     return m;
 }
@@ -97,8 +97,8 @@ bool migration_move(Migration *m, MigrationStatus from, MigrationStatus to)
     g_array_append_val(m->moves, move);
     if (migration_status_is_over(to)) {
         m->end_us = move.time_us;
-        if (m->stop_us != 0 && m->outgoing && to == MIGRATION_COMPLETED) {
-            m->downtime_us = move.time_us - m->stop_us;
+        if (m->marks[MARK_STOP] != 0) {
+            m->marks[MARK_OVER] = move.time_us;
         }
     }
     /* Posted under the lock, so that events come in the order of the moves. */
@@ -159,10 +159,10 @@ void migration_note_setup(Migration *m)
     m->setup_us = mig_clock_now_us();
 }
 
-void migration_note_stop(Migration *m, int64_t now_us)
+void migration_mark(Migration *m, SwitchoverMark mark)
 {
     MIG_LOCK(&m->lock);
-    m->stop_us = now_us;
+    m->marks[mark] = mig_clock_now_us();
 }
 
 void migration_add_pass(Migration *m, const MigPass *pass)
@@ -222,7 +222,7 @@ static void fill_outgoing(Migration *m, MigInfo *info)
     info->setup_time = m->setup_us != 0 ? (m->setup_us - m->start_us) / 1000 : 0;
     if (m->status == MIGRATION_COMPLETED) {
         info->has_downtime = true;
-        info->downtime = MAX(m->downtime_us, 0) / 1000;
+        info->downtime = (m->marks[MARK_OVER] - m->marks[MARK_STOP]) / 1000;
     } else {
         info->has_expected_downtime = true;
         info->expected_downtime = MAX(expected, 0);
@@ -273,6 +273,46 @@ static json_object *pass_to_json(const Migration *m, const MigPass *pass)
     return o;
 }
 
+static void add_verdict(const Migration *m, json_object *o)
+{
+    guint n = m->passes->len;
+    const MigPass *last = n > 0 ? &g_array_index(m->passes, MigPass, n - 1) : NULL;
+    VerdictFacts facts = { .limit_ms = atomic_load(&m->counters.downtime_limit) };
+
+    if (last != NULL && m->status == MIGRATION_ACTIVE && facts.limit_ms != 0) {
+        facts.remaining = last->remaining_bytes;
+        facts.sent = last->pages * MIG_PAGE_SIZE;
+        facts.dirtied = last->dirtied_pages * MIG_PAGE_SIZE;
+        facts.duration_us = last->end_us - last->start_us;
+        facts.bandwidth = atomic_load(&m->counters.threshold) * 1000 / facts.limit_ms;
+    }
+    g_autofree char *text = verdict_text(&facts);
+    g_autofree char *advice = verdict_advice(&facts);
+    json_object_object_add(o, "verdict", json_object_new_string(text));
+    json_object_object_add(o, "advice", json_object_new_string(advice));
+}
+
+/* The pause in its parts, as far as the switchover came; each part is the time since the mark
+ * before. */
+static json_object *downtime_to_json(const Migration *m)
+{
+    static const char *const names[MARK__COUNT] = {
+        [MARK_STOPPED] = "stop-us",    [MARK_SYNCED] = "sync-us", [MARK_RAM] = "ram-us",
+        [MARK_DEVICES] = "devices-us", [MARK_LOADED] = "load-us", [MARK_OVER] = "commit-us",
+    };
+    json_object *o = json_object_new_object();
+    int64_t before = m->marks[MARK_STOP];
+
+    for (int i = MARK_STOPPED; i < MARK__COUNT; i++) {
+        if (m->marks[i] != 0) {
+            add_int(o, names[i], m->marks[i] - before);
+            before = m->marks[i];
+        }
+    }
+    add_int(o, "total-us", before - m->marks[MARK_STOP]);
+    return o;
+}
+
 json_object *migration_history_to_json(Migration *m)
 {
     MIG_LOCK(&m->lock);
@@ -301,6 +341,10 @@ json_object *migration_history_to_json(Migration *m)
     json_object_object_add(o, "passes", passes);
     add_uint(o, "threshold-bytes", atomic_load(&m->counters.threshold));
     add_int(o, "elapsed-ms", (end - m->start_us) / 1000);
+    if (m->marks[MARK_STOP] != 0) {
+        json_object_object_add(o, "downtime", downtime_to_json(m));
+    }
+    add_verdict(m, o);
     json_object_object_add(o, "outcome", json_object_new_string(m->outcome));
     return o;
 }

@@ -15,6 +15,7 @@
 
 #include "backend/base/lock.h"
 #include "backend/engine/events.h"
+#include "backend/engine/ram-map.h"
 #include "backend/info.h"
 
 /* Who may run the guest, as seen from this process. */
@@ -40,6 +41,7 @@ typedef struct {
     _Atomic uint64_t dirty_rate; /* pages/s over the last pass */
     _Atomic uint64_t bandwidth;  /* bytes/s over the last window */
     _Atomic uint64_t pages_per_second;
+    _Atomic uint64_t downtime_limit;   /* ms, as the threshold was reckoned */
     _Atomic uint64_t threshold;        /* bytes that fit into the downtime limit */
     _Atomic int64_t expected_downtime; /* ms, -1 = not known yet */
 } MigCounters;
@@ -53,6 +55,19 @@ typedef struct {
     uint64_t remaining_bytes; /* after that sync */
 } MigPass;
 
+/* Moments of the switchover, in their order; the pause is what lies between the first and the last.
+ */
+typedef enum {
+    MARK_STOP, /* the vCPUs are asked to stop */
+    MARK_STOPPED,
+    MARK_SYNCED,  /* the last dirty sync is made */
+    MARK_RAM,     /* the last page is sent */
+    MARK_DEVICES, /* device state is sent */
+    MARK_LOADED,  /* the destination has loaded everything */
+    MARK_OVER,    /* it has confirmed; or the attempt is over */
+    MARK__COUNT,
+} SwitchoverMark;
+
 struct Migration {
     atomic_int refs;
     /* Constant. */
@@ -61,6 +76,7 @@ struct Migration {
     EventQueue *events;
 
     MigCounters counters;
+    RamMap ram_map;
 
     /* Under @lock. */
     pthread_mutex_t lock;
@@ -71,9 +87,9 @@ struct Migration {
     char *outcome;
     Owner owner;
     char *evidence;
-    int64_t start_us;                  /* monotonic */
-    int64_t setup_us, stop_us, end_us; /* monotonic, 0 = not yet */
-    int64_t downtime_us;               /* -1 = not known */
+    int64_t start_us;           /* monotonic */
+    int64_t setup_us, end_us;   /* monotonic, 0 = not yet */
+    int64_t marks[MARK__COUNT]; /* likewise */
 };
 
 Migration *migration_new(EventQueue *events, bool outgoing, const char *peer);
@@ -99,7 +115,7 @@ Owner migration_get_owner(Migration *m, char **ret_evidence);
 
 void migration_note_begin(Migration *m); /* the source has come: time counts from here */
 void migration_note_setup(Migration *m); /* setup is over */
-void migration_note_stop(Migration *m, int64_t now_us); /* the guest stands */
+void migration_mark(Migration *m, SwitchoverMark mark); /* the guest stands */
 void migration_add_pass(Migration *m, const MigPass *pass);
 
 /* query-migrate's view. The strings of the info live until migration_info_clear(). */

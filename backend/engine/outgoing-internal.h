@@ -65,7 +65,6 @@ bool outgoing_check(Outgoing *o, GError **error);
 
 /* Puts the guest back to what it did before the switchover stopped it, if it did. */
 void outgoing_resume_guest(Outgoing *o);
-void outgoing_release_tracker(Outgoing *o);
 
 /* precopy.c: setup section, then passes until what is left fits into the downtime limit. */
 bool outgoing_precopy(Outgoing *o, GError **error);

@@ -7,6 +7,8 @@
  */
 #include "backend/engine/outgoing-internal.h"
 
+#include <string.h>
+
 #include "backend/base/clock.h"
 #include "backend/base/error.h"
 #include "backend/base/fault.h"
@@ -68,7 +70,7 @@ bool outgoing_flush(Outgoing *o, GError **error)
             g_clear_error(error);
             return outgoing_check(o, error);
         }
-        g_prefix_error(error, "sending to %s: ", transport_name(o->transport));
+        mig_error_hint(error, "while sending to %s", transport_name(o->transport));
         return false;
     }
     atomic_fetch_add(&c->transferred, bytes);
@@ -141,12 +143,6 @@ void outgoing_resume_guest(Outgoing *o)
     }
 }
 
-/* Before the end is announced: the next migration wants a tracker of its own. */
-void outgoing_release_tracker(Outgoing *o)
-{
-    g_clear_pointer(&o->config.tracker, dirty_tracker_free);
-}
-
 /* The decision comes first and the status after it, so both the one who cancels and the thread that
  * finds itself cancelled make sure of the status; the second finds nothing to do. */
 static void enter_cancelling(Migration *m)
@@ -200,7 +196,6 @@ static void finish_failed(Outgoing *o, GError **error)
         enter_cancelling(m);
     }
     outgoing_resume_guest(o);
-    outgoing_release_tracker(o);
     migration_set_owner(m, OWNER_HERE, "the migration ended before the guest was handed over");
     if (outgoing_is_cancelled(o)) {
         enter_cancelling(m);
@@ -209,9 +204,9 @@ static void finish_failed(Outgoing *o, GError **error)
     }
 
     prefer_peer_error(o, error);
-    g_autofree char *text =
-        g_strdup_printf("migration to %s failed: %s; %s", m->peer, (*error)->message, where);
     g_autofree char *first_line = mig_error_first_line(*error);
+    g_autofree char *text = g_strdup_printf("migration to %s failed: %s; %s%s", m->peer, first_line,
+                                            where, (*error)->message + strlen(first_line));
     migration_set_error(m, first_line);
     migration_set_outcome(m, text);
     if (!migration_move(m, MIGRATION_ACTIVE, MIGRATION_FAILED) &&
@@ -226,6 +221,7 @@ static void *outgoing_thread(void *data)
     Outgoing *o = data;
     g_autoptr(GError) error = NULL;
 
+    outgoing_free(g_steal_pointer(&o->config.predecessor));
     if (!connect_to_peer(o, &error) || !begin_stream(o, &error) || !outgoing_precopy(o, &error) ||
         !outgoing_switchover(o, &error)) {
         finish_failed(o, &error);
@@ -234,6 +230,8 @@ static void *outgoing_thread(void *data)
     if (o->transport != NULL) {
         transport_shutdown(o->transport); /* also ends the return path's thread */
     }
+    /* Takes about 20 ms a GiB, so it comes when everybody has heard of the end. */
+    g_clear_pointer(&o->config.tracker, dirty_tracker_free);
     event_post(o->migration->events, ENGINE_EVENT_ENDED, o->migration, 0, NULL);
     return NULL;
 }
@@ -250,11 +248,12 @@ Outgoing *outgoing_new(const OutgoingConfig *config, GError **error)
     atomic_store(&o->migration->counters.expected_downtime,
                  (int64_t)atomic_load(&config->settings->downtime_limit));
     o->writer = stream_writer_new();
-    o->ram = ram_sender_new(config->guest, config->tracker);
+    o->ram = ram_sender_new(config->guest, config->tracker, &config->migration->ram_map);
     o->window.start_us = now;
     rate_limiter_init(&o->limiter, atomic_load(&config->settings->max_bandwidth), now);
     o->thread = g_thread_try_new("mig/src/main", outgoing_thread, o, error);
     if (o->thread == NULL) {
+        o->config.predecessor = NULL; /* stays the caller's */
         outgoing_free(o);
         return NULL;
     }

@@ -24,6 +24,8 @@ typedef struct {
     Migration *migration;         /* in state setup; referenced */
     Connector *connector;         /* taken over */
     DirtyTracker *tracker;        /* taken over; NULL for a machine without vCPUs */
+    Outgoing *predecessor;        /* taken over on success: an attempt that is over and still tidies
+                                     up; the new thread waits for it, the main loop does not */
     bool return_path;             /* capability return-path */
     bool handover;                /* x-handover */
     bool validate_uuid;           /* send the UUID */

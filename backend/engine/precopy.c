@@ -36,9 +36,11 @@ static uint64_t switchover_bandwidth(const Outgoing *o)
 static void update_threshold(Outgoing *o)
 {
     MigCounters *c = &o->migration->counters;
-    double limit_ms = (double)atomic_load(&o->config.settings->downtime_limit);
+    uint64_t limit_ms = atomic_load(&o->config.settings->downtime_limit);
 
-    atomic_store(&c->threshold, (uint64_t)((double)switchover_bandwidth(o) * limit_ms / 1000.0));
+    atomic_store(&c->downtime_limit, limit_ms);
+    atomic_store(&c->threshold,
+                 (uint64_t)((double)switchover_bandwidth(o) * (double)limit_ms / 1000.0));
 }
 
 static void update_window(Outgoing *o)
@@ -220,6 +222,7 @@ bool outgoing_last_pass(Outgoing *o, GError **error)
     if (!sync_dirty(o, error)) {
         return false;
     }
+    migration_mark(o->migration, MARK_SYNCED);
     stream_put_section_end(o->writer, RAM_SECTION_ID);
     while (ram_sender_remaining(o->ram) > 0) {
         count_batch(o, ram_sender_fill(o->ram, o->writer, MAX_BATCH));
@@ -232,6 +235,7 @@ bool outgoing_last_pass(Outgoing *o, GError **error)
     if (!outgoing_flush(o, error)) {
         return false;
     }
+    migration_mark(o->migration, MARK_RAM);
     end_pass(o, mig_clock_now_us(), 0);
     atomic_store(&o->migration->counters.remaining, 0);
     return true;

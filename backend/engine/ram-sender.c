@@ -5,6 +5,7 @@
 
 typedef struct {
     RamBlock *ram;
+    uint64_t base;     /* its first page among all RAM */
     DirtyMap *dirty;   /* to be sent */
     DirtyMap *data;    /* known to hold data: may be read */
     DirtyMap *scratch; /* what one sync reported */
@@ -12,6 +13,7 @@ typedef struct {
 
 struct RamSender {
     DirtyTracker *tracker;
+    RamMap *map;
     SenderBlock *blocks;
     size_t n_blocks;
     bool synced;
@@ -20,20 +22,25 @@ struct RamSender {
     size_t page;
 };
 
-RamSender *ram_sender_new(Guest *guest, DirtyTracker *tracker)
+RamSender *ram_sender_new(Guest *guest, DirtyTracker *tracker, RamMap *map)
 {
     RamSender *sender = g_new0(RamSender, 1);
+    uint64_t base = 0;
     RamBlock *const *blocks = guest_blocks(guest, &sender->n_blocks);
 
     sender->tracker = tracker;
+    sender->map = map;
+    ram_map_init(map, guest_ram_size(guest) / MIG_PAGE_SIZE);
     sender->blocks = g_new0(SenderBlock, sender->n_blocks);
     for (size_t i = 0; i < sender->n_blocks; i++) {
         sender->blocks[i] = (SenderBlock){
             .ram = blocks[i],
+            .base = base,
             .dirty = dirty_map_new(blocks[i]->n_pages),
             .data = dirty_map_new(blocks[i]->n_pages),
             .scratch = dirty_map_new(blocks[i]->n_pages),
         };
+        base += blocks[i]->n_pages;
     }
     return sender;
 }
@@ -85,6 +92,7 @@ static bool sync_block(RamSender *sender, size_t index, uint64_t *dirtied, GErro
     if (!sender->synced) {
         sender->remaining += dirty_map_set(b->dirty, 0, b->ram->n_pages);
     }
+    ram_map_recount(sender->map, b->base, b->data, b->dirty);
     return true;
 }
 
@@ -131,6 +139,7 @@ static size_t put_run(RamSender *sender, StreamWriter *w, size_t first, size_t m
         }
     }
     sender->remaining -= dirty_map_clear(b->dirty, first, page - first);
+    ram_map_sent(sender->map, b->base + first, page - first);
     return page;
 }
 

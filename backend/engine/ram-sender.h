@@ -13,13 +13,15 @@
 #include <stdint.h>
 
 #include "backend/guest/dirty-tracker.h"
+#include "backend/engine/ram-map.h"
 #include "backend/guest/guest.h"
 #include "backend/stream/writer.h"
 
 typedef struct RamSender RamSender;
 
-/* @tracker may be NULL for a guest that nothing can write (no vCPUs); both stay the caller's. */
-RamSender *ram_sender_new(Guest *guest, DirtyTracker *tracker);
+/* @tracker may be NULL for a guest that nothing can write (no vCPUs); @map is kept up to date. All stay the
+ * caller's. */
+RamSender *ram_sender_new(Guest *guest, DirtyTracker *tracker, RamMap *map);
 void ram_sender_free(RamSender *sender);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RamSender, ram_sender_free)
 

@@ -68,6 +68,7 @@ static bool take_bytes(SourceReturnPath *rp, GByteArray *buffer, GError **error)
             pthread_cond_broadcast(&rp->changed);
             return true;
         case RETURN_PATH_BAD:
+            mig_error_hint(error, "what answers there may be no migration destination");
             return false;
         }
     }

@@ -272,6 +272,13 @@ static bool exec_finish(Transport *t, GError **error)
     }
     close(t->fd);
     t->fd = -1;
+    if (t->finish_timeout_ms != 0 && !exec->collected &&
+        exec_wait_fd(exec, exec->pid_fd, POLLIN, (int)t->finish_timeout_ms) == WAIT_TIMEOUT) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
+                    "exec: '%s' has read everything, but did not end within %u ms", exec->command,
+                    t->finish_timeout_ms);
+        return false;
+    }
     return collect(exec, error);
 }
 

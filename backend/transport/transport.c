@@ -239,6 +239,11 @@ bool transport_end_matters(const Transport *t)
     return strcmp(t->ops->kind, "exec") == 0;
 }
 
+void transport_set_finish_timeout(Transport *t, uint32_t ms)
+{
+    t->finish_timeout_ms = ms;
+}
+
 bool transport_finish(Transport *t, GError **error)
 {
     if (transport_is_shut_down(t)) {

@@ -42,6 +42,7 @@ struct Transport {
     int wake_fd;       /* eventfd, readable once shut down */
     int fd;            /* for those that have one; owned */
     bool two_way;      /* the peer can answer */
+    uint32_t finish_timeout_ms; /* 0 = none */
     atomic_bool shut_down; /* set by transport_shutdown() before it wakes anyone */
 };
 
@@ -74,6 +75,10 @@ bool transport_wait_writable(Transport *t, GError **error);
 
 /* True when the end of what is read brings a verdict: the exit status of a child. */
 bool transport_end_matters(const Transport *t);
+
+/* How long finish waits for a child that has everything but does not end; 0 = for ever (default). By the
+ * writer, before transport_finish(). */
+void transport_set_finish_timeout(Transport *t, uint32_t ms);
 
 /* See TransportOps.finish; true where there is nothing to do. */
 bool transport_finish(Transport *t, GError **error);

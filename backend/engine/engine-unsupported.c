@@ -1,0 +1,323 @@
+/*
+ * What this engine cannot do: the one list of commands and options that the
+ * schema knows and that are refused. Main thread.
+ *
+ * The checks that QEMU makes come first, in its order and with its texts; only
+ * what passes them is refused for our own reason. A row goes when the engine
+ * learns the thing.
+ */
+#include "backend/engine/engine-internal.h"
+
+#include <string.h>
+
+#include "backend/base/error.h"
+#include "backend/info.h"
+
+#define MIN_CALC_MS      50
+#define MAX_CALC_MS      60000
+#define MIN_SAMPLE_PAGES 128
+#define MAX_SAMPLE_PAGES 16384
+
+typedef struct {
+    const char *name; /* of the command, or of an option that another command refuses */
+    const char *what; /* cannot be done */
+    const char *hint; /* NULL = none */
+    /* QEMU's own checks: false with the error. NULL = none. */
+    bool (*check)(Engine *e, json_object *args, GError **error);
+} Unsupported;
+
+#define REFUSE(error, ...) (g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, __VA_ARGS__), false)
+
+/* NULL when it is absent. */
+static const char *text_of(json_object *args, const char *name)
+{
+    return json_object_get_string(json_object_object_get(args, name));
+}
+
+/* ---- postcopy ---- */
+
+static bool check_start_postcopy(Engine *e, json_object *args, GError **error)
+{
+    (void)args;
+    if (!capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_RAM) &&
+        !capability_is_on(e->capabilities, CAPABILITY_DIRTY_BITMAPS)) {
+        return REFUSE(error,
+                      "Enable postcopy with migrate_set_capability before the start of migration");
+    }
+    if (engine_status_of(e, true) == MIGRATION_NONE) {
+        return REFUSE(error, "Postcopy must be started after migration has been started");
+    }
+    return true;
+}
+
+static bool check_pause(Engine *e, json_object *args, GError **error)
+{
+    MigrationStatus out = engine_status_of(e, true), in = engine_status_of(e, false);
+
+    (void)args;
+    if (out != MIGRATION_POSTCOPY_ACTIVE && out != MIGRATION_POSTCOPY_RECOVER &&
+        in != MIGRATION_POSTCOPY_ACTIVE && in != MIGRATION_POSTCOPY_RECOVER) {
+        return REFUSE(error, "migrate-pause is currently only supported during postcopy-active or "
+                             "postcopy-recover state");
+    }
+    return true;
+}
+
+static bool check_recover(Engine *e, json_object *args, GError **error)
+{
+    (void)args;
+    return engine_status_of(e, false) == MIGRATION_POSTCOPY_PAUSED ||
+           REFUSE(error, "Migrate recover can only be run when postcopy is paused.");
+}
+
+/* ---- dirty rate ---- */
+
+static bool check_sample_pages(int64_t pages, const char *mode, GError **error)
+{
+    if (strcmp(mode, "page-sampling") != 0) {
+        return REFUSE(error, "sample-pages is used only in page-sampling mode");
+    }
+    if (pages < MIN_SAMPLE_PAGES || pages > MAX_SAMPLE_PAGES) {
+        return REFUSE(error, "sample-pages is out of range[%d, %d].", MIN_SAMPLE_PAGES,
+                      MAX_SAMPLE_PAGES);
+    }
+    return true;
+}
+
+static bool check_dirty_rate(Engine *e, json_object *args, GError **error)
+{
+    int64_t time = json_object_get_int64(json_object_object_get(args, "calc-time"));
+    json_object *pages = json_object_object_get(args, "sample-pages");
+    const char *unit = text_of(args, "calc-time-unit");
+    const char *mode = text_of(args, "mode");
+    int64_t factor = unit != NULL && strcmp(unit, "millisecond") == 0 ? 1 : 1000;
+
+    (void)e;
+    if (time > MAX_CALC_MS / factor || time < 0 || time * factor < MIN_CALC_MS) {
+        return REFUSE(error, "Calculation time is out of range [%dms, %dms].", MIN_CALC_MS,
+                      MAX_CALC_MS);
+    }
+    if (pages != NULL && !check_sample_pages(json_object_get_int64(pages),
+                                             mode != NULL ? mode : "page-sampling", error)) {
+        return false;
+    }
+    /* It takes KVM; QEMU 8.2 without KVM crashes here. */
+    return mode == NULL || strcmp(mode, "dirty-ring") != 0 ||
+           REFUSE(error, "mode dirty-ring is not enabled, use other method instead.");
+}
+
+static bool check_vcpu_limit(Engine *e, json_object *args, GError **error)
+{
+    (void)e, (void)args;
+    return REFUSE(error, "dirty page limit feature requires KVM with accelerator property "
+                         "'dirty-ring-size' set'");
+}
+
+/* ---- COLO, Xen ---- */
+
+static bool check_colo(Engine *e, json_object *args, GError **error)
+{
+    return engine_status_of(e, true) == MIGRATION_COLO ||
+           engine_status_of(e, false) == MIGRATION_COLO ||
+           ((void)args, REFUSE(error, "VM is not in COLO mode"));
+}
+
+static bool check_guest_stands(Engine *e, json_object *args, GError **error)
+{
+    (void)args;
+    return guest_run_state(e->guest) != RUN_STATE_RUNNING ||
+           REFUSE(error, "Cannot update device state while vm is running");
+}
+
+/* ---- display ---- */
+
+static bool check_display(Engine *e, json_object *args, GError **error)
+{
+    (void)e;
+    if (strcmp(text_of(args, "protocol"), "spice") != 0) {
+        return REFUSE(error, "Parameter 'protocol' expects 'spice'");
+    }
+    g_set_error(error, MIG_ERROR, MIG_ERROR_DEVICE_NOT_ACTIVE, "SPICE is not in use");
+    return false;
+}
+
+/* ---- snapshots and objects ---- */
+
+/* QEMU's rule for names of jobs and objects. */
+static bool is_identifier(const char *text)
+{
+    if (!g_ascii_isalpha(*text)) {
+        return false;
+    }
+    for (; *text != '\0'; text++) {
+        if (!g_ascii_isalnum(*text) && strchr("-._", *text) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_vmstate_disk(Engine *e, json_object *args, GError **error)
+{
+    (void)e, (void)args;
+    g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                "no block device can store vmstate for snapshot");
+    mig_error_hint(error, "the guest has no disks; migrate file:PATH writes it to a file, "
+                          "migrate_incoming file:PATH reads it");
+    return false;
+}
+
+/* In QEMU a wrong name is told at once and the rest by the job that was made. There are no disks
+ * here, so what the job would say of the first one can be said at once too. */
+static bool check_snapshot_job(Engine *e, json_object *args, GError **error)
+{
+    const char *id = text_of(args, "job-id");
+    json_object *devices = json_object_object_get(args, "devices");
+
+    (void)e;
+    if (!is_identifier(id)) {
+        return REFUSE(error, "Invalid job ID '%s'", id);
+    }
+    if (json_object_array_length(devices) == 0) {
+        return REFUSE(error, "At least one device is required for snapshot");
+    }
+    return REFUSE(error, "No block device node '%s'",
+                  json_object_get_string(json_object_array_get_idx(devices, 0)));
+}
+
+static bool check_object(Engine *e, json_object *args, GError **error)
+{
+    (void)e;
+    if (is_identifier(text_of(args, "id"))) {
+        return true;
+    }
+    return REFUSE(error, "Parameter 'id' expects an identifier\n"
+                         "Identifiers consist of letters, digits, '-', '.', '_', starting with a "
+                         "letter.");
+}
+
+static bool check_object_exists(Engine *e, json_object *args, GError **error)
+{
+    (void)e;
+    return REFUSE(error, "object '%s' not found", text_of(args, "id"));
+}
+
+/* ---- the list ---- */
+
+#define COLO      "a standby that follows the source (COLO)"
+#define SNAPSHOTS "snapshots in a disk"
+
+static const Unsupported list[] = {
+    { "calc-dirty-rate", "measuring the dirty rate",
+      "while a migration runs, info migrate shows how fast its guest writes", check_dirty_rate },
+    { "client_migrate_info", "handing a display over", NULL, check_display },
+    { "migrate blk", "block migration", "the guest has no disks", NULL },
+    { "migrate mode", "mode cpr-reboot", "migrate_set_parameter mode normal", NULL },
+    { "migrate-pause", "pausing postcopy", NULL, check_pause },
+    { "migrate-recover", "recovery of postcopy", NULL, check_recover },
+    { "migrate-start-postcopy", "postcopy", NULL, check_start_postcopy },
+    { "object-add", "making objects", NULL, check_object },
+    { "object-del", "making objects", NULL, check_object_exists },
+    { "set-vcpu-dirty-limit", "a dirty limit for each vCPU", NULL, check_vcpu_limit },
+    { "snapshot-delete", SNAPSHOTS, NULL, check_snapshot_job },
+    { "snapshot-load", SNAPSHOTS, NULL, check_snapshot_job },
+    { "snapshot-save", SNAPSHOTS, NULL, check_snapshot_job },
+    { "x-colo-lost-heartbeat", COLO, NULL, check_colo },
+    { "x-loadvm", SNAPSHOTS, NULL, check_vmstate_disk },
+    { "x-query-snapshots", SNAPSHOTS, NULL, check_vmstate_disk },
+    { "x-savevm", SNAPSHOTS, NULL, check_vmstate_disk },
+    { "xen-colo-do-checkpoint", COLO, NULL, NULL },
+    { "xen-load-devices-state", "the state of the devices alone", NULL, check_guest_stands },
+    { "xen-save-devices-state", "the state of the devices alone", NULL, NULL },
+    { "xen-set-global-dirty-log", "tracking dirty pages without a migration", NULL, NULL },
+    { "xen-set-replication", "replication of disks", NULL, NULL },
+};
+
+static const Unsupported *find(const char *name)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(list); i++) {
+        if (strcmp(list[i].name, name) == 0) {
+            return &list[i];
+        }
+    }
+    return NULL;
+}
+
+static GError *refusal(const Unsupported *row)
+{
+    GError *error = g_error_new(MIG_ERROR, MIG_ERROR_UNSUPPORTED,
+                                "%s is not supported by this build", row->what);
+
+    if (row->hint != NULL) {
+        mig_error_hint(&error, "%s", row->hint);
+    }
+    return error;
+}
+
+void engine_refuse(Engine *e, const SchemaCommand *command, json_object *args, BackendReply *reply)
+{
+    const Unsupported *row = find(command->name);
+    GError *error = NULL;
+
+    if (row == NULL) {
+        backend_reply_failure(reply, "The command %s is not supported by this build",
+                              command->name);
+        return;
+    }
+    if (row->check == NULL || row->check(e, args, &error)) {
+        error = refusal(row);
+    }
+    backend_reply_error(reply, error);
+}
+
+/* ---- options of migrate ---- */
+
+static const char *const disk_options[] = { "inc", "blk" };
+
+void engine_warn_disks(BackendSession *session, json_object *args)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(disk_options); i++) {
+        if (json_object_get_boolean(json_object_object_get(args, disk_options[i]))) {
+            g_autofree char *text = g_strdup_printf(
+                "parameter '%s' is deprecated; use blockdev-mirror with NBD instead",
+                disk_options[i]);
+
+            backend_session_warn(session, text);
+        }
+    }
+}
+
+static bool refuse_disks(json_object *args, GError **error)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(disk_options); i++) {
+        if (json_object_get_boolean(json_object_object_get(args, disk_options[i]))) {
+            g_propagate_error(error, refusal(find("migrate blk")));
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- parameters that would change a migration by themselves ---- */
+
+bool engine_refuse_tls(const char *creds, GError **error)
+{
+    if (creds == NULL || *creds == '\0') {
+        return true;
+    }
+    g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "No TLS credentials with id '%s'", creds);
+    mig_error_hint(error, "this build cannot make any; tls-creds '' migrates without TLS");
+    return false;
+}
+
+bool engine_refuse_migration(Engine *e, json_object *args, GError **error)
+{
+    if (!refuse_disks(args, error)) {
+        return false;
+    }
+    if (e->parameters.mode != 0) {
+        g_propagate_error(error, refusal(find("migrate mode")));
+        return false;
+    }
+    return engine_refuse_tls(e->parameters.tls_creds, error);
+}

@@ -1,0 +1,73 @@
+/*
+ * The verdict on convergence. See verdict.h.
+ *
+ * A pass takes pages off the rest, and what the guest writes meanwhile comes back on. When it
+ * writes about as much as is sent, more passes do not help; only a longer pause, more bandwidth or
+ * a slower guest do.
+ */
+#include "backend/engine/verdict.h"
+
+#include <inttypes.h>
+
+#include "backend/base/size.h"
+
+/* A guest that writes more than this share of what is sent meanwhile makes no progress possible. */
+#define STALL_PERCENT 90
+
+static uint64_t pause_ms(const VerdictFacts *facts)
+{
+    return (uint64_t)((double)facts->remaining * 1000.0 / (double)facts->bandwidth);
+}
+
+VerdictKind verdict_of(const VerdictFacts *facts)
+{
+    if (facts->bandwidth == 0 || facts->duration_us <= 0) {
+        return VERDICT_OPEN;
+    }
+    if (pause_ms(facts) <= facts->limit_ms) {
+        return VERDICT_FITS;
+    }
+    return (double)facts->dirtied * 100.0 >= (double)facts->sent * STALL_PERCENT
+               ? VERDICT_NEVER
+               : VERDICT_CONVERGES;
+}
+
+char *verdict_text(const VerdictFacts *facts)
+{
+    VerdictKind kind = verdict_of(facts);
+
+    if (kind == VERDICT_OPEN) {
+        return g_strdup("");
+    }
+    double pause = (double)pause_ms(facts) / 1000.0, limit = (double)facts->limit_ms / 1000.0;
+    if (kind == VERDICT_FITS) {
+        return g_strdup_printf("will finish: the pause would be %.1f s, the limit is %.1f s", pause,
+                               limit);
+    }
+    if (kind == VERDICT_CONVERGES) {
+        return g_strdup_printf("should finish: the pause would be %.1f s now, the limit is %.1f s, "
+                               "less after each pass",
+                               pause, limit);
+    }
+    g_autofree char *dirty =
+        size_format((uint64_t)((double)facts->dirtied * 1e6 / (double)facts->duration_us));
+    g_autofree char *sent = size_format(facts->bandwidth);
+    return g_strdup_printf(
+        "will not finish: the guest writes %s/s anew, %s/s are sent; the pause would "
+        "be %.1f s, the limit is %.1f s",
+        dirty, sent, pause, limit);
+}
+
+char *verdict_advice(const VerdictFacts *facts)
+{
+    if (verdict_of(facts) != VERDICT_NEVER) {
+        return g_strdup("");
+    }
+    /* A tenth more than it takes now, in steps that people would choose. */
+    uint64_t ms = pause_ms(facts) * 11 / 10;
+    uint64_t step = ms < 1000 ? 50 : ms < 10000 ? 500 : 5000;
+
+    return g_strdup_printf("migrate_set_parameter downtime-limit %" PRIu64 " accepts that pause; "
+                           "or raise max-bandwidth, or slow the guest down",
+                           (ms + step - 1) / step * step);
+}

@@ -1,0 +1,22 @@
+/*
+ * The words that the type tables of the schema are written in. For the files
+ * that hold such tables.
+ */
+#pragma once
+
+#include "backend/schema.h"
+
+#define ENUM(qapi_name, list)         { .kind = SCHEMA_ENUM, .name = qapi_name, .values = list }
+#define STRUCT(qapi_name, ...)                                                           \
+    { .kind = SCHEMA_STRUCT, .name = qapi_name,                                          \
+      .members = (const SchemaMember[]) { __VA_ARGS__ { NULL, NULL, false, false } } }
+#define UNION(qapi_name, key, base, ...)                                                 \
+    { .kind = SCHEMA_UNION, .name = qapi_name, .discriminator = key,                     \
+      .members = (const SchemaMember[]) { base { NULL, NULL, false, false } },           \
+      .branches = (const SchemaMember[]) { __VA_ARGS__ { NULL, NULL, false, false } } }
+#define LIST(type)                    { .kind = SCHEMA_LIST, .element = &type }
+#define NAMES(...)                    (const char *const[]) { __VA_ARGS__, NULL }
+
+#define MEMBER(member, type)          { member, &type, false, false },
+#define OPTIONAL(member, type)        { member, &type, true, false },
+#define OPTIONAL_OLD(member, type)    { member, &type, true, true },
