@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "backend/base/error.h"
+#include "commands/json-line.h"
 
 /* ---- arguments ---- */
 
@@ -26,6 +27,11 @@ const char *call_text(const HmpCall *call, const char *name)
 bool call_bool(const HmpCall *call, const char *name)
 {
     return args_find(call->args, name)->on;
+}
+
+int64_t call_integer(const HmpCall *call, const char *name)
+{
+    return args_find(call->args, name)->integer;
 }
 
 double call_seconds(const HmpCall *call, const char *name)
@@ -45,11 +51,15 @@ static bool is_json(const HmpCall *call)
     return (call->hmp->flags & HMP_JSON) != 0;
 }
 
+/* Of a long output expect sees the beginning. */
+#define LOOKED_AT_MAX (1u << 20)
+
 static void print_text(HmpCall *call, const char *text)
 {
-    if (is_json(call)) {
+    if (is_json(call) || (call_is_batch(call) && call->text->len < LOOKED_AT_MAX)) {
         g_string_append(call->text, text);
-    } else if (*text != '\0') {
+    }
+    if (!is_json(call) && *text != '\0') {
         call->hmp->callbacks.print(text, call->hmp->data);
     }
 }
@@ -64,16 +74,32 @@ void call_print(HmpCall *call, const char *format, ...)
     print_text(call, text);
 }
 
-void call_warn(HmpCall *call, const char *text)
+/* @text as a line behind @before, or in the list of an object. */
+static void remark(HmpCall *call, json_object **list, const char *before, const char *text)
 {
     if (!is_json(call)) {
-        call_print(call, "warning: %s\n", text);
+        call_print(call, "%s: %s\n", before, text);
         return;
     }
-    if (!call->warnings) {
-        call->warnings = json_object_new_array();
+    if (!*list) {
+        *list = json_object_new_array();
     }
-    json_object_array_add(call->warnings, json_object_new_string(text));
+    json_object_array_add(*list, json_object_new_string(text));
+}
+
+void call_warn(HmpCall *call, const char *text)
+{
+    remark(call, &call->warnings, "warning", text);
+}
+
+void call_hint(HmpCall *call, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_autofree char *text = g_strdup_vprintf(format, args);
+    va_end(args);
+    remark(call, &call->hints, "hint", text);
 }
 
 void call_set_value(HmpCall *call, json_object *value)
@@ -90,49 +116,54 @@ void call_add_value(HmpCall *call, const char *name, json_object *value)
     json_object_object_add(call->more, name, json_object_get(value));
 }
 
-/* {"class", "desc", "hint"?}: what follows the first line of a message is for people. */
 static void keep_error(HmpCall *call, const GError *error)
 {
-    g_autofree char *desc = mig_error_first_line(error);
-    const char *rest = strchr(error->message, '\n');
-    json_object *object = json_object_new_object();
-
-    json_object_object_add(object, "class", json_object_new_string(mig_error_class(error)));
-    /* help says nothing about a broken quote but a hint: that is the description then. */
-    json_object_object_add(object, "desc",
-                           json_object_new_string(g_str_has_prefix(desc, "hint: ")
-                                                      ? desc + strlen("hint: ")
-                                                      : desc));
-    if (rest) {
-        rest += g_str_has_prefix(rest, "\nhint: ") ? strlen("\nhint: ") : 1;
-        json_object_object_add(object, "hint", json_object_new_string(rest));
-    }
     json_object_put(call->error);
-    call->error = object;
+    call->error = json_error(error);
 }
 
 void call_report(HmpCall *call, const GError *error)
 {
     if (is_json(call)) {
         keep_error(call, error);
-    } else {
-        call_print(call, "Error: %s\n", error->message);
     }
+    call_print(call, "Error: %s\n", error->message);
 }
 
-/* {"command": LINE, "return": ...} or {"command": LINE, "error": {...}}. */
-static void print_object(HmpCall *call)
+/* A line that failed without a message says its last line: guest_verify's verdict. */
+static void describe_failure(HmpCall *call, HmpResult result)
 {
-    json_object *object = json_object_new_object();
+    g_autofree char *text = g_strchomp(g_strdup(call->text->str));
+    const char *last = strrchr(text, '\n');
 
+    if (!call->error) {
+        g_autoptr(GError) error =
+            g_error_new_literal(MIG_ERROR, MIG_ERROR_GENERIC, last ? last + 1 : text);
+
+        keep_error(call, error);
+    }
+    json_error_set_kind(call->error, result);
+}
+
+/* The object of this line; docs/migmon-json.5 is its contract. */
+static void print_object(HmpCall *call, HmpResult result)
+{
+    json_object *object = json_line_new();
+
+    if (call->hmp->place) {
+        json_object_object_add(object, "place", json_object_new_string(call->hmp->place));
+    }
     json_object_object_add(object, "command", json_object_new_string(call->line));
-    if (call->error) {
+    if (call->value) {
+        json_object_object_add(object, "return", json_object_get(call->value));
+    } else if (result == HMP_OK) {
+        json_object_object_add(object, "return",
+                               call->text->len > 0 ? json_object_new_string(call->text->str)
+                                                   : json_object_new_object());
+    }
+    if (result != HMP_OK) {
+        describe_failure(call, result);
         json_object_object_add(object, "error", json_object_get(call->error));
-    } else if (call->value || call->text->len == 0) {
-        json_object_object_add(object, "return", call->value ? json_object_get(call->value)
-                                                             : json_object_new_object());
-    } else {
-        json_object_object_add(object, "return", json_object_new_string(call->text->str));
     }
     if (call->more) {
         json_object_object_foreach(call->more, name, value)
@@ -143,13 +174,12 @@ static void print_object(HmpCall *call)
     if (call->warnings) {
         json_object_object_add(object, "warnings", json_object_get(call->warnings));
     }
+    if (call->hints) {
+        json_object_object_add(object, "hints", json_object_get(call->hints));
+    }
 
-    g_autofree char *line =
-        g_strconcat(json_object_to_json_string_ext(object, JSON_C_TO_STRING_SPACED
-                                                               | JSON_C_TO_STRING_NOSLASHESCAPE),
-                    "\n", NULL);
+    g_autofree char *line = json_line_take(object);
     call->hmp->callbacks.print(line, call->hmp->data);
-    json_object_put(object);
 }
 
 /* ---- requests ---- */
@@ -195,6 +225,15 @@ void call_finish_with(HmpCall *call, json_object *value, const GError *error)
     call_finish(call, HMP_OK);
 }
 
+void call_finish_value(HmpCall *call, json_object *value, const GError *error)
+{
+    if (error && g_error_matches(error, MIG_ERROR, MIG_ERROR_GENERIC)) {
+        call_fail(call, HMP_ERROR_SYNTAX, error);
+        return;
+    }
+    call_finish_with(call, value, error);
+}
+
 /* ---- the end ---- */
 
 void call_free(HmpCall *call)
@@ -210,6 +249,7 @@ void call_free(HmpCall *call)
     json_object_put(call->value);
     json_object_put(call->more);
     json_object_put(call->warnings);
+    json_object_put(call->hints);
     json_object_put(call->error);
     args_free(call->args);
     g_free(call->line);
@@ -222,7 +262,13 @@ void call_finish(HmpCall *call, HmpResult result)
     void *data = call->done_data;
 
     if (is_json(call) && !call->silent) {
-        print_object(call);
+        print_object(call, result);
+    }
+    if (call_is_batch(call) && !call->silent && !call->looks_back) {
+        g_string_assign(call->hmp->output, call->text->str);
+    }
+    if (call_is_batch(call) && result != HMP_OK) {
+        g_string_assign(call->hmp->failure, call->text->str);
     }
     call->hmp->call = NULL;
     call_free(call);
@@ -237,28 +283,35 @@ void call_fail(HmpCall *call, HmpResult result, const GError *error)
     call_finish(call, result);
 }
 
+/* "NAME: ...", "Try ...", then the hints. */
+static char *syntax_text(HmpCall *call, const GError *error, const char *end)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    g_autofree char *first = mig_error_first_line(error);
+    const char *hints = error->message + strlen(first);
+
+    g_string_append(text, first);
+    /* HMP has no line end here when a lone dash was the option. */
+    if (!g_str_has_suffix(first, ": unsupported option -")) {
+        g_string_append_c(text, '\n');
+    }
+    if (end) {
+        g_string_append_printf(text, "Try \"help %.*s\" for more information\n",
+                               (int)(end - call->line), call->line);
+    }
+    if (*hints != '\0') {
+        g_string_append_printf(text, "%s\n", hints + 1);
+    }
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
 void call_fail_syntax(HmpCall *call, const GError *error, const char *end)
 {
+    g_autofree char *text = syntax_text(call, error, end);
+
     if (is_json(call)) {
         keep_error(call, error);
-    } else {
-        g_autoptr(GString) text = g_string_new(NULL);
-        g_autofree char *first = mig_error_first_line(error);
-        const char *hints = error->message + strlen(first);
-
-        g_string_append(text, first);
-        /* HMP has no line end here when a lone dash was the option. */
-        if (!g_str_has_suffix(first, ": unsupported option -")) {
-            g_string_append_c(text, '\n');
-        }
-        if (end) {
-            g_string_append_printf(text, "Try \"help %.*s\" for more information\n",
-                                   (int)(end - call->line), call->line);
-        }
-        if (*hints != '\0') {
-            g_string_append_printf(text, "%s\n", hints + 1);
-        }
-        print_text(call, text->str);
     }
+    print_text(call, text);
     call_finish(call, HMP_ERROR_SYNTAX);
 }

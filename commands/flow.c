@@ -1,5 +1,6 @@
 /*
- * Batches only: wait until a migration is in a state, sleep, echo.
+ * Batches only: wait until a migration is in a state or an event comes, sleep,
+ * echo.
  */
 #include "commands/hmp-internal.h"
 
@@ -8,13 +9,15 @@
 #include "backend/base/error.h"
 #include "backend/info.h"
 #include "commands/suggest.h"
+#include "commands/topics.h"
 
 /* ---- wait ---- */
 
 typedef struct {
     HmpCall *call;
-    const char *wanted; /* of the table of names */
+    const char *wanted; /* the state or event */
     bool entered;       /* an event said so; the state may be another one by now */
+    json_object *data;  /* the event that was waited for */
     guint timer;
     char last[24];      /* status of the last look, for the message */
 } Wait;
@@ -46,6 +49,7 @@ static void wait_free(void *data)
     if (wait->timer) {
         g_source_remove(wait->timer);
     }
+    json_object_put(wait->data);
     g_free(wait);
 }
 
@@ -99,29 +103,76 @@ static void note_state(HmpCall *call, const char *status)
 
 static const WatchOps wait_for_state = { .snapshot = look, .entered = note_state };
 
+/* ---- wait for an event ---- */
+
+/* Those that only a migration brings: once it is over they do not come any more. */
+static bool belongs_to_migration(const char *event)
+{
+    return g_str_has_prefix(event, "MIGRATION");
+}
+
+static void look_for_event(HmpCall *call, json_object *info, json_object *history)
+{
+    Wait *wait = watch_data(call);
+
+    if (!wait->entered && !belongs_to_migration(wait->wanted)) {
+        g_strlcpy(wait->last, info_status(info), sizeof wait->last);
+        start_clock(call, wait);
+    } else if (wait->entered) {
+        call_set_value(call, wait->data);
+        call_finish(call, HMP_OK);
+    } else {
+        look(call, info, history);
+    }
+}
+
+static void note_event(HmpCall *call, const BackendEvent *event)
+{
+    Wait *wait = watch_data(call);
+
+    if (!wait->entered && strcmp(event->name, wait->wanted) == 0) {
+        wait->entered = true;
+        wait->data = backend_event_to_json(event);
+    }
+}
+
+static const WatchOps wait_for_event = { .snapshot = look_for_event, .heard = note_event };
+
+/* ---- the command ---- */
+
+static void refuse_wait(HmpCall *call, const char *name)
+{
+    g_autoptr(GError) error =
+        g_error_new(MIG_ERROR, MIG_ERROR_GENERIC, "invalid parameter value: %s", name);
+    const char *known;
+    Suggestion near;
+
+    suggestion_init(&near, name, strlen(name));
+    for (size_t i = 0; (known = topic_name(TOPIC_STATUS, i)) != NULL; i++) {
+        suggestion_offer(&near, known);
+    }
+    for (size_t i = 0; (known = topic_name(TOPIC_EVENT, i)) != NULL; i++) {
+        suggestion_offer(&near, known);
+    }
+    suggestion_hint(&near, "", &error);
+    call_fail(call, HMP_ERROR_SYNTAX, error);
+}
+
 static void run_wait(HmpCall *call)
 {
-    const char *name = call_text(call, "state");
-    MigrationStatus status;
+    const char *name = call_text(call, "state|event");
+    bool is_event = topic_exists(TOPIC_EVENT, name);
 
-    if (!migration_status_from_name(name, &status)) {
-        g_autoptr(GError) error =
-            g_error_new(MIG_ERROR, MIG_ERROR_GENERIC, "invalid parameter value: %s", name);
-        Suggestion near;
-
-        suggestion_init(&near, name, strlen(name));
-        for (size_t i = 0; migration_status_names[i]; i++) {
-            suggestion_offer(&near, migration_status_names[i]);
-        }
-        suggestion_hint(&near, "", &error);
-        call_fail(call, HMP_ERROR_SYNTAX, error);
+    if (!is_event && !topic_exists(TOPIC_STATUS, name)) {
+        refuse_wait(call, name);
         return;
     }
 
     Wait *wait = g_new0(Wait, 1);
+    call->only_waits = true;
     wait->call = call;
-    wait->wanted = migration_status_name(status);
-    watch_start(call, &wait_for_state, wait, wait_free);
+    wait->wanted = name; /* lives as long as the line */
+    watch_start(call, is_event ? &wait_for_event : &wait_for_state, wait, wait_free);
 }
 
 /* ---- sleep, echo ---- */
@@ -148,6 +199,7 @@ static void run_sleep(HmpCall *call)
 
     call->state = GUINT_TO_POINTER(g_timeout_add((guint)ms, slept, call));
     call->free_state = stop_sleeping;
+    call->only_waits = true;
 }
 
 static void run_echo(HmpCall *call)
@@ -160,10 +212,12 @@ static void run_echo(HmpCall *call)
 
 const Command cmd_wait = {
     .name = "wait",
-    .params = "state [timeout]",
-    .help = "wait until the migration is in this state, at most so many seconds",
-    .args = (const ArgSpec[]){ { "state", ARG_STATUS, .help = "a migration status" },
-                               { "timeout", ARG_SECONDS, .optional = true, .help = "seconds" },
+    .params = "state|event [timeout]",
+    .help = "wait for a state of the migration or for an event, at most so many seconds",
+    .args = (const ArgSpec[]){ { "state|event", ARG_WAIT,
+                                 .help = "a state that is or comes; an event that is yet to come" },
+                               { "timeout", ARG_SECONDS, .optional = true,
+                                 .help = "seconds, or with a unit: 500ms, 10min" },
                                { 0 } },
     .run = run_wait,
     .batch_only = true,

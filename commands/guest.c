@@ -12,7 +12,7 @@ static void run_guest_set(HmpCall *call)
 
     json_object_object_add(args, "key", json_object_new_string(call_text(call, "key")));
     json_object_object_add(args, "value", json_object_new_string(call_text(call, "value")));
-    call_request(call, "x-guest-set", args, call_finish_with);
+    call_request(call, "x-guest-set", args, call_finish_value);
 }
 
 /* "stale 2, torn 1" */
@@ -125,6 +125,7 @@ const Command cmd_guest_plant = {
     .help = "damage the guest's memory on purpose (tests only, needs MIGMON_FAULT)",
     .args = (const ArgSpec[]){ { "fault", ARG_GUEST_FAULT, .help = "kind of damage" }, { 0 } },
     .run = run_guest_plant,
+    .tests_only = true,
 };
 
 const Command cmd_fault_release = {
@@ -132,4 +133,5 @@ const Command cmd_fault_release = {
     .params = "",
     .help = "let a thread go on that a fault point holds (tests only, needs MIGMON_FAULT)",
     .run = run_fault_release,
+    .tests_only = true,
 };

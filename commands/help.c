@@ -1,22 +1,42 @@
 /*
- * help|?: the rows of the command table as lines, and what is said about a
- * name that is not in it.
+ * help|?: the rows of the command table as lines, everything else that has a
+ * name (topics.h), and what is said about a name that nothing has.
+ *
+ * What QEMU prints comes first, as it prints it; our lines follow and begin with two blanks.
  */
 #include "commands/hmp-internal.h"
 
+#include <string.h>
+
 #include "backend/base/error.h"
 #include "commands/suggest.h"
+#include "commands/topics.h"
 
 static void print_row(HmpCall *call, const Command *command, const char *before)
 {
     call_print(call, "%s%s %s -- %s\n", before, command->name, command->params, command->help);
 }
 
+/* Commands that need fault points are no help where there are none. */
+static bool is_for_everybody(const Command *command)
+{
+    return !command->tests_only || g_getenv("MIGMON_FAULT") != NULL;
+}
+
 void help_print_table(HmpCall *call, const Command *const *table, const char *before)
 {
     for (; *table; table++) {
-        if (!(*table)->batch_only || call_is_batch(call)) {
+        if ((!(*table)->batch_only || call_is_batch(call)) && is_for_everybody(*table)) {
             print_row(call, *table, before);
+        }
+    }
+}
+
+static void offer_commands(Suggestion *near, const Command *const *table, bool batch)
+{
+    for (; *table; table++) {
+        if (!(*table)->batch_only || batch) {
+            suggestion_offer(near, (*table)->name);
         }
     }
 }
@@ -32,12 +52,69 @@ GError *unknown_command(const char *line, const LineHead *head, bool batch)
     g_set_error(&error, MIG_ERROR, MIG_ERROR_COMMAND_NOT_FOUND, "unknown command: '%.*s'",
                 (int)(head->end - line), line);
     suggestion_init(&near, head->name, head->name_length);
-    for (; *table; table++) {
-        if (!(*table)->batch_only || batch) {
-            suggestion_offer(&near, (*table)->name);
-        }
+    offer_commands(&near, table, batch);
+    if (!head->group && head->name_length == 4 && strncmp(head->name, "exit", 4) == 0) {
+        mig_error_hint(&error, "quit leaves");
+        return error;
     }
     suggestion_hint(&near, before, &error);
+    return error;
+}
+
+/* Our lines behind QEMU's. */
+static void print_arguments(HmpCall *call, const Command *command)
+{
+    for (const ArgSpec *spec = command->args; spec && spec->name; spec++) {
+        if (spec->help && *spec->help != '\0') {
+            call_print(call, "  %s%s: %s\n", spec->kind == ARG_FLAG ? "-" : "", spec->name,
+                       spec->help);
+        }
+    }
+}
+
+static void print_fact(const char *label, const char *text, void *data)
+{
+    call_print(data, "  %s: %s\n", label, text);
+}
+
+/* Everything but commands that has the name; one name can be several things. */
+static bool print_topics(HmpCall *call, const char *name)
+{
+    bool found = false;
+
+    for (int kind = 0; kind < TOPIC__COUNT; kind++) {
+        if (topic_exists((TopicKind)kind, name)) {
+            call_print(call, "%s (%s) -- %s\n", name, topic_kind_title((TopicKind)kind),
+                       topic_summary((TopicKind)kind, name));
+            topic_describe((TopicKind)kind, name, print_fact, call);
+            found = true;
+        }
+    }
+    return found;
+}
+
+/* As unknown_command(), with a suggestion from everything that help knows. */
+static GError *unknown_name(HmpCall *call, const char *text, const LineHead *head)
+{
+    GError *error = NULL;
+    Suggestion near;
+    const char *plain, *name;
+
+    if (head->group) {
+        return unknown_command(text, head, call_is_batch(call));
+    }
+    g_set_error(&error, MIG_ERROR, MIG_ERROR_COMMAND_NOT_FOUND, "unknown command: '%.*s'",
+                (int)(head->end - text), text);
+    suggestion_init(&near, head->name, head->name_length);
+    offer_commands(&near, command_table, call_is_batch(call));
+    for (int kind = 0; kind < TOPIC__COUNT; kind++) {
+        for (size_t i = 0; (name = topic_name((TopicKind)kind, i)) != NULL; i++) {
+            suggestion_offer(&near, name);
+        }
+    }
+    plain = near.name;
+    offer_commands(&near, cmd_info.sub, call_is_batch(call));
+    suggestion_hint(&near, near.name == plain ? "" : "info ", &error);
     return error;
 }
 
@@ -62,6 +139,24 @@ static bool check_words(const char *text, GError **error)
     }
 }
 
+static bool print_command(HmpCall *call, const LineHead *head)
+{
+    const Command *command = head->command;
+
+    if (command && command->sub) {
+        g_autofree char *before = g_strconcat(command->name, " ", NULL);
+
+        help_print_table(call, command->sub, before);
+    } else if (command) {
+        g_autofree char *before = head->group ? g_strconcat(head->group->name, " ", NULL)
+                                              : g_strdup("");
+
+        print_row(call, command, before);
+        print_arguments(call, command);
+    }
+    return command != NULL;
+}
+
 static void run_help(HmpCall *call)
 {
     const char *text = call_text(call, "cmd");
@@ -78,20 +173,19 @@ static void run_help(HmpCall *call)
         return;
     }
     line_head_read(text, &head);
-    if (!head.command || (head.command->batch_only && !call_is_batch(call))) {
-        error = unknown_command(text, &head, call_is_batch(call));
+    if (head.command && head.command->batch_only && !call_is_batch(call)) {
+        head.command = NULL;
+    }
+
+    g_autofree char *name = g_strndup(head.name, head.name_length);
+    bool found = print_command(call, &head);
+    if (!head.group && print_topics(call, name)) {
+        found = true;
+    }
+    if (!found) {
+        error = unknown_name(call, text, &head);
         call_fail_syntax(call, error, NULL);
         return;
-    }
-    if (head.command->sub) {
-        g_autofree char *before = g_strconcat(head.command->name, " ", NULL);
-
-        help_print_table(call, head.command->sub, before);
-    } else {
-        g_autofree char *before = head.group ? g_strconcat(head.group->name, " ", NULL)
-                                             : g_strdup("");
-
-        print_row(call, head.command, before);
     }
     call_finish(call, HMP_OK);
 }
@@ -100,7 +194,8 @@ const Command cmd_help = {
     .name = "help|?",
     .params = "[cmd]",
     .help = "show the help",
-    .args = (const ArgSpec[]){ { "cmd", ARG_COMMAND, .optional = true, .help = "a command" },
+    .args = (const ArgSpec[]){ { "cmd", ARG_COMMAND, .optional = true,
+                                 .help = "a command, parameter, capability, state or event" },
                                { 0 } },
     .run = run_help,
 };

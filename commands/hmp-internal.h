@@ -27,6 +27,13 @@ struct Hmp {
     void *data;
     unsigned flags;
     HmpCall *call; /* the line in work, NULL = none */
+    /* HMP_BATCH. */
+    GHashTable *variables; /* name -> value, both owned */
+    GString *output;       /* of the last line that expect can look at */
+    GString *failure;      /* output of the line that failed last */
+    char *place;
+    bool quit_asked;       /* HMP_PERSON: the line before was a quit that did not end it */
+    GQueue lines;          /* what info history shows, oldest first */
 };
 
 struct HmpCall {
@@ -38,12 +45,15 @@ struct HmpCall {
     Arg *args;
     GPtrArray *pending;   /* requests in flight that still know this line */
     /* HMP_JSON: what the one object of this line will hold. */
-    GString *text;
+    GString *text;        /* in batches always: expect reads it */
     json_object *value;
     json_object *more;    /* replies of further requests by their names */
     json_object *warnings;
+    json_object *hints;
     json_object *error;
     bool silent;          /* blank line or comment: not even an object */
+    bool only_waits;      /* hmp_give_up() may end it */
+    bool looks_back;      /* expect and assert: the output before them stays */
     /* The command's own. */
     void *state;
     GDestroyNotify free_state;
@@ -55,6 +65,7 @@ struct HmpCall {
 bool call_has(const HmpCall *call, const char *name);         /* also: flag is set */
 const char *call_text(const HmpCall *call, const char *name); /* NULL = absent */
 bool call_bool(const HmpCall *call, const char *name);
+int64_t call_integer(const HmpCall *call, const char *name);
 double call_seconds(const HmpCall *call, const char *name);
 bool call_is_batch(const HmpCall *call);
 
@@ -62,6 +73,8 @@ bool call_is_batch(const HmpCall *call);
 
 void call_print(HmpCall *call, const char *format, ...) G_GNUC_PRINTF(2, 3);
 void call_warn(HmpCall *call, const char *text);
+/* "hint: ..." behind the output of a command that did what it was asked for. */
+void call_hint(HmpCall *call, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* "Error: TEXT", the line goes on. */
 void call_report(HmpCall *call, const GError *error);
 
@@ -82,6 +95,10 @@ void call_request(HmpCall *call, const char *execute, json_object *arguments, Ca
 /* A reply function that does all a command without output needs. */
 void call_finish_with(HmpCall *call, json_object *value, const GError *error);
 
+/* The same where an error most often means that the value does not go: as wrong as one that could not
+ * be read. */
+void call_finish_value(HmpCall *call, json_object *value, const GError *error);
+
 /* ---- the end of a line; @call is gone afterwards ---- */
 
 void call_finish(HmpCall *call, HmpResult result);
@@ -92,6 +109,11 @@ void call_fail(HmpCall *call, HmpResult result, const GError *error);
 void call_fail_syntax(HmpCall *call, const GError *error, const char *end);
 /* Frees without a word. */
 void call_free(HmpCall *call);
+
+/* ---- batches ---- */
+
+/* @line with the values of its $NAMEs; NULL with an error. */
+char *variables_expand(GHashTable *variables, const char *line, GError **error);
 
 /* ---- watching a migration ---- */
 
@@ -104,6 +126,8 @@ typedef struct {
     void (*snapshot)(HmpCall *call, json_object *info, json_object *history);
     /* Optional: a status was entered; comes from an event, so it must not end the line. */
     void (*entered)(HmpCall *call, const char *status);
+    /* Optional: an event of any name came; must not end the line either. A snapshot follows. */
+    void (*heard)(HmpCall *call, const BackendEvent *event);
     /* Optional: the backend cannot be asked any more, the line is about to fail. */
     void (*failing)(HmpCall *call);
     bool with_history;
@@ -122,9 +146,19 @@ uint64_t json_number(json_object *object, const char *member);
 
 /* ---- the families ---- */
 
-extern const Command cmd_cont, cmd_echo, cmd_fault_release, cmd_guest_plant, cmd_guest_set,
+extern const Command cmd_assert, cmd_cont, cmd_dashboard, cmd_echo, cmd_expect, cmd_fault_release, cmd_guest_plant, cmd_guest_set,
     cmd_guest_verify, cmd_help, cmd_info, cmd_migrate, cmd_migrate_cancel, cmd_migrate_incoming,
-    cmd_migrate_set_capability, cmd_migrate_set_parameter, cmd_quit, cmd_sleep, cmd_stop, cmd_wait;
+    cmd_migrate_set_capability, cmd_migrate_set_parameter, cmd_on_error, cmd_quit, cmd_set, cmd_sleep,
+    cmd_source, cmd_stop, cmd_wait;
+
+extern const Command cmd_announce_self, cmd_calc_dirty_rate, cmd_cancel_vcpu_dirty_limit,
+    cmd_client_migrate_info, cmd_closefd, cmd_delvm, cmd_getfd, cmd_loadvm, cmd_migrate_continue,
+    cmd_migrate_pause, cmd_migrate_recover, cmd_migrate_start_postcopy, cmd_object_add,
+    cmd_object_del, cmd_print, cmd_savevm, cmd_set_vcpu_dirty_limit, cmd_x_colo_lost_heartbeat;
+/* A line was given: for info history. */
+void recent_note(Hmp *hmp, const char *line);
+/* Sub-commands of info. */
+extern const Command info_dirty_rate, info_history, info_snapshots, info_vcpu_dirty_limit;
 
 /* "NAME PARAMS -- HELP" for each row of @table. */
 void help_print_table(HmpCall *call, const Command *const *table, const char *before);

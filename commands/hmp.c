@@ -8,6 +8,9 @@
  */
 #include "commands/hmp.h"
 
+#include <string.h>
+
+#include "backend/base/error.h"
 #include "commands/hmp-internal.h"
 
 static void session_warned(const char *text, void *data)
@@ -31,6 +34,9 @@ static Hmp *new_monitor(Backend *backend, const HmpCallbacks *callbacks, void *d
     hmp->callbacks = *callbacks;
     hmp->data = data;
     hmp->flags = flags;
+    hmp->variables = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    hmp->output = g_string_new(NULL);
+    hmp->failure = g_string_new(NULL);
     return hmp;
 }
 
@@ -63,12 +69,28 @@ void hmp_free(Hmp *hmp)
     if (hmp->owns_session) {
         backend_session_close(hmp->session);
     }
+    g_queue_clear_full(&hmp->lines, g_free);
+    g_hash_table_unref(hmp->variables);
+    g_string_free(hmp->output, TRUE);
+    g_string_free(hmp->failure, TRUE);
+    g_free(hmp->place);
     g_free(hmp);
 }
 
 bool hmp_is_busy(const Hmp *hmp)
 {
     return hmp->call != NULL;
+}
+
+const char *hmp_failure(const Hmp *hmp)
+{
+    return hmp->failure->str;
+}
+
+void hmp_set_place(Hmp *hmp, const char *place)
+{
+    g_free(hmp->place);
+    hmp->place = g_strdup(place);
 }
 
 BackendSession *hmp_session(Hmp *hmp)
@@ -90,11 +112,43 @@ bool hmp_interrupt(Hmp *hmp)
     return true;
 }
 
+bool hmp_waits_for_migration(const Hmp *hmp)
+{
+    return hmp->call != NULL && hmp->call->interrupt != NULL;
+}
+
+bool hmp_give_up(Hmp *hmp)
+{
+    g_autoptr(GError) error = g_error_new_literal(MIG_ERROR, MIG_ERROR_CANCELLED, "interrupted");
+
+    if (!hmp->call || !hmp->call->only_waits) {
+        return false;
+    }
+    call_fail(hmp->call, HMP_ERROR_FAILED, error);
+    return true;
+}
+
 static bool is_nothing(const Hmp *hmp, const char *line)
 {
     const char *at = skip_blanks(line);
 
     return *at == '\0' || (*at == '#' && (hmp->flags & HMP_BATCH));
+}
+
+/* The line with the values of its variables. */
+static bool fill_in(HmpCall *call, GError **error)
+{
+    char *line = NULL;
+
+    if (!call_is_batch(call) || !strchr(call->line, '$')) {
+        return true;
+    }
+    line = variables_expand(call->hmp->variables, call->line, error);
+    if (line) {
+        g_free(call->line);
+        call->line = line;
+    }
+    return line != NULL;
 }
 
 void hmp_execute(Hmp *hmp, const char *line, HmpDone done, void *data)
@@ -117,6 +171,11 @@ void hmp_execute(Hmp *hmp, const char *line, HmpDone done, void *data)
         call_finish(call, HMP_OK);
         return;
     }
+    recent_note(hmp, line);
+    if (!fill_in(call, &error)) {
+        call_fail_syntax(call, error, NULL);
+        return;
+    }
     line_head_read(call->line, &head);
     if (!head.command || (head.command->batch_only && !call_is_batch(call))) {
         error = unknown_command(call->line, &head, call_is_batch(call));
@@ -124,6 +183,7 @@ void hmp_execute(Hmp *hmp, const char *line, HmpDone done, void *data)
         return;
     }
     call->command = head.command;
+    hmp->quit_asked = hmp->quit_asked && head.command == &cmd_quit;
     call->args = args_parse(head.command, head.end, &error);
     if (!call->args) {
         call_fail_syntax(call, error, head.end);

@@ -20,6 +20,7 @@ typedef enum {
     HMP_ERROR_FAILED,  /* the backend refused or the operation failed */
     HMP_ERROR_VERIFY,  /* guest_verify found differences */
     HMP_ERROR_TIMEOUT, /* wait ran out */
+    HMP_ERROR_ASSERT,  /* assert or expect did not hold */
 } HmpResult;
 
 typedef struct {
@@ -30,12 +31,19 @@ typedef struct {
     void (*progress)(json_object *info, json_object *history, void *data);
     /* Optional: quit was asked for. */
     void (*quit)(void *data);
+    /* Optional, of batches: the lines of this file come next. */
+    bool (*source)(const char *path, GError **error, void *data);
+    /* Optional, of batches: what a line that fails means from now on. */
+    void (*on_error)(bool go_on, void *data);
+    /* Optional, of a terminal: opens the dashboard. */
+    bool (*dashboard)(GError **error, void *data);
 } HmpCallbacks;
 
 typedef enum {
     HMP_NO_WAIT = 1 << 0, /* cannot wait: migrate without -d says so and goes on detached */
-    HMP_BATCH   = 1 << 1, /* wait, sleep, echo and comments are understood */
+    HMP_BATCH   = 1 << 1, /* comments, $NAME and the commands for batches are understood */
     HMP_JSON    = 1 << 2, /* replies and errors as one JSON object a line instead of text */
+    HMP_PERSON  = 1 << 3, /* a person types: quit asks once while a migration runs */
 } HmpFlags;
 
 Hmp *hmp_new(Backend *backend, const HmpCallbacks *callbacks, void *data, unsigned flags);
@@ -56,6 +64,21 @@ Hmp *hmp_new_with_session(Backend *backend, BackendSession *session, const HmpCa
 
 /* Ctrl-C while a migration is waited for: asks to cancel it. False when this monitor waits for none. */
 bool hmp_interrupt(Hmp *hmp);
+
+/* The line in work waits for a migration that it started. */
+bool hmp_waits_for_migration(const Hmp *hmp);
+
+/* Ctrl-C while a line does nothing but wait (wait, sleep): ends it. False when it does more. */
+bool hmp_give_up(Hmp *hmp);
+
+/* HMP_BATCH: names of the variables that are set, sorted; g_strfreev(). */
+char **hmp_variables(const Hmp *hmp);
+
+/* HMP_BATCH: what the line that failed last printed, as text even for HMP_JSON. */
+const char *hmp_failure(const Hmp *hmp);
+
+/* HMP_JSON: where the next lines stand ("script.hmp:12"), for their objects; NULL = nowhere. */
+void hmp_set_place(Hmp *hmp, const char *place);
 
 /* The greeting line of migmon's monitors. */
 const char *hmp_banner(void);

@@ -49,16 +49,46 @@ static void print_passes(HmpCall *call, json_object *history)
     }
 }
 
+/* "pause: 41 ms: stop 0.1, last sync 0.4 ms" */
+static void print_pause(HmpCall *call, json_object *pause)
+{
+    static const struct {
+        const char *member, *name;
+    } parts[] = {
+        { "stop-us", "stop" },       { "sync-us", "last sync" }, { "ram-us", "last RAM" },
+        { "devices-us", "devices" }, { "load-us", "load" },      { "commit-us", "confirmation" },
+    };
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    if (!pause) {
+        return;
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
+        if (json_object_object_get(pause, parts[i].member)) {
+            g_string_append_printf(text, "%s%s %.1f", text->len > 0 ? ", " : ": ", parts[i].name,
+                                   (double)json_number(pause, parts[i].member) / 1000);
+        }
+    }
+    call_print(call, "pause: %" PRIu64 " ms%s%s\n", (json_number(pause, "total-us") + 500) / 1000,
+               text->str, text->len > 0 ? " ms" : "");
+}
+
+static void print_sentence(HmpCall *call, const char *label, const char *text)
+{
+    if (*text != '\0') {
+        call_print(call, "%s: %s\n", label, text);
+    }
+}
+
 static void print_history(HmpCall *call, json_object *value, const GError *error)
 {
     if (!error) {
-        const char *outcome = json_text(value, "outcome");
-
         call_add_value(call, "x-query-migrate-history", value);
         print_passes(call, value);
-        if (*outcome != '\0') {
-            call_print(call, "outcome: %s\n", outcome);
-        }
+        print_sentence(call, "verdict", json_text(value, "verdict"));
+        print_sentence(call, "advice", json_text(value, "advice"));
+        print_pause(call, json_object_object_get(value, "downtime"));
+        print_sentence(call, "outcome", json_text(value, "outcome"));
     }
     call_request(call, "x-query-owner", NULL, print_owner);
 }
@@ -235,7 +265,8 @@ const Command cmd_info = {
     .params = "[subcommand]",
     .help = "show various information about the system state",
     .run = run_info,
-    .sub = (const Command *const[]){ &row_guest, &row_migrate, &row_migrate_capabilities,
-                                     &row_migrate_parameters, &row_name, &row_status, &row_uuid,
-                                     &row_version, NULL },
+    .sub = (const Command *const[]){ &info_dirty_rate, &row_guest, &info_history, &row_migrate,
+                                     &row_migrate_capabilities, &row_migrate_parameters, &row_name,
+                                     &info_snapshots, &row_status, &row_uuid,
+                                     &info_vcpu_dirty_limit, &row_version, NULL },
 };

@@ -3,7 +3,8 @@
  *
  * A URI becomes a channels list here; the backend never sees a uri. Without -d
  * the line waits for the end and shows how it goes; Ctrl-C then asks to cancel
- * and the line waits on, because only the end tells where the guest is.
+ * and the line waits on, because only the end tells where the guest is. Too
+ * late for that, the line ends and the migration goes on without it.
  */
 #include "commands/hmp-internal.h"
 
@@ -11,6 +12,7 @@
 
 #include "backend/base/address.h"
 #include "backend/base/error.h"
+#include "backend/info.h"
 
 enum { PROGRESS_PERIOD_MS = 250 };
 
@@ -19,6 +21,13 @@ static json_object *channels_from_uri(const char *uri, GError **error)
     g_autoptr(Address) address = address_from_uri(uri, error);
 
     return address ? address_to_channels(address) : NULL;
+}
+
+/* An address that is right but not for this build is refused, not misunderstood. */
+static HmpResult address_result(const GError *error)
+{
+    return g_error_matches(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED) ? HMP_ERROR_FAILED
+                                                                    : HMP_ERROR_SYNTAX;
 }
 
 /* ---- waiting for the end ---- */
@@ -30,6 +39,20 @@ static void end_progress(HmpCall *call)
     if (callbacks->progress) {
         callbacks->progress(NULL, NULL, call->hmp->data);
     }
+}
+
+/* What went wrong and where the guest is now: the engine's sentence without the name of the peer, which
+ * stands in the line. */
+static char *tell_failure(json_object *info, json_object *history, const char *otherwise)
+{
+    const char *sentence = json_text(history, "outcome");
+    const char *reason = json_text(info, "error-desc");
+    const char *at = *reason != '\0' ? strstr(sentence, reason) : NULL;
+
+    if (at && strncmp(at + strlen(reason), "; ", 2) == 0) {
+        return g_strdup(at);
+    }
+    return g_strdup(*sentence != '\0' ? sentence : *reason != '\0' ? reason : otherwise);
 }
 
 static void end_wait(HmpCall *call, json_object *info, const char *failure)
@@ -45,6 +68,23 @@ static void end_wait(HmpCall *call, json_object *info, const char *failure)
     call_finish(call, HMP_OK);
 }
 
+/* Once, when it first looks as if it would never end. */
+static void tell_verdict(HmpCall *call, json_object *history)
+{
+    const char *verdict = json_text(history, "verdict");
+    const char *advice = json_text(history, "advice");
+    bool *told = watch_data(call);
+
+    if (*told || !g_str_has_prefix(verdict, "will not finish")) {
+        return;
+    }
+    *told = true;
+    call_print(call, "%s\n", verdict);
+    if (*advice != '\0') {
+        call_hint(call, "%s", advice);
+    }
+}
+
 static void show_state(HmpCall *call, json_object *info, json_object *history)
 {
     const HmpCallbacks *callbacks = &call->hmp->callbacks;
@@ -53,14 +93,17 @@ static void show_state(HmpCall *call, json_object *info, json_object *history)
     if (callbacks->progress) {
         callbacks->progress(info, history, call->hmp->data);
     }
+    tell_verdict(call, history);
     if (strcmp(status, "completed") == 0) {
         end_wait(call, info, NULL);
     } else if (strcmp(status, "failed") == 0) {
-        const char *text = json_text(info, "error-desc");
+        g_autofree char *text = tell_failure(info, history, "migration failed");
 
-        end_wait(call, info, *text != '\0' ? text : "migration failed");
+        end_wait(call, info, text);
     } else if (strcmp(status, "cancelled") == 0) {
-        end_wait(call, info, "migration was cancelled");
+        g_autofree char *text = tell_failure(info, history, "migration was cancelled");
+
+        end_wait(call, info, text);
     } else if (strcmp(status, "postcopy-paused") == 0) {
         end_wait(call, info, "migration is paused in postcopy, the guest stands on the destination"
                              "\nhint: once the link is back: migrate -r URI");
@@ -78,7 +121,11 @@ static void cancel_done(HmpCall *call, json_object *value, const GError *error)
 {
     (void)value;
     if (error) {
-        call_warn(call, error->message); /* too late to cancel: the wait goes on */
+        g_autoptr(GError) late = g_error_copy(error);
+
+        mig_error_hint(&late, "it goes on in the background; info migrate shows it");
+        end_progress(call);
+        call_fail(call, HMP_ERROR_FAILED, late);
     }
 }
 
@@ -100,27 +147,34 @@ static void migrate_done(HmpCall *call, json_object *value, const GError *error)
         call_finish(call, HMP_OK);
         return;
     }
-    watch_start(call, &wait_for_end, NULL, NULL);
+    watch_start(call, &wait_for_end, g_new0(bool, 1), g_free);
+}
+
+/* Warns as HMP does; whether it can be done the backend says. */
+static void add_old_flag(HmpCall *call, json_object *args, const char *flag, const char *member)
+{
+    if (call_has(call, flag)) {
+        g_autofree char *text = g_strdup_printf(
+            "option '-%s' is deprecated; use blockdev-mirror with NBD instead", flag);
+
+        call_warn(call, text);
+        json_object_object_add(args, member, json_object_new_boolean(TRUE));
+    }
 }
 
 static void run_migrate(HmpCall *call)
 {
     g_autoptr(GError) error = NULL;
+    json_object *args = json_object_new_object();
 
-    if (call_has(call, "b") || call_has(call, "i")) {
-        g_set_error(&error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
-                    "block migration is not supported by this build");
-        call_fail(call, HMP_ERROR_FAILED, error);
-        return;
-    }
-
+    add_old_flag(call, args, "i", "inc");
+    add_old_flag(call, args, "b", "blk");
     json_object *channels = channels_from_uri(call_text(call, "uri"), &error);
     if (!channels) {
-        call_fail(call, HMP_ERROR_SYNTAX, error);
+        json_object_put(args);
+        call_fail(call, address_result(error), error);
         return;
     }
-
-    json_object *args = json_object_new_object();
     json_object_object_add(args, "channels", channels);
     if (call_has(call, "r")) {
         json_object_object_add(args, "resume", json_object_new_boolean(TRUE));
@@ -139,7 +193,7 @@ static void run_incoming(HmpCall *call)
     json_object *channels = channels_from_uri(call_text(call, "uri"), &error);
 
     if (!channels) {
-        call_fail(call, HMP_ERROR_SYNTAX, error);
+        call_fail(call, address_result(error), error);
         return;
     }
 
@@ -148,9 +202,22 @@ static void run_incoming(HmpCall *call)
     call_request(call, "migrate-incoming", args, call_finish_with);
 }
 
+/* HMP is silent whatever there is to cancel. */
+static void cancel_known(HmpCall *call, json_object *info, const GError *error)
+{
+    const char *status = error ? "" : info_status(info);
+    MigrationStatus known;
+
+    if (migration_status_from_name(status, &known) && migration_status_is_over(known)) {
+        call_hint(call, "nothing was cancelled: %s",
+                  known == MIGRATION_NONE ? "no migration was started" : "the migration is over");
+    }
+    call_request(call, "migrate_cancel", NULL, call_finish_with);
+}
+
 static void run_cancel(HmpCall *call)
 {
-    call_request(call, "migrate_cancel", NULL, call_finish_with);
+    call_request(call, "query-migrate", NULL, cancel_known);
 }
 
 const Command cmd_migrate = {

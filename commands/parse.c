@@ -267,13 +267,37 @@ static bool read_integer(const Command *command, const char **at, Arg *arg, GErr
     return true;
 }
 
-/* Seconds, or with a suffix ms, us, ns. */
+/* /COUNT LETTERS: the last letter of a format counts; a count and sizes are read over, as print has
+ * no use for them. */
+static bool read_format(const char **at, Arg *arg, GError **error)
+{
+    const char *p = skip_blanks(*at) + 1;
+    char format = 'x';
+
+    while (g_ascii_isdigit(*p)) {
+        p++;
+    }
+    for (; *p != '\0' && strchr("oxudicbhwgL", *p) != NULL; p++) {
+        format = strchr("oxudic", *p) != NULL ? *p : format;
+    }
+    if (!ends_word(*p)) {
+        g_autofree char *letter = g_utf8_make_valid(p, 1);
+
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "invalid char in format: '%s'", letter);
+        return false;
+    }
+    arg->text = g_strndup(&format, 1);
+    *at = p;
+    return true;
+}
+
+/* Seconds, or with another unit behind the number. */
 static bool read_seconds(const char **at, Arg *arg, GError **error)
 {
     static const struct {
         const char *suffix;
         double factor;
-    } units[] = { { "ms", 1e-3 }, { "us", 1e-6 }, { "ns", 1e-9 } };
+    } units[] = { { "min", 60 }, { "ms", 1e-3 }, { "us", 1e-6 }, { "ns", 1e-9 }, { "s", 1 } };
     const char *start = skip_blanks(*at);
     char *end;
 
@@ -289,7 +313,7 @@ static bool read_seconds(const char **at, Arg *arg, GError **error)
     for (size_t i = 0; i < G_N_ELEMENTS(units); i++) {
         if (g_str_has_prefix(end, units[i].suffix)) {
             arg->seconds *= units[i].factor;
-            end += 2;
+            end += strlen(units[i].suffix);
             break;
         }
     }
@@ -312,6 +336,8 @@ static bool read_value(const Command *command, const char **at, Arg *arg, GError
     case ARG_INTEGER:
     case ARG_INTEGER32:
         return read_integer(command, at, arg, error);
+    case ARG_FORMAT:
+        return read_format(at, arg, error);
     case ARG_SECONDS:
         return read_seconds(at, arg, error);
     default:
@@ -350,6 +376,12 @@ static void complain_rest(const Command *command, const Arg *last, GError **erro
     }
 }
 
+/* @next is the first byte of what is left of the line. */
+static bool is_left_out(const ArgSpec *spec, char next)
+{
+    return spec->optional && (spec->kind == ARG_FORMAT ? next != '/' : next == '\0');
+}
+
 Arg *args_parse(const Command *command, const char *at, GError **error)
 {
     const ArgSpec *specs = command->args ? command->args : no_specs;
@@ -369,7 +401,7 @@ Arg *args_parse(const Command *command, const char *at, GError **error)
         return NULL;
     }
     for (size_t i = 0; i < n; i++) {
-        if (specs[i].kind == ARG_FLAG || (specs[i].optional && *skip_blanks(at) == '\0')) {
+        if (specs[i].kind == ARG_FLAG || is_left_out(&specs[i], *skip_blanks(at))) {
             continue;
         }
         if (!read_value(command, &at, &args[i], error)) {

@@ -4,6 +4,8 @@
  */
 #include "commands/hmp-internal.h"
 
+#include "backend/info.h"
+
 static void run_stop(HmpCall *call)
 {
     call_request(call, "stop", NULL, call_finish_with);
@@ -30,9 +32,29 @@ static void quit_done(HmpCall *call, json_object *value, const GError *error)
     call_finish_with(call, value, error);
 }
 
+/* In setup nothing has been sent, and a destination may wait there for ever. */
+static void quit_known(HmpCall *call, json_object *info, const GError *error)
+{
+    const char *status = error ? "" : info_status(info);
+    MigrationStatus known;
+
+    if (migration_status_from_name(status, &known) && !migration_status_is_over(known) &&
+        known != MIGRATION_SETUP) {
+        call->hmp->quit_asked = true;
+        call_print(call, "a migration runs: quit again to cancel it and end the guest\n");
+        call_finish(call, HMP_OK);
+        return;
+    }
+    call_request(call, "quit", NULL, quit_done);
+}
+
 static void run_quit(HmpCall *call)
 {
-    call_request(call, "quit", NULL, quit_done);
+    if ((call->hmp->flags & HMP_PERSON) && !call->hmp->quit_asked) {
+        call_request(call, "query-migrate", NULL, quit_known);
+    } else {
+        call_request(call, "quit", NULL, quit_done);
+    }
 }
 
 const Command cmd_stop = {

@@ -30,6 +30,16 @@ static void refuse_parameter(HmpCall *call, const char *name)
     call_fail(call, HMP_ERROR_SYNTAX, error);
 }
 
+static void parameter_set(HmpCall *call, json_object *value, const GError *error)
+{
+    const ParamDesc *desc = param_find(call_text(call, "parameter"));
+
+    if (!error && !desc->supported) {
+        call_hint(call, "%s is kept but has no effect in this build", desc->name);
+    }
+    call_finish_value(call, value, error);
+}
+
 static void run_set_parameter(HmpCall *call)
 {
     const char *name = call_text(call, "parameter");
@@ -49,7 +59,7 @@ static void run_set_parameter(HmpCall *call)
 
     json_object *args = json_object_new_object();
     json_object_object_add(args, name, value);
-    call_request(call, "migrate-set-parameters", args, call_finish_with);
+    call_request(call, "migrate-set-parameters", args, parameter_set);
 }
 
 static void refuse_capability(HmpCall *call, const char *name)

@@ -17,13 +17,21 @@ typedef enum {
     ARG_PARAM_VALUE, /* value of the parameter before it */
     ARG_CAPABILITY,
     ARG_STATUS,      /* a MigrationStatus */
+    ARG_WAIT,        /* a MigrationStatus or an event */
     ARG_INTEGER,     /* C integer expression, 64 bits */
     ARG_INTEGER32,   /* the same in 32 bits */
+    ARG_FORMAT,      /* of print: /x, may be absent before another argument */
     ARG_SECONDS,     /* time of batches */
     ARG_COMMAND,     /* name of a command (help) */
     ARG_GUEST_KEY,
     ARG_GUEST_VALUE,
     ARG_GUEST_FAULT, /* what guest_plant can plant */
+    ARG_VARIABLE,    /* name of a batch's variable */
+    ARG_FILE,
+    ARG_FIELD,       /* what assert looks at, */
+    ARG_OPERATOR,    /* how */
+    ARG_FIELD_VALUE, /* and what it is to be: value of the field two before it */
+    ARG_ON_ERROR,    /* stop | continue */
     ARG_REST,        /* rest of the line verbatim */
     ARG_KIND__COUNT,
 } ArgKind;
@@ -46,6 +54,7 @@ struct Command {
     void (*run)(HmpCall *call);
     const Command *const *sub; /* info: sub-commands, NULL terminated */
     bool batch_only;
+    bool tests_only;           /* help keeps quiet about it without MIGMON_FAULT */
 };
 
 extern const Command *const command_table[]; /* sorted by name, NULL terminated */

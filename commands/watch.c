@@ -96,10 +96,14 @@ static void event_came(const BackendEvent *event, void *data)
 {
     Watch *watch = data;
 
-    if (strcmp(event->name, "MIGRATION") != 0) {
+    bool status = strcmp(event->name, "MIGRATION") == 0;
+
+    if (watch->ops->heard) {
+        watch->ops->heard(watch->call, event);
+    } else if (!status) {
         return;
     }
-    if (watch->ops->entered) {
+    if (status && watch->ops->entered) {
         watch->ops->entered(watch->call, info_status(event->data));
     }
     ask(watch);

@@ -123,12 +123,18 @@ static bool is_flag_place(const ArgSpec *specs, const Word *word)
     return specs->kind == ARG_FLAG && !word->quoted && *word->start == '-';
 }
 
+/* The first place behind the flags: one more of them can stand there. */
+static bool spec_follows_flags(const ArgSpec *specs, const ArgSpec *spec)
+{
+    return spec > specs && spec[-1].kind == ARG_FLAG;
+}
+
 /* Walks the arguments to the word at the end; that one goes to its source. False when the cursor
  * stands where nothing of ours can be. */
 static bool walk_arguments(const Command *command, const char *at, Source *source, Word *word)
 {
     const ArgSpec *spec = command->args;
-    g_autofree char *before = NULL;
+    g_autofree char *before = NULL, *first = NULL;
     uint32_t used = 0;
 
     if (!spec) {
@@ -153,23 +159,55 @@ static bool walk_arguments(const Command *command, const char *at, Source *sourc
             spec++;
         }
         if (!spec->name) {
-            return false;
+            if (first || !is_last(word) || *word->text != '\0') {
+                return false;
+            }
+            source->prefix = word->text;
+            list_flags(source, command->args, used);
+            return true;
         }
         if (is_last(word)) {
             source->prefix = word->text;
             source->before = before;
+            source->first = first;
+            if (spec_follows_flags(command->args, spec) && !word->quoted && *word->text == '\0') {
+                list_flags(source, command->args, used);
+            }
             source_list(source, spec->kind);
-            source->before = NULL;
+            source->before = source->first = NULL;
             return true;
         }
         if (word->status != WORD_OK || spec->kind == ARG_REST) {
             return false;
+        }
+        if (!first) {
+            first = g_strdup(word->text);
         }
         g_free(before);
         before = g_steal_pointer(&word->text);
         at = word->end;
         spec++;
     }
+}
+
+/* Where the reference to a variable begins that ends at the cursor, NULL = none does. A dollar
+ * behind a dollar or a backslash is a dollar. */
+static const char *find_reference(const char *line)
+{
+    const char *dollar = strrchr(line, '$');
+    const char *at = dollar ? dollar + (dollar[1] == '{' ? 2 : 1) : line;
+    unsigned dollars = 0;
+
+    while (g_ascii_isalnum(*at) || *at == '_') {
+        at++;
+    }
+    for (const char *p = dollar; dollar && p >= line && *p == '$'; p--) {
+        dollars++;
+    }
+    if (!dollar || *at != '\0' || dollars % 2 == 0 || (dollar > line && dollar[-1] == '\\')) {
+        return NULL;
+    }
+    return dollar;
 }
 
 /* A name that ends at the cursor is being typed; what is behind a blank is an argument. @names: the
@@ -183,7 +221,11 @@ static bool walk_line(const char *line, bool names, Source *source, Word *word)
         word->start = head.name;
         word->text = g_strndup(head.name, head.name_length);
         source->prefix = word->text;
-        source_list_commands(source, head.group ? head.group->sub : command_table);
+        if (names && !head.group) {
+            source_list(source, ARG_COMMAND);
+        } else {
+            source_list_commands(source, head.group ? head.group->sub : command_table);
+        }
         return true;
     }
     if (!head.command || !source_offers(source, head.command)) {
@@ -214,7 +256,14 @@ Completion *complete_line(const char *line, size_t point, const CompletionEnv *e
 
     completion->start = strlen(text);
     completion->candidates = source.values = g_ptr_array_new_with_free_func(candidate_free);
-    if (walk_line(text, false, &source, &word)) {
+
+    const char *reference = env && env->batch ? find_reference(text) : NULL;
+    if (reference) {
+        completion->start = (size_t)(reference - text);
+        source.prefix = reference;
+        source_list_references(&source);
+        sort_candidates(completion->candidates);
+    } else if (walk_line(text, false, &source, &word)) {
         completion->start = (size_t)(word.start - text);
         quote_candidates(completion->candidates, word.quoted);
         sort_candidates(completion->candidates);

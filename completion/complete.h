@@ -10,6 +10,7 @@
 
 typedef struct {
     bool batch;                      /* batch commands are offered too */
+    const char *const *variables;    /* names that are set; NULL terminated; may be NULL */
     const char *const *history_uris; /* URIs used before, newest first; NULL terminated; may be NULL */
 } CompletionEnv;
 

@@ -33,7 +33,7 @@ static void add_file(Source *source, const char *value, const char *path, FilesW
     } else {
         g_autofree char *size = size_format((uint64_t)st.st_size);
 
-        note = g_strdup_printf("%s; ,offset=N may follow", size);
+        note = g_strconcat(size, wanted == FILES_DATA ? "; ,offset=N may follow" : "", NULL);
         source_add(source, value, note, true);
     }
 }

@@ -6,7 +6,8 @@
 #include "completion/sources.h"
 
 typedef enum {
-    FILES_DATA,    /* everything but sockets */
+    FILES_ANY,     /* everything but sockets */
+    FILES_DATA,    /* the same; an offset may follow */
     FILES_SOCKETS, /* sockets only */
 } FilesWanted;
 

@@ -48,17 +48,21 @@ void source_list_commands(Source *source, const Command *const *table)
     }
 }
 
+/* What help can be asked about. */
 static void list_commands(Source *source)
 {
     source_list_commands(source, command_table);
+    for (int kind = 0; kind < TOPIC__COUNT; kind++) {
+        source_list_topics(source, (TopicKind)kind);
+    }
 }
 
 /* ---- names and values of settings ---- */
 
 static char *setting_note(const char *help, const char *unit, bool supported)
 {
-    return g_strdup_printf("%s%s%s%s%s", help, *unit ? " [" : "", unit, *unit ? "]" : "",
-                           supported ? "" : " (not supported by this build)");
+    return g_strdup_printf("%s%s%s%s%s", supported ? "" : "[not in this build] ", help,
+                           *unit ? " [" : "", unit, *unit ? "]" : "");
 }
 
 static void list_parameters(Source *source)
@@ -89,6 +93,8 @@ static void list_parameter_values(Source *source)
         for (const char *const *value = row->values; *value; value++) {
             source_add(source, *value, NULL, true);
         }
+    } else if (row && row->kind != PARAM_STRING && row->kind != PARAM_MAPPING) {
+        source_list_numbers(source, row);
     }
 }
 
@@ -104,9 +110,7 @@ static void list_capabilities(Source *source)
 
 static void list_statuses(Source *source)
 {
-    for (size_t i = 0; migration_status_names[i]; i++) {
-        source_add(source, migration_status_names[i], NULL, true);
-    }
+    source_list_topics(source, TOPIC_STATUS);
 }
 
 /* ---- addresses ---- */
@@ -117,7 +121,7 @@ static const struct {
     const char *note_incoming; /* NULL = the same */
 } schemes[] = {
     { "exec:", "command that takes the stream", "command that gives the stream" },
-    { "fd:", "number, or name given with getfd", NULL },
+    { "fd:", "number, or name given with getfd over QMP", NULL },
     { "file:", "PATH[,offset=N]", NULL },
     { "tcp:", "HOST:PORT", "[HOST]:PORT, port 0 for a free one" },
     { "unix:", "path of the destination's socket", "path of a new socket" },
@@ -152,6 +156,11 @@ static void list_uris(Source *source)
 static void list_incoming_uris(Source *source)
 {
     list_addresses(source, true);
+}
+
+static void list_files(Source *source)
+{
+    files_list(source, "", FILES_ANY);
 }
 
 /* ---- the guest ---- */
@@ -196,6 +205,13 @@ static void (*const source_of[ARG_KIND__COUNT])(Source *source) = {
     [ARG_GUEST_KEY] = list_guest_keys,
     [ARG_GUEST_VALUE] = list_guest_values,
     [ARG_GUEST_FAULT] = list_guest_faults,
+    [ARG_WAIT] = source_list_wait,
+    [ARG_VARIABLE] = source_list_variables,
+    [ARG_FILE] = list_files,
+    [ARG_FIELD] = source_list_fields,
+    [ARG_OPERATOR] = source_list_operators,
+    [ARG_FIELD_VALUE] = source_list_field_values,
+    [ARG_ON_ERROR] = source_list_on_error,
 };
 
 void source_list(Source *source, ArgKind kind)

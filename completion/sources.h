@@ -8,12 +8,15 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "backend/parameters.h"
 #include "commands/table.h"
+#include "commands/topics.h"
 #include "completion/complete.h"
 
 typedef struct {
     const char *prefix;       /* what is typed of the value, without quotes */
     const char *before;       /* the argument before this one, NULL = none */
+    const char *first;        /* the first argument that is no flag, NULL = this is it */
     const CompletionEnv *env;
     GPtrArray *values;        /* Candidate: text not yet quoted */
 } Source;
@@ -26,6 +29,20 @@ void source_list(Source *source, ArgKind kind);
 
 /* All names, aliases one by one. */
 void source_list_commands(Source *source, const Command *const *table);
+
+/* ---- parts of source_list() in files of their own ---- */
+
+void source_list_topics(Source *source, TopicKind kind);
+void source_list_numbers(Source *source, const ParamDesc *row);
+void source_list_wait(Source *source);
+void source_list_on_error(Source *source);
+void source_list_variables(Source *source);
+void source_list_fields(Source *source);
+void source_list_operators(Source *source);
+void source_list_field_values(Source *source);
+
+/* $NAME and ${NAME}: the prefix begins with the dollar. */
+void source_list_references(Source *source);
 
 /* The commands that line_head_read() would take here. */
 bool source_offers(const Source *source, const Command *command);

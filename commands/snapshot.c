@@ -1,0 +1,90 @@
+/*
+ * Snapshots in a disk: savevm, loadvm, delvm, info snapshots.
+ */
+#include "commands/hmp-internal.h"
+
+#include "backend/base/error.h"
+
+static json_object *tag_argument(HmpCall *call)
+{
+    json_object *args = json_object_new_object();
+
+    if (call_has(call, "tag")) {
+        json_object_object_add(args, "tag", json_object_new_string(call_text(call, "tag")));
+    }
+    return args;
+}
+
+static void run_savevm(HmpCall *call)
+{
+    call_request(call, "x-savevm", tag_argument(call), call_finish_with);
+}
+
+static void run_loadvm(HmpCall *call)
+{
+    call_request(call, "x-loadvm", tag_argument(call), call_finish_with);
+}
+
+/* HMP is silent when there was nothing to delete. */
+static void delvm_done(HmpCall *call, json_object *value, const GError *error)
+{
+    if (!error && !json_object_get_boolean(json_object_object_get(value, "found"))) {
+        call_hint(call, "there is no snapshot '%s', nothing was deleted", call_text(call, "tag"));
+    }
+    call_finish_with(call, value, error);
+}
+
+static void run_delvm(HmpCall *call)
+{
+    call_request(call, "x-delvm", tag_argument(call), delvm_done);
+}
+
+/* An answer, not an error, when there is no disk for any. */
+static void print_snapshots(HmpCall *call, json_object *value, const GError *error)
+{
+    g_autofree char *text = error ? mig_error_first_line(error) : NULL;
+
+    if (text) {
+        call_print(call, "%s\n", text);
+        call_finish(call, HMP_OK);
+        return;
+    }
+    call_finish_with(call, value, error);
+}
+
+static void run_info_snapshots(HmpCall *call)
+{
+    call_request(call, "x-query-snapshots", NULL, print_snapshots);
+}
+
+const Command cmd_savevm = {
+    .name = "savevm",
+    .params = "tag",
+    .help = "save a VM snapshot. If no tag is provided, a new snapshot is created",
+    .args =
+        (const ArgSpec[]){ { "tag", ARG_STRING, .optional = true, .help = "name for it" }, { 0 } },
+    .run = run_savevm,
+};
+
+const Command cmd_loadvm = {
+    .name = "loadvm",
+    .params = "tag",
+    .help = "restore a VM snapshot from its tag",
+    .args = (const ArgSpec[]){ { "tag", ARG_STRING, .help = "name of a snapshot" }, { 0 } },
+    .run = run_loadvm,
+};
+
+const Command cmd_delvm = {
+    .name = "delvm",
+    .params = "tag",
+    .help = "delete a VM snapshot from its tag",
+    .args = (const ArgSpec[]){ { "tag", ARG_STRING, .help = "name of a snapshot" }, { 0 } },
+    .run = run_delvm,
+};
+
+const Command info_snapshots = {
+    .name = "snapshots",
+    .params = "",
+    .help = "show the currently saved VM snapshots",
+    .run = run_info_snapshots,
+};
