@@ -10,10 +10,8 @@
 
 #include <string.h>
 
+#include "commands/json-line.h"
 #include "monitor/progress-view.h"
-
-/* Of the output of a line, what is kept for the message when it fails. */
-#define REASON_MAX (16u << 10)
 
 struct Batch {
     Console *console;
@@ -22,11 +20,12 @@ struct Batch {
     ProgressView *view;
     bool json;
     bool busy;
+    bool keeps_on; /* on-error continue */
+    bool held;     /* between failed and batch_go_on() */
     bool has_run;
     bool over; /* ended or quit was reported */
     char *where;
     char *line;
-    GString *output; /* beginning of what this line printed */
     guint turn;
     const BatchCallbacks *callbacks;
     void *data;
@@ -41,27 +40,11 @@ static char *command_name(const char *line)
     return g_strndup(line, strcspn(line, " \t/"));
 }
 
-/* From {"command": ..., "error": {"desc": TEXT}}. */
-static char *json_reason(const char *text)
-{
-    json_object *object = json_tokener_parse(text);
-    json_object *error = NULL;
-    json_object *desc = NULL;
-    char *reason = NULL;
-
-    if (json_object_object_get_ex(object, "error", &error) &&
-        json_object_object_get_ex(error, "desc", &desc)) {
-        reason = g_strdup(json_object_get_string(desc));
-    }
-    json_object_put(object);
-    return reason;
-}
-
 /* The first line that was printed, without what every error begins with. */
 static char *find_reason(const Batch *batch, const char *command)
 {
     g_autofree char *lead = g_strconcat(command, ": ", NULL);
-    g_auto(GStrv) lines = g_strsplit(batch->output->str, "\n", 2);
+    g_auto(GStrv) lines = g_strsplit(hmp_failure(batch->hmp), "\n", 2);
     const char *reason = lines[0] != NULL ? g_strchug(lines[0]) : "";
     const char *leads[] = { "Error: ", lead };
 
@@ -76,14 +59,29 @@ static char *find_reason(const Batch *batch, const char *command)
 static void complain(Batch *batch, HmpResult result)
 {
     g_autofree char *command = command_name(batch->line);
-    g_autofree char *reason =
-        batch->json ? json_reason(batch->output->str) : find_reason(batch, command);
+    g_autofree char *reason = find_reason(batch, command);
 
-    if (reason == NULL || reason[0] == '\0') {
+    if (reason[0] == '\0') {
         g_free(reason);
         reason = g_strdup(result == HMP_ERROR_TIMEOUT ? "ran out of time" : "failed");
     }
     console_complain(batch->console, "%s: %s: %s", batch->where, command, reason);
+}
+
+/* What is no line at all: too long, not readable. */
+static void complain_about_lines(Batch *batch, const GError *error)
+{
+    console_complain(batch->console, "%s: %s", batch->where, error->message);
+    if (batch->json) {
+        json_object *object = json_line_new();
+        json_object *problem = json_error(error);
+
+        json_error_set_kind(problem, HMP_ERROR_SYNTAX);
+        json_object_object_add(object, "place", json_object_new_string(batch->where));
+        json_object_object_add(object, "error", problem);
+
+        console_print_object(batch->console, object);
+    }
 }
 
 static void end(Batch *batch, HmpResult result)
@@ -102,9 +100,20 @@ static void on_line_done(HmpResult result, void *data)
     }
     if (result != HMP_OK) {
         complain(batch, result);
-        end(batch, result);
+        batch->held = batch->keeps_on;
+        if (batch->keeps_on) {
+            batch->callbacks->failed(result, batch->data);
+        } else {
+            end(batch, result);
+        }
         return;
     }
+    next_turn(batch);
+}
+
+void batch_go_on(Batch *batch)
+{
+    batch->held = false;
     next_turn(batch);
 }
 
@@ -145,7 +154,8 @@ static gboolean take_turn(void *data)
             end(batch, HMP_OK);
             return G_SOURCE_REMOVE;
         case SCRIPT_ERROR:
-            console_complain(batch->console, "%s: %s", batch->where, error->message);
+            batch->has_run = true;
+            complain_about_lines(batch, error);
             end(batch, HMP_ERROR_SYNTAX);
             return G_SOURCE_REMOVE;
         case SCRIPT_LINE:
@@ -155,14 +165,14 @@ static gboolean take_turn(void *data)
     } while (skip);
     batch->busy = true;
     batch->has_run = true;
-    g_string_truncate(batch->output, 0);
+    hmp_set_place(batch->hmp, batch->where);
     hmp_execute(batch->hmp, batch->line, on_line_done, batch);
     return G_SOURCE_REMOVE;
 }
 
 static void next_turn(Batch *batch)
 {
-    if (batch->turn == 0 && !batch->busy && !batch->over) {
+    if (batch->turn == 0 && !batch->busy && !batch->held && !batch->over) {
         batch->turn = g_idle_add_full(G_PRIORITY_DEFAULT, take_turn, batch, NULL);
     }
 }
@@ -171,10 +181,6 @@ static void on_print(const char *text, void *data)
 {
     Batch *batch = data;
 
-    if (batch->busy && batch->output->len < REASON_MAX) {
-        g_string_append_len(batch->output, text,
-                            (ssize_t)MIN(strlen(text), REASON_MAX - batch->output->len));
-    }
     console_print(batch->console, text);
 }
 
@@ -182,7 +188,9 @@ static void on_progress(json_object *info, json_object *history, void *data)
 {
     Batch *batch = data;
 
-    progress_view_update(batch->view, info, history);
+    if (!batch->json) { /* nothing but objects on standard output */
+        progress_view_update(batch->view, info, history);
+    }
 }
 
 static void on_quit(void *data)
@@ -195,6 +203,18 @@ static void on_quit(void *data)
     }
 }
 
+static bool on_source(const char *path, GError **error, void *data)
+{
+    Batch *batch = data;
+
+    return script_insert_file(batch->script, path, error);
+}
+
+static void on_error_means(bool go_on, void *data)
+{
+    ((Batch *)data)->keeps_on = go_on;
+}
+
 Batch *batch_new(Backend *backend, Console *console, Script *script, bool json,
                  const BatchCallbacks *callbacks, void *data)
 {
@@ -202,6 +222,8 @@ Batch *batch_new(Backend *backend, Console *console, Script *script, bool json,
         .print = on_print,
         .progress = on_progress,
         .quit = on_quit,
+        .source = on_source,
+        .on_error = on_error_means,
     };
     Batch *batch = g_new0(Batch, 1);
 
@@ -210,7 +232,6 @@ Batch *batch_new(Backend *backend, Console *console, Script *script, bool json,
     batch->json = json;
     batch->callbacks = callbacks;
     batch->data = data;
-    batch->output = g_string_new(NULL);
     batch->view = progress_view_new(backend, console, on_ready, batch);
     batch->hmp = hmp_new(backend, &hmp_callbacks, batch, HMP_BATCH | (json ? HMP_JSON : 0));
     next_turn(batch);
@@ -229,7 +250,6 @@ void batch_free(Batch *batch)
     hmp_free(batch->hmp);
     progress_view_free(batch->view);
     script_free(batch->script);
-    g_string_free(batch->output, TRUE);
     g_free(batch->where);
     g_free(batch->line);
     g_free(batch);
@@ -240,7 +260,12 @@ bool batch_has_run(const Batch *batch)
     return batch->has_run;
 }
 
-bool batch_is_busy(const Batch *batch)
+bool batch_is_unfinished(const Batch *batch)
 {
-    return batch->busy;
+    return batch->busy || (!batch->over && script_has_more(batch->script));
+}
+
+bool batch_tells_end(const Batch *batch)
+{
+    return !batch->json && hmp_waits_for_migration(batch->hmp);
 }

@@ -1,8 +1,9 @@
 /*
  * See console.h. Main thread.
  *
- * The bottom line is erased with blanks rather than with escape sequences, so
- * that it works on any terminal.
+ * The bottom line is written over from its beginning and erased to its end. On
+ * a terminal that has become narrower since, it stands on two rows or more: it
+ * stays there and a new one is begun.
  */
 #include "monitor/console.h"
 
@@ -11,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "commands/json-line.h"
 #include "monitor/sink.h"
 
 #define CONSOLE_LIMIT (4u << 20)
@@ -27,6 +29,8 @@ struct Console {
     void (*hide)(void *data);
     void (*show)(void *data);
     void *prompt_data;
+    void (*take)(const char *text, void *data); /* diverted */
+    void *take_data;
 };
 
 Console *console_new(void)
@@ -66,29 +70,27 @@ int console_width(const Console *console)
     return 80;
 }
 
-/* Puts @line over what stands there, blanks over the rest; one write, so that nothing flickers. */
-static void overwrite_status(Console *console, const char *line, bool keep)
+/* Puts @line over what stands there; one write, so that nothing flickers. */
+static void overwrite_status(Console *console, const char *line)
 {
-    size_t columns = (size_t)g_utf8_strlen(line, -1);
-    size_t rest = console->drawn > columns ? console->drawn - columns : 0;
-    g_autofree char *blanks = g_strnfill(rest, ' ');
-    g_autofree char *text = g_strconcat("\r", line, blanks, keep ? "" : "\r", NULL);
+    bool wrapped = console->drawn > (size_t)console_width(console);
+    g_autofree char *text = g_strconcat(wrapped ? "\r\n" : "\r", line, "\033[K", NULL);
 
     sink_puts(console->out, text);
-    console->drawn = keep ? columns : 0;
+    console->drawn = (size_t)g_utf8_strlen(line, -1);
 }
 
 static void erase_status(Console *console)
 {
     if (console->drawn > 0) {
-        overwrite_status(console, "", false);
+        overwrite_status(console, "");
     }
 }
 
 static void draw_status(Console *console)
 {
     if (console->status != NULL) {
-        overwrite_status(console, console->status, true);
+        overwrite_status(console, console->status);
     }
 }
 
@@ -115,9 +117,25 @@ static bool ends_line(const char *text)
     return length > 0 && text[length - 1] == '\n';
 }
 
+void console_divert(Console *console, void (*take)(const char *text, void *data), void *data)
+{
+    if (take != NULL) {
+        erase_status(console);
+    }
+    console->take = take;
+    console->take_data = data;
+    if (take == NULL) {
+        draw_status(console);
+    }
+}
+
 void console_print(Console *console, const char *text)
 {
     if (text[0] == '\0') {
+        return;
+    }
+    if (console->take != NULL) {
+        console->take(text, console->take_data);
         return;
     }
     free_bottom_line(console);
@@ -128,6 +146,13 @@ void console_print(Console *console, const char *text)
     restore_bottom_line(console);
 }
 
+void console_print_object(Console *console, json_object *object)
+{
+    g_autofree char *line = json_line_take(object);
+
+    console_print(console, line);
+}
+
 void console_complain(Console *console, const char *format, ...)
 {
     g_autofree char *text = NULL;
@@ -136,6 +161,10 @@ void console_complain(Console *console, const char *format, ...)
     va_start(args, format);
     text = g_strdup_vprintf(format, args);
     va_end(args);
+    if (console->err_terminal && console->take != NULL) {
+        console->take(text, console->take_data);
+        return;
+    }
     if (console->err_terminal) {
         free_bottom_line(console);
     }
@@ -158,7 +187,23 @@ void console_set_status(Console *console, const char *line)
     }
     g_free(console->status);
     console->status = g_strdup(line);
-    draw_status(console);
+    if (console->take == NULL) {
+        draw_status(console);
+    }
+}
+
+void console_leave_status(Console *console)
+{
+    if (console->drawn > 0) {
+        sink_puts(console->out, "\r\n");
+        console->drawn = 0;
+    }
+    g_clear_pointer(&console->status, g_free);
+}
+
+bool console_has_failed(const Console *console)
+{
+    return sink_has_failed(console->out);
 }
 
 void console_set_prompt(Console *console, void (*hide)(void *data), void (*show)(void *data),
@@ -171,7 +216,9 @@ void console_set_prompt(Console *console, void (*hide)(void *data), void (*show)
 
 void console_write_raw(Console *console, const char *bytes, size_t size)
 {
-    sink_write(console->out, bytes, size);
+    if (console->take == NULL) {
+        sink_write(console->out, bytes, size);
+    }
 }
 
 bool console_is_behind(const Console *console)

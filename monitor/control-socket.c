@@ -122,8 +122,6 @@ static bool listen_unix(ControlSocket *control, const char *path, GError **error
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     g_auto(MigFd) fd = -1;
     struct stat st;
-    mode_t mask;
-    int result;
 
     if (path[0] == '\0') {
         g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "'%s' lacks a path", control->name);
@@ -143,10 +141,8 @@ static bool listen_unix(ControlSocket *control, const char *path, GError **error
         mig_error_set_errno(error, errno, "Failed to create a socket");
         return false;
     }
-    mask = umask(0177);
-    result = bind(fd, (struct sockaddr *)&address, sizeof(address));
-    umask(mask);
-    if (result < 0) {
+    /* The file gets the mode of the socket; the umask is not ours alone to change. */
+    if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
         mig_error_set_errno(error, errno, "Failed to bind socket to %s", path);
         return false;
     }
@@ -219,15 +215,36 @@ static int bind_tcp(const struct addrinfo *info)
     return fd;
 }
 
-/* Listens on every address of the name; one that works is enough. */
+/* An address can be in the list twice (a hosts file with two lines for a name). */
+static bool is_repeated(const struct addrinfo *list, const struct addrinfo *info)
+{
+    for (; list != info; list = list->ai_next) {
+        if (list->ai_addrlen == info->ai_addrlen &&
+            memcmp(list->ai_addr, info->ai_addr, info->ai_addrlen) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Listens on every address of the name. One that this machine does not have is passed over; behind
+ * one that another program holds a client would reach that program. */
 static bool listen_addresses(ControlSocket *control, const struct addrinfo *list, bool choose_port,
                              const char *host, GError **error)
 {
     int problem = EADDRNOTAVAIL;
 
     for (const struct addrinfo *info = list; info != NULL; info = info->ai_next) {
-        g_auto(MigFd) fd = bind_tcp(info);
+        g_auto(MigFd) fd = -1;
 
+        if (is_repeated(list, info)) {
+            continue;
+        }
+        fd = bind_tcp(info);
+        if (fd < 0 && errno == EADDRINUSE) {
+            mig_error_set_errno(error, EADDRINUSE, "Failed to bind '%s'", control->name);
+            return false;
+        }
         if (fd < 0) {
             problem = errno;
             continue;

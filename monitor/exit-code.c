@@ -54,6 +54,8 @@ ExitCode exit_code_for(const ExitFacts *facts)
         return EXIT_CODE_VERIFY;
     case HMP_ERROR_TIMEOUT:
         return EXIT_CODE_TIMEOUT;
+    case HMP_ERROR_ASSERT:
+        return EXIT_CODE_ASSERTION;
     case HMP_OK:
     case HMP_ERROR_FAILED:
         break;

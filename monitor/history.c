@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <readline/history.h>
 #include <string.h>
@@ -23,6 +24,15 @@
 
 static char *path;          /* NULL: nothing is kept */
 static unsigned file_lines; /* of the file, about */
+
+/* Whatever else stands there (a link to a device, a pipe) is left alone and not waited for. */
+static bool is_our_file(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+           fchmod(fd, 0600) == 0;
+}
 
 static char *find_path(void)
 {
@@ -40,8 +50,8 @@ static char *find_path(void)
     }
     g_autofree char *file = g_build_filename(folder, "history", NULL);
 
-    fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (fd < 0 || fchmod(fd, 0600) < 0) {
+    fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
+    if (fd < 0 || !is_our_file(fd)) {
         return NULL;
     }
     return g_steal_pointer(&file);

@@ -18,22 +18,25 @@
 #include "backend/base/error.h"
 #include "backend/base/fault.h"
 #include "backend/base/inherited-fd.h"
-#include "backend/engine/engine.h"
+#include "commands/json-line.h"
 #include "monitor/batch.h"
 #include "monitor/console.h"
+#include "monitor/dashboard.h"
+#include "monitor/ending.h"
 #include "monitor/exit-code.h"
-#include "monitor/monitor-socket.h"
 #include "monitor/options.h"
 #include "monitor/outcome.h"
 #include "monitor/prompt.h"
-#include "monitor/qmp-server.h"
 #include "monitor/script.h"
+#include "monitor/servers.h"
 #include "monitor/startup.h"
 
 /* How long the end of the program waits for those who read its output. */
 #define FLUSH_MS 1000
 /* How long it waits for replies that are under way. */
 #define LAST_REPLIES_MS 300
+/* --plain: how often it looks for what events do not tell. */
+#define PLAIN_MS 1000
 
 typedef enum {
     STAGE_BATCH,  /* lines are run or waited for */
@@ -47,19 +50,24 @@ typedef struct {
     Backend *backend;
     Console *console;
     GMainLoop *loop;
-    GPtrArray *monitors;
-    GPtrArray *qmps;
+    Servers *servers;
     Script *script; /* until the batch takes it */
     Batch *batch;
     Prompt *prompt;
+    Dashboard *dashboard; /* with the prompt */
+    PlainView *plain;
     OutcomeWait *outcome;
+    Ending *end;
     unsigned subscription;
     Stage stage;
     HmpResult result; /* of the batch */
+    HmpResult failed; /* of the first line that it went on after */
     bool migrated;    /* there has been a migration */
     bool migrating;   /* by the last MIGRATION event */
     bool batch_quit;  /* a line of the batch ended the program */
     bool ending;
+    bool cut; /* the end came upon a migration that ran */
+    ExitCode first_error; /* of a line that the batch went on after; it stays */
     ExitCode code;
 } Program;
 
@@ -77,13 +85,48 @@ static gboolean stop_loop(void *data)
 
 /* Lets replies go out first: what is ready now is handled before the idle source, the timer is for
  * the case that there is always something ready. */
+static void stop_soon(Program *program)
+{
+    g_idle_add_full(G_PRIORITY_LOW, stop_loop, program, NULL);
+    g_timeout_add_full(G_PRIORITY_HIGH, LAST_REPLIES_MS, stop_loop, program, NULL);
+}
+
 static void end_program(Program *program)
 {
     if (!program->ending) {
         program->ending = true;
-        g_idle_add_full(G_PRIORITY_LOW, stop_loop, program, NULL);
-        g_timeout_add_full(G_PRIORITY_HIGH, LAST_REPLIES_MS, stop_loop, program, NULL);
+        stop_soon(program);
     }
+}
+
+static void on_last_outcome(ExitCode code, const char *text, void *data)
+{
+    Program *program = data;
+
+    if (program->first_error == EXIT_CODE_OK &&
+        (program->cut || program->code == EXIT_CODE_OK)) {
+        program->code = code;
+    }
+    if (text != NULL) {
+        console_complain(program->console, "%s", text);
+    }
+    stop_soon(program);
+}
+
+/* quit (@asked) or a signal ends the program. */
+static void wind_up(Program *program, bool asked)
+{
+    if (program->ending) {
+        return;
+    }
+    program->ending = true;
+    program->cut = program->migrating;
+    g_clear_pointer(&program->outcome, outcome_wait_free);
+    if (!asked && !program->cut) {
+        stop_soon(program);
+        return;
+    }
+    program->end = ending_new(program->backend, program->cut, on_last_outcome, program);
 }
 
 /* ---- stages ---- */
@@ -95,27 +138,28 @@ static void on_hangup(void *data)
 
 static void enter_prompt(Program *program)
 {
+    g_autoptr(GError) error = NULL;
+
     program->stage = STAGE_PROMPT;
     program->prompt = prompt_new(program->backend, program->console, on_hangup, program);
+    program->dashboard =
+        dashboard_new(program->backend, program->console, program->prompt, &program->options);
+    if (program->options.dashboard && !dashboard_open(program->dashboard, &error)) {
+        console_complain(program->console, "%s", error->message);
+    }
 }
 
 static void on_outcome(const Outcome *outcome, void *data)
 {
     Program *program = data;
-    ExitFacts facts = {
-        .result = program->result,
-        .status = outcome->status,
-        .direction = outcome->direction,
-        .owner = outcome->owner,
-        .connected = outcome->connected,
-    };
 
     if (program->ending) {
         return;
     }
     /* Without a line of its own and a guest to wait for it only served others. */
     if (program->options.incoming != NULL || (program->batch && batch_has_run(program->batch))) {
-        program->code = exit_code_for(&facts);
+        program->code = program->first_error != EXIT_CODE_OK ? program->first_error
+                                                             : outcome_exit_code(program->result, outcome);
     }
     g_clear_pointer(&program->outcome, outcome_wait_free);
     if (program->options.incoming != NULL && program->result == HMP_OK) {
@@ -128,8 +172,9 @@ static void on_outcome(const Outcome *outcome, void *data)
 static void watch_outcome(Program *program)
 {
     /* After an error nobody waits for a peer who may never come. */
-    program->outcome =
-        outcome_wait_new(program->backend, program->result == HMP_OK, on_outcome, program);
+    program->outcome = outcome_wait_new(
+        program->backend, program->result == HMP_OK ? OUTCOME_AFTER_PEER : OUTCOME_AFTER_RUNNING,
+        on_outcome, program);
 }
 
 static void enter_finish(Program *program)
@@ -139,7 +184,8 @@ static void enter_finish(Program *program)
     program->stage = STAGE_FINISH;
     if (program->result == HMP_ERROR_TIMEOUT) {
         /* The script's own deadline has passed: a migration that still runs is cancelled by the end. */
-        program->code = EXIT_CODE_TIMEOUT;
+        program->code =
+            program->first_error != EXIT_CODE_OK ? program->first_error : EXIT_CODE_TIMEOUT;
         end_program(program);
     } else if (program->migrated || program->options.incoming != NULL) {
         watch_outcome(program);
@@ -163,6 +209,28 @@ static void on_batch_ended(HmpResult result, void *data)
     }
 }
 
+/* What the first error means is decided by how things stand when it happens. */
+static void on_first_error(const Outcome *outcome, void *data)
+{
+    Program *program = data;
+
+    program->code = program->first_error = outcome_exit_code(program->failed, outcome);
+    g_clear_pointer(&program->outcome, outcome_wait_free);
+    batch_go_on(program->batch);
+}
+
+static void on_batch_failed(HmpResult result, void *data)
+{
+    Program *program = data;
+
+    if (program->first_error != EXIT_CODE_OK || program->ending) {
+        batch_go_on(program->batch);
+        return;
+    }
+    program->failed = result;
+    program->outcome = outcome_wait_new(program->backend, OUTCOME_NOW, on_first_error, program);
+}
+
 static void on_batch_quit(void *data)
 {
     Program *program = data;
@@ -174,6 +242,7 @@ static void enter_batch(Program *program)
 {
     static const BatchCallbacks callbacks = {
         .ended = on_batch_ended,
+        .failed = on_batch_failed,
         .quit = on_batch_quit,
     };
 
@@ -185,11 +254,19 @@ static void enter_batch(Program *program)
 
 /* ---- events and signals ---- */
 
+/* A line that waits for an outgoing migration says itself how it ended. */
+static bool is_told_anyway(const Program *program, json_object *notice)
+{
+    return json_object_get_boolean(json_object_object_get(notice, "outgoing")) &&
+           (program->cut || (program->batch != NULL && batch_tells_end(program->batch)) ||
+            (program->prompt != NULL && prompt_tells_end(program->prompt)));
+}
+
 static void show_notice(Program *program, json_object *data)
 {
     json_object *text = NULL;
 
-    if (!json_object_object_get_ex(data, "text", &text)) {
+    if (!json_object_object_get_ex(data, "text", &text) || is_told_anyway(program, data)) {
         return;
     }
     if (program->stage == STAGE_PROMPT) {
@@ -220,18 +297,6 @@ static void note_status(Program *program, json_object *data)
     }
 }
 
-static void print_event(Program *program, const BackendEvent *event)
-{
-    json_object *object = backend_event_to_json(event);
-    g_autofree char *line =
-        g_strconcat(json_object_to_json_string_ext(object, JSON_C_TO_STRING_SPACED |
-                                                               JSON_C_TO_STRING_NOSLASHESCAPE),
-                    "\n", NULL);
-
-    console_print(program->console, line);
-    json_object_put(object);
-}
-
 static void on_event(const BackendEvent *event, void *data)
 {
     Program *program = data;
@@ -239,7 +304,7 @@ static void on_event(const BackendEvent *event, void *data)
     bool as_json = program->options.json && program->stage != STAGE_PROMPT;
 
     if (as_json) {
-        print_event(program, event);
+        console_print_object(program->console, json_line_of_event(event));
     }
     if (strcmp(event->name, "MIGRATION") == 0) {
         note_status(program, event->data);
@@ -249,20 +314,20 @@ static void on_event(const BackendEvent *event, void *data)
         program->code = EXIT_CODE_CONNECT; /* the notice has said why */
         end_program(program);
     } else if (strcmp(event->name, "SHUTDOWN") == 0) {
-        end_program(program);
+        wind_up(program, true);
     }
 }
 
 /* Ends the program as quit does, and tells the clients that it was a signal. */
 static void shut_down(Program *program)
 {
-    bool at_work = program->migrating || (program->batch != NULL && program->stage == STAGE_BATCH &&
-                                          batch_is_busy(program->batch));
-    json_object *data = json_object_new_object();
+    json_object *data;
 
-    if (at_work && !program->ending) {
-        program->code = EXIT_CODE_INTERRUPTED;
+    if (program->ending) {
+        return;
     }
+    wind_up(program, false);
+    data = json_object_new_object();
     json_object_object_add(data, "guest", json_object_new_boolean(false));
     json_object_object_add(data, "reason", json_object_new_string("host-signal"));
     backend_emit(program->backend,
@@ -285,9 +350,10 @@ static gboolean on_interrupt(void *data)
         prompt_interrupt(program->prompt);
         return G_SOURCE_CONTINUE;
     }
-    if (program->stage != STAGE_STAY && !program->ending) {
+    if (program->stage == STAGE_BATCH && !program->ending) {
         program->code = EXIT_CODE_INTERRUPTED;
     }
+    console_leave_status(program->console);
     shut_down(program);
     return G_SOURCE_CONTINUE;
 }
@@ -303,71 +369,14 @@ static void on_trace(const char *json, void *data)
 
 static bool make_backend(Program *program, GError **error)
 {
-    const Options *options = &program->options;
-    const EngineOptions engine = {
-        .guest = {
-            .machine = options->machine,
-            .memory = options->memory,
-            .smp = options->smp,
-            .ram_file = options->ram_file,
-            .ram_id = options->ram_id,
-            .name = options->name,
-            .uuid = options->uuid,
-        },
-        .tracker = options->tracker,
-        .incoming = options->incoming,
-        .paused = options->paused,
-    };
-
-    program->backend = engine_new(&engine, error);
+    program->backend = startup_make_backend(&program->options, error);
     if (program->backend == NULL) {
         return false;
     }
-    if (options->trace_requests) {
+    if (program->options.trace_requests) {
         backend_set_trace(program->backend, on_trace, program);
     }
     program->subscription = backend_subscribe(program->backend, on_event, program);
-    return true;
-}
-
-/* A port that the kernel chose has to be told. */
-static void announce(Program *program, const char *what, const char *asked, const char *name)
-{
-    if (strcmp(asked, name) != 0) {
-        console_complain(program->console, "%s: listening on %s", what, name);
-    }
-}
-
-static bool is_none_machine(const Options *options)
-{
-    return options->machine != NULL && strcmp(options->machine, "none") == 0;
-}
-
-static bool open_sockets(Program *program, GError **error)
-{
-    const Options *options = &program->options;
-
-    for (char **address = options->monitors; address != NULL && *address != NULL; address++) {
-        MonitorSocket *monitor = monitor_socket_new(program->backend, *address, error);
-
-        if (monitor == NULL) {
-            g_prefix_error(error, "--monitor: ");
-            return false;
-        }
-        g_ptr_array_add(program->monitors, monitor);
-        announce(program, "--monitor", *address, monitor_socket_name(monitor));
-    }
-    for (char **address = options->qmps; address != NULL && *address != NULL; address++) {
-        QmpServer *qmp = qmp_server_new(program->backend, *address,
-                                        is_none_machine(options) ? 0 : options->smp, error);
-
-        if (qmp == NULL) {
-            g_prefix_error(error, "--qmp: ");
-            return false;
-        }
-        g_ptr_array_add(program->qmps, qmp);
-        announce(program, "--qmp", *address, qmp_server_name(qmp));
-    }
     return true;
 }
 
@@ -397,36 +406,42 @@ static void close_front_ends(Program *program)
         backend_unsubscribe(program->backend, program->subscription);
     }
     g_clear_pointer(&program->outcome, outcome_wait_free);
+    ending_free(program->end);
+    dashboard_free(program->dashboard, FLUSH_MS);
+    g_clear_pointer(&program->plain, plain_view_free);
     g_clear_pointer(&program->prompt, prompt_free);
     g_clear_pointer(&program->batch, batch_free);
-    for (unsigned i = 0; i < program->monitors->len; i++) {
-        monitor_socket_flush(g_ptr_array_index(program->monitors, i), FLUSH_MS);
-    }
-    for (unsigned i = 0; i < program->qmps->len; i++) {
-        qmp_server_flush(g_ptr_array_index(program->qmps, i), FLUSH_MS);
-    }
-    g_ptr_array_set_size(program->monitors, 0);
-    g_ptr_array_set_size(program->qmps, 0);
+    servers_close(program->servers, FLUSH_MS);
 }
 
 /* Everything that can go wrong before the loop; the error says what, the result how to end. */
 static ExitCode set_up(Program *program, GError **error)
 {
     g_autofree char *fault = fault_configure(g_getenv("MIGMON_FAULT"));
+    TuiConfig config;
 
     if (fault != NULL) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "MIGMON_FAULT: %s", fault);
         return EXIT_CODE_USAGE;
     }
-    if (!startup_collect_script(&program->options, &program->script, error)) {
+    if (!startup_collect_script(&program->options, &program->script, error) ||
+        !startup_check(&program->options, program->script != NULL, error)) {
         return EXIT_CODE_USAGE;
     }
-    if (program->options.json && program->script == NULL && isatty(STDIN_FILENO)) {
+    if (program->options.plain && program->options.json) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                    "--json goes with a batch (-c, --batch, lines on standard input)");
+                    "--plain and --json do not go together: the events of --json say the same");
         return EXIT_CODE_USAGE;
     }
-    if (!make_backend(program, error) || !open_sockets(program, error)) {
+    if ((program->options.dashboard || program->options.plain) &&
+        !startup_configure_dashboard(&program->options, &config, error)) {
+        return EXIT_CODE_USAGE;
+    }
+    if (!make_backend(program, error)) {
+        return EXIT_CODE_USAGE; /* what only shows later, a socket in use, comes as an event */
+    }
+    if (!servers_open(program->servers, program->backend, program->console, &program->options,
+                      error)) {
         return g_error_matches(*error, MIG_ERROR, MIG_ERROR_IO) ? EXIT_CODE_CONNECT
                                                                 : EXIT_CODE_USAGE;
     }
@@ -436,9 +451,8 @@ static ExitCode set_up(Program *program, GError **error)
 /* Somebody else ended the program in the middle of its work. */
 static bool was_interrupted(const Program *program)
 {
-    return (program->stage == STAGE_BATCH && batch_is_busy(program->batch) &&
-            !program->batch_quit) ||
-           (program->outcome != NULL && program->stage == STAGE_FINISH && program->migrating);
+    return program->stage == STAGE_BATCH && batch_is_unfinished(program->batch) &&
+           !program->batch_quit && program->code != EXIT_CODE_UNKNOWN;
 }
 
 static ExitCode run(Program *program)
@@ -448,7 +462,14 @@ static ExitCode run(Program *program)
 
     if (error != NULL) {
         console_complain(program->console, "migmon: %s", error->message);
+        if (program->options.json) {
+            console_print_object(program->console, json_line_with("error", json_error(error)));
+        }
         return code;
+    }
+    if (program->options.plain) {
+        program->plain =
+            plain_view_new(program->backend, program->console, PLAIN_MS);
     }
     watch_signals(program);
     enter_first_stage(program);
@@ -460,7 +481,7 @@ int main(int argc, char **argv)
 {
     Program program = { .stage = STAGE_BATCH };
     g_autoptr(GError) error = NULL;
-    g_autofree char *help = NULL;
+    g_autofree char *text = NULL;
     ExitCode code;
 
     inherited_fds_note();
@@ -470,27 +491,33 @@ int main(int argc, char **argv)
         fprintf(stderr, "migmon: %s\ntry: migmon --help\n", error->message);
         return EXIT_CODE_USAGE;
     }
-    if (program.options.help || program.options.version) {
-        help = program.options.help ? options_help()
-                                    : g_strdup("migmon " MIGMON_VERSION
-                                               " (speaks QEMU 8.2 HMP/QMP, migration stream 3)\n");
+    if (options_text(&program.options, &text, &error)) {
         options_clear(&program.options);
-        return fputs(help, stdout) < 0 || fflush(stdout) != 0 ? EXIT_CODE_REFUSED : EXIT_CODE_OK;
+        if (text == NULL) {
+            fprintf(stderr, "migmon: %s\n", error->message);
+            return EXIT_CODE_USAGE;
+        }
+        return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? EXIT_CODE_REFUSED : EXIT_CODE_OK;
     }
     program.console = console_new();
     program.loop = g_main_loop_new(NULL, FALSE);
-    program.monitors = g_ptr_array_new_with_free_func((GDestroyNotify)monitor_socket_free);
-    program.qmps = g_ptr_array_new_with_free_func((GDestroyNotify)qmp_server_free);
+    program.servers = servers_new();
     code = run(&program);
     close_front_ends(&program);
+    if (code == EXIT_CODE_OK && console_has_failed(program.console)) {
+        code = EXIT_CODE_REFUSED; /* a full disk: the output is not all there */
+    }
+    if (program.options.json && program.stage != STAGE_PROMPT) {
+        console_print_object(program.console,
+                             json_line_with("exit", json_object_new_int((int)code)));
+    }
     if (program.backend != NULL) {
         backend_free(program.backend);
     }
     console_flush(program.console, FLUSH_MS);
     console_free(program.console);
     script_free(program.script);
-    g_ptr_array_unref(program.monitors);
-    g_ptr_array_unref(program.qmps);
+    servers_free(program.servers);
     g_main_loop_unref(program.loop);
     options_clear(&program.options);
     return (int)code;

@@ -5,6 +5,9 @@
  * what it types meanwhile waits in the kernel. Scripts read until "(migmon) ",
  * so a prompt is written once for each line and nothing comes after it:
  * messages about other things wait for the end of the next line.
+ *
+ * What is printed in one go is gathered and written at once: with the prompt,
+ * or in the next turn of the main loop while a command is at work.
  */
 #include "monitor/monitor-socket.h"
 
@@ -33,7 +36,9 @@ typedef struct {
     LineDiscipline line;
     GByteArray *input; /* read and not yet looked at */
     size_t head;
-    GQueue notices; /* char *, for the end of the next line */
+    GQueue notices;  /* char *, for the end of the next line */
+    GString *output; /* printed and not yet handed to the sink */
+    guint flush;
     guint watch;
     guint turn;
     bool busy;
@@ -60,13 +65,43 @@ static void client_free(void *data)
     if (client->turn != 0) {
         g_source_remove(client->turn);
     }
+    if (client->flush != 0) {
+        g_source_remove(client->flush);
+    }
     hmp_free(client->hmp);
     sink_free(client->sink);
     close(client->fd);
     line_discipline_clear(&client->line);
     g_byte_array_unref(client->input);
     g_queue_clear_full(&client->notices, g_free);
+    g_string_free(client->output, TRUE);
     g_free(client);
+}
+
+static void flush(Client *client)
+{
+    if (client->flush != 0) {
+        g_source_remove(client->flush);
+        client->flush = 0;
+    }
+    sink_write(client->sink, client->output->str, client->output->len);
+    g_string_truncate(client->output, 0);
+}
+
+static gboolean on_flush(void *data)
+{
+    Client *client = data;
+
+    client->flush = 0;
+    flush(client);
+    return G_SOURCE_REMOVE;
+}
+
+static void flush_soon(Client *client)
+{
+    if (client->flush == 0) {
+        client->flush = g_idle_add_full(G_PRIORITY_DEFAULT, on_flush, client, NULL);
+    }
 }
 
 /* Output as a terminal wants it: \r\n. */
@@ -75,13 +110,14 @@ static void client_print(Client *client, const char *text)
     while (*text != '\0') {
         size_t length = strcspn(text, "\n");
 
-        sink_write(client->sink, text, length);
+        g_string_append_len(client->output, text, (ssize_t)length);
         text += length;
         if (*text == '\n') {
-            sink_puts(client->sink, "\r\n");
+            g_string_append(client->output, "\r\n");
             text++;
         }
     }
+    flush_soon(client);
 }
 
 static void client_end_line(Client *client)
@@ -93,7 +129,8 @@ static void client_end_line(Client *client)
         client_print(client, "\n");
         g_free(notice);
     }
-    sink_puts(client->sink, PROMPT);
+    g_string_append(client->output, PROMPT);
+    flush(client);
 }
 
 static void on_line_done(HmpResult result, void *data)
@@ -126,17 +163,17 @@ static void run_line(Client *client)
 /* Looks at what was typed, up to the end of a line. */
 static void take_input(Client *client)
 {
-    g_autoptr(GString) echo = g_string_new(NULL);
     bool complete = false;
 
     while (client->head < client->input->len && !complete) {
-        complete = line_discipline_feed(&client->line, client->input->data[client->head++], echo);
+        complete = line_discipline_feed(&client->line, client->input->data[client->head++],
+                                        client->output);
     }
     if (client->head == client->input->len) {
         g_byte_array_set_size(client->input, 0);
         client->head = 0;
     }
-    sink_write(client->sink, echo->str, echo->len);
+    flush_soon(client); /* the echo; with what comes of the line if that comes at once */
     if (complete) {
         run_line(client);
     }
@@ -233,6 +270,7 @@ static void on_accept(int fd, void *data)
     client->fd = fd;
     client->sink = sink_new(fd, OUTPUT_LIMIT, on_gone, client);
     client->input = g_byte_array_new();
+    client->output = g_string_new(NULL);
     g_queue_init(&client->notices);
     line_discipline_init(&client->line);
     client->hmp = hmp_new(server->backend, &callbacks, client, 0);
@@ -309,6 +347,7 @@ void monitor_socket_flush(MonitorSocket *server, unsigned timeout_ms)
         Client *client = g_ptr_array_index(server->clients, i);
         int64_t left = end - g_get_monotonic_time();
 
+        flush(client);
         sink_flush(client->sink, left > 0 ? (unsigned)(left / 1000) : 0);
     }
 }

@@ -10,6 +10,7 @@
 
 #include "backend/base/error.h"
 #include "backend/base/size.h"
+#include "monitor/options-complete.h"
 
 #define MIB            (UINT64_C(1) << 20)
 #define PAGE           4096
@@ -21,6 +22,7 @@
 typedef struct {
     char *memory;
     char *smp;
+    gboolean dashboard, plain, ascii, no_mouse;
     gboolean paused, interactive, json, trace_requests, version, help;
     char **rest;
     Options *options;
@@ -30,7 +32,7 @@ typedef struct {
 #define TEXTS G_OPTION_ARG_FILENAME_ARRAY
 #define FLAG  G_OPTION_ARG_NONE
 
-#define N_ENTRIES 22
+#define N_ENTRIES 30
 
 /* The table. */
 static void fill_entries(Raw *raw, GOptionEntry entries[N_ENTRIES])
@@ -41,9 +43,10 @@ static void fill_entries(Raw *raw, GOptionEntry entries[N_ENTRIES])
           "SIZE" },
         { "smp", 0, 0, TEXT, &raw->smp, "vCPUs of the stress machine (default 2)", "N" },
         { "machine", 0, 0, TEXT, &o->machine,
-          "none, or stress[,key=value...] with keys pattern, rate, set, zero, seed (default "
-          "stress)",
-          "KIND" },
+          "the guest's machine; stress[,key=value...] has the keys pattern, rate, set, zero, compressible, "
+          "seed, prefill "
+          "(default stress)",
+          "none|stress" },
         { "ram-file", 0, 0, TEXT, &o->ram_file, "keep guest RAM in this file", "PATH" },
         { "ram-id", 0, 0, TEXT, &o->ram_id, "name of the RAM block in the stream (default ram)",
           "NAME" },
@@ -58,6 +61,19 @@ static void fill_entries(Raw *raw, GOptionEntry entries[N_ENTRIES])
           "run the monitor commands of this file (- = standard input)", "FILE" },
         { "interactive", 0, 0, FLAG, &raw->interactive, "after a batch go on with the prompt",
           NULL },
+        { "dashboard", 0, 0, FLAG, &raw->dashboard, "begin with the dashboard (needs a terminal)",
+          NULL },
+        { "plain", 0, 0, FLAG, &raw->plain,
+          "tell every change of a migration in a line of its own, as text", NULL },
+        { "ascii", 0, 0, FLAG, &raw->ascii, "the dashboard draws with ASCII characters only", NULL },
+        { "no-mouse", 0, 0, FLAG, &raw->no_mouse, "the dashboard leaves the mouse to the terminal",
+          NULL },
+        { "color", 0, 0, TEXT, &o->color, "colours of the dashboard (default auto)",
+          "auto|always|256|16|8|never" },
+        { "theme", 0, 0, TEXT, &o->theme, "theme of the dashboard",
+          "default|high-contrast|mono" },
+        { "refresh", 0, 0, TEXT, &o->refresh,
+          "milliseconds between two looks of the dashboard, 50 to 60000 (default 100)", "MS" },
         { "monitor", 0, 0, TEXTS, &o->monitors,
           "human monitor on a socket: unix:PATH or tcp:HOST:PORT", "ADDR" },
         { "qmp", 0, 0, TEXTS, &o->qmps, "QMP server on a socket: unix:PATH or tcp:HOST:PORT",
@@ -66,8 +82,10 @@ static void fill_entries(Raw *raw, GOptionEntry entries[N_ENTRIES])
           NULL },
         { "trace-requests", 0, 0, FLAG, &raw->trace_requests,
           "show the request behind each command on standard error", NULL },
-        { "tracker", 0, 0, TEXT, &o->tracker,
-          "dirty tracking: async or sync (default: the best there is)", "KIND" },
+        { "tracker", 0, 0, TEXT, &o->tracker, "dirty tracking (default: the best there is)",
+          "async|sync" },
+        { "completion", 0, 0, TEXT, &o->completion,
+          "print the completion of these options for a shell", "bash|zsh" },
         { "version", 0, 0, FLAG, &raw->version, "print the version", NULL },
         { "help", 'h', 0, FLAG, &raw->help, "print this help", NULL },
         { G_OPTION_REMAINING, 0, 0, TEXTS, &raw->rest, NULL, NULL },
@@ -90,7 +108,8 @@ static GOptionContext *make_context(Raw *raw)
                  "that is a\n"
                  "terminal. With -c or --batch, standard input is read only for --batch -, "
                  "--interactive, or\n"
-                 "when a socket is served: then until it ends. See migmon(1) for the exit status.");
+                 "when a socket is served: then until it ends. In a batch one Ctrl-C ends the program "
+                 "and the\nguest. See migmon(1) for the exit status.");
     g_option_context_add_main_entries(context, entries, NULL);
     return context;
 }
@@ -160,7 +179,11 @@ bool options_parse(int argc, char **argv, Options *ret, GError **error)
     context = make_context(&raw);
     good = g_option_context_parse_strv(context, &copy, error);
     ret->paused = raw.paused;
-    ret->interactive = raw.interactive;
+    ret->dashboard = raw.dashboard;
+    ret->plain = raw.plain;
+    ret->ascii = raw.ascii;
+    ret->no_mouse = raw.no_mouse;
+    ret->interactive = raw.interactive || raw.dashboard;
     ret->json = raw.json;
     ret->trace_requests = raw.trace_requests;
     ret->version = raw.version;
@@ -187,11 +210,37 @@ void options_clear(Options *options)
     g_free(options->uuid);
     g_free(options->incoming);
     g_free(options->tracker);
+    g_free(options->completion);
+    g_free(options->color);
+    g_free(options->theme);
+    g_free(options->refresh);
     g_strfreev(options->commands);
     g_free(options->batch_file);
     g_strfreev(options->monitors);
     g_strfreev(options->qmps);
     memset(options, 0, sizeof(*options));
+}
+
+void options_for_each(void (*visit)(const OptionRow *row, void *data), void *data)
+{
+    Options options = { 0 };
+    Raw raw = { .options = &options };
+    GOptionEntry entries[N_ENTRIES];
+
+    fill_entries(&raw, entries);
+    for (const GOptionEntry *entry = entries; entry->long_name != NULL; entry++) {
+        OptionRow row = {
+            .name = entry->long_name,
+            .letter = entry->short_name,
+            .argument = entry->arg_description,
+            .help = entry->description,
+            .repeats = entry->arg == TEXTS,
+        };
+
+        if (*row.name != '\0') { /* G_OPTION_REMAINING is not one */
+            visit(&row, data);
+        }
+    }
 }
 
 bool options_serve_sockets(const Options *options)
@@ -206,4 +255,19 @@ char *options_help(void)
     g_autoptr(GOptionContext) context = make_context(&raw);
 
     return g_option_context_get_help(context, TRUE, NULL);
+}
+
+bool options_text(const Options *options, char **ret_text, GError **error)
+{
+    if (options->help) {
+        *ret_text = options_help();
+    } else if (options->version) {
+        *ret_text =
+            g_strdup("migmon " MIGMON_VERSION " (speaks QEMU 8.2 HMP/QMP, migration stream 3)\n");
+    } else if (options->completion != NULL) {
+        *ret_text = options_completion(options->completion, error);
+    } else {
+        return false;
+    }
+    return true;
 }

@@ -18,10 +18,16 @@ typedef struct {
     char *uuid;
     char *incoming;
     char *tracker;
+    char *completion; /* a shell */
     bool paused;
     char **commands;  /* -c, in order; NULL = none */
     char *batch_file; /* "-" = standard input */
     bool interactive;
+    bool dashboard;
+    bool plain;
+    bool ascii;
+    bool no_mouse;
+    char *color, *theme, *refresh; /* as in dashboard.conf */
     char **monitors;
     char **qmps;
     bool json;
@@ -37,6 +43,21 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
 
 /* A monitor or QMP socket was asked for. */
 bool options_serve_sockets(const Options *options);
+
+/* A row of the table. */
+typedef struct {
+    const char *name;     /* "memory" */
+    char letter;          /* 'm', 0 = none */
+    const char *argument; /* "SIZE"; words in small letters between bars are values; NULL = none */
+    const char *help;
+    bool repeats;
+} OptionRow;
+
+void options_for_each(void (*visit)(const OptionRow *row, void *data), void *data);
+
+/* --help, --version, --completion: one of them was given, and the program only prints. @ret_text is
+ * NULL with an error for a shell that is not known. */
+bool options_text(const Options *options, char **ret_text, GError **error);
 
 /* What --help prints; caller frees. */
 char *options_help(void);

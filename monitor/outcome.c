@@ -14,7 +14,7 @@ struct OutcomeWait {
     Backend *backend;
     BackendSession *session;
     unsigned subscription;
-    bool patient;
+    OutcomePatience patience;
     bool freed;
     bool asking; /* a request is under way */
     bool again;  /* something happened meanwhile */
@@ -40,6 +40,7 @@ static void wait_unref(OutcomeWait *wait)
     g_free(wait->outcome.status);
     g_free(wait->outcome.direction);
     g_free(wait->outcome.owner);
+    g_free(wait->outcome.peer);
     g_free(wait->outcome.sentence);
     g_free(wait);
 }
@@ -140,11 +141,16 @@ static void on_history(json_object *value, const GError *error, void *data)
         return;
     }
     g_free(wait->outcome.direction);
+    g_free(wait->outcome.peer);
     g_free(wait->outcome.sentence);
     wait->outcome.direction = dup_member(value, "direction");
     wait->outcome.sentence = dup_member(value, "outcome");
-    wait->outcome.connected = has_been_active(value);
-    if (outcome_status_is_running(wait->outcome.status) &&
+    wait->outcome.peer = dup_member(value, "peer");
+    /* A child was there at once: what went wrong is the migration's failure, not the way to it. */
+    wait->outcome.connected =
+        has_been_active(value) ||
+        (wait->outcome.peer != NULL && g_str_has_prefix(wait->outcome.peer, "exec:"));
+    if (outcome_status_is_running(wait->outcome.status) && wait->patience != OUTCOME_NOW &&
         g_strcmp0(wait->outcome.direction, "incoming") != 0) {
         go_on_waiting(wait);
         return;
@@ -168,7 +174,8 @@ static void on_migrate(json_object *value, const GError *error, void *data)
     g_free(wait->outcome.status);
     wait->outcome.status = dup_member(value, "status");
     listens = g_strcmp0(wait->outcome.status, "setup") == 0; /* or connects: the history knows */
-    if (!outcome_status_is_running(wait->outcome.status) || (listens && !wait->patient)) {
+    if (!outcome_status_is_running(wait->outcome.status) || wait->patience == OUTCOME_NOW ||
+        (listens && wait->patience != OUTCOME_AFTER_PEER)) {
         ask(wait, "x-query-migrate-history", on_history);
     } else {
         go_on_waiting(wait);
@@ -189,14 +196,14 @@ static void on_event(const BackendEvent *event, void *data)
     }
 }
 
-OutcomeWait *outcome_wait_new(Backend *backend, bool patient,
+OutcomeWait *outcome_wait_new(Backend *backend, OutcomePatience patience,
                               void (*done)(const Outcome *outcome, void *data), void *data)
 {
     OutcomeWait *wait = g_new0(OutcomeWait, 1);
 
     wait->refs = 1;
     wait->backend = backend;
-    wait->patient = patient;
+    wait->patience = patience;
     wait->done = done;
     wait->data = data;
     wait->session = backend_session_new(backend, NULL, NULL);

@@ -18,6 +18,8 @@
 
 /* What was offered last; readline's hooks carry no pointer of ours. */
 static Completion *offered;
+static size_t typed; /* bytes of the word that is completed */
+static const Hmp *monitor;
 
 static const Candidate *candidate(unsigned index)
 {
@@ -59,12 +61,18 @@ static char *whole_line(const char *line, const char *word, size_t length)
     return whole;
 }
 
+/* "tcp:" behind "tcp:" only says what comes next. */
+static bool is_typed(const Candidate *word)
+{
+    return !word->final && word->note != NULL && strlen(word->text) == typed;
+}
+
 /* Readline's array: the shared beginning, then each of several. */
 static char **to_matches(const char *line)
 {
     unsigned count = offered->candidates->len;
     size_t shared = shared_length();
-    char **matches = calloc(count + 2, sizeof(char *));
+    char **matches = calloc(count + 3, sizeof(char *));
 
     if (matches == NULL) {
         g_error("out of memory");
@@ -73,6 +81,10 @@ static char **to_matches(const char *line)
         matches[0] = strdup(line); /* never take away what was typed */
     } else {
         matches[0] = whole_line(line, candidate(0)->text, shared);
+    }
+    if (count == 1 && is_typed(candidate(0))) { /* nothing to insert: two of them make a list */
+        matches[1] = strdup(line);
+        matches[2] = strdup("");
     }
     for (unsigned i = 0; count > 1 && i < count; i++) {
         matches[i + 1] = whole_line(line, candidate(i)->text, strlen(candidate(i)->text));
@@ -83,13 +95,19 @@ static char **to_matches(const char *line)
 static char **attempt(const char *text, int start, int end)
 {
     g_auto(GStrv) uris = history_uris();
-    CompletionEnv env = { .history_uris = (const char *const *)uris };
+    g_auto(GStrv) variables = hmp_variables(monitor);
+    CompletionEnv env = {
+        .batch = true,
+        .variables = (const char *const *)variables,
+        .history_uris = (const char *const *)uris,
+    };
 
     (void)start;
     (void)end;
     rl_attempted_completion_over = 1; /* no file names where they make no sense */
     g_clear_pointer(&offered, completion_free);
     offered = complete_line(text, strlen(text), &env);
+    typed = strlen(text) - offered->start;
     if (offered->candidates->len == 0) {
         return NULL;
     }
@@ -109,6 +127,10 @@ static void print_with_notes(FILE *out, int width)
         const Candidate *word = candidate(i);
         int columns = (int)g_utf8_strlen(word->text, -1);
 
+        if (is_typed(word)) {
+            fprintf(out, "  %s\n", word->note);
+            continue;
+        }
         fprintf(out, "  %s", word->text);
         if (word->note != NULL && screen > width + 5) {
             g_autofree char *note = g_utf8_substring(
@@ -163,8 +185,9 @@ static void display(char **matches, int count, int longest)
     rl_forced_update_display();
 }
 
-void prompt_complete_install(void)
+void prompt_complete_install(const Hmp *hmp)
 {
+    monitor = hmp;
     rl_completer_word_break_characters = "";
     rl_completer_quote_characters = NULL;
     rl_attempted_completion_function = attempt;

@@ -4,5 +4,8 @@
  */
 #pragma once
 
-void prompt_complete_install(void);
+#include "commands/hmp.h"
+
+/* @hmp is the monitor that will get the lines: its variables are offered. */
+void prompt_complete_install(const Hmp *hmp);
 void prompt_complete_remove(void);

@@ -9,7 +9,7 @@
  *
  * Ctrl-Z is switched off: stopping the process would stop the guest.
  */
-#include "monitor/prompt.h"
+#include "monitor/prompt-internal.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -20,49 +20,24 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "backend/base/error.h"
 #include "commands/hmp.h"
 #include "monitor/history.h"
-#include "monitor/progress-view.h"
 #include "monitor/prompt-complete.h"
+#include "monitor/resume-watch.h"
 
 #define PROMPT   "(migmon) "
 #define MAX_LINE 4095
 
-struct Prompt {
-    Console *console;
-    Hmp *hmp;
-    ProgressView *view;
-    FILE *out;            /* readline's, into the console */
-    GByteArray *input;    /* read from the terminal, not yet given to readline */
-    struct termios found; /* mode of the terminal before us */
-    bool have_mode;
-    bool shown; /* readline's handler is installed */
-    bool busy;  /* a line is in work */
-    bool asked; /* Ctrl-C was pressed once in this wait */
-    bool leaving;
-    guint watch;
-    guint winch;
-    guint turn;
-    void (*hangup)(void *data);
-    void *data;
-};
-
 /* Readline's hooks carry no pointer. */
 static Prompt *the_prompt;
 
-static void schedule(Prompt *prompt);
-
 /* ---- the terminal ---- */
 
-static void set_terminal(Prompt *prompt)
+void prompt_set_mode(const Prompt *prompt)
 {
-    struct termios mode;
+    struct termios mode = prompt->found;
 
-    if (tcgetattr(STDIN_FILENO, &prompt->found) < 0) {
-        return;
-    }
-    prompt->have_mode = true;
-    mode = prompt->found;
     mode.c_lflag &= ~(tcflag_t)(ICANON | ECHO | IEXTEN);
     mode.c_iflag &= ~(tcflag_t)(ICRNL | INLCR | IXON);
     mode.c_cc[VMIN] = 1;
@@ -71,6 +46,14 @@ static void set_terminal(Prompt *prompt)
     mode.c_cc[VQUIT] = _POSIX_VDISABLE;
     /* Not TCSADRAIN: it waits for a terminal that stands still. */
     tcsetattr(STDIN_FILENO, TCSANOW, &mode);
+}
+
+static void set_terminal(Prompt *prompt)
+{
+    if (tcgetattr(STDIN_FILENO, &prompt->found) == 0) {
+        prompt->have_mode = true;
+        prompt_set_mode(prompt);
+    }
 }
 
 static void prepare_nothing(int meta)
@@ -106,7 +89,13 @@ static ssize_t write_out(void *cookie, const char *bytes, size_t size)
 {
     Prompt *prompt = cookie;
 
-    console_write_raw(prompt->console, bytes, size);
+    if (prompt->screen == NULL) {
+        console_write_raw(prompt->console, bytes, size);
+    } else if (size > 1 && memchr(bytes, '\033', size) == NULL) { /* a list of candidates */
+        g_autofree char *text = g_strndup(bytes, size);
+
+        console_print(prompt->console, text);
+    }
     return (ssize_t)size;
 }
 
@@ -136,10 +125,12 @@ static void show_prompt(Prompt *prompt)
     prompt->shown = true;
     rl_callback_handler_install(PROMPT, on_line);
     fflush(prompt->out);
-    console_set_prompt(prompt->console, hide_line, show_line, prompt);
+    if (prompt->screen == NULL) {
+        console_set_prompt(prompt->console, hide_line, show_line, prompt);
+    }
 }
 
-static void remove_prompt(Prompt *prompt)
+void prompt_remove_line(Prompt *prompt)
 {
     if (prompt->shown) {
         prompt->shown = false;
@@ -158,18 +149,27 @@ static void on_line_done(HmpResult result, void *data)
     (void)result; /* the text is what a person sees */
     prompt->busy = false;
     prompt->asked = false;
-    schedule(prompt);
+    if (prompt->screen != NULL) {
+        prompt->screen->busy(false, prompt->screen_data);
+    }
+    prompt_schedule(prompt);
 }
 
 static void run_line(Prompt *prompt, const char *line)
 {
     if (strlen(line) > MAX_LINE) {
         console_print(prompt->console, "Error: line is longer than 4095 bytes, nothing was done\n");
-        schedule(prompt);
+        prompt_schedule(prompt);
         return;
     }
     history_remember(line);
     prompt->busy = true;
+    if (prompt->screen != NULL) {
+        g_autofree char *echo = g_strconcat(PROMPT, line, "\n", NULL);
+
+        console_print(prompt->console, echo);
+        prompt->screen->busy(true, prompt->screen_data);
+    }
     hmp_execute(prompt->hmp, line, on_line_done, prompt);
 }
 
@@ -178,10 +178,16 @@ static void on_line(char *line)
 {
     Prompt *prompt = the_prompt;
 
-    remove_prompt(prompt);
+    prompt_remove_line(prompt);
+    if (prompt->screen != NULL && (line == NULL || line[0] == '\0')) {
+        prompt->screen->close(prompt->screen_data);
+        rl_free(line);
+        prompt_schedule(prompt);
+        return;
+    }
     if (line == NULL) {
         console_print(prompt->console, "\ntype quit to leave\n");
-        schedule(prompt);
+        prompt_schedule(prompt);
         return;
     }
     run_line(prompt, line);
@@ -201,7 +207,9 @@ static gboolean on_readable(int fd, GIOCondition condition, void *data)
     ssize_t n = read(fd, bytes, sizeof(bytes));
 
     (void)condition;
-    if (n > 0) {
+    if (n > 0 && prompt->screen != NULL) {
+        prompt->screen->typed(bytes, (size_t)n, prompt->screen_data);
+    } else if (n > 0) {
         g_byte_array_append(prompt->input, bytes, (unsigned)n);
     } else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
         prompt->watch = 0;
@@ -209,8 +217,16 @@ static gboolean on_readable(int fd, GIOCondition condition, void *data)
         prompt->hangup(prompt->data);
         return G_SOURCE_REMOVE;
     }
-    schedule(prompt);
+    prompt_schedule(prompt);
     return G_SOURCE_CONTINUE;
+}
+
+void prompt_watch_terminal(Prompt *prompt)
+{
+    if (prompt->watch == 0 && !prompt->leaving) {
+        prompt->watch =
+            g_unix_fd_add(STDIN_FILENO, G_IO_IN | G_IO_HUP | G_IO_ERR, on_readable, prompt);
+    }
 }
 
 static gboolean take_turn(void *data)
@@ -219,8 +235,10 @@ static gboolean take_turn(void *data)
 
     prompt->turn = 0;
     if (prompt->leaving || prompt->busy || progress_view_is_busy(prompt->view)) {
-        /* What is typed now waits in the terminal. */
-        g_clear_handle_id(&prompt->watch, g_source_remove);
+        /* What is typed now waits in the terminal. A screen has more than a line to take it. */
+        if (prompt->screen == NULL) {
+            g_clear_handle_id(&prompt->watch, g_source_remove);
+        }
         return G_SOURCE_REMOVE;
     }
     if (!prompt->shown) {
@@ -232,15 +250,14 @@ static gboolean take_turn(void *data)
         fflush(prompt->out);
     }
     if (prompt->shown && prompt->watch == 0) {
-        prompt->watch =
-            g_unix_fd_add(STDIN_FILENO, G_IO_IN | G_IO_HUP | G_IO_ERR, on_readable, prompt);
+        prompt_watch_terminal(prompt);
     } else if (!prompt->shown) {
-        schedule(prompt);
+        prompt_schedule(prompt);
     }
     return G_SOURCE_REMOVE;
 }
 
-static void schedule(Prompt *prompt)
+void prompt_schedule(Prompt *prompt)
 {
     if (prompt->turn == 0 && !prompt->leaving) {
         prompt->turn = g_idle_add_full(G_PRIORITY_DEFAULT, take_turn, prompt, NULL);
@@ -265,10 +282,15 @@ static void clear_line(Prompt *prompt)
 
 void prompt_interrupt(Prompt *prompt)
 {
+    if (prompt->screen != NULL && prompt->screen->interrupt(prompt->screen_data)) {
+        return;
+    }
     if (prompt->shown) {
         g_byte_array_set_size(prompt->input, 0);
         clear_line(prompt);
     } else if (!prompt->busy) {
+        return;
+    } else if (hmp_give_up(prompt->hmp)) {
         return;
     } else if (!progress_view_is_active(prompt->view)) {
         console_print(prompt->console, "a command is in work and cannot be interrupted\n");
@@ -280,13 +302,43 @@ void prompt_interrupt(Prompt *prompt)
     }
 }
 
+bool prompt_tells_end(const Prompt *prompt)
+{
+    return hmp_waits_for_migration(prompt->hmp);
+}
+
 static gboolean on_winch(void *data)
 {
     Prompt *prompt = data;
 
+    if (prompt->screen != NULL) {
+        rl_reset_screen_size();
+        prompt->screen->resized(prompt->screen_data);
+        return G_SOURCE_CONTINUE;
+    }
+    if (!prompt->shown) { /* readline would draw the prompt where none stands */
+        rl_reset_screen_size();
+        return G_SOURCE_CONTINUE;
+    }
     rl_resize_terminal();
     fflush(prompt->out);
     return G_SOURCE_CONTINUE;
+}
+
+/* The shell had the terminal while the process was stopped, and left it in its own mode. In the
+ * background it still has it: setting the mode would stop the process again. */
+static void on_resumed(void *data)
+{
+    Prompt *prompt = data;
+
+    if (!prompt->have_mode || tcgetpgrp(STDIN_FILENO) != getpgrp()) {
+        return;
+    }
+    prompt_set_mode(prompt);
+    if (prompt->shown && prompt->screen == NULL) {
+        rl_forced_update_display();
+        fflush(prompt->out);
+    }
 }
 
 /* ---- the monitor's callbacks ---- */
@@ -307,7 +359,18 @@ static void on_progress(json_object *info, json_object *history, void *data)
 
 static void on_summary_done(void *data)
 {
-    schedule(data);
+    prompt_schedule(data);
+}
+
+static bool on_dashboard(GError **error, void *data)
+{
+    Prompt *prompt = data;
+
+    if (prompt->open == NULL) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED, "the dashboard needs a terminal");
+        return false;
+    }
+    return prompt->open(error, prompt->open_data);
 }
 
 static void on_quit(void *data)
@@ -339,7 +402,7 @@ static void configure_readline(Prompt *prompt)
     rl_deprep_term_function = restore_nothing;
     rl_initialize();
     rl_variable_bind("enable-bracketed-paste", "off");
-    prompt_complete_install();
+    prompt_complete_install(prompt->hmp);
 }
 
 Prompt *prompt_new(Backend *backend, Console *console, void (*hangup)(void *data), void *data)
@@ -348,6 +411,7 @@ Prompt *prompt_new(Backend *backend, Console *console, void (*hangup)(void *data
         .print = on_print,
         .progress = on_progress,
         .quit = on_quit,
+        .dashboard = on_dashboard,
     };
     Prompt *prompt = g_new0(Prompt, 1);
 
@@ -358,14 +422,15 @@ Prompt *prompt_new(Backend *backend, Console *console, void (*hangup)(void *data
     prompt->data = data;
     prompt->input = g_byte_array_new();
     prompt->view = progress_view_new(backend, console, on_summary_done, prompt);
-    prompt->hmp = hmp_new(backend, &hmp_callbacks, prompt, 0);
+    prompt->hmp = hmp_new(backend, &hmp_callbacks, prompt, HMP_BATCH | HMP_PERSON);
     set_terminal(prompt);
     configure_readline(prompt);
     history_open();
     prompt->winch = g_unix_signal_add(SIGWINCH, on_winch, prompt);
+    resume_watch_begin(on_resumed, prompt);
     console_print(console, hmp_banner());
     console_print(console, "\n");
-    schedule(prompt);
+    prompt_schedule(prompt);
     return prompt;
 }
 
@@ -376,12 +441,13 @@ void prompt_free(Prompt *prompt)
     }
     if (prompt->shown) {
         /* The shell's prompt begins on a line of its own. */
-        remove_prompt(prompt);
+        prompt_remove_line(prompt);
         console_print(prompt->console, "\n");
     }
     g_clear_handle_id(&prompt->turn, g_source_remove);
     g_clear_handle_id(&prompt->watch, g_source_remove);
     g_clear_handle_id(&prompt->winch, g_source_remove);
+    resume_watch_end();
     hmp_free(prompt->hmp);
     progress_view_free(prompt->view);
     history_close();

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "backend/base/error.h"
+#include "backend/base/fd.h"
 #include "backend/qmp/framing.h"
 #include "backend/schema.h"
 #include "monitor/passed-fds.h"
@@ -34,6 +35,7 @@ typedef struct {
     json_object *request; /* as it came; NULL also for JSON's null */
     GError *error;        /* instead of a request: it was no JSON */
     bool in_band;
+    int fd; /* that came with it and that it asks for; -1 = none */
 } Request;
 
 struct QmpClient {
@@ -50,7 +52,8 @@ struct QmpClient {
     Request *running; /* the in-band one in work */
     bool quitting;    /* @running is quit: its reply goes before the event that it causes */
     char *late_event;
-    PassedFds fds; /* that no getfd has asked for yet */
+    PassedFds fds; /* came with the bytes read last; no request has taken them */
+    bool took;     /* a request was complete since these bytes */
     QmpHmp *hmp;   /* made when first needed */
     guint watch;
     guint turn;
@@ -68,6 +71,7 @@ static void request_free(Request *request)
 {
     json_object_put(request->request);
     g_clear_error(&request->error);
+    mig_fd_clear(&request->fd);
     g_free(request);
 }
 
@@ -235,19 +239,6 @@ static bool arguments_are_good(Request *request, const char *name, json_object *
     return true;
 }
 
-/* A descriptor belongs to the next getfd, however it is spelled. */
-static void pass_fd(QmpClient *client, const char *name)
-{
-    int fd = -1;
-
-    if (strcmp(name, "getfd") == 0 || strcmp(name, "add-fd") == 0) {
-        fd = passed_fds_take(&client->fds);
-    }
-    if (fd >= 0) {
-        backend_session_push_fd(client->session, fd);
-    }
-}
-
 static void execute(Request *request, const char *key, const char *name, json_object *arguments)
 {
     QmpClient *client = request->client;
@@ -257,7 +248,9 @@ static void execute(Request *request, const char *key, const char *name, json_ob
     if (arguments != NULL) {
         json_object_object_add(plain, "arguments", json_object_get(arguments));
     }
-    pass_fd(client, name);
+    if (request->fd >= 0) {
+        backend_session_push_fd(client->session, mig_fd_steal(&request->fd));
+    }
     client->quitting = request->in_band && strcmp(name, "quit") == 0;
     client->refs++;
     backend_execute(client->backend, client->session, plain, on_reply, request);
@@ -300,6 +293,26 @@ static void dispatch(Request *request)
 
 /* ---- input ---- */
 
+static bool wants_fd(json_object *request)
+{
+    json_object *name = member(request, "execute");
+    const char *text = json_object_get_string(name != NULL ? name : member(request, "exec-oob"));
+
+    return g_strcmp0(text, "getfd") == 0 || g_strcmp0(text, "add-fd") == 0;
+}
+
+/*
+ * A descriptor belongs to the request it came with and ends with it, refused or not: kept for a later
+ * one it would be the wrong target. Clients send it with the request, with its first bytes, or
+ * with a blank before it.
+ */
+static void drop_unclaimed_fds(QmpClient *client)
+{
+    if (client->took) {
+        passed_fds_clear(&client->fds);
+    }
+}
+
 static void take_request(QmpClient *client, json_object *value, GError *error)
 {
     Request *request = g_new0(Request, 1);
@@ -307,6 +320,8 @@ static void take_request(QmpClient *client, json_object *value, GError *error)
     request->client = client;
     request->request = value;
     request->error = error;
+    request->fd = wants_fd(value) ? passed_fds_take(&client->fds) : -1;
+    client->took = true;
     request->in_band =
         !(client->oob && error == NULL && json_object_is_type(value, json_type_object) &&
           json_object_object_get_ex(value, "exec-oob", NULL));
@@ -327,6 +342,7 @@ static void take_requests(QmpClient *client)
         switch (json_framer_next(client->framer, &value, &error)) {
         case JSON_FRAME_NONE:
             client->drained = true;
+            drop_unclaimed_fds(client);
             return;
         case JSON_FRAME_VALUE:
         case JSON_FRAME_ERROR:
@@ -347,6 +363,7 @@ static gboolean on_readable(int fd, GIOCondition condition, void *data)
     if (n > 0) {
         json_framer_feed(client->framer, bytes, (size_t)n);
         client->drained = false;
+        client->took = false;
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
         client->eof = true;
     }

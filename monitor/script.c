@@ -25,6 +25,7 @@ typedef struct {
     bool own_fd;
     bool regular; /* a file: reading never waits */
     bool eof;
+    unsigned depth;  /* files that brought it in */
     unsigned number; /* of the line given out last; of the command among the commands */
     GByteArray *bytes;
     size_t head;
@@ -33,6 +34,7 @@ typedef struct {
 struct Script {
     GQueue sources;
     unsigned n_commands;
+    unsigned depth; /* of the source of the line given out last */
     guint watch;
     void (*ready)(void *data);
     void *data;
@@ -102,22 +104,49 @@ void script_add_fd(Script *script, int fd, const char *name)
     source->regular = is_regular(fd);
 }
 
-bool script_add_file(Script *script, const char *path, GError **error)
+/* Not blocking, because a pipe without a writer would hold the program; -1 with an error. */
+static int open_file(const char *path, GError **error)
 {
-    g_auto(MigFd) fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    g_auto(MigFd) fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     struct stat st;
 
     if (fd < 0) {
         mig_error_set_errno(error, errno, "Could not open '%s'", path);
-        return false;
+        return -1;
     }
     if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
         mig_error_set_errno(error, EISDIR, "Could not read '%s'", path);
+        return -1;
+    }
+    return mig_fd_steal(&fd);
+}
+
+bool script_add_file(Script *script, const char *path, GError **error)
+{
+    int fd = open_file(path, error);
+
+    if (fd >= 0) {
+        script_add_fd(script, fd, path);
+        ((Source *)script->sources.tail->data)->own_fd = true;
+    }
+    return fd >= 0;
+}
+
+bool script_insert_file(Script *script, const char *path, GError **error)
+{
+    Source *source;
+
+    if (script->depth >= SCRIPT_MAX_DEPTH) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "files are nested deeper than %d",
+                    SCRIPT_MAX_DEPTH);
         return false;
     }
-    script_add_fd(script, fd, path);
-    ((Source *)script->sources.tail->data)->own_fd = true;
-    mig_fd_steal(&fd);
+    if (!script_add_file(script, path, error)) {
+        return false;
+    }
+    source = g_queue_pop_tail(&script->sources);
+    source->depth = script->depth + 1;
+    g_queue_push_head(&script->sources, source);
     return true;
 }
 
@@ -198,8 +227,9 @@ ScriptNext script_next(Script *script, char **ret_line, char **ret_where, GError
         char *line = NULL;
 
         if (source->command != NULL) {
+            *ret_where = where(source);
             *ret_line = g_steal_pointer(&source->command);
-            *ret_where = g_strdup_printf("%s %u", source->name, source->number);
+            script->depth = 0;
             source_free(g_queue_pop_head(&script->sources));
             if (strlen(*ret_line) > SCRIPT_MAX_LINE) {
                 g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "line is longer than %d bytes",
@@ -228,9 +258,26 @@ ScriptNext script_next(Script *script, char **ret_line, char **ret_where, GError
             return SCRIPT_ERROR;
         }
         *ret_line = line;
+        script->depth = source->depth;
         return SCRIPT_LINE;
     }
     return SCRIPT_END;
+}
+
+bool script_has_more(const Script *script)
+{
+    for (const GList *item = script->sources.head; item != NULL; item = item->next) {
+        const Source *source = item->data;
+        struct stat st;
+
+        /* Of a file the rest counts, of a pipe only what came. */
+        if (source->command != NULL || source->bytes->len > source->head ||
+            (source->regular && !source->eof && fstat(source->fd, &st) == 0 &&
+             st.st_size > lseek(source->fd, 0, SEEK_CUR))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static gboolean on_readable(int fd, GIOCondition condition, void *data)

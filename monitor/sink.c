@@ -36,6 +36,7 @@ struct Sink {
     WriteMode mode;
     bool shared;
     bool broken;
+    bool failed; /* broken, and not by the reader */
     size_t limit;
     GByteArray *queue;
     size_t head; /* bytes of the queue that are out already */
@@ -115,7 +116,12 @@ void sink_free(Sink *sink)
 
 size_t sink_pending(const Sink *sink)
 {
-    return sink->queue->len - sink->head;
+    return sink->broken ? 0 : sink->queue->len - sink->head;
+}
+
+bool sink_has_failed(const Sink *sink)
+{
+    return sink->failed;
 }
 
 /* Tells the owner what it has to know, outside of any call of the owner's. */
@@ -196,6 +202,7 @@ static size_t write_now(Sink *sink, const uint8_t *bytes, size_t size)
         } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             break;
         } else {
+            sink->failed = n < 0 && errno != EPIPE && errno != ECONNRESET && errno != EIO;
             break_off(sink, "the peer is gone");
         }
     }
@@ -204,10 +211,12 @@ static size_t write_now(Sink *sink, const uint8_t *bytes, size_t size)
 
 static void drain(Sink *sink)
 {
-    sink->head += write_now(sink, sink->queue->data + sink->head, sink_pending(sink));
+    size_t done = write_now(sink, sink->queue->data + sink->head, sink_pending(sink));
+
     if (sink->broken) {
-        return;
+        return; /* the queue is gone, @done counts nothing any more */
     }
+    sink->head += done;
     if (sink->head == sink->queue->len) {
         g_byte_array_set_size(sink->queue, 0);
         sink->head = 0;

@@ -29,6 +29,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Sink, sink_free)
 void sink_write(Sink *sink, const void *bytes, size_t size);
 void sink_puts(Sink *sink, const char *text);
 
+/* Writing failed for another reason than that the reader is gone: a full disk. */
+bool sink_has_failed(const Sink *sink);
+
 /* Bytes that wait. */
 size_t sink_pending(const Sink *sink);
 

@@ -9,6 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backend/base/error.h"
+#include "backend/engine/engine.h"
+
 /* Descriptors 0 to 2 exist, so that no other file gets their numbers. */
 static void hold_standard_descriptors(void)
 {
@@ -45,6 +48,45 @@ void startup_prepare_process(void)
     ignore_sigpipe();
 }
 
+bool startup_check(const Options *options, bool batch, GError **error)
+{
+    bool terminal = isatty(STDIN_FILENO) != 0;
+    const char *problem = NULL;
+
+    if (options->json && !batch && terminal) {
+        problem = "--json goes with a batch (-c, --batch, lines on standard input)";
+    } else if (options->dashboard && !(terminal && isatty(STDOUT_FILENO))) {
+        problem = "--dashboard needs a terminal; --plain does without";
+    } else if (!batch && !terminal && !options_serve_sockets(options) &&
+               options->incoming == NULL) {
+        problem = "nothing to do: no commands, no socket, no --incoming";
+    }
+    if (problem != NULL) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC, problem);
+    }
+    return problem == NULL;
+}
+
+Backend *startup_make_backend(const Options *options, GError **error)
+{
+    const EngineOptions engine = {
+        .guest = {
+            .machine = options->machine,
+            .memory = options->memory,
+            .smp = options->smp,
+            .ram_file = options->ram_file,
+            .ram_id = options->ram_id,
+            .name = options->name,
+            .uuid = options->uuid,
+        },
+        .tracker = options->tracker,
+        .incoming = options->incoming,
+        .paused = options->paused,
+    };
+
+    return engine_new(&engine, error);
+}
+
 bool startup_collect_script(const Options *options, Script **ret_script, GError **error)
 {
     g_autoptr(Script) script = script_new();
@@ -70,4 +112,24 @@ bool startup_collect_script(const Options *options, Script **ret_script, GError 
         *ret_script = g_steal_pointer(&script);
     }
     return true;
+}
+
+static bool set_option(TuiConfig *config, const char *key, const char *value, GError **error)
+{
+    if (value != NULL && !config_set(config, key, value, error)) {
+        g_prefix_error(error, "--");
+        return false;
+    }
+    return true;
+}
+
+bool startup_configure_dashboard(const Options *options, TuiConfig *ret_config, GError **error)
+{
+    config_init(ret_config);
+    return config_load(ret_config, error) &&
+           set_option(ret_config, "color", options->color, error) &&
+           set_option(ret_config, "theme", options->theme, error) &&
+           set_option(ret_config, "refresh", options->refresh, error) &&
+           set_option(ret_config, "ascii", options->ascii ? "on" : NULL, error) &&
+           set_option(ret_config, "mouse", options->no_mouse ? "off" : NULL, error);
 }

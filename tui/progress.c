@@ -40,6 +40,9 @@ static json_object *last_pass(json_object *history, size_t *ret_count)
 
 static char *seconds(uint64_t ms)
 {
+    if (ms < 1000) {
+        return g_strdup_printf("%" PRIu64 " ms", ms);
+    }
     if (ms >= 3600 * 1000) {
         return g_strdup_printf("%" PRIu64 ":%02u:%02u h", ms / 3600000,
                                (unsigned)(ms / 60000 % 60), (unsigned)(ms / 1000 % 60));
@@ -63,7 +66,7 @@ typedef struct {
     unsigned rank;
 } Part;
 
-enum { MAX_PARTS = 8 };
+enum { MAX_PARTS = 9 };
 
 typedef struct {
     Part part[MAX_PARTS];
@@ -153,6 +156,19 @@ static void add_memory(Line *line, json_object *ram, json_object *history)
     }
 }
 
+/* "will not finish: ..." without its reason; NULL for one that needs no eye kept on it. */
+static char *short_verdict(const char *verdict)
+{
+    static const char *const worth[] = { "will not finish", "should finish" };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(worth); i++) {
+        if (g_str_has_prefix(verdict, worth[i])) {
+            return g_strdup(worth[i]);
+        }
+    }
+    return NULL;
+}
+
 char *progress_line(json_object *info, json_object *history, int width)
 {
     json_object *ram = json_object_object_get(info, "ram");
@@ -165,6 +181,7 @@ char *progress_line(json_object *info, json_object *history, int width)
         add_memory(&line, ram, history);
     }
     add_part(&line, "  ", 6, ms > 0 ? seconds(ms) : NULL);
+    add_part(&line, "  ", 8, short_verdict(text(history, "verdict")));
     return join(&line, width);
 }
 

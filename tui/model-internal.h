@@ -1,0 +1,31 @@
+/*
+ * The model from inside: model.c keeps, model-take.c reads replies and events.
+ */
+#pragma once
+
+#include "tui/model.h"
+
+enum {
+    MAX_SAMPLES = 18000, /* half an hour at ten a second */
+    MAX_PASSES = 4000,
+    MAX_LOG = 2000,
+};
+
+struct TuiModel {
+    ModelSample now;
+    GArray *ring; /* ModelSample; number n at n % MAX_SAMPLES */
+    uint64_t end;
+    GArray *passes; /* ModelPass, of all attempts */
+    uint64_t forgotten_passes;
+    uint64_t last_number; /* of a pass of this attempt */
+    int64_t began_us;     /* wall clock: tells attempts apart */
+    GPtrArray *log;       /* LogEntry */
+    char *name;
+    json_object *migrate, *history, *parameters, *capabilities, *guest;
+    int64_t now_us, wall_us; /* model_clock() */
+};
+
+void model_set_text(char **place, const char *text);
+/* Takes @map over. */
+void model_set_map(TuiModel *model, HeatMap *map);
+void model_add_pass(TuiModel *model, const ModelPass *pass);

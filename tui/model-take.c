@@ -1,0 +1,327 @@
+/*
+ * Replies and events into the model. Whatever lacks reads as nothing: an older
+ * or another backend gives fewer members.
+ */
+#include <string.h>
+
+#include "backend/base/size.h"
+#include "tui/model-internal.h"
+
+/* ---- members ---- */
+
+static uint64_t number(json_object *object, const char *member)
+{
+    return json_object_get_uint64(json_object_object_get(object, member));
+}
+
+static const char *text(json_object *object, const char *member)
+{
+    json_object *value = json_object_object_get(object, member);
+
+    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+}
+
+static json_object *array(json_object *object, const char *member)
+{
+    json_object *value = json_object_object_get(object, member);
+
+    return json_object_is_type(value, json_type_array) ? value : NULL;
+}
+
+static size_t length(json_object *list)
+{
+    return list ? json_object_array_length(list) : 0;
+}
+
+/* ---- replies ---- */
+
+static void take_migrate(TuiModel *model, json_object *reply)
+{
+    ModelSample *now = &model->now;
+    json_object *ram = json_object_object_get(reply, "ram");
+    double mbps = json_object_get_double(json_object_object_get(ram, "mbps"));
+
+    model_set_text(&now->status, text(reply, "status"));
+    model_set_text(&now->reason, text(reply, "error-desc"));
+    if (number(reply, "total-time") > 0 || strcmp(now->status, "setup") == 0) {
+        now->elapsed_ms = number(reply, "total-time");
+    }
+    now->expected_ms = number(reply, "expected-downtime");
+    now->has_downtime = json_object_object_get_ex(reply, "downtime", NULL);
+    now->downtime_ms = number(reply, "downtime");
+    now->has_ram = ram != NULL;
+    now->total = number(ram, "total");
+    now->remaining = number(ram, "remaining");
+    now->transferred = number(ram, "transferred");
+    now->sync_count = number(ram, "dirty-sync-count");
+    now->dirty_rate = number(ram, "dirty-pages-rate") * number(ram, "page-size");
+    now->rate = mbps > 0 && mbps < 1e12 ? (uint64_t)(mbps * 125000) : 0;
+}
+
+static void begin_attempt(TuiModel *model, int64_t began_us)
+{
+    ModelSample *now = &model->now;
+
+    model->began_us = began_us;
+    model->last_number = 0;
+    now->attempt++;
+    now->progress = 0;
+    now->first_pass = now->end_pass;
+    memset(&now->downtime, 0, sizeof(now->downtime));
+    model_set_map(model, NULL);
+}
+
+static void take_pass(TuiModel *model, json_object *reply)
+{
+    uint64_t page_size = number(json_object_object_get(model->migrate, "ram"), "page-size");
+    ModelPass pass = {
+        .number = number(reply, "pass"),
+        .duration_ms = number(reply, "duration-ms"),
+        .end_ms = number(reply, "start-ms") + number(reply, "duration-ms"),
+        .bytes = number(reply, "bytes"),
+        .dirtied = number(reply, "dirtied-pages") * (page_size ? page_size : 4096),
+        .remaining = number(reply, "remaining-bytes"),
+    };
+    g_autofree char *dirtied = size_format(pass.dirtied);
+    g_autofree char *left = size_format(pass.remaining);
+
+    model->last_number = pass.number;
+    model_add_pass(model, &pass);
+    model_log(model, LEVEL_DEBUG, model->now_us, model->wall_us,
+              "pass %" G_GUINT64_FORMAT " ended: %s dirtied again, %s to go", pass.number, dirtied,
+              left);
+}
+
+static void take_downtime(TuiModel *model, json_object *reply)
+{
+    static const char *const members[DOWNTIME_PARTS] = { "stop-us",    "sync-us", "ram-us",
+                                                         "devices-us", "load-us", "commit-us" };
+    ModelDowntime *downtime = &model->now.downtime;
+
+    downtime->known = json_object_is_type(reply, json_type_object);
+    for (int i = 0; downtime->known && i < DOWNTIME_PARTS; i++) {
+        downtime->part[i] = number(reply, members[i]);
+    }
+    downtime->total = number(reply, "total-us");
+}
+
+static void take_history(TuiModel *model, json_object *reply)
+{
+    ModelSample *now = &model->now;
+    json_object *passes = array(reply, "passes"), *states = array(reply, "states");
+    json_object *first = length(states) > 0 ? json_object_array_get_idx(states, 0) : NULL;
+    int64_t began_us = (int64_t)number(first, "wall-us");
+    size_t begin = length(passes);
+
+    if (first && (model->began_us != began_us || now->attempt == 0)) {
+        begin_attempt(model, began_us);
+    }
+    model_set_text(&now->direction, text(reply, "direction"));
+    model_set_text(&now->peer, text(reply, "peer"));
+    model_set_text(&now->outcome, text(reply, "outcome"));
+    model_set_text(&now->verdict, text(reply, "verdict"));
+    model_set_text(&now->advice, text(reply, "advice"));
+    now->threshold = number(reply, "threshold-bytes");
+    if (number(model->migrate, "total-time") == 0) { /* a destination knows it from here only */
+        now->elapsed_ms = number(reply, "elapsed-ms");
+    }
+    take_downtime(model, json_object_object_get(reply, "downtime"));
+    while (begin > 0 &&
+           number(json_object_array_get_idx(passes, begin - 1), "pass") > model->last_number) {
+        begin--;
+    }
+    for (size_t i = begin; i < length(passes); i++) {
+        take_pass(model, json_object_array_get_idx(passes, i));
+    }
+}
+
+static void take_owner(TuiModel *model, json_object *reply)
+{
+    model_set_text(&model->now.owner, text(reply, "owner"));
+    model_set_text(&model->now.evidence, text(reply, "evidence"));
+}
+
+static void take_status(TuiModel *model, json_object *reply)
+{
+    model_set_text(&model->now.run_state, text(reply, "status"));
+}
+
+static void take_name(TuiModel *model, json_object *reply)
+{
+    g_free(model->name);
+    model->name = g_strdup(text(reply, "name"));
+}
+
+static void take_parameters(TuiModel *model, json_object *reply)
+{
+    model->now.limit = number(reply, "max-bandwidth");
+    model->now.downtime_limit_ms = number(reply, "downtime-limit");
+}
+
+static uint8_t share(uint64_t part, uint64_t whole, unsigned full)
+{
+    double value = whole ? (double)part * full / (double)whole : 0;
+
+    return part == 0 ? 0 : (uint8_t)CLAMP(value, 1, 255);
+}
+
+static void take_map(TuiModel *model, json_object *reply)
+{
+    json_object *data = array(reply, "data"), *dirty = array(reply, "dirty");
+    json_object *sent = array(reply, "sent");
+    size_t n = MIN(length(data), MIN(length(dirty), length(sent)));
+    HeatMap *map;
+
+    if (n == 0 || n > 65536) {
+        model_set_map(model, NULL);
+        return;
+    }
+    map = g_new0(HeatMap, 1);
+    map->refs = 1;
+    map->n = (unsigned)n;
+    map->pages_per_cell = number(reply, "pages-per-cell");
+    map->data = g_malloc(n);
+    map->dirty = g_malloc(n);
+    map->sent = g_malloc(n);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t full = json_object_get_uint64(json_object_array_get_idx(data, i));
+
+        map->data[i] = share(full, map->pages_per_cell, 255);
+        map->dirty[i] = share(json_object_get_uint64(json_object_array_get_idx(dirty, i)),
+                              map->pages_per_cell, 255);
+        map->sent[i] = share(json_object_get_uint64(json_object_array_get_idx(sent, i)),
+                             full ? full : map->pages_per_cell, 16);
+    }
+    model_set_map(model, map);
+}
+
+/* Commands whose replies the model understands, and which of them it keeps as they are. */
+static const struct {
+    const char *command;
+    void (*take)(TuiModel *model, json_object *reply);
+    size_t kept;
+} replies[] = {
+    { "query-migrate", take_migrate, offsetof(TuiModel, migrate) },
+    { "x-query-migrate-history", take_history, offsetof(TuiModel, history) },
+    { "x-query-owner", take_owner, 0 },
+    { "query-status", take_status, 0 },
+    { "query-name", take_name, 0 },
+    { "x-query-guest", NULL, offsetof(TuiModel, guest) },
+    { "query-migrate-parameters", take_parameters, offsetof(TuiModel, parameters) },
+    { "query-migrate-capabilities", NULL, offsetof(TuiModel, capabilities) },
+    { "x-query-ram-map", take_map, 0 },
+};
+
+void model_take(TuiModel *model, const char *command, json_object *reply)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(replies); i++) {
+        if (strcmp(replies[i].command, command) != 0) {
+            continue;
+        }
+        if (replies[i].kept > 0) {
+            json_object **place = G_STRUCT_MEMBER_P(model, replies[i].kept);
+
+            json_object_put(*place);
+            *place = json_object_get(reply);
+        }
+        if (replies[i].take) {
+            replies[i].take(model, reply);
+        }
+    }
+}
+
+/* ---- events ---- */
+
+static LogLevel level_of_status(const char *status)
+{
+    return strcmp(status, "failed") == 0       ? LEVEL_ERROR
+           : strncmp(status, "cancel", 6) == 0 ? LEVEL_WARNING
+                                               : LEVEL_INFO;
+}
+
+void model_event(TuiModel *model, const char *name, json_object *data, int64_t now_us,
+                 int64_t wall_us)
+{
+    if (strcmp(name, "MIGRATION") == 0) {
+        const char *status = text(data, "status");
+
+        model_log(model, level_of_status(status), now_us, wall_us, "migration: %s", status);
+    } else if (strcmp(name, "X_NOTICE") == 0) {
+        model_log(model, LEVEL_INFO, now_us, wall_us, "%s", text(data, "text"));
+    } else if (strcmp(name, "STOP") == 0) {
+        model_log(model, LEVEL_INFO, now_us, wall_us, "the guest stopped here");
+    } else if (strcmp(name, "RESUME") == 0) {
+        model_log(model, LEVEL_INFO, now_us, wall_us, "the guest runs here");
+    } else if (strcmp(name, "MIGRATION_PASS") != 0) { /* the history says more about a pass */
+        model_log(model, LEVEL_DEBUG, now_us, wall_us, "event %s", name);
+    }
+}
+
+/* ---- reading ---- */
+
+const char *model_name(const TuiModel *model)
+{
+    return model->name;
+}
+
+const char *model_guest(const TuiModel *model, const char *name)
+{
+    size_t n = json_object_is_type(model->guest, json_type_array) ? length(model->guest) : 0;
+
+    for (size_t i = 0; i < n; i++) {
+        json_object *line = json_object_array_get_idx(model->guest, i);
+
+        if (strcmp(text(line, "name"), name) == 0) {
+            return text(line, "value");
+        }
+    }
+    return "";
+}
+
+json_object *model_reply_migrate(const TuiModel *model)
+{
+    return model->migrate;
+}
+
+json_object *model_reply_history(const TuiModel *model)
+{
+    return model->history;
+}
+
+json_object *model_reply_parameters(const TuiModel *model)
+{
+    return model->parameters;
+}
+
+json_object *model_reply_capabilities(const TuiModel *model)
+{
+    return model->capabilities;
+}
+
+char *sample_to_json(const ModelSample *sample)
+{
+    json_object *o = json_object_new_object();
+    char *line;
+
+    json_object_object_add(o, "schema", json_object_new_int(1));
+    json_object_object_add(o, "time-us", json_object_new_int64(sample->time_us));
+    json_object_object_add(o, "migration", json_object_new_int64(sample->attempt));
+    json_object_object_add(o, "status", json_object_new_string(sample->status));
+    json_object_object_add(o, "owner", json_object_new_string(sample->owner));
+    json_object_object_add(o, "elapsed-ms", json_object_new_uint64(sample->elapsed_ms));
+    json_object_object_add(o, "total-bytes", json_object_new_uint64(sample->total));
+    json_object_object_add(o, "remaining-bytes", json_object_new_uint64(sample->remaining));
+    json_object_object_add(o, "transferred-bytes", json_object_new_uint64(sample->transferred));
+    json_object_object_add(o, "threshold-bytes", json_object_new_uint64(sample->threshold));
+    json_object_object_add(o, "bytes-per-second", json_object_new_uint64(sample->rate));
+    json_object_object_add(o, "dirty-bytes-per-second", json_object_new_uint64(sample->dirty_rate));
+    json_object_object_add(o, "max-bandwidth", json_object_new_uint64(sample->limit));
+    json_object_object_add(o, "passes",
+                           json_object_new_uint64(sample->end_pass - sample->first_pass));
+    if (sample->has_downtime) {
+        json_object_object_add(o, "downtime-ms", json_object_new_uint64(sample->downtime_ms));
+    }
+    line = g_strdup(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+    json_object_put(o);
+    return line;
+}

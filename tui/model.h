@@ -1,0 +1,120 @@
+/*
+ * What the dashboard knows: the latest answers of the backend, and rings of what was before. Fed by
+ * replies and events only, samples on the caller's clock, and draws nothing. Main thread.
+ */
+#pragma once
+
+#include <glib.h>
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Guest RAM in cells of equal size; 255 = all pages of the cell. What is not nothing is never 0. */
+typedef struct {
+    unsigned refs;
+    unsigned n;
+    uint64_t pages_per_cell;
+    uint8_t *data;  /* hold data */
+    uint8_t *dirty; /* are to be sent now */
+    uint8_t *sent;  /* in sixteenths: how often the pages with data were sent, 16 = once */
+} HeatMap;
+
+typedef struct {
+    uint64_t number;
+    uint64_t end_ms; /* since the migration began */
+    uint64_t duration_ms;
+    uint64_t bytes, dirtied, remaining; /* bytes */
+} ModelPass;
+
+/* Where the pause went; microseconds. */
+enum { DOWNTIME_PARTS = 6 };
+typedef struct {
+    bool known;
+    uint64_t part[DOWNTIME_PARTS]; /* named by downtime_part_names */
+    uint64_t total;
+} ModelDowntime;
+extern const char *const downtime_part_names[DOWNTIME_PARTS];
+
+/* Everything that was known at one moment. Texts are never NULL. */
+typedef struct {
+    int64_t time_us;
+    unsigned attempt;       /* counts migrations */
+    char *status;           /* "" = there was none */
+    char *direction, *peer; /* "outgoing" */
+    char *owner, *evidence;
+    char *run_state;
+    char *reason; /* why it failed */
+    char *outcome;
+    char *verdict, *advice; /* will it finish, and what would help; "" = not said */
+    bool has_ram, has_downtime;
+    uint64_t elapsed_ms, downtime_ms, expected_ms, downtime_limit_ms;
+    uint64_t total, remaining, transferred, threshold; /* bytes */
+    uint64_t rate, dirty_rate, limit;                  /* bytes/s; limit 0 = none */
+    uint64_t sync_count;
+    double progress; /* toward the switchover, 0..1; never less than before in one attempt */
+    uint64_t first_pass, end_pass; /* for model_pass() */
+    HeatMap *map;                  /* NULL = none */
+    ModelDowntime downtime;
+} ModelSample;
+
+typedef enum { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARNING, LEVEL_ERROR, LEVEL__COUNT } LogLevel;
+extern const char *const log_level_names[LEVEL__COUNT];
+
+typedef struct {
+    int64_t time_us; /* of the samples' clock */
+    int64_t wall_us;
+    LogLevel level;
+    char *text;
+} LogEntry;
+
+typedef struct TuiModel TuiModel;
+
+TuiModel *model_new(void);
+void model_free(TuiModel *model);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(TuiModel, model_free)
+
+/* ---- feeding ---- */
+
+/* The time of what comes next: the samples' clock, and the wall's. */
+void model_clock(TuiModel *model, int64_t now_us, int64_t wall_us);
+/* The reply of @command; commands that are not known are ignored, as are members. */
+void model_take(TuiModel *model, const char *command, json_object *reply);
+/* @now_us: the samples' clock. */
+void model_event(TuiModel *model, const char *name, json_object *data, int64_t now_us,
+                 int64_t wall_us);
+void model_log(TuiModel *model, LogLevel level, int64_t now_us, int64_t wall_us, const char *format,
+               ...) G_GNUC_PRINTF(5, 6);
+/* Puts what is known now into the ring; nothing when no migration runs and nothing has changed. */
+void model_sample(TuiModel *model);
+
+/* ---- reading ---- */
+
+/* What is known now. */
+const ModelSample *model_now(const TuiModel *model);
+/* Samples are numbered from 0 on; the ring holds those from first to end - 1. */
+uint64_t model_first(const TuiModel *model);
+uint64_t model_end(const TuiModel *model);
+const ModelSample *model_at(const TuiModel *model, uint64_t number);
+/* NULL when it is so old that it is forgotten. */
+const ModelPass *model_pass(const TuiModel *model, uint64_t index);
+/* Log entries, oldest first. */
+unsigned model_log_length(const TuiModel *model);
+const LogEntry *model_log_entry(const TuiModel *model, unsigned index);
+
+const char *model_name(const TuiModel *model);
+/* A line of x-query-guest, "" when it is not there. */
+const char *model_guest(const TuiModel *model, const char *name);
+/* The replies themselves; NULL = not yet known. */
+json_object *model_reply_migrate(const TuiModel *model);
+json_object *model_reply_history(const TuiModel *model);
+json_object *model_reply_parameters(const TuiModel *model);
+json_object *model_reply_capabilities(const TuiModel *model);
+
+/* A migration is under way. */
+bool sample_is_running(const ModelSample *sample);
+bool sample_is_outgoing(const ModelSample *sample);
+
+/* ---- as text for other programs ---- */
+
+/* One line of JSON with the figures of a sample. */
+char *sample_to_json(const ModelSample *sample);

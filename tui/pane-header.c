@@ -1,0 +1,220 @@
+/*
+ * The panes that answer the first questions: where the guest is, whether the
+ * migration will finish, how long the pause would be. Pure.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "backend/base/size.h"
+#include "tui/progress.h"
+#include "tui/ui-internal.h"
+
+/* Every state has a glyph and its word. */
+static const struct {
+    const char *status;
+    gunichar glyph;
+    Style style;
+} states[] = {
+    { "completed", 0x2713, STYLE_GOOD }, { "failed", 0x2717, STYLE_BAD },
+    { "cancelled", 0x00d7, STYLE_WARN }, { "cancelling", 0x00d7, STYLE_WARN },
+    { "active", 0x25b6, STYLE_GOOD },    { "setup", 0x25cb, STYLE_NORMAL },
+    { "device", 0x25c6, STYLE_WARN },    { "pre-switchover", 0x25c6, STYLE_WARN },
+};
+
+static void state_look(const char *status, gunichar *ret_glyph, Style *ret_style)
+{
+    *ret_glyph = 0x00b7;
+    *ret_style = STYLE_NORMAL;
+    for (size_t i = 0; i < G_N_ELEMENTS(states); i++) {
+        if (strcmp(states[i].status, status) == 0) {
+            *ret_glyph = states[i].glyph;
+            *ret_style = states[i].style;
+        }
+    }
+}
+
+static char *clock_text(uint64_t ms)
+{
+    return ms >= 3600000 ? g_strdup_printf("%" PRIu64 ":%02u:%02u", ms / 3600000,
+                                           (unsigned)(ms / 60000 % 60), (unsigned)(ms / 1000 % 60))
+                         : g_strdup_printf("%02u:%02u.%u", (unsigned)(ms / 60000),
+                                           (unsigned)(ms / 1000 % 60), (unsigned)(ms / 100 % 10));
+}
+
+static void draw_bar(const Ui *ui, Rect area, Canvas *canvas)
+{
+    const ModelSample *sample = ui_sample(ui);
+    const char *name = model_name(ui->model), *memory = model_guest(ui->model, "memory");
+    g_autofree char *time = clock_text(sample->elapsed_ms);
+    g_autofree char *left = NULL, *right = NULL;
+    size_t comma = strcspn(memory, ",");
+
+    canvas_fill(canvas, (Rect){ area.x, area.y, area.w, 1 }, STYLE_BAR, ' ');
+    left = g_strdup_printf(" migmon  %s%s%.*s", *name ? name : "guest", *memory ? ", " : "",
+                           (int)comma, memory);
+    canvas_text(canvas, area, 0, 0, STYLE_BAR, left);
+    right =
+        g_strdup_printf("%s%s ", ui->frozen ? "FROZEN at " : "", sample->attempt > 0 ? time : "");
+    canvas_text(canvas, area, MAX(canvas_columns(left) + 2, area.w - canvas_columns(right)), 0,
+                STYLE_BAR, right);
+}
+
+static void draw_state(const Ui *ui, Rect area, Canvas *canvas, int y)
+{
+    const ModelSample *sample = ui_sample(ui);
+    gunichar glyph;
+    Style style;
+    int x;
+
+    if (*sample->status == '\0') {
+        canvas_text(canvas, area, 1, y, STYLE_NORMAL,
+                    "· no migration yet; press : and type migrate URI");
+        return;
+    }
+    state_look(sample->status, &glyph, &style);
+    canvas_cell(canvas, area, 1, y, style, glyph);
+    x = canvas_printf(canvas, area, 3, y, style, "%s", sample->status);
+    if (*sample->peer) {
+        x = canvas_printf(canvas, area, x + 2, y, STYLE_NORMAL, "%s %s",
+                          sample_is_outgoing(sample) ? "→ to" : "← from", sample->peer);
+    }
+    if (*sample->reason) {
+        canvas_text(canvas, area, x + 2, y, STYLE_BAD, sample->reason);
+    }
+}
+
+static void draw_owner(const Ui *ui, Rect area, Canvas *canvas, int y)
+{
+    const ModelSample *sample = ui_sample(ui);
+    bool unknown = g_str_has_prefix(sample->owner, "unknown");
+    bool here = strcmp(sample->owner, "here") == 0;
+    Style style = unknown ? STYLE_BAD : STYLE_GOOD;
+    int x;
+
+    if (*sample->owner == '\0') {
+        return;
+    }
+    canvas_cell(canvas, area, 1, y, style, here ? 0x25cf : unknown ? '!' : 0x25cb);
+    x = canvas_printf(canvas, area, 3, y, style, "guest is %s", sample->owner);
+    if (*sample->run_state) {
+        x = canvas_printf(canvas, area, x, y, STYLE_NORMAL, ", %s", sample->run_state);
+    }
+    canvas_printf(canvas, area, x + 2, y, STYLE_DIM, "%s", sample->evidence);
+}
+
+void pane_draw_header(const Ui *ui, Rect area, Canvas *canvas)
+{
+    draw_bar(ui, area, canvas);
+    draw_state(ui, area, canvas, 1);
+    draw_owner(ui, area, canvas, 2);
+}
+
+/* ---- progress ---- */
+
+void pane_bar(const Ui *ui, Canvas *canvas, Rect area, int x, int y, int width, Style style,
+              double share)
+{
+    int eighths = (int)(CLAMP(share, 0, 1) * width * 8 + 0.5);
+
+    for (int i = 0; i < width; i++) {
+        int part = CLAMP(eighths - i * 8, 0, 8);
+
+        if (part == 8 || (ui->ascii && part >= 4)) {
+            canvas_cell(canvas, area, x + i, y, style, 0x2588);
+        } else if (part > 0 && !ui->ascii) {
+            canvas_cell(canvas, area, x + i, y, style, 0x2590 - (gunichar)part);
+        } else {
+            canvas_cell(canvas, area, x + i, y, STYLE_DIM, 0x00b7);
+        }
+    }
+}
+
+/* Will it finish? From the passes alone: what is left in the middle of a pass says nothing. */
+static char *verdict(const Ui *ui, Style *ret_style)
+{
+    const ModelSample *sample = ui_sample(ui);
+    const ModelPass *last =
+        sample->end_pass > sample->first_pass ? model_pass(ui->model, sample->end_pass - 1) : NULL;
+    g_autofree char *left = size_format(last ? last->remaining : sample->remaining);
+    g_autofree char *enough = size_format(sample->threshold);
+
+    *ret_style = STYLE_NORMAL;
+    if (*sample->outcome && !sample_is_running(sample)) {
+        *ret_style = strcmp(sample->status, "completed") == 0 ? STYLE_GOOD : STYLE_WARN;
+        return g_strdup(sample->outcome);
+    }
+    if (!sample_is_running(sample) || !sample_is_outgoing(sample)) {
+        return g_strdup("");
+    }
+    if (*sample->verdict) {
+        *ret_style = g_str_has_prefix(sample->verdict, "will not") ? STYLE_WARN : STYLE_GOOD;
+        return g_strdup(sample->verdict);
+    }
+    if (!last) {
+        return g_strdup_printf("first pass: %s of RAM to go", left);
+    }
+    if (sample->threshold > 0 && last->remaining <= sample->threshold) {
+        *ret_style = STYLE_GOOD;
+        return g_strdup_printf("will hand over: %s left, %s fit into the pause", left, enough);
+    }
+    return g_strdup_printf("%s left after the last pass, %s fit into the pause", left, enough);
+}
+
+static char *pause_text(const ModelSample *sample, Style *ret_style)
+{
+    *ret_style = STYLE_NORMAL;
+    if (sample->has_downtime) {
+        return g_strdup_printf("pause was %" PRIu64 " ms (limit %" PRIu64 " ms)",
+                               sample->downtime_ms, sample->downtime_limit_ms);
+    }
+    if (sample->expected_ms > 0 && sample_is_running(sample)) {
+        *ret_style = sample->expected_ms > sample->downtime_limit_ms ? STYLE_WARN : STYLE_GOOD;
+        return g_strdup_printf("pause would be %" PRIu64 " ms (limit %" PRIu64 " ms)",
+                               sample->expected_ms, sample->downtime_limit_ms);
+    }
+    return g_strdup_printf("pause limit %" PRIu64 " ms", sample->downtime_limit_ms);
+}
+
+void pane_draw_progress(const Ui *ui, Rect area, Canvas *canvas)
+{
+    const ModelSample *sample = ui_sample(ui);
+    Style verdict_style, pause_style;
+    g_autofree char *whole = verdict(ui, &verdict_style);
+    g_autofree char *judged = canvas_fit(whole, area.w);
+    g_autofree char *pause = pause_text(sample, &pause_style);
+    g_autofree char *sent = size_format(sample->transferred);
+    g_autofree char *left = size_format(sample->remaining);
+    int width = MAX(area.w - 29, 4), y = 2;
+
+    if (sample_is_outgoing(sample)) {
+        pane_bar(ui, canvas, area, 0, 0, width, STYLE_RATE, sample->progress);
+        canvas_printf(canvas, area, width + 1, 0, STYLE_NORMAL,
+                      "%3.0f %% of the way, pass %" PRIu64, sample->progress * 100,
+                      MAX(sample->sync_count, UINT64_C(1)));
+    } else {
+        canvas_text(canvas, area, 0, 0, STYLE_DIM,
+                    strcmp(sample->direction, "incoming") == 0 ? "the source knows how far it is"
+                                                               : "nothing under way");
+    }
+    canvas_text(canvas, area, 0, 1, verdict_style, judged);
+    if (*sample->advice && area.h > 3) {
+        canvas_text(canvas, area, 0, y++, STYLE_NORMAL, sample->advice);
+    }
+    canvas_text(canvas, area, 0, y, pause_style, pause);
+    if (sample->has_ram) {
+        canvas_printf(canvas, area, canvas_columns(pause) + 3, y, STYLE_NORMAL, "%s sent, %s to go",
+                      sent, left);
+    }
+}
+
+void pane_draw_one_line(const Ui *ui, Rect area, Canvas *canvas)
+{
+    json_object *info = model_reply_migrate(ui->model);
+    g_autofree char *line = info && *model_now(ui->model)->status
+                                ? progress_line(info, model_reply_history(ui->model), area.w)
+                                : g_strdup("no migration");
+
+    canvas_text(canvas, area, 0, 0, STYLE_NORMAL, line);
+    canvas_printf(canvas, area, 0, 1, STYLE_GOOD, "guest is %s", model_now(ui->model)->owner);
+    canvas_text(canvas, area, 0, 2, ui->message_bad ? STYLE_BAD : STYLE_DIM, ui->message);
+}

@@ -1,0 +1,164 @@
+/*
+ * The dashboard from inside: ui.c keeps its state, ui-keys.c answers keys, ui-draw.c lays out, one
+ * file a family of panes draws. A pane draws what is const to it.
+ */
+#pragma once
+
+#include "tui/ui.h"
+
+typedef enum {
+    PANE_PROGRESS,
+    PANE_RATES,
+    PANE_PASSES,
+    PANE_RAM,
+    PANE_CHANNELS,
+    PANE_DOWNTIME,
+    PANE_SETTINGS,
+    PANE_LOG,
+    PANE_OUTPUT,
+    PANE__COUNT,
+} PaneId;
+
+typedef struct {
+    const char *title;
+    void (*draw)(const Ui *ui, Rect area, Canvas *canvas);
+    /* Lines that can be scrolled, for the keys; NULL = none. */
+    void (*scroll)(Ui *ui, int lines);
+} Pane;
+extern const Pane pane_table[PANE__COUNT];
+
+typedef enum {
+    OVERLAY_NONE,
+    OVERLAY_HELP,
+    OVERLAY_CANCEL, /* confirmation */
+    OVERLAY_INPUT,  /* a line is asked for, see input_for */
+} Overlay;
+
+typedef enum { INPUT_FILTER, INPUT_SEARCH, INPUT_DOWNTIME, INPUT_SETTING } InputFor;
+
+enum { MAX_OUTPUT = 2000 };
+
+struct Ui {
+    TuiModel *model;
+    const UiOps *ops;
+    void *data;
+    bool ascii;
+    GraphStyle graph;
+    int width, height;
+
+    PaneId focus;
+    bool zoomed;
+    bool frozen;
+    uint64_t cursor; /* number of the sample that is looked at */
+    Overlay overlay;
+    unsigned help_top;
+
+    InputFor input_for;
+    GString *input;
+    char *input_error;
+
+    char *message; /* the last thing a key did or could not do */
+    bool message_bad;
+
+    /* Log. */
+    LogLevel level;
+    char *filter;
+    GRegex *filter_regex;
+    bool inverse;
+    char *search;
+    GRegex *search_regex;
+    unsigned log_back; /* lines scrolled back from the end */
+
+    /* Output. */
+    GPtrArray *output; /* char* */
+    unsigned output_back;
+
+    /* Settings. */
+    unsigned selected;
+
+    /* Command line. */
+    bool command;
+    bool busy;
+    char *line;
+    size_t line_cursor;
+};
+
+/* Where a pane is; w 0 = not on the screen. The same for drawing and for the mouse. */
+typedef struct {
+    Rect pane[PANE__COUNT];
+    Rect header, command, keys;
+    bool one_line; /* too small for anything else */
+} Layout;
+void ui_layout(const Ui *ui, Layout *ret_layout);
+
+/* What is looked at: now, or the moment of the cursor. */
+const ModelSample *ui_sample(const Ui *ui);
+/* Number of the sample behind the one looked at. */
+uint64_t ui_sample_end(const Ui *ui);
+
+void ui_say(Ui *ui, bool bad, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
+/* ---- panes ---- */
+
+void pane_draw_header(const Ui *ui, Rect area, Canvas *canvas);
+void pane_draw_progress(const Ui *ui, Rect area, Canvas *canvas);
+void pane_draw_one_line(const Ui *ui, Rect area, Canvas *canvas);
+void pane_draw_rates(const Ui *ui, Rect area, Canvas *canvas);
+void pane_draw_passes(const Ui *ui, Rect area, Canvas *canvas);
+void pane_draw_ram(const Ui *ui, Rect area, Canvas *canvas);
+void pane_draw_channels(const Ui *ui, Rect area, Canvas *canvas);
+void pane_draw_downtime(const Ui *ui, Rect area, Canvas *canvas);
+void pane_draw_settings(const Ui *ui, Rect area, Canvas *canvas);
+void pane_draw_log(const Ui *ui, Rect area, Canvas *canvas);
+void pane_draw_output(const Ui *ui, Rect area, Canvas *canvas);
+
+void pane_scroll_settings(Ui *ui, int lines);
+void pane_scroll_log(Ui *ui, int lines);
+void pane_scroll_output(Ui *ui, int lines);
+
+/* A bar of @width columns, @share of it filled, in eighths of a column where there are such glyphs.
+ */
+void pane_bar(const Ui *ui, Canvas *canvas, Rect area, int x, int y, int width, Style style,
+              double share);
+
+/* ---- settings: rows are the parameters, then the capabilities ---- */
+
+unsigned settings_count(void);
+const char *settings_name(unsigned row);
+/* NULL = it can be changed. */
+const char *settings_refusal(unsigned row);
+/* Text to begin editing with; caller frees. */
+char *settings_value(const Ui *ui, unsigned row);
+/* A capability: on becomes off. */
+bool settings_is_switch(unsigned row);
+/* Checks @text and gives the monitor line that sets it; caller frees. NULL with an error. */
+char *settings_command(const Ui *ui, unsigned row, const char *text, GError **error);
+
+/* ---- log ---- */
+
+/* Replaces the filter: "" = all, a leading ! = what does not match. False with an error. */
+bool log_set_filter(Ui *ui, const char *text, GError **error);
+bool log_set_search(Ui *ui, const char *text, GError **error);
+/* Scrolls to the next match backwards (or forwards) in time. */
+void log_find(Ui *ui, bool forwards);
+
+/* ---- keys ---- */
+
+typedef struct {
+    uint32_t codes[3]; /* 0 ends */
+    const char *keys;  /* as people read it: "F2" */
+    const char *label; /* in the key bar; NULL = only in the help */
+    const char *help;
+    void (*run)(Ui *ui, uint32_t code);
+    /* Why it is not possible now; NULL = it is. */
+    const char *(*refusal)(const Ui *ui);
+} KeyRow;
+extern const KeyRow key_table[];
+extern const unsigned key_count;
+/* The key of the bar that stands in this column, or NULL. Draws when there is a canvas. */
+const KeyRow *keys_bar(const Ui *ui, Rect area, Canvas *canvas, int column);
+/* Runs the row, or says why it cannot be run now. */
+void keys_run(Ui *ui, const KeyRow *row, uint32_t code);
+void ui_click(Ui *ui, const UiKey *key);
+void ui_wheel(Ui *ui, const UiKey *key);
+void ui_draw_overlay(const Ui *ui, Canvas *canvas);
