@@ -1,0 +1,90 @@
+/*
+ * Prints a page of the manual: manual hmp|json. Run by the build.
+ */
+#include "docs/manual.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { WIDTH = 72 };
+
+/* A character that mdoc would take for its own. */
+static void put_escaped(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '\\') {
+            fputs("\\e", stdout);
+        } else if (*text == '"') {
+            fputs("\\(dq", stdout);
+        } else {
+            putchar(*text);
+        }
+    }
+}
+
+void manual_macro(const char *macro, ...)
+{
+    const char *argument;
+    va_list arguments;
+
+    fputs(macro, stdout);
+    va_start(arguments, macro);
+    while ((argument = va_arg(arguments, const char *)) != NULL) {
+        /* "\&" in front: a word that is a macro or a delimiter stays a word. */
+        fputs(" \"\\&", stdout);
+        put_escaped(argument);
+        putchar('"');
+    }
+    va_end(arguments);
+    putchar('\n');
+}
+
+void manual_text(const char *text)
+{
+    g_auto(GStrv) words = g_strsplit_set(text, " \t\n", -1);
+    size_t column = 0;
+
+    for (char **word = words; *word != NULL; word++) {
+        if (**word == '\0') {
+            continue;
+        }
+        if (column > 0 && column + strlen(*word) >= WIDTH) {
+            putchar('\n');
+            column = 0;
+        }
+        if (column > 0) {
+            putchar(' ');
+        } else if (**word == '.' || **word == '\'') {
+            fputs("\\&", stdout);
+        }
+        put_escaped(*word);
+        column += strlen(*word) + 1;
+        /* A sentence ends its line. */
+        if (g_str_has_suffix(*word, ".")) {
+            putchar('\n');
+            column = 0;
+        }
+    }
+    if (column > 0) {
+        putchar('\n');
+    }
+}
+
+void manual_raw(const char *mdoc)
+{
+    fputs(mdoc, stdout);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "hmp") == 0) {
+        manual_write_hmp();
+    } else if (argc == 2 && strcmp(argv[1], "json") == 0) {
+        manual_write_json();
+    } else {
+        fputs("usage: manual hmp|json\n", stderr);
+        return 1;
+    }
+    return fflush(stdout) != 0;
+}
