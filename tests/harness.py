@@ -81,6 +81,8 @@ class Qmp:
             self.socket.sendall(data)
         while True:
             answer = self._read()
+            if "QMP" in answer:
+                continue  # a QEMU that is just starting may greet twice
             if "event" in answer:
                 self.events.append(answer)
             elif "error" in answer:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 
 import harness
 
@@ -15,7 +16,8 @@ SMALL = ["--memory", "32M", "--machine", "stress,rate=20M,prefill=on"]
 
 def batch(*options, stdin="", env=None, expect=0):
     """Runs a batch to its end; returns what it printed."""
-    result = subprocess.run([harness.MIGMON, *options], input=stdin, capture_output=True, text=True,
+    source = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+    result = subprocess.run([harness.MIGMON, *options], **source, capture_output=True, text=True,
                             timeout=harness.PATIENCE * 4, check=False, env={**os.environ, **(env or {})})
     for sign in ("Sanitizer", "runtime error:"):
         if sign in result.stderr:
@@ -49,7 +51,13 @@ def exit_codes(s):
     contains(batch(*SMALL, *commands("migrate_incoming unix:/tmp/x"), expect=3),
              "'-incoming' was not specified on the command line")
     listener("small", machine="stress")
-    contains(batch("--memory", "64M", *commands(f"migrate unix:{s.path('small.sock')}"), expect=4), "failed")
+    contains(batch("--memory", "64M", *commands(f"migrate unix:{s.path('small.sock')}"), expect=4),
+             "the guest goes on here")
+    contains(batch(*SMALL, *commands("migrate rdma:1.2.3.4:5"), expect=3), "RDMA is not built in")
+    batch(*SMALL, *commands('migrate "exec:exit 3"'), expect=4)
+    batch(*SMALL, *commands("guest_set rate much"), expect=1)
+    batch(*SMALL, *commands("migrate_set_parameter downtime-limit 99999999"), expect=1)
+    batch("--memory", "32M", "--ram-file", "/nonexistent/file", *commands("info name"), expect=1)
     path = s.path("never")
     peer = socket.socket(socket.AF_UNIX)
     peer.bind(path)
@@ -69,6 +77,100 @@ def exit_codes(s):
     contains(batch("--memory", "32M", "--machine", "stress,prefill=on",
                    *commands("sleep 1", "stop", "guest_plant lost", "guest_verify"), env={"MIGMON_FAULT": ""},
                    expect=10), "lost")
+    contains(batch(*SMALL, *commands("assert run-state == paused"), expect=9), "assertion failed", "'running'")
+    contains(batch(*SMALL, *commands("echo a", "expect ^b$"), expect=9), "expected /^b$/", "  a\n")
+
+
+def quit_tells_what_became_of_the_migration(s):
+    child = 'migrate -d "exec:cat >/dev/null; exit 3"'
+    contains(batch(*SMALL, *commands(child, "wait failed 60", "quit"), expect=7), "nobody confirmed it")
+    batch(*SMALL, *commands('migrate -d "exec:cat >/dev/null"', "wait completed 60", "quit"), expect=0)
+    batch(*SMALL, *commands("migrate -d unix:/nonexistent/socket", "wait failed 60", "quit"), expect=2)
+    slow = ["migrate_set_parameter max-bandwidth 1M", "migrate -d \"exec:cat >/dev/null\"", "wait active 60"]
+    batch(*SMALL, *commands(*slow, "migrate_cancel", "wait cancelled 60", "quit"), expect=5)
+    text = batch(*SMALL, *commands(*slow, "quit"), expect=130)
+    contains(text, "the migration to exec:cat >/dev/null is cancelled and the guest ends with this process\n")
+    if text.count("cancelled") != 1:
+        raise harness.Failure(text)
+    # The same from a socket.
+    for kind in ("qmp", "hmp"):
+        vm = s.migmon(f"vm-{kind}", memory="32M")
+        vm.execute("migrate", uri="unix:/nonexistent/socket")
+        harness.wait_for("the migration fails", lambda vm=vm: vm.status() == "failed")
+        vm.execute("quit") if kind == "qmp" else vm.hmp("quit")
+        if vm.process.wait(harness.PATIENCE) != 2:
+            raise harness.Failure(f"{kind}: exit {vm.process.returncode}")
+
+
+def a_failure_is_told_once(s):
+    text = batch(*SMALL, *commands("migrate unix:/nonexistent/socket"), expect=2)
+    contains(text, "Error: Failed to connect to '/nonexistent/socket': No such file or directory; "
+                   "the guest goes on here\n")
+    if "migration to" in text:
+        raise harness.Failure(text)
+    contains(batch(*SMALL, *commands("migrate -d unix:/nonexistent/socket", "wait failed 60"), expect=2),
+             "migration to unix:/nonexistent/socket failed: ")
+
+
+def signals(s):
+    """A batch that is not over is interrupted, between two lines as well; who only waits ends in peace."""
+    def ended_by(number, *options, stdin=subprocess.DEVNULL, ready=None):
+        process = subprocess.Popen([harness.MIGMON, *SMALL, *options], stdin=stdin, stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL, text=True)
+        if ready is None:
+            process.stdout.readline()
+        else:
+            harness.wait_for("the socket is there", lambda: os.path.exists(ready))
+        process.send_signal(number)
+        code = process.wait(harness.PATIENCE)
+        process.stdout.close()
+        return code
+    many = commands("echo ready", *["echo x"] * 2000, "sleep 600", "echo y")
+    path = s.path("m.sock")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if ended_by(number, *many) != 130:
+            raise harness.Failure(f"{number}: a batch was not interrupted")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if ended_by(number, "--incoming", f"unix:{path}", ready=path) != 0:
+            raise harness.Failure(f"{number}: a destination that waited did not end in peace")
+
+
+def nothing_to_do_and_no_room(s):
+    contains(batch("--memory", "32M", "--machine", "none", stdin=None, expect=1), "nothing to do: no commands")
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([harness.MIGMON, *SMALL, *commands("echo x")], stdin=subprocess.DEVNULL,
+                                stdout=full, stderr=subprocess.DEVNULL, check=False)
+    if result.returncode == 0:
+        raise harness.Failure("output to a full device is no success")
+    result = subprocess.run([harness.MIGMON, *SMALL, "--json", "-c", b"echo \xff\xfe"], capture_output=True,
+                            stdin=subprocess.DEVNULL, check=False)
+    for line in result.stdout.splitlines():
+        json.loads(line.decode())
+
+
+def failed_with_the_guest_on_the_destination(s):
+    """Exit 6: all of the guest is there, but the source could not be told; the operator runs it there."""
+    path = s.path("m.sock")
+    command = [harness.MIGMON, *SMALL, "--incoming", f"unix:{path}",
+               *commands("wait failed 60", "assert owner == unknown", "cont -f", "assert owner == here",
+                         "assert running == on", "wait completed")]
+    dst = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           text=True, env={**os.environ, "MIGMON_FAULT": "dst-eof=cut"})
+    try:
+        src = s.migmon("src", memory="32M")
+        # Without the question of the hand-over the destination's answer decides, and there is no way for it.
+        src.set(x_handover=False)
+        src.capability("return-path")
+        harness.wait_for("the destination listens", lambda: os.path.exists(path))
+        src.execute("migrate", uri=f"unix:{path}")
+        text, _ = dst.communicate(timeout=harness.PATIENCE)
+    finally:
+        if dst.poll() is None:
+            dst.kill()
+            dst.wait()
+    contains(text, "waited for 'completed', but migration ended as 'failed'")
+    if dst.returncode != 6:
+        raise harness.Failure(f"exit {dst.returncode}: {text}")
 
 
 def interrupted(s):
@@ -99,10 +201,80 @@ def stdin_batch_waits_for_the_migration(s):
 
 
 def json_lines(s):
-    text = batch(*SMALL, "--json", *commands("info status", "migrate_set_parameter max-bandwidth 5M"))
-    for line in text.strip().split("\n"):
-        json.loads(line)
-    contains(text, '"running"')
+    script = s.path("script.hmp")
+    with open(script, "w") as file:
+        file.write("set size 5M\non-error continue\ninfo status\nmigrate_set_parameter max-bandwidth $size\n"
+                   "assert run-state == paused\nbogus\nstop\n")
+    result = subprocess.run([harness.MIGMON, *SMALL, "--json", "--batch", script], capture_output=True, text=True,
+                            stdin=subprocess.DEVNULL, check=False)
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    if any(line["migmon"] != 1 for line in lines):
+        raise harness.Failure(result.stdout)
+    replies = {line["command"]: line for line in lines if "command" in line}
+    expected = {
+        "set size 5M": ("script.hmp:1", None), "info status": ("script.hmp:3", None),
+        "migrate_set_parameter max-bandwidth 5M": ("script.hmp:4", None),
+        "assert run-state == paused": ("script.hmp:5", "assert"), "bogus": ("script.hmp:6", "syntax"),
+        "stop": ("script.hmp:7", None),
+    }
+    for command, (place, kind) in expected.items():
+        reply = replies[command]
+        if not reply["place"].endswith(place) or reply.get("error", {}).get("kind") != kind:
+            raise harness.Failure(reply)
+    if replies["info status"]["return"]["status"] != "running":
+        raise harness.Failure(replies)
+    if [line["event"] for line in lines if "event" in line] != ["STOP"] or lines[-1]["exit"] != 9:
+        raise harness.Failure(result.stdout)
+    if result.returncode != 9: # of the first error
+        raise harness.Failure(result.returncode)
+
+
+def the_language_of_batches(s):
+    dst = s.migmon("dst", "--incoming", f"unix:{s.path('m.sock')}", memory="32M")
+    with open(s.path("limits.hmp"), "w") as file:
+        file.write("migrate_set_parameter downtime-limit $limit\n"
+                   "info migrate_parameters\nexpect ^downtime-limit: $limit ms$\nexpect ^max-bandwidth: ")
+    with open(s.path("main.hmp"), "w") as file:
+        file.write(f"""# the whole language in one migration
+set dir {s.dir}
+set limit 2000
+set uri "unix:$dir/m.sock"
+source $dir/limits.hmp
+assert status == none
+assert owner == here
+migrate_set_parameter max-bandwidth 20M
+migrate -d $uri
+wait active 60
+wait MIGRATION_PASS 60
+migrate_set_parameter max-bandwidth 0
+wait completed 60
+assert status == completed
+assert downtime < 1min
+assert ram.transferred > 10M
+assert ram.total == 32M
+assert passes >= 1
+assert owner == peer
+assert run-state == postmigrate
+""")
+    contains(batch(*SMALL, "--batch", s.path("main.hmp")), "the destination confirmed")
+    dst.wait_status("completed")
+    # Errors name the inner file; what follows is run, and the first error decides.
+    with open(s.path("inner.hmp"), "w") as file:
+        file.write("echo inner\nassert status == completed\n")
+    text = batch(*SMALL, *commands("on-error continue", f"source {s.path('inner.hmp')}", "nonsense",
+                                   "echo last", "on-error stop", "stop x", "echo not reached"), expect=9)
+    contains(text, "inner\n", "last\n", f"{s.path('inner.hmp')}:2: assert: assertion failed",
+             "-c 3: nonsense: unknown command", "-c 6: stop: stop|s: extraneous characters")
+    if "not reached" in text:
+        raise harness.Failure(text)
+    # What a refusal means is decided when it comes, not by what happens later.
+    contains(batch(*SMALL, *commands("on-error continue", "migrate_incoming unix:/x",
+                                     "migrate unix:/nonexistent/socket"), expect=3), "Failed to connect")
+    with open(s.path("loop.hmp"), "w") as file:
+        file.write(f"source {s.path('loop.hmp')}\n")
+    contains(batch(*SMALL, "--batch", s.path("loop.hmp"), expect=1), "loop.hmp:1: source: ", "deeper than 16")
+    contains(batch(*SMALL, *commands(f"source {s.path('missing')}"), expect=1), "-c 1: source: Could not open")
+    contains(batch(*SMALL, *commands("echo $HOME"), env={"HOME": "/x"}, expect=1), "variable 'HOME' is not set")
 
 
 def traced_requests(s):
@@ -233,6 +405,19 @@ def prompt(s):
         t.wait(r"^\(migmon\) migrate_set_parameter max-bandwidth 8")
         t.type("info migrate_par", "Tab", "Enter")
         t.wait(r"^max-bandwidth: 8388608 bytes/second$")
+        # The language of batches is understood; what only waits ends with Ctrl-C.
+        def interrupt_a_wait():
+            t.type("wait comp", "Tab", "Enter")
+            time.sleep(0.2) # a Ctrl-C that comes before Enter clears the line: then once more
+            t.type("C-c")
+            return "Error: interrupted" in t.screen()
+        harness.wait_for("the wait is interrupted", interrupt_a_wait)
+        t.type("set speed 7M", "Enter", "migrate_set_parameter max-bandwidth $sp", "Tab", "Enter")
+        t.type("assert run-st", "Tab", "== pau", "Tab", "Enter")
+        t.wait(r"assertion failed: run-state == paused, but it is 'running'")
+        # Search in the history finds a line of before.
+        t.type("C-r", "info migrate_p", "Enter")
+        t.wait(r"^max-bandwidth: 7340032 bytes/second$")
         # It cannot converge; the line says so all the time.
         t.type(f"migrate unix:{path}", "Enter")
         t.wait(r"^active pass \d+ +to go ")
@@ -255,6 +440,39 @@ def prompt(s):
     dst.verify()
 
 
-harness.run([exit_codes, interrupted, errors_name_file_and_line, stdin_batch_waits_for_the_migration,
-             json_lines, traced_requests, every_planted_fault_is_named, monitor_socket,
+def a_stopped_prompt_gets_its_terminal_back(s):
+    if shutil.which("tmux") is None:
+        return "not tried: tmux is not here"
+    # A history that is a device or a pipe is left alone.
+    os.makedirs(s.path("state/migmon"))
+    os.mkfifo(s.path("state/migmon/history"), 0o644)
+    t = Terminal(s, "--memory", "32M")
+    try:
+        t.wait(r"^\(migmon\)$")
+        if os.stat(s.path("state/migmon/history")).st_mode & 0o777 != 0o644:
+            raise harness.Failure("the mode of a pipe was changed")
+        tty, pid = subprocess.run([*t.command, "display-message", "-p", "#{pane_tty} #{pane_pid}"],
+                                  capture_output=True, text=True, check=True).stdout.split()
+        os.kill(int(pid), signal.SIGTSTP) # ignored
+        os.kill(int(pid), signal.SIGSTOP)
+        subprocess.run(["stty", "-F", tty, "sane"], check=True) # as a shell does
+        os.kill(int(pid), signal.SIGCONT)
+        harness.wait_for("the mode is set again", lambda: "-icanon" in subprocess.run(
+            ["stty", "-F", tty, "-a"], capture_output=True, text=True, check=True).stdout)
+        t.type("info sta", "Tab", "Enter")
+        t.wait(r"^VM status: running$")
+        t.type("migrate tcp:", "Tab", "Tab")
+        t.wait(r"^  HOST:PORT$")
+        t.type("C-u", "migrate_set_parameter max-bandwidth 1M", "Enter")
+        t.type("migrate -d \\\"exec:cat >/dev/null\\\"".replace("\\", ""), "Enter", "wait active 60", "Enter", "quit", "Enter")
+        t.wait(r"quit again to cancel it")
+        t.type("quit", "Enter")
+        harness.wait_for("the program ends", lambda: "(migmon)" not in t.screen())
+    finally:
+        t.close()
+
+
+harness.run([a_failure_is_told_once, quit_tells_what_became_of_the_migration, signals, nothing_to_do_and_no_room,
+             a_stopped_prompt_gets_its_terminal_back, exit_codes, failed_with_the_guest_on_the_destination, interrupted, the_language_of_batches,
+             errors_name_file_and_line, stdin_batch_waits_for_the_migration, json_lines, traced_requests, every_planted_fault_is_named, monitor_socket,
              qmp_events_in_order, prompt])

@@ -59,7 +59,7 @@ static void fake_execute(Backend *backend, BackendSession *session, const Schema
 
 static const BackendOps fake_ops = { .execute = fake_execute };
 
-static void canned(Fixture *f, const char *command, const char *reply)
+G_GNUC_UNUSED static void canned(Fixture *f, const char *command, const char *reply)
 {
     g_hash_table_insert(f->fake.replies, g_strdup(command), g_strdup(reply));
 }
@@ -157,7 +157,7 @@ static void check_row(Fixture *f, const Row *row)
     assert_string_equal(f->fake.log->str, log);
 }
 
-static void check_rows(const Row *rows, size_t n, unsigned flags)
+G_GNUC_UNUSED static void check_rows(const Row *rows, size_t n, unsigned flags)
 {
     Fixture f;
 

@@ -18,7 +18,8 @@
 static const char *const history[] = { "tcp:hera:4444", "unix:/a b", "tcp:hades:1",
                                        "tcp:hera:4444", NULL };
 static const CompletionEnv prompt_env = { .history_uris = history };
-static const CompletionEnv batch_env = { .batch = true };
+static const char *const variables[] = { "dir", "dirty", "uri", NULL };
+static const CompletionEnv batch_env = { .batch = true, .variables = variables };
 
 /* The texts with blanks between them, '~' behind one that is not final. */
 static char *listed(const Completion *completion)
@@ -40,7 +41,8 @@ static const struct {
 } rows[] = {
     /* commands */
     { "migr", 0,
-      "migrate migrate_cancel migrate_incoming migrate_set_capability migrate_set_parameter" },
+      "migrate migrate_cancel migrate_continue migrate_incoming migrate_pause migrate_recover "
+      "migrate_set_capability migrate_set_parameter migrate_start_postcopy" },
     { "migrate_set_", 0, "migrate_set_capability migrate_set_parameter" },
     { "migrate_set_c", 0, "migrate_set_capability" },
     { "  q", 2, "q quit" },
@@ -49,11 +51,18 @@ static const struct {
     { "wai", 0, "" },
     { "info", 0, "info" },
     { "info ", 5,
-      "guest migrate migrate_capabilities migrate_parameters name status uuid version" },
+      "dirty_rate guest history migrate migrate_capabilities migrate_parameters name snapshots "
+      "status uuid vcpu_dirty_limit version" },
     { "info  mig", 6, "migrate migrate_capabilities migrate_parameters" },
     { "info migrate ", 13, "" },
     { "info/mig", 8, "" },
-    { "help migrate_c", 5, "migrate_cancel" },
+    { "help migrate_c", 5, "migrate_cancel migrate_continue" },
+    { "help max-b", 5, "max-bandwidth" },
+    { "help validate", 5, "validate-uuid" },
+    { "help postmi", 5, "postmigrate" },
+    { "help MIGRATION_P", 5, "MIGRATION_PASS" },
+    { "help info max", 10, "" },
+    { "migrate_continue pre", 17, "pre-switchover" },
     { "? info mig", 7, "migrate migrate_capabilities migrate_parameters" },
     { "help migrate ", 13, "" },
     { "help help migr", 14, "" },
@@ -72,7 +81,15 @@ static const struct {
     { "migrate_set_parameter mode ", 27, "cpr-reboot normal" },
     { "migrate_set_parameter multifd-compression z", 42, "zlib zstd" },
     { "migrate_set_parameter cpu-throttle-tailslow o", 44, "off on" },
-    { "migrate_set_parameter max-bandwidth ", 36, "" },
+    { "migrate_set_parameter max-bandwidth ", 36, "0 128M" },
+    { "migrate_set_parameter max-bandwidth 5", 36, "5 5B 5G 5K 5M 5T" },
+    { "migrate_set_parameter max-bandwidth 5M", 36, "5M" },
+    { "migrate_set_parameter max-bandwidth x", 36, "" },
+    { "migrate_set_parameter downtime-limit ", 37, "0 2000000 300" },
+    { "migrate_set_parameter downtime-limit 2", 37, "2" },
+    { "migrate_set_parameter downtime-limit 2000001", 37, "" },
+    { "migrate_set_parameter multifd-channels ", 39, "1 2 255" },
+    { "migrate_set_parameter tls-creds ", 32, "" },
     { "migrate_set_parameter nosuch ", 29, "" },
     /* flags and addresses */
     { "migrate -", 8, "-b -d -i -r" },
@@ -81,13 +98,17 @@ static const struct {
     { "migrate unix:/s -", 16, "-b -d -i -r" },
     { "migrate -x ", 11, "" },
     { "migrate ", 8,
-      "\"unix:/a b\" exec:~ fd:~ file:~ tcp:~ tcp:hades:1 tcp:hera:4444 unix:~ vsock:~" },
+      "\"unix:/a b\" -b -d -i -r exec:~ fd:~ file:~ tcp:~ tcp:hades:1 tcp:hera:4444 unix:~ vsock:~" },
     { "migrate -d tcp:", 11, "tcp:~ tcp:hades:1 tcp:hera:4444" },
     { "migrate tcp:he", 8, "tcp:hera:4444" },
     { "migrate r", 8, "" },
     { "migrate_incoming t", 17, "tcp:~ tcp:hades:1 tcp:hera:4444" },
     { "migrate x y", 11, "" },
     { "cont -", 5, "-f" },
+    { "cont ", 5, "-f" },
+    { "cont -f ", 8, "" },
+    { "cont x", 5, "" },
+    { "migrate -d tcp:x ", 17, "" },
     /* quotes */
     { "migrate \"tcp:ha", 8, "\"tcp:hades:1\"" },
     { "migrate \"tcp:ha\"", 8, "\"tcp:hades:1\"" },
@@ -137,25 +158,74 @@ static void test_text_behind_the_cursor_does_not_count(void **state)
     g_autoptr(Completion) c = complete_line("migr_set on", 4, NULL);
 
     (void)state;
-    assert_int_equal(c->candidates->len, 5);
+    assert_true(c->candidates->len > 4);
     assert_int_equal(c->start, 0);
 }
 
+static const struct {
+    const char *line;
+    size_t start;
+    const char *words;
+} batch_rows[] = {
+    { "sle", 0, "sleep" },
+    { "wait com", 5, "completed" },
+    { "wait RES", 5, "RESUME" },
+    { "wait completed ", 15, "" },
+    { "echo a b", 8, "" },
+    { "on-error ", 9, "continue stop" },
+    { "assert ram.tr", 7, "ram.transferred" },
+    { "assert run", 7, "run-state running" },
+    { "assert downtime ", 16, "!= < <= == > >=" },
+    { "assert status ", 14, "!= ==" },
+    { "assert running == ", 18, "false true" },
+    { "assert owner != ", 16, "here none peer unknown" },
+    { "assert status == pre", 17, "pre-switchover" },
+    { "assert downtime < ", 18, "" },
+    { "assert nosuch == ", 17, "" },
+    { "set ", 4, "dir dirty uri" },
+    { "set u", 4, "uri" },
+    { "set uri ", 8, "" },
+    /* a reference anywhere */
+    { "migrate $", 8, "$dir~ $dirty~ $uri~" },
+    { "migrate unix:$di", 13, "$dir~ $dirty~" },
+    { "migrate \"unix:${d", 14, "${dirty}~ ${dir}~" },
+    { "echo $x", 5, "" },
+    { "echo $$di", 9, "" },
+    { "expect a\\$di", 12, "" },
+};
+
 static void test_batch_commands_only_in_batches(void **state)
 {
-    g_autoptr(Completion) states = complete_line("wait com", 8, &batch_env);
-    g_autoptr(Completion) prompt = complete_line("wait com", 8, &prompt_env);
-    g_autoptr(Completion) commands = complete_line("sle", 3, &batch_env);
-    g_autoptr(Completion) seconds = complete_line("wait completed ", 15, &batch_env);
-    g_autoptr(Completion) rest = complete_line("echo a b", 8, &batch_env);
-    g_autofree char *state_words = listed(states), *command_words = listed(commands);
+    (void)state;
+    for (size_t i = 0; i < G_N_ELEMENTS(batch_rows); i++) {
+        const char *line = batch_rows[i].line;
+        g_autoptr(Completion) c = complete_line(line, strlen(line), &batch_env);
+        g_autoptr(Completion) outside = complete_line(line, strlen(line), &prompt_env);
+        g_autofree char *words = listed(c);
+
+        print_message("[%s]\n", line);
+        assert_string_equal(words, batch_rows[i].words);
+        if (c->candidates->len > 0) {
+            assert_int_equal(c->start, batch_rows[i].start);
+        }
+        if (!g_str_has_prefix(line, "migrate ")) {
+            assert_int_equal(outside->candidates->len, 0);
+        }
+    }
+}
+
+static void test_numbers_say_what_they_mean(void **state)
+{
+    static const char *const lines[] = { "migrate_set_parameter max-bandwidth 5K",
+                                         "migrate_set_parameter max-bandwidth 128M" };
+    g_autoptr(Completion) typed = complete_line(lines[0], strlen(lines[0]), NULL);
+    g_autoptr(Completion) initial = complete_line(lines[1], strlen(lines[1]) - 4, NULL);
 
     (void)state;
-    assert_string_equal(state_words, "completed");
-    assert_string_equal(command_words, "sleep");
-    assert_int_equal(prompt->candidates->len, 0);
-    assert_int_equal(seconds->candidates->len, 0);
-    assert_int_equal(rest->candidates->len, 0);
+    assert_string_equal(((Candidate *)typed->candidates->pdata[0])->note, "5.0 KiB/s");
+    assert_string_equal(((Candidate *)initial->candidates->pdata[0])->note, "0 (no limit), least");
+    assert_string_equal(((Candidate *)initial->candidates->pdata[1])->note,
+                        "128.0 MiB/s, default");
 }
 
 static void test_guest_keys_values_and_faults(void **state)
@@ -201,6 +271,7 @@ static const struct {
     { "migrate \"file:DIR/sub/", "\"file:DIR/sub/quo\\\"te\"" },
     { "migrate \"file:DIR/two w", "\"file:DIR/two words\"" },
     { "migrate unix:DIR/", "unix:DIR/m.sock unix:DIR/sub/~" },
+    { "source DIR/", "\"DIR/two words\" DIR/plain DIR/sub/~" },
     { "migrate_incoming unix:DIR/m", "unix:DIR/m.sock" },
     { "migrate file:DIR/nosuch/", "" },
 };
@@ -231,7 +302,7 @@ static void test_file_names_are_offered_quoted(void **state)
     for (size_t i = 0; i < G_N_ELEMENTS(file_rows); i++) {
         g_autofree char *line = with_folder(file_rows[i].typed, folder);
         g_autofree char *expected = with_folder(file_rows[i].words, folder);
-        g_autoptr(Completion) c = complete_line(line, strlen(line), NULL);
+        g_autoptr(Completion) c = complete_line(line, strlen(line), &batch_env);
         g_autofree char *words = listed(c);
 
         print_message("[%s]\n", line);
@@ -259,6 +330,7 @@ int main(void)
         cmocka_unit_test(test_all_names_are_offered),
         cmocka_unit_test(test_text_behind_the_cursor_does_not_count),
         cmocka_unit_test(test_batch_commands_only_in_batches),
+        cmocka_unit_test(test_numbers_say_what_they_mean),
         cmocka_unit_test(test_guest_keys_values_and_faults),
         cmocka_unit_test(test_file_names_are_offered_quoted),
     };

@@ -93,6 +93,120 @@ static void test_refused_migrate_does_not_wait(void **state)
     tear_down(&f);
 }
 
+static const struct {
+    const char *info, *history, *out;
+} failures[] = {
+    { "{\"status\":\"failed\",\"error-desc\":\"no way\"}",
+      "{\"outcome\":\"migration to unix:/s failed: no way; the guest goes on here\\nhint: look\"}",
+      "Error: no way; the guest goes on here\nhint: look\n" },
+    { "{\"status\":\"failed\",\"error-desc\":\"no way\"}",
+      "{\"outcome\":\"nobody confirmed it (no way)\"}",
+      "Error: nobody confirmed it (no way)\n" },
+    { "{\"status\":\"failed\",\"error-desc\":\"no way\"}", "{\"outcome\":\"\"}",
+      "Error: no way\n" },
+    { "{\"status\":\"cancelled\"}",
+      "{\"outcome\":\"migration to unix:/s cancelled; the guest goes on here\"}",
+      "Error: migration to unix:/s cancelled; the guest goes on here\n" },
+};
+
+static void test_a_failure_says_where_the_guest_is(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < G_N_ELEMENTS(failures); i++) {
+        Fixture f;
+
+        set_up(&f, 0);
+        canned(&f, "query-migrate", failures[i].info);
+        canned(&f, "x-query-migrate-history", failures[i].history);
+        begin(&f, "migrate unix:/s");
+        assert_int_equal(finish(&f), HMP_ERROR_FAILED);
+        assert_string_equal(f.out->str, failures[i].out);
+        tear_down(&f);
+    }
+}
+
+static void test_a_verdict_is_told_once(void **state)
+{
+    Fixture f;
+
+    (void)state;
+    set_up(&f, 0);
+    canned(&f, "query-migrate", "{\"status\":\"active\"}");
+    canned(&f, "x-query-migrate-history", "{\"verdict\":\"should finish: soon\",\"advice\":\"\"}");
+    begin(&f, "migrate unix:/s");
+    settle();
+    assert_string_equal(f.out->str, "");
+    canned(&f, "x-query-migrate-history",
+           "{\"verdict\":\"will not finish: too busy\",\"advice\":\"slow it down\"}");
+    for (int i = 0; i < 3; i++) {
+        emit_status(&f, "active");
+        settle();
+    }
+    assert_string_equal(f.out->str, "will not finish: too busy\nhint: slow it down\n");
+    canned(&f, "query-migrate", "{\"status\":\"completed\"}");
+    assert_int_equal(finish(&f), HMP_OK);
+    tear_down(&f);
+}
+
+static void test_too_late_to_cancel_ends_the_line_only(void **state)
+{
+    Fixture f;
+
+    (void)state;
+    set_up(&f, 0);
+    canned(&f, "query-migrate", "{\"status\":\"active\"}");
+    canned(&f, "migrate_cancel", "!the guest was handed over already");
+    begin(&f, "migrate unix:/s");
+    settle();
+    assert_true(hmp_waits_for_migration(f.hmp));
+    assert_true(hmp_interrupt(f.hmp));
+    assert_int_equal(finish(&f), HMP_ERROR_FAILED);
+    assert_string_equal(f.out->str,
+                        "Error: the guest was handed over already\n"
+                        "hint: it goes on in the background; info migrate shows it\n");
+    assert_true(g_str_has_suffix(f.progress->str, "."));
+    assert_false(hmp_waits_for_migration(f.hmp));
+    tear_down(&f);
+}
+
+static void test_quit_asks_a_person_once(void **state)
+{
+    static const struct {
+        unsigned flags;
+        const char *line, *info, *out;
+        unsigned quits; /* so far */
+    } steps[] = {
+        { HMP_PERSON, "quit", "{\"status\":\"active\"}",
+          "a migration runs: quit again to cancel it and end the guest\n", 0 },
+        { HMP_PERSON, "info status", "{\"status\":\"active\"}", NULL, 0 },
+        { HMP_PERSON, "q", "{\"status\":\"active\"}",
+          "a migration runs: quit again to cancel it and end the guest\n", 0 },
+        { HMP_PERSON, "quit", "{\"status\":\"active\"}", "", 1 },
+        { HMP_PERSON, "quit", "{\"status\":\"completed\"}", "", 1 },
+        { HMP_PERSON, "quit", "{}", "", 1 },
+        { HMP_PERSON, "quit", "{\"status\":\"setup\"}", "", 1 },
+        { 0, "quit", "{\"status\":\"active\"}", "", 1 },
+    };
+    Fixture f = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < G_N_ELEMENTS(steps); i++) {
+        if (i == 0 || i > 3) {
+            set_up(&f, steps[i].flags);
+        }
+        canned(&f, "query-migrate", steps[i].info);
+        begin(&f, steps[i].line);
+        assert_int_equal(finish(&f), HMP_OK);
+        if (steps[i].out) {
+            assert_string_equal(f.out->str, steps[i].out);
+        }
+        assert_int_equal(f.quits, steps[i].quits);
+        if (i >= 3) {
+            tear_down(&f);
+        }
+    }
+}
+
 static void test_interrupt_asks_to_cancel_and_waits_on(void **state)
 {
     Fixture f;
@@ -101,14 +215,9 @@ static void test_interrupt_asks_to_cancel_and_waits_on(void **state)
     set_up(&f, 0);
     assert_false(hmp_interrupt(f.hmp));
     canned(&f, "query-migrate", "{\"status\":\"active\"}");
-    canned(&f, "migrate_cancel", "!the guest was handed over already");
+    canned(&f, "migrate_cancel", "{}");
     begin(&f, "migrate unix:/s");
     settle();
-    assert_true(hmp_interrupt(f.hmp));
-    settle();
-    assert_true(hmp_is_busy(f.hmp));
-    assert_string_equal(f.out->str, "warning: the guest was handed over already\n");
-    canned(&f, "migrate_cancel", "{}");
     assert_true(hmp_interrupt(f.hmp));
     settle();
     canned(&f, "query-migrate", "{\"status\":\"cancelled\"}");
@@ -170,6 +279,9 @@ static const Row batch_rows[] = {
     { "echo  a \"b\"  # c ", "a \"b\"  # c \n", NULL, HMP_OK },
     { "sleep 0", "", NULL, HMP_OK },
     { "sleep 0.001", "", NULL, HMP_OK },
+    { "sleep 1us", "", NULL, HMP_OK },
+    { "sleep 0.001s", "", NULL, HMP_OK },
+    { "sleep 0min", "", NULL, HMP_OK },
     { "sleep", "Number expected\n" TRY("sleep"), NULL, HMP_ERROR_SYNTAX },
     { "sleep -1", "Bad number\n" TRY("sleep"), NULL, HMP_ERROR_SYNTAX },
     { "sleep 1x", "Unknown unit suffix\n" TRY("sleep"), NULL, HMP_ERROR_SYNTAX },
@@ -235,25 +347,38 @@ static void test_wait_sees_a_state_that_is_gone_again(void **state)
 
 /* ---- JSON ---- */
 
+#define V "{ \"migmon\": 1, "
+#define KIND(kind) ", \"kind\": \"" kind "\" } }\n"
+
 static const struct {
     const char *line, *command, *reply, *out;
 } json_rows[] = {
-    { "stop", "stop", "{}", "{ \"command\": \"stop\", \"return\": { } }\n" },
+    { "stop", "stop", "{}", V "\"command\": \"stop\", \"return\": { } }\n" },
     { "info name", "query-name", "{\"name\":\"a\"}",
-      "{ \"command\": \"info name\", \"return\": { \"name\": \"a\" } }\n" },
-    { "echo hi", NULL, NULL, "{ \"command\": \"echo hi\", \"return\": \"hi\\n\" }\n" },
+      V "\"command\": \"info name\", \"return\": { \"name\": \"a\" } }\n" },
+    { "echo hi", NULL, NULL, V "\"command\": \"echo hi\", \"return\": \"hi\\n\" }\n" },
     { "stop", "stop", "!no\nhint: because",
-      "{ \"command\": \"stop\", \"error\": { \"class\": \"GenericError\", \"desc\": \"no\", "
-      "\"hint\": \"because\" } }\n" },
+      V "\"command\": \"stop\", \"error\": { \"class\": \"GenericError\", \"desc\": \"no\", "
+      "\"hint\": \"because\"" KIND("failed") },
     { "stopp", NULL, NULL,
-      "{ \"command\": \"stopp\", \"error\": { \"class\": \"CommandNotFound\", \"desc\": "
-      "\"unknown command: 'stopp'\", \"hint\": \"did you mean 'stop'?\" } }\n" },
+      V "\"command\": \"stopp\", \"error\": { \"class\": \"CommandNotFound\", \"desc\": "
+      "\"unknown command: 'stopp'\", \"hint\": \"did you mean 'stop'?\"" KIND("syntax") },
     { "migrate", NULL, NULL,
-      "{ \"command\": \"migrate\", \"error\": { \"class\": \"GenericError\", \"desc\": "
-      "\"migrate: string expected\" } }\n" },
+      V "\"command\": \"migrate\", \"error\": { \"class\": \"GenericError\", \"desc\": "
+      "\"migrate: string expected\"" KIND("syntax") },
     { "help \"a", NULL, NULL,
-      "{ \"command\": \"help \\\"a\", \"error\": { \"class\": \"GenericError\", \"desc\": "
-      "\"unterminated string\" } }\n" },
+      V "\"command\": \"help \\\"a\", \"error\": { \"class\": \"GenericError\", \"desc\": "
+      "\"unterminated string\"" KIND("syntax") },
+    { "guest_verify", "x-guest-verify",
+      "{\"ok\":false,\"faults\":1,\"pages-checked\":3,\"pages-written\":2,\"steps\":9}",
+      V "\"command\": \"guest_verify\", \"return\": { \"ok\": false, \"faults\": 1, "
+      "\"pages-checked\": 3, \"pages-written\": 2, \"steps\": 9 }, \"error\": { \"class\": "
+      "\"GenericError\", \"desc\": \"verify: FAILED, 1 faults, 3 pages checked, 2 written, 9 steps\""
+      KIND("verify") },
+    { "assert running == on", "query-status", "{\"running\":false}",
+      V "\"command\": \"assert running == on\", \"return\": { \"field\": \"running\", \"value\": "
+      "false }, \"error\": { \"class\": \"GenericError\", \"desc\": \"assertion failed: running == "
+      "on, but it is false\"" KIND("assert") },
     { "# nothing", NULL, NULL, "" },
 };
 
@@ -272,6 +397,12 @@ static void test_json_is_one_object_a_line(void **state)
         finish(&f);
         assert_string_equal(f.out->str, json_rows[i].out);
     }
+    hmp_set_place(f.hmp, "a.hmp:7");
+    begin(&f, "echo");
+    finish(&f);
+    assert_string_equal(f.out->str, V "\"place\": \"a.hmp:7\", \"command\": \"echo\", "
+                                      "\"return\": \"\\n\" }\n");
+    hmp_set_place(f.hmp, NULL);
     canned(&f, "query-migrate", "{\"status\":\"completed\"}");
     canned(&f, "x-query-migrate-history", "{\"outcome\":\"done\"}");
     canned(&f, "x-query-owner", "{\"owner\":\"here\"}");
@@ -279,13 +410,13 @@ static void test_json_is_one_object_a_line(void **state)
     begin(&f, "info migrate");
     assert_int_equal(finish(&f), HMP_OK);
     assert_string_equal(f.out->str,
-                        "{ \"command\": \"info migrate\", \"return\": { \"status\": \"completed\" }, "
+                        V "\"command\": \"info migrate\", \"return\": { \"status\": \"completed\" }, "
                         "\"x-query-migrate-history\": { \"outcome\": \"done\" }, "
                         "\"x-query-owner\": { \"owner\": \"here\" }, "
                         "\"warnings\": [ \"careful\" ] }\n");
     begin(&f, "migrate unix:/s");
     assert_int_equal(finish(&f), HMP_OK);
-    assert_string_equal(f.out->str, "{ \"command\": \"migrate unix:/s\", \"return\": "
+    assert_string_equal(f.out->str, V "\"command\": \"migrate unix:/s\", \"return\": "
                                     "{ \"status\": \"completed\" } }\n");
     tear_down(&f);
 }
@@ -403,6 +534,10 @@ int main(void)
         cmocka_unit_test(test_migrate_waits_and_tells_the_end),
         cmocka_unit_test(test_migrate_looks_again_without_events),
         cmocka_unit_test(test_refused_migrate_does_not_wait),
+        cmocka_unit_test(test_a_failure_says_where_the_guest_is),
+        cmocka_unit_test(test_a_verdict_is_told_once),
+        cmocka_unit_test(test_too_late_to_cancel_ends_the_line_only),
+        cmocka_unit_test(test_quit_asks_a_person_once),
         cmocka_unit_test(test_interrupt_asks_to_cancel_and_waits_on),
         cmocka_unit_test(test_lines_that_wait_for_none_cannot_be_interrupted),
         cmocka_unit_test(test_monitor_that_cannot_wait_says_so),

@@ -105,14 +105,22 @@ static void test_downtime_is_from_the_stop_to_the_end(void **state)
     migration_note_setup(m);
     migration_move(m, MIGRATION_SETUP, MIGRATION_ACTIVE);
     mig_clock_advance(500000);
-    migration_note_stop(m, mig_clock_now_us());
-    mig_clock_advance(37000);
+    migration_mark(m, MARK_STOP);
+    mig_clock_advance(1000);
+    migration_mark(m, MARK_STOPPED);
+    mig_clock_advance(36000);
     migration_move(m, MIGRATION_ACTIVE, MIGRATION_COMPLETED);
     mig_clock_advance(9000000); /* what happens after the end does not count */
     migration_fill_info(m, &info, &error);
     assert_int_equal(info.setup_time, 2);
     assert_int_equal(info.downtime, 37);
     assert_int_equal(info.total_time, 539);
+
+    json_object *history = migration_history_to_json(m), *downtime = json_object_object_get(history, "downtime");
+    assert_int_equal(json_object_get_int64(json_object_object_get(downtime, "stop-us")), 1000);
+    assert_int_equal(json_object_get_int64(json_object_object_get(downtime, "commit-us")), 36000);
+    assert_int_equal(json_object_get_int64(json_object_object_get(downtime, "total-us")), 37000);
+    json_object_put(history);
     mig_clock_real();
     migration_unref(m);
     event_queue_free(events);

@@ -35,6 +35,7 @@ static const struct {
     { "migmon --smp 0", "--smp: '0' is not a number from 1 to 1024" },
     { "migmon --smp 2x", "--smp: '2x' is not a number" },
     { "migmon --smp ''", "--smp: '' is not a number" },
+    { "migmon --completion", "--completion" },
     { "migmon --tracker fast", "--tracker: 'fast' is not async or sync" },
 };
 
@@ -132,13 +133,58 @@ static void test_help_names_every_option_of_the_interface(void **state)
                                          "--ram-id",  "--name",    "--uuid",    "--incoming",
                                          "--paused",  "--command", "--batch",   "--interactive",
                                          "--monitor", "--qmp",     "--json",    "--trace-requests",
-                                         "--tracker", "--version", "--help" };
+                                         "--tracker", "--completion", "--version", "--help" };
     g_autofree char *help = options_help();
 
     (void)state;
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
         assert_non_null(strstr(help, names[i]));
     }
+}
+
+static void count_row(const OptionRow *row, void *data)
+{
+    assert_non_null(row->help);
+    assert_true(row->repeats <= (row->argument != NULL));
+    (*(unsigned *)data)++;
+}
+
+static void test_shells_complete_every_row(void **state)
+{
+    static const char *const shells[] = { "bash", "zsh" };
+    unsigned rows = 0;
+
+    (void)state;
+    options_for_each(count_row, &rows);
+    assert_int_equal(rows, 27);
+    for (size_t i = 0; i < G_N_ELEMENTS(shells); i++) {
+        g_autofree char *line = g_strconcat("migmon --completion ", shells[i], NULL);
+        g_autofree char *text = NULL;
+        g_auto(Options) options = { 0 };
+
+        assert_true(parse(line, &options, NULL));
+        assert_true(options_text(&options, &text, NULL));
+        assert_non_null(strstr(text, "--trace-requests"));
+        assert_non_null(strstr(text, "async sync"));
+    }
+}
+
+static void test_what_only_prints_says_so(void **state)
+{
+    g_auto(Options) nothing = { 0 }, version = { 0 }, unknown = { 0 };
+    g_autofree char *text = NULL, *none = NULL;
+    g_autoptr(GError) error = NULL;
+
+    (void)state;
+    assert_true(parse("migmon", &nothing, NULL));
+    assert_false(options_text(&nothing, &none, NULL));
+    assert_true(parse("migmon --version", &version, NULL));
+    assert_true(options_text(&version, &text, NULL));
+    assert_true(g_str_has_prefix(text, "migmon "));
+    assert_true(parse("migmon --completion fish", &unknown, NULL));
+    assert_true(options_text(&unknown, &none, &error));
+    assert_null(none);
+    assert_string_equal(error->message, "--completion: 'fish' is not bash or zsh");
 }
 
 int main(void)
@@ -150,6 +196,8 @@ int main(void)
         cmocka_unit_test(test_everything_at_once),
         cmocka_unit_test(test_a_text_is_the_bytes_it_is),
         cmocka_unit_test(test_help_names_every_option_of_the_interface),
+        cmocka_unit_test(test_shells_complete_every_row),
+        cmocka_unit_test(test_what_only_prints_says_so),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -338,6 +338,89 @@ static void test_reply_of_quit_comes_before_its_event(void **state)
     close(other);
 }
 
+/* What @text, sent with a descriptor, leaves for the getfd behind it: nothing. */
+static const struct {
+    const char *what, *text, *answer;
+    bool before; /* negotiation */
+} unclaimed[] = {
+    { "before negotiation", "{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"a\"}}",
+      "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"Expecting capabilities negotiation "
+      "with 'qmp_capabilities'\"}}|",
+      true },
+    { "another command", "{\"execute\":\"query-name\"}", "{\"return\": {\"name\": \"n\"}}|", false },
+    { "no object", "[1]", NULL, false },
+    { "broken", "{\"execute\":}", NULL, false },
+    { "a member too many", "{\"execute\":\"getfd\",\"x\":1,\"arguments\":{\"fdname\":\"a\"}}", NULL,
+      false },
+    { "arguments missing", "{\"execute\":\"getfd\"}", NULL, false },
+    { "out of band", "{\"exec-oob\":\"getfd\",\"arguments\":{\"fdname\":\"a\"}}", NULL, false },
+};
+
+static void test_a_descriptor_ends_with_the_request_it_came_with(void **state)
+{
+    Fixture *f = *state;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(unclaimed); i++) {
+        int fd = dial(f);
+        int ends[2];
+        char byte;
+        g_autofree char *greeting = hear(fd);
+        g_autofree char *answer = NULL;
+
+        print_message("%s\n", unclaimed[i].what);
+        assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+        if (!unclaimed[i].before) {
+            say(fd, "{\"execute\":\"qmp_capabilities\"}");
+            expect(fd, "{\"return\": {}}|");
+        }
+        say_with_fd(fd, unclaimed[i].text, ends[1]);
+        answer = hear(fd);
+        assert_true(answer[0] != '\0');
+        if (unclaimed[i].answer != NULL) {
+            assert_string_equal(answer, unclaimed[i].answer);
+        }
+        if (unclaimed[i].before) {
+            say(fd, "{\"execute\":\"qmp_capabilities\"}");
+            expect(fd, "{\"return\": {}}|");
+        }
+        f->fake.named_fd = -1;
+        say(fd, "{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"b\"}}");
+        g_free(hear(fd));
+        assert_int_equal(f->fake.named_fd, -1);
+        close(ends[1]);
+        assert_int_equal(read(ends[0], &byte, 1), 0); /* nobody has it */
+        close(ends[0]);
+        close(fd);
+    }
+}
+
+/* A blank before the request, or its first bytes, bring the descriptor as well. */
+static void test_a_descriptor_can_come_before_its_request(void **state)
+{
+    static const char *const parts[][2] = {
+        { " ", "{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"a\"}}" },
+        { "{\"execute\":\"ge", "tfd\",\"arguments\":{\"fdname\":\"a\"}}" },
+    };
+    Fixture *f = *state;
+    int fd = dial_and_negotiate(f, "");
+    int ends[2];
+
+    assert_int_equal(pipe(ends), 0);
+    for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
+        f->fake.named_fd = -1;
+        say_with_fd(fd, parts[i][0], ends[1]);
+        expect(fd, "");
+        say(fd, parts[i][1]);
+        expect(fd, "{\"return\": {}}|");
+        assert_true(f->fake.named_fd >= 0);
+        close(f->fake.named_fd);
+    }
+    f->fake.named_fd = -1;
+    close(ends[0]);
+    close(ends[1]);
+    close(fd);
+}
+
 static void test_a_passed_descriptor_is_for_the_next_getfd(void **state)
 {
     Fixture *f = *state;
@@ -484,6 +567,8 @@ int main(void)
         T(test_events_go_to_those_who_negotiated),
         T(test_reply_of_quit_comes_before_its_event),
         T(test_a_passed_descriptor_is_for_the_next_getfd),
+        T(test_a_descriptor_ends_with_the_request_it_came_with),
+        T(test_a_descriptor_can_come_before_its_request),
         T(test_descriptors_that_nobody_asks_for_are_bounded),
         T(test_a_client_may_leave_with_a_request_in_work),
         T(test_a_client_that_does_not_read_is_dropped),

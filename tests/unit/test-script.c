@@ -166,6 +166,65 @@ static void test_a_file_that_is_not_there(void **state)
     assert_string_equal(error->message, "Could not read '/': Is a directory");
 }
 
+static char *write_file(const char *text)
+{
+    char *path = NULL;
+    int fd = g_file_open_tmp("script-XXXXXX", &path, NULL);
+
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+    return path;
+}
+
+static void next_is(Script *script, const char *expected)
+{
+    g_autofree char *line = NULL, *where = NULL;
+    g_autoptr(GError) error = NULL;
+
+    assert_int_equal(script_next(script, &line, &where, &error), SCRIPT_LINE);
+    assert_string_equal(line, expected);
+}
+
+static void test_an_inserted_file_comes_before_the_rest(void **state)
+{
+    g_autofree char *outer = write_file("a\nb\n"), *inner = write_file("x\ny");
+    g_autoptr(Script) script = script_new();
+    g_autofree char *rest = NULL, *expected = NULL;
+
+    (void)state;
+    script_add_command(script, "first");
+    assert_true(script_add_file(script, outer, NULL));
+    next_is(script, "first");
+    next_is(script, "a");
+    assert_true(script_insert_file(script, inner, NULL));
+    next_is(script, "x");
+    rest = drain(script);
+    expected = g_strdup_printf("%s:2=y|%s:2=b|end", inner, outer);
+    assert_string_equal(rest, expected);
+    unlink(outer);
+    unlink(inner);
+}
+
+static void test_files_nest_only_so_deep(void **state)
+{
+    g_autofree char *path = write_file("again\n");
+    g_autoptr(Script) script = script_new();
+    g_autoptr(GError) error = NULL;
+
+    (void)state;
+    script_add_command(script, "first");
+    next_is(script, "first");
+    for (unsigned i = 0; i < SCRIPT_MAX_DEPTH; i++) {
+        assert_true(script_insert_file(script, path, NULL));
+        next_is(script, "again");
+    }
+    assert_false(script_insert_file(script, path, &error));
+    assert_string_equal(error->message, "files are nested deeper than 16");
+    g_clear_error(&error);
+    assert_false(script_insert_file(script, "/nonexistent/x", &error));
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +232,8 @@ int main(void)
         cmocka_unit_test(test_a_long_line_is_an_error_and_not_cut),
         cmocka_unit_test(test_sources_follow_one_another),
         cmocka_unit_test(test_a_file_that_is_not_there),
+        cmocka_unit_test(test_an_inserted_file_comes_before_the_rest),
+        cmocka_unit_test(test_files_nest_only_so_deep),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

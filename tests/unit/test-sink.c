@@ -9,8 +9,10 @@
 #include <fcntl.h>
 #include <glib.h>
 #include <signal.h>
+#include <glib/gstdio.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -225,6 +227,61 @@ static void test_a_shared_sink_outlives_its_reader(void **state)
     close_pair(&f);
 }
 
+/* A queue that is half out when the reader goes away is gone, and with it what counted as out. */
+static void test_a_reader_that_goes_in_the_middle_leaves_nothing_pending(void **state)
+{
+    (void)state;
+    for (unsigned bytes = 0; bytes < 3; bytes++) {
+        Fixture f = { 0 };
+        g_autofree char *much = g_strnfill(LIMIT, 'x');
+        char taken[8192];
+
+        assert_int_equal(pipe(f.ends), 0);
+        f.sink = sink_new_shared(f.ends[1], 4 * LIMIT);
+        sink_write(f.sink, much, LIMIT);
+        sink_write(f.sink, much, LIMIT);
+        assert_true(sink_pending(f.sink) > 0);
+        for (unsigned i = 0; i < bytes; i++) {
+            assert_true(read(f.ends[0], taken, sizeof(taken)) > 0);
+            turn_loop();
+        }
+        close(f.ends[0]);
+        f.ends[0] = -1;
+        turn_loop();
+        assert_int_equal(sink_pending(f.sink), 0);
+        assert_true(sink_flush(f.sink, 0));
+        assert_false(sink_has_failed(f.sink)); /* a reader may go */
+        sink_free(f.sink);
+        close(f.ends[1]);
+    }
+}
+
+/* One byte goes, the next write fails: what was written is no part of the queue any more. */
+static void test_a_write_that_fails_behind_another_breaks_off(void **state)
+{
+    Fixture f = { 0 };
+    struct rlimit before, small = { 0 };
+    g_autofree char *path = g_strdup_printf("%s/migmon-sink-XXXXXX", g_get_tmp_dir());
+    g_autofree char *much = g_strnfill(LIMIT, 'x');
+
+    (void)state;
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before);
+    small = before;
+    small.rlim_cur = LIMIT / 2;
+    f.ends[0] = g_mkstemp(path);
+    assert_true(f.ends[0] >= 0);
+    f.sink = sink_new_shared(f.ends[0], LIMIT);
+    setrlimit(RLIMIT_FSIZE, &small);
+    sink_write(f.sink, much, LIMIT);
+    setrlimit(RLIMIT_FSIZE, &before);
+    assert_true(sink_has_failed(f.sink));
+    assert_int_equal(sink_pending(f.sink), 0);
+    unlink(path);
+    sink_free(f.sink);
+    close(f.ends[0]);
+}
+
 static void test_flush_gives_up_on_a_reader_that_stands_still(void **state)
 {
     Fixture f;
@@ -250,6 +307,8 @@ int main(void)
         cmocka_unit_test(test_a_shared_pipe_stays_blocking_for_others),
         cmocka_unit_test(test_a_shared_sink_says_how_much_was_lost),
         cmocka_unit_test(test_a_shared_sink_outlives_its_reader),
+        cmocka_unit_test(test_a_reader_that_goes_in_the_middle_leaves_nothing_pending),
+        cmocka_unit_test(test_a_write_that_fails_behind_another_breaks_off),
         cmocka_unit_test(test_flush_gives_up_on_a_reader_that_stands_still),
     };
 

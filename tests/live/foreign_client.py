@@ -1,0 +1,62 @@
+"""A QMP client that someone else wrote moves a guest: Ganeti 3.0's, as Debian packages it, unchanged.
+
+Ganeti manages clusters of KVM hosts and migrates their guests over QMP. Its client wants the end of a line as
+QEMU writes it, asks query-commands for what it may use, passes descriptors beside a lone blank. The
+same program runs against real QEMUs too: what it takes for granted is QEMU's behaviour, not ours.
+"""
+
+import json
+import os
+import subprocess
+
+import harness
+
+PATH = os.environ.get("MIGMON_GANETI")
+PYTHON = "/usr/bin/python3"
+
+
+def migrate(source, destination):
+    """Runs the client between two processes; what it saw."""
+    address = destination.execute("query-migrate")["socket-address"][0]
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ganeti_migrate.py")
+    result = subprocess.run([PYTHON, program, source.qmp_path, destination.qmp_path, address["host"],
+                             address["port"]], capture_output=True, text=True, check=False,
+                            timeout=harness.PATIENCE * 2, env={**os.environ, "PYTHONPATH": PATH})
+    if result.returncode != 0:
+        raise harness.Failure(f"the client: {result.stdout}{result.stderr}")
+    seen = json.loads(result.stdout)
+    expected = {"source": "postmigrate", "destination": "running", "fdsets": []}
+    if {key: seen[key] for key in expected} != expected or seen["statuses"][-1] != "completed":
+        raise harness.Failure(f"the client saw {seen}")
+    return seen
+
+
+def migmon_to_migmon(s):
+    dst = s.migmon("dst", "--incoming", "tcp:127.0.0.1:0", machine="stress")
+    src = s.migmon("src", machine="stress,rate=10M,prefill=on")
+    # One that manages a QEMU has its monitor to itself; migmon takes both clients at once.
+    seen = migrate(src, dst)
+    steps = dst.verify()
+    if seen["transferred"] < 32 << 20 or "active" not in seen["statuses"]:
+        raise harness.Failure(f"the client saw {seen}")
+    return f"Ganeti saw {'/'.join(seen['statuses'])}, {seen['transferred'] >> 20} MiB; {steps} steps verified"
+
+
+def beside_qemu(version, binary):
+    def test(s):
+        # QEMU serves one client on a socket: ours must be gone before Ganeti comes.
+        dst = s.qemu(binary, "dst", "-incoming", "tcp:127.0.0.1:0")
+        src = s.qemu(binary, "src")
+        address = dst.execute("query-migrate")
+        for side in (src, dst):
+            side.qmp.close()
+        dst.execute = lambda command: address
+        return f"and from QEMU {version}: {'/'.join(migrate(src, dst)['statuses'])}"
+    test.__name__ = f"qemu_{version}_to_itself"
+    return test
+
+
+if __name__ == "__main__":
+    if not PATH:
+        harness.skip("Ganeti is not here (script/fetch-ganeti says where it is; MIGMON_GANETI names it)")
+    harness.run([migmon_to_migmon] + [beside_qemu(*found) for found in harness.real_qemus().items()])
