@@ -22,9 +22,11 @@ VOLATILE_MEMBERS = {
 }
 PORT = re.compile(r"((?:127\.0\.0\.1|\[::1?\]|::1?):|\"port\": \")([1-9][0-9]{3,4})\b")
 
-OWN_LINE = re.compile(r"^(?:hint: |owner: |outcome: |passes: |last pass: |pause: |verdict: |advice: |x-handover|migration (?:to|from) \S|load of migration from \S|"
+OWN_LINE = re.compile(r"^(?:hint: |owner: |outcome: |passes: |last pass: |pause: |verdict: |advice: |x-handover|"
                       # help: arguments of a command
                       r"  [-\w]+: )")
+# Told when it happens, whatever is being answered. Hints may follow.
+NOTICE = re.compile(r"^(?:migration (?:to|from)|load of migration from) \S.*\n(?:hint: .*\n)*", re.M)
 OWN_MEMBERS = {"x-handover", "x-handover-timeout"}
 
 
@@ -33,10 +35,11 @@ class Misplaced(Exception):
 
 
 def without_own_lines(text):
-    return "".join(line for line in text.splitlines(keepends=True) if not OWN_LINE.match(line))
+    return "".join(line for line in NOTICE.sub("", text).splitlines(keepends=True) if not OWN_LINE.match(line))
 
 
 def check_order(text):
+    text = NOTICE.sub("", text)
     kept = without_own_lines(text)
     if not text.startswith(kept):
         raise Misplaced(text)
