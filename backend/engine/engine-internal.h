@@ -1,8 +1,9 @@
 /*
  * The engine behind the backend contract; main thread only. engine.c has its
- * life and the dispatch, engine-migrate.c the migration commands,
- * engine-control.c run control and plain queries, engine-guest.c what only
- * migmon's guest can do.
+ * life and the dispatch, engine-migrate.c the source's commands,
+ * engine-incoming.c the destination's, engine-control.c run control and plain
+ * queries, engine-fds.c descriptors, engine-guest.c what only migmon's guest
+ * can do, engine-unsupported.c what this build refuses.
  */
 #pragma once
 
@@ -63,20 +64,38 @@ void engine_announce(Engine *e, EngineEventType type);
 void engine_migrate(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
 void engine_migrate_cancel(Engine *e, BackendSession *session, json_object *args,
                            BackendReply *reply);
-void engine_migrate_incoming(Engine *e, BackendSession *session, json_object *args,
-                             BackendReply *reply);
 void engine_query_migrate(Engine *e, BackendSession *session, json_object *args,
                           BackendReply *reply);
-/* -incoming of the command line; @reply gets the outcome like migrate-incoming's. */
+/* Called when the thread of @m is about to end. */
+void engine_migration_ended(Engine *e, Migration *m);
+void engine_migrate_clear(Engine *e);
+
+/* The newest attempt is the one that people ask about. */
+void engine_set_last(Engine *e, Migration *m);
+/* Who has the guest by the newest attempt. */
+Owner engine_last_owner(const Engine *e);
+/* The address in "uri" or "channels" of @command. */
+Address *engine_address_from_arguments(json_object *args, const char *command, GError **error);
+/* A descriptor that getfd gave to this session; untouched for other kinds of address. */
+bool engine_take_named_fd(BackendSession *session, const Address *address, int *ret_fd,
+                          GError **error);
+
+/* ---- engine-incoming.c ---- */
+void engine_migrate_incoming(Engine *e, BackendSession *session, json_object *args,
+                             BackendReply *reply);
+/* --incoming of the command line; @reply gets the outcome like migrate-incoming's. */
 void engine_listen(Engine *e, const Address *address, int fd, BackendReply *reply);
 /* Called when @m has completed: the guest is where it belongs, its thread may still tidy up. */
 void engine_migration_completed(Engine *e, Migration *m);
-/* Called when the thread of @m is about to end. */
-void engine_migration_ended(Engine *e, Migration *m);
 /* Gives up waiting for a source in favour of the guest that stood here before. False when there is
  * none, or a source is at work. */
 bool engine_stop_waiting(Engine *e);
-void engine_migrate_clear(Engine *e);
+void engine_stop_listening(Engine *e);
+void engine_reap_incoming(Engine *e);
+/* The guest may leave again while its arrival's thread still waits for the source to close. */
+void engine_reap_arrived(Engine *e);
+/* For query-migrate; NULL when nothing listens. Caller puts. */
+json_object *engine_listening_addresses(const Engine *e);
 
 /* ---- engine-control.c ---- */
 void engine_stop(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
@@ -123,8 +142,7 @@ MigrationStatus engine_status_of(const Engine *e, bool outgoing);
 
 /* ---- engine-unsupported.c ---- */
 /* Answers a command that the engine does not have. */
-void engine_refuse(Engine *e, const SchemaCommand *command, json_object *args,
-                   BackendReply *reply);
+void engine_refuse(Engine *e, const SchemaCommand *command, json_object *args, BackendReply *reply);
 /* migrate with blk or inc: the warning that comes first. */
 void engine_warn_disks(BackendSession *session, json_object *args);
 /* False when options or parameters ask for a migration that is not possible. After all else. */
