@@ -172,8 +172,9 @@ static bool fill(Source *source, GError **error)
 /* A whole line from what was read, or at the end what is left; NULL when there is none. */
 static char *cut_line(Source *source, GError **error)
 {
-    const char *start = (const char *)source->bytes->data + source->head;
     size_t size = source->bytes->len - source->head;
+    /* An empty array has no data to point into. */
+    const char *start = size > 0 ? (const char *)source->bytes->data + source->head : "";
     const char *newline = size > 0 ? memchr(start, '\n', size) : NULL;
     size_t length = newline != NULL ? (size_t)(newline - start) : size;
     size_t text_length = length;

@@ -15,6 +15,7 @@
 #include <wchar.h>
 
 #include "backend/base/error.h"
+#include "backend/base/lock.h"
 #include "tui/screen.h"
 
 /* ncurses has macros for words of ours. */
@@ -89,9 +90,9 @@ struct Screen {
     FILE *out;
 
     /* Shared, under the lock. */
-    GMutex lock;
-    GCond wake;   /* for the thread: something below changed */
-    GCond gone;   /* for the main thread */
+    pthread_mutex_t lock;
+    pthread_cond_t wake;   /* for the thread: something below changed */
+    pthread_cond_t gone;   /* for the main thread */
     Canvas *next; /* handed over */
     GString *bytes;
     bool repaint;
@@ -227,9 +228,9 @@ static void free_screen(Screen *screen)
     canvas_free(screen->drawn);
     g_string_free(screen->bytes, TRUE);
     fclose(screen->out);
-    g_mutex_clear(&screen->lock);
-    g_cond_clear(&screen->wake);
-    g_cond_clear(&screen->gone);
+    pthread_mutex_destroy(&screen->lock);
+    pthread_cond_destroy(&screen->wake);
+    pthread_cond_destroy(&screen->gone);
     g_free(screen);
 }
 
@@ -239,19 +240,19 @@ static void *run(void *data)
     bool orphaned;
     bool works = begin_curses(screen);
 
-    g_mutex_lock(&screen->lock);
+    pthread_mutex_lock(&screen->lock);
     while (!screen->leave) {
         Canvas *canvas = g_steal_pointer(&screen->next);
         g_autofree char *bytes = screen->bytes->len > 0 ? g_strdup(screen->bytes->str) : NULL;
         bool repaint = screen->repaint;
 
         if (!canvas && !bytes && !repaint) {
-            g_cond_wait(&screen->wake, &screen->lock);
+            pthread_cond_wait(&screen->wake, &screen->lock);
             continue;
         }
         screen->repaint = false;
         g_string_truncate(screen->bytes, 0);
-        g_mutex_unlock(&screen->lock);
+        pthread_mutex_unlock(&screen->lock);
         if (works && repaint) {
             clearok(curscr, TRUE);
             refresh();
@@ -265,18 +266,18 @@ static void *run(void *data)
             fputs(bytes, screen->out);
             fflush(screen->out);
         }
-        g_mutex_lock(&screen->lock);
+        pthread_mutex_lock(&screen->lock);
     }
-    g_mutex_unlock(&screen->lock);
+    pthread_mutex_unlock(&screen->lock);
     end_curses(screen);
-    g_mutex_lock(&screen->lock);
+    pthread_mutex_lock(&screen->lock);
     screen->has_left = true;
     orphaned = screen->orphaned;
     if (screen->left && !orphaned) {
         g_idle_add_full(G_PRIORITY_DEFAULT, tell_left, screen, NULL);
     }
-    g_cond_signal(&screen->gone);
-    g_mutex_unlock(&screen->lock);
+    pthread_cond_signal(&screen->gone);
+    pthread_mutex_unlock(&screen->lock);
     if (orphaned) {
         free_screen(screen);
     }
@@ -323,48 +324,48 @@ Screen *screen_open(const ScreenOptions *options, GError **error)
     screen->options = *options;
     screen->out = fdopen(fd, "w");
     screen->bytes = g_string_new(NULL);
-    g_mutex_init(&screen->lock);
-    g_cond_init(&screen->wake);
-    g_cond_init(&screen->gone);
+    pthread_mutex_init(&screen->lock, NULL);
+    mig_cond_init(&screen->wake);
+    mig_cond_init(&screen->gone);
     screen->thread = g_thread_new("screen", run, screen);
     return screen;
 }
 
 void screen_show(Screen *screen, Canvas *canvas)
 {
-    g_mutex_lock(&screen->lock);
+    pthread_mutex_lock(&screen->lock);
     canvas_free(screen->next);
     screen->next = canvas;
-    g_cond_signal(&screen->wake);
-    g_mutex_unlock(&screen->lock);
+    pthread_cond_signal(&screen->wake);
+    pthread_mutex_unlock(&screen->lock);
 }
 
 void screen_repaint(Screen *screen)
 {
-    g_mutex_lock(&screen->lock);
+    pthread_mutex_lock(&screen->lock);
     screen->repaint = true;
-    g_cond_signal(&screen->wake);
-    g_mutex_unlock(&screen->lock);
+    pthread_cond_signal(&screen->wake);
+    pthread_mutex_unlock(&screen->lock);
 }
 
 void screen_send(Screen *screen, const char *bytes)
 {
-    g_mutex_lock(&screen->lock);
+    pthread_mutex_lock(&screen->lock);
     if (screen->bytes->len < 4096) { /* a terminal that stands still gets no more */
         g_string_append(screen->bytes, bytes);
     }
-    g_cond_signal(&screen->wake);
-    g_mutex_unlock(&screen->lock);
+    pthread_cond_signal(&screen->wake);
+    pthread_mutex_unlock(&screen->lock);
 }
 
 void screen_leave(Screen *screen, void (*left)(void *data), void *data)
 {
-    g_mutex_lock(&screen->lock);
+    pthread_mutex_lock(&screen->lock);
     screen->leave = true;
     screen->left = left;
     screen->left_data = data;
-    g_cond_signal(&screen->wake);
-    g_mutex_unlock(&screen->lock);
+    pthread_cond_signal(&screen->wake);
+    pthread_mutex_unlock(&screen->lock);
 }
 
 bool screen_close(Screen *screen, unsigned timeout_ms)
@@ -373,13 +374,13 @@ bool screen_close(Screen *screen, unsigned timeout_ms)
     GThread *thread = screen->thread;
     bool has_left;
 
-    g_mutex_lock(&screen->lock);
+    pthread_mutex_lock(&screen->lock);
     screen->leave = true;
-    g_cond_signal(&screen->wake);
-    while (!screen->has_left && g_cond_wait_until(&screen->gone, &screen->lock, end)) {}
+    pthread_cond_signal(&screen->wake);
+    while (!screen->has_left && mig_cond_wait_until(&screen->gone, &screen->lock, end)) {}
     has_left = screen->has_left;
     screen->orphaned = !has_left;
-    g_mutex_unlock(&screen->lock);
+    pthread_mutex_unlock(&screen->lock);
     if (!has_left) {
         g_thread_unref(thread);
         return false;

@@ -110,13 +110,18 @@ class HmpMonitor:
         text = text.split("\n", 1)[1] if "\n" in text else ""
         return text, None if prompt else "no-prompt"
 
+    def _overheard_text(self):
+        return self._text(self.stream.data.replace(PROMPT, QEMU_PROMPT.encode()))
+
     def overheard(self, wanted, patience):
         """What comes without an input, as a transcript writes it; waits until it is @wanted."""
         end = time.monotonic() + patience
-        while True:
-            text = self._text(self.stream.data.replace(PROMPT, QEMU_PROMPT.encode()))
-            if text == wanted or not self.stream.more(end - time.monotonic()):
-                break
+        try:
+            while self._overheard_text() != wanted and self.stream.more(end - time.monotonic()):
+                pass
+        except Closed:
+            pass
+        text = self._overheard_text()
         self.owed -= text.count(QEMU_PROMPT)
         self.stream.data = b""
         return text
@@ -198,9 +203,12 @@ class Vm:
     def wait_idle(self, patience):
         """Waits until no migration of this side is under way. Over a connection of its own, so that the transcript's
         are left alone."""
-        if self.control is None:
-            self.control = QmpMonitor(self.paths["qmp"], self.process)
-            self.control.execute({"execute": "qmp_capabilities"}, patience)
+        try:
+            if self.control is None:
+                self.control = QmpMonitor(self.paths["qmp"], self.process)
+                self.control.execute({"execute": "qmp_capabilities"}, patience)
+        except Closed:
+            return
         end = time.monotonic() + patience
         while time.monotonic() < end:
             answer = self.control.execute({"execute": "query-migrate"}, patience) or {}
