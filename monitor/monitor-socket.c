@@ -18,18 +18,16 @@
 
 #include "commands/hmp.h"
 #include "monitor/line-discipline.h"
-#include "monitor/control-socket.h"
 #include "monitor/sink.h"
 
 #define PROMPT       "(migmon) "
 #define OUTPUT_LIMIT (1u << 20)
 /* No new line is begun while more than this waits to be read. */
 #define OUTPUT_BEHIND (128u << 10)
-#define MAX_CLIENTS   64
 #define MAX_NOTICES   64
 
 typedef struct {
-    MonitorSocket *server;
+    SocketServer *server;
     int fd;
     Sink *sink;
     Hmp *hmp;
@@ -45,13 +43,6 @@ typedef struct {
     bool eof;
     bool dead;
 } Client;
-
-struct MonitorSocket {
-    Backend *backend;
-    ControlSocket *socket;
-    GPtrArray *clients;
-    unsigned subscription;
-};
 
 static void schedule(Client *client);
 
@@ -201,11 +192,6 @@ static void on_calm(void *data)
     schedule(data);
 }
 
-static void client_drop(Client *client)
-{
-    g_ptr_array_remove_fast(client->server->clients, client);
-}
-
 /* The next thing to do for this client; one line each turn. */
 static gboolean take_turn(void *data)
 {
@@ -214,7 +200,7 @@ static gboolean take_turn(void *data)
     client->turn = 0;
     if (client->dead || (client->eof && !client->busy && client->input->len == 0 &&
                          sink_pending(client->sink) == 0)) {
-        client_drop(client);
+        socket_server_drop(client->server, client);
         return G_SOURCE_REMOVE;
     }
     if (client->busy) {
@@ -255,17 +241,12 @@ static void on_print(const char *text, void *data)
     client_print(data, text);
 }
 
-static void on_accept(int fd, void *data)
+static void *accept_client(SocketServer *server, int fd, const void *data)
 {
     static const HmpCallbacks callbacks = { .print = on_print };
-    MonitorSocket *server = data;
-    Client *client;
+    Client *client = g_new0(Client, 1);
 
-    if (server->clients->len >= MAX_CLIENTS) {
-        close(fd);
-        return;
-    }
-    client = g_new0(Client, 1);
+    (void)data;
     client->server = server;
     client->fd = fd;
     client->sink = sink_new(fd, OUTPUT_LIMIT, on_gone, client);
@@ -273,81 +254,57 @@ static void on_accept(int fd, void *data)
     client->output = g_string_new(NULL);
     g_queue_init(&client->notices);
     line_discipline_init(&client->line);
-    client->hmp = hmp_new(server->backend, &callbacks, client, 0);
-    g_ptr_array_add(server->clients, client);
+    client->hmp = hmp_new(socket_server_backend(server), &callbacks, client, 0);
     client_print(client, hmp_banner());
     client_print(client, "\n" PROMPT);
     schedule(client);
+    return client;
+}
+
+static void tell_notice(Client *client, const char *text)
+{
+    if (client->busy) {
+        client_print(client, text);
+        client_print(client, "\n");
+        return;
+    }
+    g_queue_push_tail(&client->notices, g_strdup(text));
+    if (client->notices.length > MAX_NOTICES) {
+        g_free(g_queue_pop_head(&client->notices));
+    }
 }
 
 /* Something happened that people should know. In the output of a running command it can stand at
  * once. */
-static void on_event(const BackendEvent *event, void *data)
+static void tell_event(GPtrArray *clients, const BackendEvent *event)
 {
-    MonitorSocket *server = data;
     json_object *text;
 
     if (strcmp(event->name, "X_NOTICE") != 0 || event->data == NULL ||
         !json_object_object_get_ex(event->data, "text", &text)) {
         return;
     }
-    for (unsigned i = 0; i < server->clients->len; i++) {
-        Client *client = g_ptr_array_index(server->clients, i);
-
-        if (client->busy) {
-            client_print(client, json_object_get_string(text));
-            client_print(client, "\n");
-        } else {
-            g_queue_push_tail(&client->notices, g_strdup(json_object_get_string(text)));
-            if (client->notices.length > MAX_NOTICES) {
-                g_free(g_queue_pop_head(&client->notices));
-            }
-        }
+    for (unsigned i = 0; i < clients->len; i++) {
+        tell_notice(g_ptr_array_index(clients, i), json_object_get_string(text));
     }
 }
 
-MonitorSocket *monitor_socket_new(Backend *backend, const char *address, GError **error)
+static void flush_client(void *data, unsigned timeout_ms)
 {
-    MonitorSocket *server = g_new0(MonitorSocket, 1);
+    Client *client = data;
 
-    server->backend = backend;
-    server->clients = g_ptr_array_new_with_free_func(client_free);
-    server->socket = control_socket_new(address, on_accept, server, error);
-    if (server->socket == NULL) {
-        monitor_socket_free(server);
-        return NULL;
-    }
-    server->subscription = backend_subscribe(backend, on_event, server);
-    return server;
+    flush(client);
+    sink_flush(client->sink, timeout_ms);
 }
 
-void monitor_socket_free(MonitorSocket *server)
+SocketServer *monitor_socket_new(Backend *backend, const char *address, GError **error)
 {
-    if (server == NULL) {
-        return;
-    }
-    if (server->subscription != 0) {
-        backend_unsubscribe(server->backend, server->subscription);
-    }
-    control_socket_free(server->socket);
-    g_ptr_array_unref(server->clients);
-    g_free(server);
-}
+    static const SocketProtocol protocol = {
+        .accept = accept_client,
+        .event = tell_event,
+        .flush = flush_client,
+        .free = client_free,
+    };
 
-const char *monitor_socket_name(const MonitorSocket *server)
-{
-    return control_socket_name(server->socket);
-}
-
-void monitor_socket_flush(MonitorSocket *server, unsigned timeout_ms)
-{
-    int64_t end = g_get_monotonic_time() + (int64_t)timeout_ms * 1000;
-
-    for (unsigned i = 0; i < server->clients->len; i++) {
-        Client *client = g_ptr_array_index(server->clients, i);
-        int64_t left = end - g_get_monotonic_time();
-
-        flush(client);
-        sink_flush(client->sink, left > 0 ? (unsigned)(left / 1000) : 0);
-    }
+    return socket_server_new(backend, address, &protocol, NULL, error);
 }

@@ -4,18 +4,8 @@
  */
 #pragma once
 
-#include <glib.h>
-
-#include "backend/backend.h"
-
-typedef struct QmpServer QmpServer;
+#include "monitor/socket-server.h"
 
 /* @n_vcpus: what cpu-index of human-monitor-command may name. */
-QmpServer *qmp_server_new(Backend *backend, const char *address, unsigned n_vcpus, GError **error);
-void qmp_server_free(QmpServer *server);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(QmpServer, qmp_server_free)
-
-const char *qmp_server_name(const QmpServer *server);
-
-/* Gives the clients what was written for them, at most @timeout_ms. */
-void qmp_server_flush(QmpServer *server, unsigned timeout_ms);
+SocketServer *qmp_server_new(Backend *backend, const char *address, unsigned n_vcpus,
+                             GError **error);

@@ -29,7 +29,7 @@ typedef struct {
 
 typedef struct {
     Fake fake;
-    QmpServer *server;
+    SocketServer *server;
     char *folder;
     char *address;
 } Fixture;
@@ -178,7 +178,7 @@ static int tear_down(void **state)
 {
     Fixture *f = *state;
 
-    qmp_server_free(f->server);
+    socket_server_free(f->server);
     backend_clear(&f->fake.base);
     turn_loop();
     if (rmdir(f->folder) != 0) { /* the socket file is gone */

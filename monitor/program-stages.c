@@ -1,0 +1,228 @@
+/*
+ * The stages of a run. See program.h. A batch runs its lines; then the program waits
+ * for a migration that still runs; then it ends, or stays (an incoming guest
+ * lives here until somebody ends it), or goes on with the prompt. A program
+ * without lines that serves sockets stays from the beginning.
+ */
+#include "monitor/program.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/* How long the end of the program waits for replies that are under way. */
+#define LAST_REPLIES_MS 300
+
+/* ---- the end ---- */
+
+static gboolean stop_loop(void *data)
+{
+    Program *program = data;
+
+    g_main_loop_quit(program->loop);
+    return G_SOURCE_CONTINUE; /* whichever comes first; both go with the loop */
+}
+
+/* Lets replies go out first: what is ready now is handled before the idle source, the timer is for
+ * the case that there is always something ready. */
+static void stop_soon(Program *program)
+{
+    g_idle_add_full(G_PRIORITY_LOW, stop_loop, program, NULL);
+    g_timeout_add_full(G_PRIORITY_HIGH, LAST_REPLIES_MS, stop_loop, program, NULL);
+}
+
+void program_end(Program *program)
+{
+    if (!program->ending) {
+        program->ending = true;
+        stop_soon(program);
+    }
+}
+
+static void on_last_outcome(ExitCode code, const char *text, void *data)
+{
+    Program *program = data;
+
+    if (program->first_error == EXIT_CODE_OK && (program->cut || program->code == EXIT_CODE_OK)) {
+        program->code = code;
+    }
+    if (text != NULL) {
+        console_complain(program->console, "%s", text);
+    }
+    stop_soon(program);
+}
+
+void program_wind_up(Program *program, bool asked)
+{
+    if (program->ending) {
+        return;
+    }
+    program->ending = true;
+    program->cut = program->migrating;
+    g_clear_pointer(&program->outcome, outcome_wait_free);
+    if (!asked && !program->cut) {
+        stop_soon(program);
+        return;
+    }
+    program->end = ending_new(program->backend, program->cut, on_last_outcome, program);
+}
+
+void program_shut_down(Program *program)
+{
+    json_object *data;
+
+    if (program->ending) {
+        return;
+    }
+    program_wind_up(program, false);
+    data = json_object_new_object();
+    json_object_object_add(data, "guest", json_object_new_boolean(false));
+    json_object_object_add(data, "reason", json_object_new_string("host-signal"));
+    backend_emit(program->backend,
+                 &(BackendEvent){ .name = "SHUTDOWN", .data = data, .time_us = g_get_real_time() });
+    json_object_put(data);
+    program_end(program);
+}
+
+bool program_was_interrupted(const Program *program)
+{
+    return program->stage == STAGE_BATCH && batch_is_unfinished(program->batch) &&
+           !program->batch_quit && program->code != EXIT_CODE_UNKNOWN;
+}
+
+/* ---- stages ---- */
+
+static void on_hangup(void *data)
+{
+    program_shut_down(data);
+}
+
+static void enter_prompt(Program *program)
+{
+    g_autoptr(GError) error = NULL;
+
+    program->stage = STAGE_PROMPT;
+    program->prompt = prompt_new(program->backend, program->console, on_hangup, program);
+    program->dashboard =
+        dashboard_new(program->backend, program->console, program->prompt, &program->options);
+    if (program->options.dashboard && !dashboard_open(program->dashboard, &error)) {
+        console_complain(program->console, "%s", error->message);
+    }
+}
+
+static void on_outcome(const Outcome *outcome, void *data)
+{
+    Program *program = data;
+
+    if (program->ending) {
+        return;
+    }
+    /* Without a line of its own and a guest to wait for it only served others. */
+    if (program->options.incoming != NULL || (program->batch && batch_has_run(program->batch))) {
+        program->code = program->first_error != EXIT_CODE_OK
+                            ? program->first_error
+                            : outcome_exit_code(program->result, outcome);
+    }
+    g_clear_pointer(&program->outcome, outcome_wait_free);
+    if (program->options.incoming != NULL && program->result == HMP_OK) {
+        program->stage = STAGE_STAY;
+    } else {
+        program_end(program);
+    }
+}
+
+void program_watch_outcome(Program *program)
+{
+    /* After an error nobody waits for a peer who may never come. */
+    program->outcome = outcome_wait_new(
+        program->backend, program->result == HMP_OK ? OUTCOME_AFTER_PEER : OUTCOME_AFTER_RUNNING,
+        on_outcome, program);
+}
+
+static void enter_finish(Program *program)
+{
+    static const Outcome nothing = { 0 };
+
+    program->stage = STAGE_FINISH;
+    if (program->result == HMP_ERROR_TIMEOUT) {
+        /* The script's own deadline has passed: a migration that still runs is cancelled by the
+         * end. */
+        program->code =
+            program->first_error != EXIT_CODE_OK ? program->first_error : EXIT_CODE_TIMEOUT;
+        program_end(program);
+    } else if (program->migrated || program->options.incoming != NULL) {
+        program_watch_outcome(program);
+    } else {
+        on_outcome(&nothing, program);
+    }
+}
+
+static void on_batch_ended(HmpResult result, void *data)
+{
+    Program *program = data;
+
+    program->result = result;
+    if (program->ending) {
+        return;
+    }
+    if (program->options.interactive && isatty(STDIN_FILENO)) {
+        enter_prompt(program);
+    } else {
+        enter_finish(program);
+    }
+}
+
+/* What the first error means is decided by how things stand when it happens. */
+static void on_first_error(const Outcome *outcome, void *data)
+{
+    Program *program = data;
+
+    program->code = program->first_error = outcome_exit_code(program->failed, outcome);
+    g_clear_pointer(&program->outcome, outcome_wait_free);
+    batch_go_on(program->batch);
+}
+
+static void on_batch_failed(HmpResult result, void *data)
+{
+    Program *program = data;
+
+    if (program->first_error != EXIT_CODE_OK || program->ending) {
+        batch_go_on(program->batch);
+        return;
+    }
+    program->failed = result;
+    program->outcome = outcome_wait_new(program->backend, OUTCOME_NOW, on_first_error, program);
+}
+
+static void on_batch_quit(void *data)
+{
+    Program *program = data;
+
+    program->batch_quit = true;
+}
+
+static void enter_batch(Program *program)
+{
+    static const BatchCallbacks callbacks = {
+        .ended = on_batch_ended,
+        .failed = on_batch_failed,
+        .quit = on_batch_quit,
+    };
+
+    program->stage = STAGE_BATCH;
+    program->batch =
+        batch_new(program->backend, program->console, g_steal_pointer(&program->script),
+                  program->options.json, &callbacks, program);
+}
+
+void program_enter_first_stage(Program *program)
+{
+    if (program->script != NULL) {
+        enter_batch(program);
+    } else if (isatty(STDIN_FILENO)) {
+        enter_prompt(program);
+    } else if (options_serve_sockets(&program->options)) {
+        program->stage = STAGE_STAY;
+    } else {
+        enter_finish(program); /* nothing to do but to wait for an incoming migration */
+    }
+}
