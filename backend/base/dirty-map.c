@@ -90,10 +90,10 @@ bool dirty_map_test(const DirtyMap *map, size_t page)
     return (atomic_load(&map->words[page / WORD_BITS]) >> (page % WORD_BITS)) & 1;
 }
 
-/* First page at or after @from whose bit differs from the bits of @flip. */
-static size_t next_bit(const DirtyMap *map, size_t from, uint64_t flip)
+/* First page in [@from, @end) whose bit differs from the bits of @flip, or @end. */
+static size_t next_bit(const DirtyMap *map, size_t from, size_t end, uint64_t flip)
 {
-    for (size_t w = from / WORD_BITS; w < map->n_words; w++) {
+    for (size_t w = from / WORD_BITS; w * WORD_BITS < end; w++) {
         uint64_t word = atomic_load_explicit(&map->words[w], memory_order_relaxed) ^ flip;
 
         if (w == from / WORD_BITS) {
@@ -101,20 +101,26 @@ static size_t next_bit(const DirtyMap *map, size_t from, uint64_t flip)
         }
         if (word != 0) {
             size_t page = w * WORD_BITS + (size_t)__builtin_ctzll(word);
-            return MIN(page, map->n_pages);
+            return MIN(page, end);
         }
     }
-    return map->n_pages;
+    return end;
 }
 
 size_t dirty_map_next(const DirtyMap *map, size_t from)
 {
-    return next_bit(map, from, 0);
+    return next_bit(map, from, map->n_pages, 0);
 }
 
 size_t dirty_map_next_clear(const DirtyMap *map, size_t from)
 {
-    return next_bit(map, from, UINT64_MAX);
+    return next_bit(map, from, map->n_pages, UINT64_MAX);
+}
+
+size_t dirty_map_run_end(const DirtyMap *map, size_t first, size_t end)
+{
+    g_assert(first < end && end <= map->n_pages);
+    return next_bit(map, first, end, dirty_map_test(map, first) ? UINT64_MAX : 0);
 }
 
 size_t dirty_map_move(DirtyMap *map, DirtyMap *into)

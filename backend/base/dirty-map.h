@@ -35,6 +35,9 @@ size_t dirty_map_next(const DirtyMap *map, size_t from);
 /* First clear page at or after @from, or dirty_map_size(). */
 size_t dirty_map_next_clear(const DirtyMap *map, size_t from);
 
+/* First page in (@first, @end) whose bit is not that of @first, or @end; looks no further. */
+size_t dirty_map_run_end(const DirtyMap *map, size_t first, size_t end);
+
 /* Moves all set bits into @into (same size); returns how many became newly set there. */
 size_t dirty_map_move(DirtyMap *map, DirtyMap *into);
 

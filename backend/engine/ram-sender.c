@@ -115,49 +115,78 @@ uint64_t ram_sender_remaining(const RamSender *sender)
     return sender->remaining;
 }
 
-/* Puts the run of dirty pages that begins at @first, as far as there is room; returns the page
- * after it. The bits change on this thread only (the tracker reports in a sync), so it is enough to
- * clear them behind the run: what the guest writes meanwhile is in the next sync. */
-static size_t put_run(RamSender *sender, StreamWriter *w, size_t first, size_t max_bytes,
-                      RamBatch *batch)
+/* The next dirty page from the cursor on, around and around; there is one. */
+static size_t seek(RamSender *sender)
 {
-    const SenderBlock *b = &sender->blocks[sender->block];
-    size_t page;
+    for (;;) {
+        const SenderBlock *b = &sender->blocks[sender->block];
+        size_t page = dirty_map_next(b->dirty, sender->page);
 
-    for (page = first; page < b->ram->n_pages && dirty_map_test(b->dirty, page); page++) {
-        const uint8_t *host = b->ram->host + page * MIG_PAGE_SIZE;
-
-        if (!stream_writer_has_room(w) || stream_writer_pending(w) >= max_bytes) {
-            break;
+        if (page < b->ram->n_pages) {
+            return page;
         }
-        if (!dirty_map_test(b->data, page) || ram_page_is_zero(host)) {
-            stream_put_zero_page(w, (unsigned)sender->block, page * MIG_PAGE_SIZE);
+        sender->page = 0;
+        sender->block = (sender->block + 1) % sender->n_blocks;
+    }
+}
+
+/* The bits change on this thread only (the tracker reports in a sync), so it is enough to clear
+ * them before the run is read: what the guest writes meanwhile is in the next sync. */
+bool ram_sender_take(RamSender *sender, size_t max_pages, RamRun *ret)
+{
+    g_assert(max_pages > 0);
+    if (sender->remaining == 0) {
+        return false;
+    }
+
+    size_t first = seek(sender);
+    const SenderBlock *b = &sender->blocks[sender->block];
+    size_t end = MIN(max_pages, b->ram->n_pages - first) + first;
+
+    end = dirty_map_run_end(b->dirty, first, end);
+    end = dirty_map_run_end(b->data, first, end);
+    *ret = (RamRun){
+        .block = (unsigned)sender->block,
+        .first = first,
+        .count = end - first,
+        .host = b->ram->host + first * MIG_PAGE_SIZE,
+        .data = dirty_map_test(b->data, first),
+    };
+    sender->remaining -= dirty_map_clear(b->dirty, first, ret->count);
+    ram_map_sent(sender->map, b->base + first, ret->count);
+    sender->page = end;
+    return true;
+}
+
+static void put_run(StreamWriter *w, const RamRun *run, RamBatch *batch)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        const uint8_t *host = run->host + i * MIG_PAGE_SIZE;
+        uint64_t offset = (run->first + i) * MIG_PAGE_SIZE;
+
+        if (!run->data || ram_page_is_zero(host)) {
+            stream_put_zero_page(w, run->block, offset);
             batch->zero++;
         } else {
-            stream_put_page(w, (unsigned)sender->block, page * MIG_PAGE_SIZE, host);
+            stream_put_page(w, run->block, offset, host);
             batch->normal++;
         }
     }
-    sender->remaining -= dirty_map_clear(b->dirty, first, page - first);
-    ram_map_sent(sender->map, b->base + first, page - first);
-    return page;
 }
 
 RamBatch ram_sender_fill(RamSender *sender, StreamWriter *w, size_t max_bytes)
 {
     RamBatch batch = { 0 };
+    RamRun run;
+    size_t room;
 
-    while (sender->remaining > 0 && stream_writer_has_room(w) &&
-           stream_writer_pending(w) < max_bytes) {
-        const SenderBlock *b = &sender->blocks[sender->block];
-        size_t first = dirty_map_next(b->dirty, sender->page);
+    while ((room = stream_writer_room(w)) > 0 && stream_writer_pending(w) < max_bytes) {
+        size_t left = max_bytes - stream_writer_pending(w);
 
-        if (first >= b->ram->n_pages) {
-            sender->page = 0;
-            sender->block = (sender->block + 1) % sender->n_blocks;
-            continue;
+        if (!ram_sender_take(sender, MIN(room, left / MIG_PAGE_SIZE + 1), &run)) {
+            break;
         }
-        sender->page = put_run(sender, w, first, max_bytes, &batch);
+        put_run(w, &run, &batch);
     }
     return batch;
 }

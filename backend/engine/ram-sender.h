@@ -1,6 +1,7 @@
 /*
  * What is left to send: the dirty pages of all blocks, harvested from the
- * tracker and taken page by page into a stream writer.
+ * tracker and taken run by run, by whoever sends them: the writer of the main
+ * channel (ram_sender_fill) or a channel of its own.
  *
  * Pages that were never touched are known from the backing's holes: they go out
  * as zero pages without being read, because reading would populate them. Owned by the outgoing
@@ -32,11 +33,23 @@ bool ram_sender_sync(RamSender *sender, uint64_t *ret_dirtied, GError **error);
 /* Pages not yet sent. */
 uint64_t ram_sender_remaining(const RamSender *sender);
 
+/* Pages that follow each other in one block and are to be sent. */
+typedef struct {
+    unsigned block; /* index among the guest's blocks */
+    size_t first;   /* page */
+    size_t count;
+    const uint8_t *host; /* the memory of the first */
+    bool data;           /* false: never touched; zero, and not to be read */
+} RamRun;
+
+/* Takes the next run, of at most @max_pages (> 0); its pages count as sent from here on. Order: on
+ * from where the last run ended, around and around. False when none is left. */
+bool ram_sender_take(RamSender *sender, size_t max_pages, RamRun *ret);
+
 typedef struct {
     uint64_t normal;
     uint64_t zero;
 } RamBatch;
 
-/* Puts dirty pages into @w until it is full, about @max_bytes are there or none is left. Order: on
- * from where the last batch ended, around and around. */
+/* Puts the next runs into @w until it is full, about @max_bytes are there or none is left. */
 RamBatch ram_sender_fill(RamSender *sender, StreamWriter *w, size_t max_bytes);

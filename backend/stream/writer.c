@@ -19,6 +19,8 @@
 #define WRITER_FIRST_CHUNK ((size_t)128 * 1024)
 /* Headers that may wait before the writer asks to be emptied. */
 #define WRITER_HEADERS_MAX ((size_t)64 * 1024)
+/* Of a record with CONTINUE: the word and the fill byte. */
+#define ZERO_PAGE_BYTES 9u
 
 typedef struct {
     uint8_t *bytes;
@@ -85,9 +87,15 @@ uint64_t stream_writer_offset(const StreamWriter *w)
     return w->offset;
 }
 
-bool stream_writer_has_room(const StreamWriter *w)
+size_t stream_writer_room(const StreamWriter *w)
 {
-    return w->n_iov + 2 <= WRITER_IOV - WRITER_SPARE && w->header_bytes < WRITER_HEADERS_MAX;
+    /* A page takes two entries, its header and itself; a zero page only bytes of headers. */
+    int entries = WRITER_IOV - WRITER_SPARE - w->n_iov;
+
+    if (entries < 2 || w->header_bytes >= WRITER_HEADERS_MAX) {
+        return 0;
+    }
+    return MIN((size_t)entries / 2, (WRITER_HEADERS_MAX - w->header_bytes) / ZERO_PAGE_BYTES + 1);
 }
 
 struct iovec *stream_writer_iov(StreamWriter *w, int *ret_count)

@@ -24,8 +24,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(StreamWriter, stream_writer_free)
 
 size_t stream_writer_pending(const StreamWriter *w);   /* bytes */
 uint64_t stream_writer_offset(const StreamWriter *w);  /* bytes since the start, pending included */
-/* Pages may be added while this is true: the iovec has room (at most IOV_MAX entries). */
-bool stream_writer_has_room(const StreamWriter *w);
+/* How many pages of one block may be added, whatever they hold (the iovec has at most IOV_MAX
+ * entries); 0 = empty it first. */
+size_t stream_writer_room(const StreamWriter *w);
 /* The pending bytes; valid until the next call that adds or resets. May be changed by the caller (it
  * is used up by transport_write_all). */
 struct iovec *stream_writer_iov(StreamWriter *w, int *ret_count);

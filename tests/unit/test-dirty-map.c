@@ -81,6 +81,21 @@ static void test_next_clear_stops_at_the_end(void **state)
     }
 }
 
+static void test_run_end_looks_no_further_than_asked(void **state)
+{
+    g_autoptr(DirtyMap) map = dirty_map_new(300);
+
+    (void)state;
+    dirty_map_set(map, 60, 100);
+    assert_int_equal(dirty_map_run_end(map, 0, 300), 60);
+    assert_int_equal(dirty_map_run_end(map, 0, 40), 40);
+    assert_int_equal(dirty_map_run_end(map, 60, 300), 160);
+    assert_int_equal(dirty_map_run_end(map, 63, 130), 130);
+    assert_int_equal(dirty_map_run_end(map, 159, 300), 160);
+    assert_int_equal(dirty_map_run_end(map, 160, 300), 300);
+    assert_int_equal(dirty_map_run_end(map, 299, 300), 300);
+}
+
 static void test_move_adds_and_empties(void **state)
 {
     g_autoptr(DirtyMap) from = dirty_map_new(130), into = dirty_map_new(130);
@@ -142,6 +157,7 @@ int main(void)
         cmocka_unit_test(test_ranges_set_and_clear_exactly),
         cmocka_unit_test(test_counts_tell_only_what_changed),
         cmocka_unit_test(test_next_clear_stops_at_the_end),
+        cmocka_unit_test(test_run_end_looks_no_further_than_asked),
         cmocka_unit_test(test_move_adds_and_empties),
         cmocka_unit_test(test_no_bit_is_lost_between_threads),
     };

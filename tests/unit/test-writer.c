@@ -211,7 +211,7 @@ static void test_room_ends_before_the_iovec_does(void **state)
 
     put_two_blocks(w);
     /* The longest headers: the block changes each time. */
-    for (; stream_writer_has_room(w); pages++) {
+    for (; stream_writer_room(w) > 0; pages++) {
         stream_put_page(w, pages % 2, 0, page_a);
     }
     /* What ends a stream still fits behind it. */
@@ -235,7 +235,7 @@ static void test_room_ends_for_zero_pages_too(void **state)
     g_autoptr(StreamWriter) w = stream_writer_new();
 
     put_two_blocks(w);
-    for (size_t i = 0; stream_writer_has_room(w); i++) {
+    for (size_t i = 0; stream_writer_room(w) > 0; i++) {
         stream_put_zero_page(w, 0, 0);
         assert_true(i < 100000);
     }
