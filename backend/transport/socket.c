@@ -8,8 +8,8 @@
 #include "backend/transport/transport-private.h"
 
 #include <errno.h>
+#include <linux/tcp.h> /* <netinet/tcp.h> ends tcp_info before what is asked below */
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 
@@ -67,17 +67,31 @@ static void socket_interrupt(Transport *t)
     shutdown(t->fd, SHUT_RDWR);
 }
 
-#define SOCKET_OPS(name)                                                                           \
+/* 0 where the socket is none of tcp's (one that was passed can be either) or the kernel does not
+ * count (before Linux 4.9): the wait is then the link's. */
+static uint64_t inet_receiver_limited_us(const Transport *t)
+{
+    struct tcp_info info = { 0 };
+    socklen_t length = sizeof info;
+
+    if (getsockopt(t->fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0 ||
+        length < offsetof(struct tcp_info, tcpi_rwnd_limited) + sizeof info.tcpi_rwnd_limited) {
+        return 0;
+    }
+    return info.tcpi_rwnd_limited;
+}
+
+#define SOCKET_OPS(name, receiver)                                                                 \
     {                                                                                              \
         .kind = name, .readv = socket_readv, .writev = socket_writev, .free = transport_destroy,   \
-        .interrupt = socket_interrupt,                                                             \
+        .interrupt = socket_interrupt, .receiver_limited_us = receiver,                            \
     }
 
 static const TransportOps socket_ops[] = {
-    SOCKET_OPS("tcp"),
-    SOCKET_OPS("unix"),
-    SOCKET_OPS("vsock"),
-    SOCKET_OPS("fd"),
+    SOCKET_OPS("tcp", inet_receiver_limited_us),
+    SOCKET_OPS("unix", NULL),
+    SOCKET_OPS("vsock", NULL),
+    SOCKET_OPS("fd", NULL),
 };
 
 static const TransportOps *find_ops(const char *kind)

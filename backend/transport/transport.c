@@ -124,10 +124,26 @@ WaitResult wait_fd(int fd, short events, int wake_fd, int timeout_ms)
 
 bool transport_wait(Transport *t, short events, GError **error)
 {
-    if (wait_fd(t->fd, events, t->wake_fd, -1) == WAIT_WOKEN) {
+    int64_t begin = g_get_monotonic_time();
+    WaitResult result = wait_fd(t->fd, events, t->wake_fd, -1);
+
+    if (events & POLLOUT) {
+        atomic_fetch_add(&t->blocked_us, (uint64_t)(g_get_monotonic_time() - begin));
+    }
+    if (result == WAIT_WOKEN) {
         return transport_set_cancelled(t, error);
     }
     return true;
+}
+
+void transport_get_waits(const Transport *t, TransportWaits *ret)
+{
+    uint64_t blocked = atomic_load(&t->blocked_us);
+    uint64_t receiver = t->ops->receiver_limited_us != NULL
+                            ? MIN(blocked, t->ops->receiver_limited_us(t))
+                            : blocked;
+
+    *ret = (TransportWaits){ .link_us = blocked - receiver, .receiver_us = receiver };
 }
 
 /* Drops the empty entries in front; an empty entry must never look like the end of a stream. */

@@ -33,6 +33,9 @@ typedef struct {
     /* Optional: what the medium needs at a shutdown beside the wake descriptor (the peer of a
      * socket is told, a child is killed). Any thread, called once. */
     void (*interrupt)(Transport *t);
+    /* Optional: how long the peer's unwillingness to read has held the sending up so far. Without
+     * it every wait of a writer is the peer's doing. Any thread. */
+    uint64_t (*receiver_limited_us)(const Transport *t);
 } TransportOps;
 
 /* First member of every implementation. */
@@ -43,6 +46,7 @@ struct Transport {
     int fd;            /* for those that have one; owned */
     bool two_way;      /* the peer can answer */
     uint32_t finish_timeout_ms; /* 0 = none */
+    _Atomic uint64_t blocked_us; /* how long writes waited for the medium in all */
     atomic_bool shut_down; /* set by transport_shutdown() before it wakes anyone */
 };
 
@@ -72,6 +76,16 @@ bool transport_is_readable(const Transport *t);
 
 /* Blocks until the medium takes at least one byte, or the transport is shut down (false). */
 bool transport_wait_writable(Transport *t, GError **error);
+
+/* What writes have waited for since the beginning, in microseconds. */
+typedef struct {
+    uint64_t link_us;     /* the way to the peer, or the medium, took no more */
+    uint64_t receiver_us; /* the peer did not read */
+} TransportWaits;
+
+/* Any thread. Over tcp the kernel tells the two apart (TCP_INFO, tcp(7): time limited by the
+ * receiver's window); a Unix socket or a pipe has no link between, so all of it is the receiver's. */
+void transport_get_waits(const Transport *t, TransportWaits *ret);
 
 /* True when the end of what is read brings a verdict: the exit status of a child. */
 bool transport_end_matters(const Transport *t);

@@ -438,9 +438,37 @@ static int remove_directory(void **state)
     return failed;
 }
 
+/* A write that fills the pair waits for its reader, and says so. */
+static void test_a_wait_for_the_reader_is_the_receivers(void **state)
+{
+    int fds[2];
+    TransportWaits waits;
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    g_autoptr(Transport) out = take_fd(fds[0]);
+    g_autoptr(Transport) in = take_fd(fds[1]);
+    g_autoptr(GBytes) content = content_new(SIZE);
+    Writer w = { .t = out, .content = content };
+
+    transport_get_waits(out, &waits);
+    assert_int_equal(waits.receiver_us + waits.link_us, 0);
+    GThread *thread = g_thread_new("write", write_thread, &w);
+    g_usleep(20000); /* the pair is full long before; nothing depends on it */
+    g_autoptr(GByteArray) got = read_bytes(in, SIZE);
+    g_thread_join(thread);
+    assert_true(w.ok);
+    transport_get_waits(out, &waits);
+    assert_true(waits.receiver_us > 0);
+    assert_int_equal(waits.link_us, 0);
+    transport_get_waits(in, &waits);
+    assert_int_equal(waits.receiver_us + waits.link_us, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_wait_for_the_reader_is_the_receivers),
         cmocka_unit_test(test_socket_carries_everything),
         cmocka_unit_test(test_pipe_carries_everything),
         cmocka_unit_test(test_named_fifo_carries_everything_and_ends),
