@@ -23,7 +23,7 @@ typedef struct {
     char *memory;
     char *smp;
     gboolean dashboard, plain, ascii, no_mouse;
-    gboolean paused, interactive, json, trace_requests, version, help;
+    gboolean paused, prealloc, interactive, json, trace_requests, version, help;
     char **rest;
     Options *options;
 } Raw;
@@ -32,7 +32,7 @@ typedef struct {
 #define TEXTS G_OPTION_ARG_FILENAME_ARRAY
 #define FLAG  G_OPTION_ARG_NONE
 
-#define N_ENTRIES 30
+#define N_ENTRIES 31
 
 /* The table. */
 static void fill_entries(Raw *raw, GOptionEntry entries[N_ENTRIES])
@@ -50,6 +50,8 @@ static void fill_entries(Raw *raw, GOptionEntry entries[N_ENTRIES])
         { "ram-file", 0, 0, TEXT, &o->ram_file, "keep guest RAM in this file", "PATH" },
         { "ram-id", 0, 0, TEXT, &o->ram_id, "name of the RAM block in the stream (default ram)",
           "NAME" },
+        { "prealloc", 0, 0, FLAG, &raw->prealloc,
+          "take the memory of guest RAM at the start, not as pages are touched", NULL },
         { "name", 0, 0, TEXT, &o->name, "name of the guest", "NAME" },
         { "uuid", 0, 0, TEXT, &o->uuid, "UUID of the guest", "UUID" },
         { "incoming", 0, 0, TEXT, &o->incoming,
@@ -179,6 +181,7 @@ bool options_parse(int argc, char **argv, Options *ret, GError **error)
     context = make_context(&raw);
     good = g_option_context_parse_strv(context, &copy, error);
     ret->paused = raw.paused;
+    ret->prealloc = raw.prealloc;
     ret->dashboard = raw.dashboard;
     ret->plain = raw.plain;
     ret->ascii = raw.ascii;

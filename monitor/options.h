@@ -20,6 +20,7 @@ typedef struct {
     char *tracker;
     char *completion; /* a shell */
     bool paused;
+    bool prealloc;
     char **commands;  /* -c, in order; NULL = none */
     char *batch_file; /* "-" = standard input */
     bool interactive;

@@ -75,6 +75,7 @@ Backend *startup_make_backend(const Options *options, GError **error)
             .memory = options->memory,
             .smp = options->smp,
             .ram_file = options->ram_file,
+            .prealloc = options->prealloc,
             .ram_id = options->ram_id,
             .name = options->name,
             .uuid = options->uuid,

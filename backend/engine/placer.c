@@ -36,6 +36,7 @@ Placer *placer_new(RamBlock *const *blocks, size_t n_blocks)
     placer->placed = g_new0(DirtyMap *, n_blocks);
     placer->seen = g_new0(DirtyMap *, n_blocks);
     for (size_t i = 0; i < n_blocks; i++) {
+        ram_block_touch(blocks[i]);
         placer->placed[i] = dirty_map_new(blocks[i]->n_pages);
         placer->seen[i] = dirty_map_new(blocks[i]->n_pages);
     }
@@ -101,7 +102,8 @@ bool placer_page(Placer *placer, size_t block, uint64_t offset, const uint8_t *p
     dirty_map_set(placer->seen[block], index, 1);
     /* Bits are set when the page is gathered, and a page that comes again ends the run: the last
      * write wins as on the wire. */
-    if (dirty_map_set(placer->placed[block], index, 1) == 0 || !ram->backing.pwrite) {
+    if (dirty_map_set(placer->placed[block], index, 1) == 0 || !ram->backing.pwrite ||
+        ram->populated) {
         if (!placer_flush(placer, error)) {
             return false;
         }

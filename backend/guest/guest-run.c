@@ -39,6 +39,9 @@ static RunState set_state(Guest *guest, RunState state)
     RunState before = atomic_load(&guest->state);
     bool ran = should_run(guest);
 
+    if (state == RUN_STATE_RUNNING) {
+        ram_block_touch(guest->block);
+    }
     atomic_store(&guest->state, state);
     update_vcpus(guest, ran);
     return before;

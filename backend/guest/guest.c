@@ -101,6 +101,10 @@ static bool make_block(Guest *guest, const GuestOptions *options, GError **error
                                                             : "--memory");
         return false;
     }
+    if (options->prealloc && !ram_block_populate(guest->block, error)) {
+        g_prefix_error(error, "--prealloc: ");
+        return false;
+    }
     return true;
 }
 

@@ -27,6 +27,7 @@ typedef struct {
     uint64_t memory;      /* bytes, whole pages */
     unsigned smp;         /* vCPUs of stress, >= 1; ignored by none */
     const char *ram_file; /* NULL = memfd. stress refuses a file that holds data */
+    bool prealloc;        /* get all the memory now */
     const char *ram_id;   /* NULL = "ram" */
     const char *name;     /* NULL = none */
     const char *uuid;     /* text; NULL = all zero */

@@ -282,7 +282,54 @@ static void zero_data(RamBlock *block)
     }
 }
 
-bool ram_block_drop(RamBlock *block, GError **error)
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+/* Through the second mapping: it is the one that pages are placed through. The tracked one finds
+ * the memory there at its first access. */
+static bool populate(RamBlock *block, GError **error)
+{
+    int r;
+
+    do {
+        r = madvise(block->host, block->size, MADV_POPULATE_WRITE);
+    } while (r < 0 && errno == EINTR);
+    if (r < 0 && errno == EINVAL) {
+        r = fallocate(block->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)block->size);
+    }
+    if (r < 0) {
+        g_autofree char *size = size_format(block->size);
+
+        mig_error_set_errno(error, errno, "getting memory for the %s of RAM block '%s'", size,
+                            block->idstr);
+        mig_error_hint(error, "the machine or its memory limit has less to give; "
+                              "without --prealloc memory is taken as pages come");
+        return false;
+    }
+    return true;
+}
+
+bool ram_block_populate(RamBlock *block, GError **error)
+{
+    size_t first, end;
+    bool empty = block->backing.seek_data && !ram_block_next_data(block, 0, &first, &end);
+
+    if (!populate(block, error)) {
+        return false;
+    }
+    block->populated = true;
+    atomic_store(&block->untouched, empty);
+    return true;
+}
+
+void ram_block_touch(RamBlock *block)
+{
+    atomic_store(&block->untouched, false);
+}
+
+/* Punches the memory out; where the backing cannot, writes zeroes. */
+static bool empty(RamBlock *block, GError **error)
 {
     int flags = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
     int r;
@@ -298,6 +345,18 @@ bool ram_block_drop(RamBlock *block, GError **error)
         return false;
     }
     zero_data(block);
+    return true;
+}
+
+bool ram_block_drop(RamBlock *block, GError **error)
+{
+    if (atomic_load(&block->untouched)) {
+        return true;
+    }
+    if (!empty(block, error) || (block->populated && !populate(block, error))) {
+        return false;
+    }
+    atomic_store(&block->untouched, block->populated);
     return true;
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <glib.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,6 +35,8 @@ typedef struct {
     uint8_t *host;
     int fd;
     RamBacking backing;
+    bool populated;        /* all of it is in memory, and stays so over a drop */
+    atomic_bool untouched; /* populated, and nothing was written since */
 } RamBlock;
 
 /* New block of @size bytes (whole pages, > 0) in a memfd, or in the file @path
@@ -42,6 +45,13 @@ typedef struct {
 RamBlock *ram_block_new(const char *idstr, uint64_t size, const char *path, GError **error);
 void ram_block_free(RamBlock *block);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RamBlock, ram_block_free)
+
+/* Gets memory for the whole block now, so that no first touch of a page sits in a transfer or in a
+ * vCPU's way later. Before anything else uses the block. What the block holds stays. */
+bool ram_block_populate(RamBlock *block, GError **error);
+
+/* Tells that something is about to write into the block. */
+void ram_block_touch(RamBlock *block);
 
 /* The next range of pages that may hold data, at or after @from: [*ret_first, *ret_end).
  * False when there is none. Never reads guest memory, so it populates nothing. Where the
@@ -52,8 +62,8 @@ bool ram_block_next_data(const RamBlock *block, size_t from, size_t *ret_first, 
  * does not look for its end. */
 size_t ram_block_first_data(const RamBlock *block, size_t from);
 
-/* Makes the whole block read as zero and gives its memory back where the backing can. No vCPU
- * may run. Both mappings stay valid. */
+/* Makes the whole block read as zero and gives its memory back where the backing can; a populated
+ * block is populated again. No vCPU may run. Both mappings stay valid. */
 bool ram_block_drop(RamBlock *block, GError **error);
 
 /* True when the 4096 bytes at @page (any alignment of 8) are all zero. Hot loop. */

@@ -147,6 +147,26 @@ def paused_guest_stays_paused(s):
     harness.wait_for("the vCPUs go on", lambda: dst.verify() > steps)
 
 
+def populated_destination_after_a_broken_attempt(s):
+    path = s.path("m.sock")
+    dst = s.migmon("dst", "--smp", "2", "--prealloc", "--incoming", f"unix:{path}", memory=MEMORY,
+                   machine=WORKLOAD)
+    first = s.migmon("first", "--smp", "2", memory=MEMORY, machine=WORKLOAD)
+    first.execute("migrate-set-parameters", max_bandwidth=16 << 20)
+    harness.wait_for("the guest has written something", lambda: first.verify() > 1000)
+    first.execute("migrate", uri=f"unix:{path}")
+    harness.wait_for("pages flow", lambda: first.execute("query-migrate").get("ram", {}).get("normal"))
+    first.execute("migrate_cancel")
+    first.wait_status("cancelled")
+
+    src = s.migmon("src", "--smp", "2", memory=MEMORY, machine="stress,rate=50M,set=16M,seed=9")
+    src.set(max_bandwidth=0)
+    harness.wait_for("the guest has written something", lambda: src.verify() > 1000)
+    dst.wait_status("failed")
+    src.execute("migrate", uri=f"unix:{path}")
+    return arrived(src, dst)
+
+
 def both_trackers(s):
     moved = []
     for kind in ("async", "sync"):
@@ -167,4 +187,5 @@ def both_trackers(s):
 
 harness.run([unix, tcp_port_chosen_by_the_kernel, tcp_ipv6, vsock, exec_through_a_fifo,
              fd_passed_over_the_monitors, fd_of_a_pipe, file_with_offset_keeps_what_is_before,
-             without_handover, paused_guest_stays_paused, both_trackers])
+             without_handover, paused_guest_stays_paused,
+             populated_destination_after_a_broken_attempt, both_trackers])

@@ -146,6 +146,39 @@ static void test_drop_empties(void **state)
     assert_int_equal(block->host[0], 1);
 }
 
+static void test_populated_block_stays_in_memory_and_zero(void **state)
+{
+    g_autoptr(RamBlock) block = new_block(64, NULL);
+    const blkcnt_t full = (blkcnt_t)(block->size / 512);
+
+    (void)state;
+    assert_true(ram_block_populate(block, NULL));
+    assert_true(blocks_used(block) >= full);
+    assert_true(ram_block_drop(block, NULL)); /* nothing was written: nothing to do */
+    assert_true(blocks_used(block) >= full);
+
+    ram_block_touch(block);
+    memset(block->guest, 0xaa, block->size);
+    assert_true(ram_block_drop(block, NULL));
+    assert_true(blocks_used(block) >= full);
+    for (size_t i = 0; i < block->n_pages; i++) {
+        assert_true(ram_page_is_zero(block->host + i * MIG_PAGE_SIZE));
+    }
+}
+
+/* A file that held something before is not taken for empty. */
+static void test_populating_keeps_what_is_there(void **state)
+{
+    g_autoptr(RamBlock) block = new_block(64, NULL);
+
+    (void)state;
+    block->host[5 * MIG_PAGE_SIZE] = 7;
+    assert_true(ram_block_populate(block, NULL));
+    assert_int_equal(block->guest[5 * MIG_PAGE_SIZE], 7);
+    assert_true(ram_block_drop(block, NULL));
+    assert_int_equal(block->guest[5 * MIG_PAGE_SIZE], 0);
+}
+
 static void test_zero_test_sees_every_bit(void **state)
 {
     static uint64_t page[512];
@@ -252,6 +285,8 @@ int main(void)
         cmocka_unit_test(test_memfd_backing),
         cmocka_unit_test(test_data_is_found_and_holes_stay_holes),
         cmocka_unit_test(test_drop_empties),
+        cmocka_unit_test(test_populated_block_stays_in_memory_and_zero),
+        cmocka_unit_test(test_populating_keeps_what_is_there),
         cmocka_unit_test(test_zero_test_sees_every_bit),
         cmocka_unit_test(test_file_is_made_private),
         cmocka_unit_test(test_file_keeps_its_content_and_grows),
