@@ -129,11 +129,12 @@ static void test_a_text_is_the_bytes_it_is(void **state)
 
 static void test_help_names_every_option_of_the_interface(void **state)
 {
-    static const char *const names[] = { "--memory",  "--smp",     "--machine", "--ram-file",
-                                         "--ram-id",  "--name",    "--uuid",    "--incoming",
-                                         "--paused",  "--command", "--batch",   "--interactive",
-                                         "--monitor", "--qmp",     "--json",    "--trace-requests",
-                                         "--tracker", "--completion", "--version", "--help" };
+    static const char *const names[] = {
+        "--memory",         "--smp",         "--machine",    "--ram-file", "--ram-id",
+        "--name",           "--uuid",        "--incoming",   "--paused",   "--command",
+        "--batch",          "--interactive", "--monitor",    "--qmp",      "--json",
+        "--trace-requests", "--tracker",     "--completion", "--version",  "--help"
+    };
     g_autofree char *help = options_help();
 
     (void)state;
@@ -142,21 +143,21 @@ static void test_help_names_every_option_of_the_interface(void **state)
     }
 }
 
-static void count_row(const OptionRow *row, void *data)
+static void collect_row(const OptionRow *row, void *data)
 {
     assert_non_null(row->help);
     assert_true(row->repeats <= (row->argument != NULL));
-    (*(unsigned *)data)++;
+    g_ptr_array_add(data, (void *)row->name);
 }
 
 static void test_shells_complete_every_row(void **state)
 {
     static const char *const shells[] = { "bash", "zsh" };
-    unsigned rows = 0;
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
 
     (void)state;
-    options_for_each(count_row, &rows);
-    assert_int_equal(rows, 27);
+    options_for_each(collect_row, names);
+    assert_true(names->len > 20);
     for (size_t i = 0; i < G_N_ELEMENTS(shells); i++) {
         g_autofree char *line = g_strconcat("migmon --completion ", shells[i], NULL);
         g_autofree char *text = NULL;
@@ -164,7 +165,9 @@ static void test_shells_complete_every_row(void **state)
 
         assert_true(parse(line, &options, NULL));
         assert_true(options_text(&options, &text, NULL));
-        assert_non_null(strstr(text, "--trace-requests"));
+        for (guint k = 0; k < names->len; k++) {
+            assert_non_null(strstr(text, g_ptr_array_index(names, k)));
+        }
         assert_non_null(strstr(text, "async sync"));
     }
 }
