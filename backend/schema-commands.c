@@ -115,7 +115,7 @@ static const SchemaCommand commands[] = {
     { "x-query-snapshots", NULL, &schema_str_list, false },
     /* These answer from what is known and never wait, so they may overtake. */
     { "x-query-owner", NULL, &schema_x_owner, true },
-    { "x-query-migrate-history", NULL, &schema_x_history, true },
+    { "x-query-migrate-history", ARGS(OPTIONAL("samples", schema_bool)), &schema_x_history, true },
     { "x-query-ram-map", NULL, &schema_x_ram_map, true },
     { "x-fault-release", NULL, NULL, true },
     { "x-query-guest", NULL, &schema_x_guest_value_list, false },

@@ -263,19 +263,38 @@ static const SchemaType x_pass = STRUCT("XPass",
     MEMBER("bytes-per-second", schema_uint64));
 static const SchemaType x_pass_list = LIST(x_pass);
 /* Parts of the pause; those that it did not come to are absent. */
-static const SchemaType x_downtime = STRUCT("XDowntime",
-    OPTIONAL("stop-us", schema_int)
-    OPTIONAL("sync-us", schema_int)
-    OPTIONAL("ram-us", schema_int)
-    OPTIONAL("devices-us", schema_int)
-    OPTIONAL("load-us", schema_int)
-    OPTIONAL("commit-us", schema_int)
-    MEMBER("total-us", schema_int));
+static const SchemaMember downtime_parts[] = {
+#define MIG_PAUSE_PART(mark, member, name) OPTIONAL(member, schema_int)
+#include "backend/history.def"
+    MEMBER("total-us", schema_int)
+    { NULL, NULL, false, false },
+};
+static const SchemaType x_downtime = {
+    .kind = SCHEMA_STRUCT,
+    .name = "XDowntime",
+    .members = downtime_parts,
+};
+static const SchemaMember sample_members[] = {
+    MEMBER("time-ms", schema_int)
+    MEMBER("span-ms", schema_int)
+#define MIG_SAMPLE(id, counter, factor, member, name, unit, kind) OPTIONAL(member, schema_uint64)
+#include "backend/history.def"
+    { NULL, NULL, false, false },
+};
+static const SchemaType x_sample = {
+    .kind = SCHEMA_STRUCT,
+    .name = "XSample",
+    .members = sample_members,
+};
+static const SchemaType x_sample_list = LIST(x_sample);
 const SchemaType schema_x_history = STRUCT("XMigrateHistory",
     MEMBER("direction", x_direction)
     MEMBER("peer", schema_str)
     MEMBER("states", x_state_change_list)
     MEMBER("passes", x_pass_list)
+    OPTIONAL("samples", x_sample_list)
+    OPTIONAL("total-bytes", schema_uint64)
+    OPTIONAL("transferred-bytes", schema_uint64)
     MEMBER("threshold-bytes", schema_uint64)
     MEMBER("elapsed-ms", schema_int)
     OPTIONAL("downtime", x_downtime)
@@ -326,7 +345,7 @@ const SchemaType *const schema_named_types[] = {
     &schema_migration_info,
     &run_state, &schema_status_info, &schema_name_info, &schema_uuid_info, &version_triple,
     &schema_version_info, &command_info, &qmp_capability, &schema_shutdown_cause,
-    &x_owner_value, &schema_x_owner, &x_direction, &x_state_change, &x_pass, &schema_x_history,
+    &x_owner_value, &schema_x_owner, &x_direction, &x_state_change, &x_pass, &x_sample, &schema_x_history,
     &x_guest_value, &x_fault_count, &x_finding, &schema_x_verify, &schema_x_planted,
     &x_downtime, &schema_x_ram_map,
     &schema_time_unit, &schema_dirty_rate_mode, &schema_dirty_rate_status, &schema_dirty_rate_vcpu,

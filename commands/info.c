@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "backend/base/size.h"
+#include "backend/history.h"
 #include "backend/info.h"
 #include "backend/parameters.h"
 
@@ -52,21 +53,15 @@ static void print_passes(HmpCall *call, json_object *history)
 /* "pause: 41 ms: stop 0.1, last sync 0.4 ms" */
 static void print_pause(HmpCall *call, json_object *pause)
 {
-    static const struct {
-        const char *member, *name;
-    } parts[] = {
-        { "stop-us", "stop" },       { "sync-us", "last sync" }, { "ram-us", "last RAM" },
-        { "devices-us", "devices" }, { "load-us", "load" },      { "commit-us", "confirmation" },
-    };
     g_autoptr(GString) text = g_string_new(NULL);
 
     if (!pause) {
         return;
     }
-    for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
-        if (json_object_object_get(pause, parts[i].member)) {
-            g_string_append_printf(text, "%s%s %.1f", text->len > 0 ? ", " : ": ", parts[i].name,
-                                   (double)json_number(pause, parts[i].member) / 1000);
+    for (size_t i = 0; i < PAUSE__COUNT; i++) {
+        if (json_object_object_get(pause, pause_parts[i].member)) {
+            g_string_append_printf(text, "%s%s %.1f", text->len > 0 ? ", " : ": ", pause_parts[i].name,
+                                   (double)json_number(pause, pause_parts[i].member) / 1000);
         }
     }
     call_print(call, "pause: %" PRIu64 " ms%s%s\n", (json_number(pause, "total-us") + 500) / 1000,

@@ -94,13 +94,11 @@ static void take_pass(TuiModel *model, json_object *reply)
 
 static void take_downtime(TuiModel *model, json_object *reply)
 {
-    static const char *const members[DOWNTIME_PARTS] = { "stop-us",    "sync-us", "ram-us",
-                                                         "devices-us", "load-us", "commit-us" };
     ModelDowntime *downtime = &model->now.downtime;
 
     downtime->known = json_object_is_type(reply, json_type_object);
-    for (int i = 0; downtime->known && i < DOWNTIME_PARTS; i++) {
-        downtime->part[i] = number(reply, members[i]);
+    for (int i = 0; downtime->known && i < PAUSE__COUNT; i++) {
+        downtime->part[i] = number(reply, pause_parts[i].member);
     }
     downtime->total = number(reply, "total-us");
 }

@@ -9,9 +9,6 @@
 #include <string.h>
 
 const char *const log_level_names[LEVEL__COUNT] = { "debug", "info", "warning", "error" };
-const char *const downtime_part_names[DOWNTIME_PARTS] = {
-    "vCPU stop", "last sync", "last RAM", "devices", "loading", "commit",
-};
 
 /* ---- samples ---- */
 

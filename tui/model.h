@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "backend/history.h"
+
 /* Guest RAM in cells of equal size; 255 = all pages of the cell. What is not nothing is never 0. */
 typedef struct {
     unsigned refs;
@@ -27,13 +29,11 @@ typedef struct {
 } ModelPass;
 
 /* Where the pause went; microseconds. */
-enum { DOWNTIME_PARTS = 6 };
 typedef struct {
     bool known;
-    uint64_t part[DOWNTIME_PARTS]; /* named by downtime_part_names */
+    uint64_t part[PAUSE__COUNT];
     uint64_t total;
 } ModelDowntime;
-extern const char *const downtime_part_names[DOWNTIME_PARTS];
 
 /* Everything that was known at one moment. Texts are never NULL. */
 typedef struct {

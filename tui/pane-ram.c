@@ -87,7 +87,7 @@ void pane_draw_downtime(const Ui *ui, Rect area, Canvas *canvas)
     const ModelSample *at = ui_sample(ui);
     const ModelDowntime *downtime = &at->downtime;
     uint64_t longest = 1;
-    bool pairs = area.h <= DOWNTIME_PARTS; /* no room for a line each */
+    bool pairs = area.h <= PAUSE__COUNT; /* no room for a line each */
     int width = pairs ? 0 : MAX(area.w - 22, 0);
 
     if (!downtime->known) {
@@ -99,21 +99,21 @@ void pane_draw_downtime(const Ui *ui, Rect area, Canvas *canvas)
         }
         return;
     }
-    for (int i = 0; i < DOWNTIME_PARTS; i++) {
+    for (int i = 0; i < PAUSE__COUNT; i++) {
         longest = MAX(longest, downtime->part[i]);
     }
     /* The total comes first: a small pane still has it. */
     g_autofree char *total = time_text(downtime->total);
 
     canvas_printf(canvas, area, 0, 0, STYLE_TITLE, "%-10s%10s", "pause", total);
-    for (int i = 0; i < DOWNTIME_PARTS; i++) {
+    for (int i = 0; i < PAUSE__COUNT; i++) {
         g_autofree char *time = time_text(downtime->part[i]);
 
         if (pairs) {
             canvas_printf(canvas, area, i < 3 ? 0 : area.w / 2, i % 3 + 1, STYLE_NORMAL, "%-9s%9s",
-                          downtime_part_names[i], time);
+                          pause_parts[i].name, time);
         } else {
-            canvas_printf(canvas, area, 0, i + 1, STYLE_NORMAL, "%-10s%10s", downtime_part_names[i],
+            canvas_printf(canvas, area, 0, i + 1, STYLE_NORMAL, "%-10s%10s", pause_parts[i].name,
                           time);
         }
         if (width > 0) {

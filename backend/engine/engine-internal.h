@@ -1,7 +1,7 @@
 /*
  * The engine behind the backend contract; main thread only. engine.c has its
  * life and the dispatch, engine-migrate.c the source's commands,
- * engine-incoming.c the destination's, engine-control.c run control and plain
+ * engine-incoming.c the destination's, engine-history.c what is asked about both, engine-control.c run control and plain
  * queries, engine-fds.c descriptors, engine-guest.c what only migmon's guest
  * can do, engine-unsupported.c what this build refuses.
  */
@@ -39,6 +39,7 @@ typedef struct {
     BackendReply *incoming_reply; /* migrate-incoming until the listener is ready */
     BackendReply *cont_reply;     /* cont -f until the outgoing thread has let go */
     guint drain_timer;
+    guint sample_timer;
     bool holds_departed; /* in inmigrate: the guest that left is still whole in RAM */
     bool autostart;      /* run the guest when it has arrived */
 
@@ -96,6 +97,16 @@ void engine_reap_incoming(Engine *e);
 void engine_reap_arrived(Engine *e);
 /* For query-migrate; NULL when nothing listens. Caller puts. */
 json_object *engine_listening_addresses(const Engine *e);
+
+/* ---- engine-history.c ---- */
+void engine_query_owner(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_query_history(Engine *e, BackendSession *session, json_object *args,
+                          BackendReply *reply);
+void engine_query_ram_map(Engine *e, BackendSession *session, json_object *args,
+                          BackendReply *reply);
+/* The status of the newest attempt has changed: while it runs its counters are sampled. */
+void engine_watch_course(Engine *e);
+void engine_history_clear(Engine *e);
 
 /* ---- engine-control.c ---- */
 void engine_stop(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);

@@ -75,57 +75,6 @@ void engine_apply_settings(Engine *e)
     }
 }
 
-/* ---- what only migmon knows ---- */
-
-static void query_owner(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
-{
-    json_object *o = json_object_new_object();
-    bool waits = guest_run_state(e->guest) == RUN_STATE_INMIGRATE;
-    Owner owner = waits ? OWNER_NONE : OWNER_HERE;
-    g_autofree char *evidence = NULL;
-
-    (void)session, (void)args;
-    if (e->last != NULL) {
-        owner = migration_get_owner(e->last, &evidence);
-    } else {
-        evidence = g_strdup(waits ? "this side waits for a guest" : "it was started here");
-    }
-    json_object_object_add(o, "owner", json_object_new_string(owner_name(owner)));
-    json_object_object_add(o, "evidence", json_object_new_string(evidence));
-    backend_reply_return(reply, o);
-}
-
-static void query_history(Engine *e, BackendSession *session, json_object *args,
-                          BackendReply *reply)
-{
-    (void)session, (void)args;
-    if (e->last != NULL) {
-        backend_reply_return(reply, migration_history_to_json(e->last));
-        return;
-    }
-
-    json_object *o = json_object_new_object();
-    json_object_object_add(o, "direction", json_object_new_string("none"));
-    json_object_object_add(o, "peer", json_object_new_string(""));
-    json_object_object_add(o, "states", json_object_new_array());
-    json_object_object_add(o, "passes", json_object_new_array());
-    json_object_object_add(o, "threshold-bytes", json_object_new_int64(0));
-    json_object_object_add(o, "elapsed-ms", json_object_new_int64(0));
-    json_object_object_add(o, "verdict", json_object_new_string(""));
-    json_object_object_add(o, "advice", json_object_new_string(""));
-    json_object_object_add(o, "outcome", json_object_new_string(""));
-    backend_reply_return(reply, o);
-}
-
-static void query_ram_map(Engine *e, BackendSession *session, json_object *args,
-                          BackendReply *reply)
-{
-    static const RamMap none;
-
-    (void)session, (void)args;
-    backend_reply_return(reply, ram_map_to_json(e->last != NULL ? &e->last->ram_map : &none));
-}
-
 /* ---- dispatch ---- */
 
 static const struct {
@@ -174,9 +123,9 @@ static const struct {
     { "x-guest-set", engine_guest_set },
     { "x-guest-verify", engine_guest_verify },
     { "x-query-guest", engine_query_guest },
-    { "x-query-migrate-history", query_history },
-    { "x-query-owner", query_owner },
-    { "x-query-ram-map", query_ram_map },
+    { "x-query-migrate-history", engine_query_history },
+    { "x-query-owner", engine_query_owner },
+    { "x-query-ram-map", engine_query_ram_map },
 };
 
 static void engine_execute(Backend *backend, BackendSession *session, const SchemaCommand *command,
@@ -214,6 +163,7 @@ static void handle_event(const EngineEvent *event, void *data)
         json_object_object_add(o, "status",
                                json_object_new_string(migration_status_name(event->status)));
         emit(e, event, "MIGRATION", o, !events_on);
+        engine_watch_course(e);
         if (event->status == MIGRATION_COMPLETED) {
             engine_migration_completed(e, event->migration);
         }
@@ -257,6 +207,7 @@ static void engine_free(Backend *backend)
 
     engine_migrate_clear(e);
     engine_guest_clear(e);
+    engine_history_clear(e);
     event_queue_free(e->events);
     migration_unref(e->last);
     guest_free(e->guest);

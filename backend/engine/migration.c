@@ -50,6 +50,7 @@ Migration *migration_new(EventQueue *events, bool outgoing, const char *peer)
     m->start_us = mig_clock_now_us();
     m->moves = g_array_new(FALSE, FALSE, sizeof(MigMove));
     m->passes = g_array_new(FALSE, FALSE, sizeof(MigPass));
+    series_init(&m->series);
     m->outcome = g_strdup("");
     m->evidence = g_strdup("");
     m->owner = outgoing ? OWNER_HERE : OWNER_NONE;
@@ -70,6 +71,7 @@ void migration_unref(Migration *m)
     }
     g_array_unref(m->moves);
     g_array_unref(m->passes);
+    series_clear(&m->series);
     g_free(m->peer);
     g_free(m->error);
     g_free(m->outcome);
@@ -95,8 +97,12 @@ bool migration_move(Migration *m, MigrationStatus from, MigrationStatus to)
     }
     m->status = to;
     g_array_append_val(m->moves, move);
+    if (to == MIGRATION_ACTIVE && m->series.last_us == 0) {
+        series_begin(&m->series, &m->counters, move.time_us);
+    }
     if (migration_status_is_over(to)) {
         m->end_us = move.time_us;
+        series_take(&m->series, &m->counters, move.time_us, true);
         if (m->marks[MARK_STOP] != 0) {
             m->marks[MARK_OVER] = move.time_us;
         }
@@ -172,6 +178,14 @@ void migration_add_pass(Migration *m, const MigPass *pass)
         g_array_remove_range(m->passes, 0, m->passes->len / 2);
     }
     g_array_append_val(m->passes, *pass);
+}
+
+void migration_sample(Migration *m)
+{
+    MIG_LOCK(&m->lock);
+    if (m->end_us == 0) {
+        series_take(&m->series, &m->counters, mig_clock_now_us(), false);
+    }
 }
 
 /* ---- what query-migrate says ---- */
@@ -296,24 +310,26 @@ static void add_verdict(const Migration *m, json_object *o)
  * before. */
 static json_object *downtime_to_json(const Migration *m)
 {
-    static const char *const names[MARK__COUNT] = {
-        [MARK_STOPPED] = "stop-us",    [MARK_SYNCED] = "sync-us", [MARK_RAM] = "ram-us",
-        [MARK_DEVICES] = "devices-us", [MARK_LOADED] = "load-us", [MARK_OVER] = "commit-us",
+    static const SwitchoverMark ends[PAUSE__COUNT] = {
+#define MIG_PAUSE_PART(mark, ...) MARK_##mark,
+#include "backend/history.def"
     };
     json_object *o = json_object_new_object();
     int64_t before = m->marks[MARK_STOP];
 
-    for (int i = MARK_STOPPED; i < MARK__COUNT; i++) {
-        if (m->marks[i] != 0) {
-            add_int(o, names[i], m->marks[i] - before);
-            before = m->marks[i];
+    for (int i = 0; i < PAUSE__COUNT; i++) {
+        int64_t end = m->marks[ends[i]];
+
+        if (end != 0) {
+            add_int(o, pause_parts[i].member, end - before);
+            before = end;
         }
     }
     add_int(o, "total-us", before - m->marks[MARK_STOP]);
     return o;
 }
 
-json_object *migration_history_to_json(Migration *m)
+json_object *migration_history_to_json(Migration *m, bool with_samples)
 {
     MIG_LOCK(&m->lock);
     json_object *o = json_object_new_object();
@@ -339,6 +355,11 @@ json_object *migration_history_to_json(Migration *m)
     json_object_object_add(o, "peer", json_object_new_string(m->peer));
     json_object_object_add(o, "states", states);
     json_object_object_add(o, "passes", passes);
+    if (with_samples) {
+        json_object_object_add(o, "samples", series_to_json(&m->series, m->start_us));
+    }
+    add_uint(o, "total-bytes", atomic_load(&m->counters.total));
+    add_uint(o, "transferred-bytes", atomic_load(&m->counters.transferred));
     add_uint(o, "threshold-bytes", atomic_load(&m->counters.threshold));
     add_int(o, "elapsed-ms", (end - m->start_us) / 1000);
     if (m->marks[MARK_STOP] != 0) {

@@ -16,6 +16,7 @@
 #include "backend/base/lock.h"
 #include "backend/engine/events.h"
 #include "backend/engine/ram-map.h"
+#include "backend/engine/series.h"
 #include "backend/info.h"
 
 /* Who may run the guest, as seen from this process. */
@@ -29,7 +30,7 @@ typedef enum {
 const char *owner_name(Owner owner);
 
 /* Written by the thread of the migration, read by anyone at any time. */
-typedef struct {
+struct MigCounters {
     _Atomic uint64_t transferred;    /* bytes of the stream, all of it */
     _Atomic uint64_t precopy_bytes;  /* of these, while the guest ran */
     _Atomic uint64_t downtime_bytes; /* of these, while it stood */
@@ -44,7 +45,7 @@ typedef struct {
     _Atomic uint64_t downtime_limit;   /* ms, as the threshold was reckoned */
     _Atomic uint64_t threshold;        /* bytes that fit into the downtime limit */
     _Atomic int64_t expected_downtime; /* ms, -1 = not known yet */
-} MigCounters;
+};
 
 typedef struct {
     uint64_t number;
@@ -83,6 +84,7 @@ struct Migration {
     MigrationStatus status;
     GArray *moves;  /* MigMove */
     GArray *passes; /* MigPass, the newest */
+    MigSeries series;
     char *error;
     char *outcome;
     Owner owner;
@@ -117,9 +119,12 @@ void migration_note_begin(Migration *m); /* the source has come: time counts fro
 void migration_note_setup(Migration *m); /* setup is over */
 void migration_mark(Migration *m, SwitchoverMark mark); /* the guest stands */
 void migration_add_pass(Migration *m, const MigPass *pass);
+/* Often, while it runs: puts the counters into the series when it is time for that. The beginning
+ * and the end of an attempt are sampled by themselves. */
+void migration_sample(Migration *m);
 
 /* query-migrate's view. The strings of the info live until migration_info_clear(). */
 void migration_fill_info(Migration *m, MigInfo *ret, char **ret_error);
 
 /* x-query-migrate-history. Caller puts. */
-json_object *migration_history_to_json(Migration *m);
+json_object *migration_history_to_json(Migration *m, bool with_samples);

@@ -74,7 +74,7 @@ static void test_everything_at_80_by_24(void **state)
     feed(&board, 15, "completed");
     assert_shows(&board, " ✓ completed");
     assert_shows(&board, "pause was 48 ms (limit 300 ms)");
-    assert_shows(&board, "last RAM   38.0 ms  commit      800 us");
+    assert_shows(&board, "last RAM   38.0 ms  confirm     800 us");
     board_clear(&board);
 }
 

@@ -188,7 +188,7 @@ static MigrationStatus load(Fixture *f, const uint8_t *bytes, size_t length, cha
     incoming_free(in);
     event_queue_drain(f->events);
 
-    json_object *history = migration_history_to_json(m);
+    json_object *history = migration_history_to_json(m, false);
     *ret_outcome = g_strdup(json_object_get_string(json_object_object_get(history, "outcome")));
     json_object_put(history);
     return migration_get_status(m);

@@ -116,10 +116,113 @@ static void test_downtime_is_from_the_stop_to_the_end(void **state)
     assert_int_equal(info.downtime, 37);
     assert_int_equal(info.total_time, 539);
 
-    json_object *history = migration_history_to_json(m), *downtime = json_object_object_get(history, "downtime");
+    json_object *history = migration_history_to_json(m, false), *downtime = json_object_object_get(history, "downtime");
     assert_int_equal(json_object_get_int64(json_object_object_get(downtime, "stop-us")), 1000);
     assert_int_equal(json_object_get_int64(json_object_object_get(downtime, "commit-us")), 36000);
     assert_int_equal(json_object_get_int64(json_object_object_get(downtime, "total-us")), 37000);
+    json_object_put(history);
+    mig_clock_real();
+    migration_unref(m);
+    event_queue_free(events);
+    g_ptr_array_unref(seen);
+}
+
+static json_object *sample_at(json_object *history, size_t i)
+{
+    return json_object_array_get_idx(json_object_object_get(history, "samples"), i);
+}
+
+static int64_t figure(json_object *sample, const char *member)
+{
+    return json_object_get_int64(json_object_object_get(sample, member));
+}
+
+static Migration *running_migration(EventQueue *events)
+{
+    Migration *m = migration_new(events, true, "peer");
+
+    migration_move(m, MIGRATION_NONE, MIGRATION_SETUP);
+    atomic_store(&m->counters.transferred, 500); /* of the setup: in no sample */
+    migration_sample(m);
+    migration_move(m, MIGRATION_SETUP, MIGRATION_ACTIVE);
+    return m;
+}
+
+static void test_samples_are_taken_in_time_and_at_the_end(void **state)
+{
+    EventQueue *events = event_queue_new(note_event, NULL);
+    Migration *m;
+    json_object *history;
+
+    (void)state;
+    seen = g_ptr_array_new();
+    mig_clock_fake(1000000, 5000000);
+    m = running_migration(events);
+    mig_clock_advance(40000);
+    migration_sample(m); /* too early */
+    mig_clock_advance(60000);
+    atomic_store(&m->counters.transferred, 2500);
+    atomic_store(&m->counters.remaining, 7000);
+    atomic_store(&m->counters.dirty_rate, 3); /* pages */
+    migration_sample(m);
+    mig_clock_advance(20000); /* the last one comes when the end comes */
+    atomic_store(&m->counters.transferred, 2510);
+    migration_move(m, MIGRATION_ACTIVE, MIGRATION_FAILED);
+    mig_clock_advance(1000000);
+    migration_sample(m); /* over: nothing more */
+
+    history = migration_history_to_json(m, true);
+    assert_int_equal(json_object_array_length(json_object_object_get(history, "samples")), 2);
+    assert_int_equal(figure(sample_at(history, 0), "time-ms"), 100);
+    assert_int_equal(figure(sample_at(history, 0), "span-ms"), 100);
+    assert_int_equal(figure(sample_at(history, 0), "bytes-per-second"), 20000);
+    assert_int_equal(figure(sample_at(history, 0), "remaining-bytes"), 7000);
+    assert_int_equal(figure(sample_at(history, 0), "dirty-bytes-per-second"), 3 * 4096);
+    assert_int_equal(figure(sample_at(history, 1), "time-ms"), 120);
+    assert_int_equal(figure(sample_at(history, 1), "bytes-per-second"), 500);
+    assert_int_equal(figure(sample_at(history, 1), "transferred-bytes"), 2510);
+    json_object_put(history);
+    history = migration_history_to_json(m, false);
+    assert_null(json_object_object_get(history, "samples"));
+    json_object_put(history);
+    mig_clock_real();
+    migration_unref(m);
+    event_queue_free(events);
+    g_ptr_array_unref(seen);
+}
+
+/* A long migration: the number of samples is bounded, and together they still tell how much was
+ * sent. */
+static void test_samples_thin_out(void **state)
+{
+    EventQueue *events = event_queue_new(note_event, NULL);
+    Migration *m;
+    json_object *history;
+    size_t n;
+    double sent = 0;
+
+    (void)state;
+    seen = g_ptr_array_new();
+    mig_clock_fake(1000000, 5000000);
+    m = running_migration(events);
+    for (unsigned tick = 0; tick < 36000; tick++) { /* an hour */
+        mig_clock_advance(100000);
+        atomic_fetch_add(&m->counters.transferred, tick < 18000 ? 1000 : 3000);
+        migration_sample(m);
+    }
+    migration_move(m, MIGRATION_ACTIVE, MIGRATION_COMPLETED);
+    history = migration_history_to_json(m, true);
+    n = json_object_array_length(json_object_object_get(history, "samples"));
+    assert_in_range(n, SERIES_MAX / 2, SERIES_MAX);
+    for (size_t i = 0; i < n; i++) {
+        json_object *sample = sample_at(history, i);
+
+        sent += (double)figure(sample, "bytes-per-second") *
+                (double)figure(sample, "span-ms") / 1000;
+        assert_in_range(figure(sample, "bytes-per-second"), 10000, 30000);
+    }
+    assert_int_equal(figure(sample_at(history, n - 1), "time-ms"), 3600000);
+    assert_true(sent > 71.9e6 && sent < 72.1e6); /* 18000 * 1000 + 18000 * 3000 bytes */
     json_object_put(history);
     mig_clock_real();
     migration_unref(m);
@@ -133,6 +236,8 @@ int main(void)
         cmocka_unit_test(test_moves_are_announced_in_order),
         cmocka_unit_test(test_info_shows_what_the_status_has),
         cmocka_unit_test(test_downtime_is_from_the_stop_to_the_end),
+        cmocka_unit_test(test_samples_are_taken_in_time_and_at_the_end),
+        cmocka_unit_test(test_samples_thin_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,94 @@
+/*
+ * What only migmon knows of migrations: who has the guest, the course of the newest attempt, the
+ * map of RAM. Main thread, which also looks at the counters of a running attempt ten times a
+ * second: its own threads have other things to do, and may stand still.
+ */
+#include "backend/engine/engine-internal.h"
+
+void engine_query_owner(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
+{
+    json_object *o = json_object_new_object();
+    bool waits = guest_run_state(e->guest) == RUN_STATE_INMIGRATE;
+    Owner owner = waits ? OWNER_NONE : OWNER_HERE;
+    g_autofree char *evidence = NULL;
+
+    (void)session, (void)args;
+    if (e->last != NULL) {
+        owner = migration_get_owner(e->last, &evidence);
+    } else {
+        evidence = g_strdup(waits ? "this side waits for a guest" : "it was started here");
+    }
+    json_object_object_add(o, "owner", json_object_new_string(owner_name(owner)));
+    json_object_object_add(o, "evidence", json_object_new_string(evidence));
+    backend_reply_return(reply, o);
+}
+
+void engine_query_history(Engine *e, BackendSession *session, json_object *args,
+                          BackendReply *reply)
+{
+    bool with_samples = json_object_get_boolean(json_object_object_get(args, "samples"));
+
+    (void)session;
+    if (e->last != NULL) {
+        backend_reply_return(reply, migration_history_to_json(e->last, with_samples));
+        return;
+    }
+
+    json_object *o = json_object_new_object();
+    json_object_object_add(o, "direction", json_object_new_string("none"));
+    json_object_object_add(o, "peer", json_object_new_string(""));
+    json_object_object_add(o, "states", json_object_new_array());
+    json_object_object_add(o, "passes", json_object_new_array());
+    json_object_object_add(o, "threshold-bytes", json_object_new_int64(0));
+    json_object_object_add(o, "elapsed-ms", json_object_new_int64(0));
+    json_object_object_add(o, "verdict", json_object_new_string(""));
+    json_object_object_add(o, "advice", json_object_new_string(""));
+    json_object_object_add(o, "outcome", json_object_new_string(""));
+    backend_reply_return(reply, o);
+}
+
+void engine_query_ram_map(Engine *e, BackendSession *session, json_object *args,
+                          BackendReply *reply)
+{
+    static const RamMap none;
+
+    (void)session, (void)args;
+    backend_reply_return(reply, ram_map_to_json(e->last != NULL ? &e->last->ram_map : &none));
+}
+
+/* ---- samples ---- */
+
+/* A destination may wait for its source for a long time: there is nothing to see in setup. */
+static bool has_course(const Engine *e)
+{
+    MigrationStatus status = e->last != NULL ? migration_get_status(e->last) : MIGRATION_NONE;
+
+    return status != MIGRATION_SETUP && !migration_status_is_over(status);
+}
+
+static gboolean on_sample_time(void *data)
+{
+    Engine *e = data;
+
+    if (has_course(e)) {
+        migration_sample(e->last);
+        return G_SOURCE_CONTINUE;
+    }
+    e->sample_timer = 0;
+    return G_SOURCE_REMOVE;
+}
+
+void engine_watch_course(Engine *e)
+{
+    if (e->sample_timer == 0 && has_course(e)) {
+        e->sample_timer = g_timeout_add(SERIES_PERIOD_MS, on_sample_time, e);
+    }
+}
+
+void engine_history_clear(Engine *e)
+{
+    if (e->sample_timer != 0) {
+        g_source_remove(e->sample_timer);
+        e->sample_timer = 0;
+    }
+}
