@@ -104,6 +104,13 @@ static void show_state(HmpCall *call, json_object *info, json_object *history)
         g_autofree char *text = tell_failure(info, history, "migration was cancelled");
 
         end_wait(call, info, text);
+    } else if (strcmp(status, "pre-switchover") == 0) {
+        /* It waits for the operator, so this line must not. */
+        end_progress(call);
+        call_hint(call,
+                  "the guest stands and waits: migrate_continue pre-switchover hands it over, "
+                  "migrate_cancel lets it go on here");
+        end_wait(call, info, NULL);
     } else if (strcmp(status, "postcopy-paused") == 0) {
         end_wait(call, info, "migration is paused in postcopy, the guest stands on the destination"
                              "\nhint: once the link is back: migrate -r URI");

@@ -25,6 +25,7 @@ const char *const fault_point_names[] = {
     "src-pass-1",     /* in the middle of the first pass */
     "src-pass-end",   /* a pass is over, before the next dirty sync */
     "src-stopped",    /* vCPUs stopped for the switchover */
+    "src-pre-switchover", /* the guest stands until somebody continues it */
     "src-ram-end",    /* the last page is sent */
     "src-devices",    /* device state sent */
     "src-ping",       /* hand-over PING sent, PONG not yet awaited */

@@ -7,6 +7,7 @@
  */
 #include "backend/engine/engine-internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "backend/info.h"
@@ -31,8 +32,8 @@ MigrationStatus engine_status_of(const Engine *e, bool outgoing)
                                                             : MIGRATION_NONE;
 }
 
-/* The state is the source's, as in QEMU. There is none that waits to be continued, so a right guess
- * has nothing to wake. */
+/* The state is the source's, as in QEMU. Only pre-switchover waits to be continued; of every other
+ * a right guess has nothing to wake. */
 void engine_migrate_continue(Engine *e, BackendSession *session, json_object *args,
                              BackendReply *reply)
 {
@@ -42,6 +43,9 @@ void engine_migrate_continue(Engine *e, BackendSession *session, json_object *ar
     if (strcmp(json_object_get_string(json_object_object_get(args, "state")), now) != 0) {
         backend_reply_failure(reply, "Migration not in expected state: %s", now);
     } else {
+        if (engine_status_of(e, true) == MIGRATION_PRE_SWITCHOVER && e->outgoing != NULL) {
+            outgoing_continue(e->outgoing);
+        }
         backend_reply_return(reply, NULL);
     }
 }
@@ -56,6 +60,21 @@ static char *thread_name(const char *tid)
         return g_strdup("");
     }
     return g_strchomp(name);
+}
+
+/* Scripts look for the names that QEMU gives to its threads. It lists those that send only; the
+ * others here keep the names that the kernel and docs/engine.md have. */
+static char *public_name(const char *name)
+{
+    unsigned channel;
+
+    if (strcmp(name, ENGINE_THREAD_PREFIX "src/main") == 0) {
+        return g_strdup("live_migration");
+    }
+    if (sscanf(name, ENGINE_THREAD_PREFIX "src/send_%u", &channel) == 1) {
+        return g_strdup_printf("multifdsend_%u", channel);
+    }
+    return g_strdup(name);
 }
 
 /* The kernel knows them, by the names that the engine gives to its threads. */
@@ -73,7 +92,9 @@ void engine_query_threads(Engine *e, BackendSession *session, json_object *args,
         if (g_str_has_prefix(name, ENGINE_THREAD_PREFIX)) {
             json_object *thread = json_object_new_object();
 
-            add_text(thread, "name", name);
+            g_autofree char *shown = public_name(name);
+
+            add_text(thread, "name", shown);
             json_object_object_add(thread, "thread-id",
                                    json_object_new_int64(g_ascii_strtoll(tid, NULL, 10)));
             json_object_array_add(list, thread);

@@ -114,6 +114,7 @@ static void on_channel(Listener *l, ChannelType type, Transport *transport, void
         .timer = &e->timer,
         .migration = m,
         .transport = transport,
+        .switchover_ack = capability_is_on(e->capabilities, CAPABILITY_SWITCHOVER_ACK),
     };
     e->incoming = incoming_new(&config, e->autostart, &error);
     if (e->incoming == NULL) {

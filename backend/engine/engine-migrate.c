@@ -169,6 +169,9 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
         .return_path = capability_is_on(e->capabilities, CAPABILITY_RETURN_PATH),
         .handover = e->parameters.x_handover != 0,
         .validate_uuid = capability_is_on(e->capabilities, CAPABILITY_VALIDATE_UUID),
+        .pause_before_switchover =
+            capability_is_on(e->capabilities, CAPABILITY_PAUSE_BEFORE_SWITCHOVER),
+        .switchover_ack = capability_is_on(e->capabilities, CAPABILITY_SWITCHOVER_ACK),
         .to_file = address->kind == ADDRESS_FILE,
     };
     Outgoing *outgoing = outgoing_new(&config, error);

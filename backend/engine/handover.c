@@ -97,7 +97,7 @@ static void handed_over(Outgoing *o, Owner owner, const char *evidence)
     migration_set_owner(m, owner, evidence);
     guest_stop(o->config.guest, RUN_STATE_POSTMIGRATE);
     migration_set_outcome(m, text);
-    migration_move(m, MIGRATION_ACTIVE, MIGRATION_COMPLETED);
+    migration_end(m, MIGRATION_COMPLETED);
 }
 
 static void refused(Outgoing *o, const GError *error)
@@ -111,7 +111,7 @@ static void refused(Outgoing *o, const GError *error)
     g_autofree char *first_line = mig_error_first_line(error);
     migration_set_error(m, first_line);
     migration_set_outcome(m, text);
-    migration_move(m, MIGRATION_ACTIVE, MIGRATION_FAILED);
+    migration_end(m, MIGRATION_FAILED);
 }
 
 static void lost(Outgoing *o, const GError *error)
@@ -129,7 +129,7 @@ static void lost(Outgoing *o, const GError *error)
     guest_stop(o->config.guest, RUN_STATE_POSTMIGRATE);
     migration_set_error(m, evidence);
     migration_set_outcome(m, text);
-    migration_move(m, MIGRATION_ACTIVE, MIGRATION_FAILED);
+    migration_end(m, MIGRATION_FAILED);
 }
 
 static void await_verdict(Outgoing *o)
@@ -174,8 +174,8 @@ bool outgoing_switchover(Outgoing *o, GError **error)
     g_autofree char *description = NULL;
 
     stop_guest(o);
-    if (!outgoing_fault(o, "src-stopped", error) || !outgoing_last_pass(o, error) ||
-        !outgoing_fault(o, "src-ram-end", error)) {
+    if (!outgoing_fault(o, "src-stopped", error) || !outgoing_pre_switchover(o, error) ||
+        !outgoing_last_pass(o, error) || !outgoing_fault(o, "src-ram-end", error)) {
         return false;
     }
     description = devices_save(o->writer, o->config.guest, o->config.timer, o->state_before);

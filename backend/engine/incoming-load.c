@@ -90,7 +90,7 @@ static bool take_command(Incoming *in, const StreamRecord *record, GError **erro
     switch (record->command) {
     case COMMAND_OPEN_RETURN_PATH:
         in->return_path = true;
-        return true;
+        return !in->config.switchover_ack || incoming_answer(in, RETURN_SWITCHOVER_ACK, 0, error);
     case COMMAND_PING:
         get_be32(&payload, &value); /* the reader has checked the length */
         return take_ping(in, value, error);

@@ -19,6 +19,7 @@ typedef struct {
     TimerState *timer;    /* gets what the stream brings */
     Migration *migration; /* in state setup; referenced */
     Transport *transport; /* taken over */
+    bool switchover_ack;  /* tell the source at once that nothing here delays the switchover */
 } IncomingConfig;
 
 /* Starts the thread. ENGINE_EVENT_ENDED comes when it is about to return. @autostart: run the guest

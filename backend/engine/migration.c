@@ -22,7 +22,11 @@ typedef struct {
 static const unsigned may_become[MIGRATION__COUNT] = {
     [MIGRATION_NONE] = BIT(MIGRATION_SETUP),
     [MIGRATION_SETUP] = BIT(MIGRATION_ACTIVE) | BIT(MIGRATION_FAILED) | BIT(MIGRATION_CANCELLING),
-    [MIGRATION_ACTIVE] =
+    [MIGRATION_ACTIVE] = BIT(MIGRATION_COMPLETED) | BIT(MIGRATION_FAILED) |
+                         BIT(MIGRATION_CANCELLING) | BIT(MIGRATION_PRE_SWITCHOVER),
+    [MIGRATION_PRE_SWITCHOVER] =
+        BIT(MIGRATION_DEVICE) | BIT(MIGRATION_FAILED) | BIT(MIGRATION_CANCELLING),
+    [MIGRATION_DEVICE] =
         BIT(MIGRATION_COMPLETED) | BIT(MIGRATION_FAILED) | BIT(MIGRATION_CANCELLING),
     [MIGRATION_CANCELLING] = BIT(MIGRATION_CANCELLED),
 };
@@ -110,6 +114,20 @@ bool migration_move(Migration *m, MigrationStatus from, MigrationStatus to)
     /* Posted under the lock, so that events come in the order of the moves. */
     event_post(m->events, ENGINE_EVENT_STATUS, m, to, NULL);
     return true;
+}
+
+bool migration_end(Migration *m, MigrationStatus to)
+{
+    for (;;) {
+        MigrationStatus now = migration_get_status(m);
+
+        if (!(may_become[now] & BIT(to))) {
+            return false;
+        }
+        if (migration_move(m, now, to)) {
+            return true;
+        }
+    }
 }
 
 void migration_set_error(Migration *m, const char *text)
@@ -222,6 +240,8 @@ static void fill_outgoing(Migration *m, MigInfo *info)
 
     switch (m->status) {
     case MIGRATION_ACTIVE:
+    case MIGRATION_PRE_SWITCHOVER:
+    case MIGRATION_DEVICE:
     case MIGRATION_CANCELLING:
     case MIGRATION_COMPLETED:
         break;

@@ -105,6 +105,10 @@ MigrationStatus migration_get_status(Migration *m);
  * the status first: look again and decide. A move that the table does not have is our bug. */
 bool migration_move(Migration *m, MigrationStatus from, MigrationStatus to);
 
+/* Moves to @to from whatever status it has, if that is a legal move; false when it is not (another
+ * end was faster). */
+bool migration_end(Migration *m, MigrationStatus to);
+
 /* Remembers the first error, for error-desc. */
 void migration_set_error(Migration *m, const char *text);
 char *migration_dup_error(Migration *m);

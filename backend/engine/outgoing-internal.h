@@ -34,6 +34,7 @@ struct Outgoing {
     /* Any thread. */
     _Atomic int decision;
     atomic_bool keep_stopped; /* "stop" came during the switchover */
+    atomic_bool go_on;        /* from pre-switchover */
     pthread_mutex_t lock;     /* guards @transport (the pointer) and @wake */
     pthread_cond_t wake;      /* cancel, or a setting changed */
     Transport *transport;
@@ -45,6 +46,7 @@ struct Outgoing {
     RateLimiter limiter;
     RateWindow window;
     MigPass pass;
+    bool ack_missed;       /* it was waited for and the operator told so */
     bool ran;              /* the guest ran before the stop: it goes on when we fail */
     bool stopped;          /* by us, for the switchover */
     RunState state_before; /* what goes into globalstate */
@@ -70,6 +72,12 @@ void outgoing_resume_guest(Outgoing *o);
 bool outgoing_precopy(Outgoing *o, GError **error);
 /* The rest of the RAM; the guest stands. */
 bool outgoing_last_pass(Outgoing *o, GError **error);
+
+/* switchover.c: whether all that the guest's stop has to wait for is there. False after waiting a
+ * little for it: look at the dirty pages again, then ask again. */
+bool outgoing_may_switch_over(Outgoing *o);
+/* The guest stands: waits for the operator where the capability pause-before-switchover says so. */
+bool outgoing_pre_switchover(Outgoing *o, GError **error);
 
 /* handover.c: from the stop of the guest to the verdict. Sets status, owner and outcome when it
  * returns true (whatever they are); false: failed before the commit, the guest belongs here. */

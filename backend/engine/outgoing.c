@@ -147,15 +147,7 @@ void outgoing_resume_guest(Outgoing *o)
  * finds itself cancelled make sure of the status; the second finds nothing to do. */
 static void enter_cancelling(Migration *m)
 {
-    MigrationStatus status;
-
-    do {
-        if (migration_move(m, MIGRATION_ACTIVE, MIGRATION_CANCELLING) ||
-            migration_move(m, MIGRATION_SETUP, MIGRATION_CANCELLING)) {
-            return;
-        }
-        status = migration_get_status(m);
-    } while (status == MIGRATION_ACTIVE || status == MIGRATION_SETUP);
+    migration_end(m, MIGRATION_CANCELLING);
 }
 
 /* The destination's own words, if it had any, beat what the broken connection made of them. It is
@@ -209,8 +201,7 @@ static void finish_failed(Outgoing *o, GError **error)
                                             where, (*error)->message + strlen(first_line));
     migration_set_error(m, first_line);
     migration_set_outcome(m, text);
-    if (!migration_move(m, MIGRATION_ACTIVE, MIGRATION_FAILED) &&
-        !migration_move(m, MIGRATION_SETUP, MIGRATION_FAILED)) {
+    if (!migration_end(m, MIGRATION_FAILED)) {
         /* A cancel came in between: both are true, the operator asked for the second. */
         finish_cancelled(o, where);
     }

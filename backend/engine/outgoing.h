@@ -29,6 +29,8 @@ typedef struct {
     bool return_path;             /* capability return-path */
     bool handover;                /* x-handover */
     bool validate_uuid;           /* send the UUID */
+    bool pause_before_switchover; /* wait for outgoing_continue() when the guest stands */
+    bool switchover_ack;          /* wait until the destination is ready */
     bool to_file;                 /* nobody runs what is written */
 } OutgoingConfig;
 
@@ -45,6 +47,9 @@ Migration *outgoing_record(const Outgoing *o);
 /* Any thread. False once the guest was handed over (the end of the stream was sent): *@error says
  * so. True: the source runs the guest; status goes to cancelling and on to cancelled. */
 bool outgoing_cancel(Outgoing *o, GError **error);
+
+/* Any thread: goes on from pre-switchover; without an effect in any other status. */
+void outgoing_continue(Outgoing *o);
 
 /* Main thread: a limit changed, a waiting thread should look again. */
 void outgoing_settings_changed(Outgoing *o);

@@ -213,7 +213,7 @@ bool outgoing_precopy(Outgoing *o, GError **error)
         if (!sync_dirty(o, error) || !outgoing_fault(o, "src-pass-end", error)) {
             return false;
         }
-    } while (remaining_bytes(o) > atomic_load(&c->threshold));
+    } while (remaining_bytes(o) > atomic_load(&c->threshold) || !outgoing_may_switch_over(o));
     return outgoing_check(o, error);
 }
 

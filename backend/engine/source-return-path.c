@@ -16,6 +16,7 @@ struct SourceReturnPath {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     GArray *pongs; /* uint32_t; values come in the order of the pings, few of them */
+    bool acked;    /* the destination is ready for the switchover */
     bool has_verdict;
     uint32_t verdict;
     GError *ended; /* set once nothing more can come */
@@ -42,7 +43,8 @@ static bool take_message(SourceReturnPath *rp, const ReturnPathMessage *message,
         }
         return true;
     case RETURN_SWITCHOVER_ACK:
-        return true; /* nobody waits for it in this build, and it does no harm */
+        rp->acked = true; /* asked for or not: it does no harm */
+        return true;
     default:
         g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
                     "return path: message type %d has no place in a precopy", message->type);
@@ -177,6 +179,16 @@ bool source_return_path_wait_pong(SourceReturnPath *rp, uint32_t value, GError *
         pthread_cond_wait(&rp->changed, &rp->lock);
     }
     return true;
+}
+
+bool source_return_path_wait_ack(SourceReturnPath *rp, int64_t timeout_us)
+{
+    gint64 deadline = g_get_monotonic_time() + timeout_us;
+    MIG_LOCK(&rp->lock);
+
+    while (!rp->acked && rp->ended == NULL && !rp->has_verdict &&
+           mig_cond_wait_until(&rp->changed, &rp->lock, deadline)) {}
+    return rp->acked;
 }
 
 Verdict source_return_path_wait_verdict(SourceReturnPath *rp, int64_t timeout_us, GError **error)

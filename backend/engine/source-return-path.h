@@ -26,6 +26,9 @@ bool source_return_path_failed(SourceReturnPath *rp, GError **error);
 /* Blocks until PONG(@value) came; false when the path ended before. */
 bool source_return_path_wait_pong(SourceReturnPath *rp, uint32_t value, GError **error);
 
+/* Waits until SWITCHOVER_ACK came, the path ended or @timeout_us passed; whether it came. */
+bool source_return_path_wait_ack(SourceReturnPath *rp, int64_t timeout_us);
+
 typedef enum { VERDICT_OK, VERDICT_REFUSED, VERDICT_LOST } Verdict;
 
 /* Blocks until SHUT came, the path ended or @timeout_us passed (0 = no limit). For LOST the error

@@ -22,7 +22,7 @@ WORKLOAD = "stress,rate=50M,prefill=on,seed=3"
 MEMORY = "32M"
 
 # A point of the source lies before the commit, or after it.
-BEFORE = ["src-connected", "src-setup", "src-ram-setup", "src-pass-1", "src-pass-end", "src-stopped",
+BEFORE = ["src-connected", "src-setup", "src-ram-setup", "src-pass-1", "src-pass-end", "src-stopped", "src-pre-switchover",
           "src-ram-end", "src-devices", "src-ping", "src-before-eof"]
 # Points of the destination at which the source has not committed.
 DST_BEFORE = ["dst-connected", "dst-setup", "dst-ram-setup", "dst-page", "dst-ram-end", "dst-devices",
@@ -91,6 +91,7 @@ def play(s, point, fault):
     src = s.migmon("src", memory=MEMORY, machine=WORKLOAD, fault=action if on_source else "")
     # A wait for a verdict that never comes shall end within this test.
     src.set(max_bandwidth=0, x_handover_timeout=2000 if fault == "stall" else 0)
+    src.capability("pause-before-switchover", point == "src-pre-switchover")
     src.execute("migrate", uri=f"unix:{path}")
     holder = src if on_source else dst
     if fault != "cut":
@@ -200,6 +201,7 @@ def source_that_fails_by_itself(s):
     for i, point in enumerate(BEFORE):
         src = s.migmon(f"src{i}", memory=MEMORY, machine=WORKLOAD, fault=f"{point}=fail")
         src.set(max_bandwidth=0)
+        src.capability("pause-before-switchover", point == "src-pre-switchover")
         src.execute("migrate", uri=f"unix:{path}")
         src.wait_status("failed")
         if src.run_state() != "running" or src.owner() != "here":

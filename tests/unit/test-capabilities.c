@@ -85,7 +85,6 @@ static const struct {
     { "", "events x-colo", "Capability 'x-colo' is not supported by this build" },
     { "", "block", "Capability 'block' is not supported by this build" },
     { "", "postcopy-ram", "Capability 'postcopy-ram' is not supported by this build" },
-    { "return-path", "switchover-ack", "Capability 'switchover-ack' is not supported by this build" },
 };
 
 static void test_rules_come_first_then_what_is_not_built(void **state)

@@ -1,0 +1,191 @@
+"""What a switchover can be made to wait for: the operator (pause-before-switchover, migrate_continue) and the
+destination's word (switchover-ack); and what the two sides say of a guest that went over."""
+
+import json
+import os
+import subprocess
+
+import harness
+
+WORKLOAD = "stress,rate=50M,prefill=on,seed=3"
+MEMORY = "32M"
+
+
+def refused(process, command, part, **arguments):
+    try:
+        process.execute(command, **arguments)
+    except harness.QmpError as error:
+        if part not in str(error):
+            raise
+        return
+    raise harness.Failure(f"{process.name}: {command} was not refused")
+
+
+def expect(what, found, wanted):
+    if found != wanted:
+        raise harness.Failure(f"{what}: {found}, expected {wanted}")
+
+
+def pair(s, *options, fault=None):
+    path = s.path("m.sock")
+    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=WORKLOAD)
+    src = s.migmon("src", *options, memory=MEMORY, machine=WORKLOAD, fault=fault)
+    for process in (src, dst):
+        process.capability("events")
+    src.set(max_bandwidth=0)
+    return src, dst, f"unix:{path}"
+
+
+def paused(s, **more):
+    src, dst, uri = pair(s, **more)
+    src.capability("pause-before-switchover")
+    src.execute("migrate", uri=uri)
+    src.wait_status("pre-switchover")
+    return src, dst
+
+
+def story(process):
+    """STOP, RESUME and the states, in their order."""
+    return [event.get("data", {}).get("status", event["event"]) for event in process.qmp.poll_events()
+            if event["event"] in ("MIGRATION", "STOP", "RESUME")]
+
+
+def the_guest_stands_until_it_is_continued(s):
+    src, dst = paused(s)
+    expect("run state", src.run_state(), "finish-migrate")
+    expect("owner", src.owner(), "here")
+    refused(src, "migrate-continue", "not in expected state: pre-switchover", state="device")
+    refused(src, "cont", "Migration is not finalized yet")
+    refused(src, "migrate", "in progress", uri="file:/nowhere")
+    info = src.execute("query-migrate")
+    if "ram" not in info or "expected-downtime" not in info:
+        raise harness.Failure(f"in pre-switchover: {info}")
+    src.execute("migrate-continue", state="pre-switchover")
+    src.wait_status("completed")
+    dst.wait_status("completed")
+    dst.verify()
+    expect("events", story(src), ["setup", "active", "STOP", "pre-switchover", "device", "completed"])
+    refused(src, "migrate-continue", "not in expected state: completed", state="pre-switchover")
+    return dst.owner()
+
+
+def a_cancel_lets_the_guest_go_on(s):
+    src, dst = paused(s)
+    src.execute("migrate_cancel")
+    src.wait_status("cancelled")
+    expect("events", story(src), ["setup", "active", "STOP", "pre-switchover", "cancelling", "RESUME",
+                                  "cancelled"])
+    expect("run state", src.run_state(), "running")
+    dst.wait_status("failed")
+    src.verify()
+
+
+def stopped_while_paused_it_stays_stopped_after_a_cancel(s):
+    src, _ = paused(s)
+    src.execute("stop")
+    expect("run state", src.run_state(), "finish-migrate")
+    src.execute("migrate_cancel")
+    src.wait_status("cancelled")
+    expect("run state", src.run_state(), "paused")
+
+
+def a_destination_that_dies_meanwhile_ends_the_pause(s):
+    src, dst = paused(s)
+    dst.kill()
+    src.wait_status("failed")
+    expect("run state", src.run_state(), "running")
+    expect("owner", src.owner(), "here")
+    src.verify()
+
+
+def a_pause_works_on_the_way_to_a_file(s):
+    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
+    src.set(max_bandwidth=0)
+    src.capability("pause-before-switchover")
+    src.execute("migrate", uri=f"file:{s.path('f')}")
+    src.wait_status("pre-switchover")
+    src.execute("migrate-continue", state="pre-switchover")
+    src.wait_status("completed")
+    dst = s.migmon("dst", "--incoming", f"file:{s.path('f')}", memory=MEMORY, machine=WORKLOAD)
+    dst.wait_status("completed")
+    dst.verify()
+
+
+def a_blocking_migrate_gives_the_line_back_in_the_pause(s):
+    path = s.path("m.sock")
+    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=WORKLOAD)
+    lines = ["migrate_set_capability pause-before-switchover on", "migrate_set_parameter max-bandwidth 0",
+             f"migrate unix:{path}", "info status", "migrate_continue pre-switchover", "wait completed 60"]
+    done = subprocess.run([harness.MIGMON, "--memory", MEMORY, "--machine", WORKLOAD]
+                          + [part for line in lines for part in ("-c", line)], text=True, check=False,
+                          capture_output=True, stdin=subprocess.DEVNULL, timeout=harness.PATIENCE)
+    text = done.stdout + done.stderr
+    if done.returncode != 0 or "finish-migrate" not in text or "waits: migrate_continue" not in text:
+        raise harness.Failure(f"{done.returncode}: {text}")
+    dst.wait_status("completed")
+    dst.verify()
+
+
+def the_source_waits_for_the_acknowledgement(s):
+    src, dst, uri = pair(s)
+    for process in (src, dst):
+        process.capability("return-path")
+        process.capability("switchover-ack")
+    src.execute("migrate", uri=uri)
+    src.wait_status("completed")
+    dst.wait_status("completed")
+    dst.verify()
+
+
+def without_an_acknowledgement_there_is_no_switchover(s):
+    src, dst, uri = pair(s)
+    src.capability("return-path")
+    src.capability("switchover-ack")
+    src.execute("migrate", uri=uri)
+
+    def passes():
+        return src.execute("query-migrate").get("ram", {}).get("dirty-sync-count", 0)
+    # It goes on looking at what the guest writes; nothing but a cancel ends this.
+    harness.wait_for("there were many passes", lambda: passes() > 10)
+    expect("status", src.status(), "active")
+    expect("run state", src.run_state(), "running")
+    src.execute("migrate_cancel")
+    src.wait_status("cancelled")
+    # A guest that stands loses nothing by a long switchover: nobody waits then.
+    dst.wait_status("failed")
+    src.execute("stop")
+    src.execute("migrate", uri=uri)
+    src.wait_status("completed")
+    dst.wait_status("completed")
+    expect("run state", dst.run_state(), "paused")
+
+
+def rules_of_switchover_ack(s):
+    src = s.migmon("src", memory=MEMORY, machine="none")
+    refused(src, "migrate-set-capabilities", "Capability 'switchover-ack' requires capability 'return-path'",
+            capabilities=[{"capability": "switchover-ack", "state": True}])
+    src.capability("return-path")
+    src.capability("switchover-ack")
+    refused(src, "migrate-set-capabilities", "requires capability 'return-path'",
+            capabilities=[{"capability": "return-path", "state": False}])
+    refused(src, "migrate-set-capabilities", "Background-snapshot is not compatible with return-path",
+            capabilities=[{"capability": "background-snapshot", "state": True}])
+
+
+def threads_have_the_names_that_scripts_look_for(s):
+    src, _ = paused(s)
+    threads = {t["name"]: t["thread-id"] for t in src.execute("query-migrationthreads")}
+    tasks = {int(task) for task in os.listdir(f"/proc/{src.pid}/task")}
+    if "live_migration" not in threads or not set(threads.values()) <= tasks:
+        raise harness.Failure(f"{json.dumps(threads)}, the kernel has {tasks}")
+    src.execute("migrate_cancel")
+    src.wait_status("cancelled")
+    harness.wait_for("the threads are gone", lambda: src.execute("query-migrationthreads") == [])
+
+
+harness.run([the_guest_stands_until_it_is_continued, a_cancel_lets_the_guest_go_on,
+             stopped_while_paused_it_stays_stopped_after_a_cancel,
+             a_destination_that_dies_meanwhile_ends_the_pause, a_pause_works_on_the_way_to_a_file,
+             a_blocking_migrate_gives_the_line_back_in_the_pause, the_source_waits_for_the_acknowledgement,
+             without_an_acknowledgement_there_is_no_switchover, rules_of_switchover_ack,
+             threads_have_the_names_that_scripts_look_for])
