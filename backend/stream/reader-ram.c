@@ -127,12 +127,93 @@ static Step find_block(StreamReader *r, MigCursor *in, bool same, unsigned *ret,
     return STEP_RECORD;
 }
 
+/* What follows the head of a page record. */
+typedef struct {
+    StreamRecordType type;
+    const uint8_t *bytes;
+    size_t length;
+} Payload;
+
+static Step get_xbzrle(StreamReader *r, MigCursor *in, Payload *ret, GError **error)
+{
+    uint8_t form;
+    uint16_t length;
+
+    if (!get_u8(in, &form) || !get_be16(in, &length)) {
+        return reader_more(r, 0, error);
+    }
+    if (form != RAM_XBZRLE_FORM) {
+        return reader_refuse_as_qemu(r, error, "Failed to load XBZRLE page - wrong compression!");
+    }
+    if (length > STREAM_PAGE_SIZE) {
+        return reader_refuse_as_qemu(r, error, "Failed to load XBZRLE page - len overflow!");
+    }
+    *ret = (Payload){ RECORD_XBZRLE_PAGE, NULL, length };
+    return STEP_RECORD;
+}
+
+static Step get_compressed(StreamReader *r, MigCursor *in, Payload *ret, GError **error)
+{
+    uint32_t length;
+
+    if (!get_be32(in, &length)) {
+        return reader_more(r, 0, error);
+    }
+    if (length == 0 || length > RAM_COMPRESSED_MAX) {
+        return reader_refuse_as_qemu(r, error, "Invalid compressed data length: %u", length);
+    }
+    *ret = (Payload){ RECORD_COMPRESSED_PAGE, NULL, length };
+    return STEP_RECORD;
+}
+
+static Step get_payload(StreamReader *r, MigCursor *in, unsigned kind, Payload *ret, GError **error)
+{
+    Step step = STEP_RECORD;
+
+    switch (kind) {
+    case RAM_ZERO:
+        *ret = (Payload){ RECORD_ZERO_PAGE, NULL, 1 };
+        break;
+    case RAM_XBZRLE:
+        step = get_xbzrle(r, in, ret, error);
+        break;
+    case RAM_COMPRESS_PAGE:
+        step = get_compressed(r, in, ret, error);
+        break;
+    default:
+        *ret = (Payload){ RECORD_PAGE, NULL, STREAM_PAGE_SIZE };
+        break;
+    }
+    if (step == STEP_RECORD && !get_bytes(in, ret->length, &ret->bytes)) {
+        return reader_more(r, 0, error);
+    }
+    return step;
+}
+
+/* How many more zero records stand at @in that go on page by page from @offset: never-touched
+ * memory is a long row of them, and one answer for all of it is what makes it fast. */
+static uint64_t count_zeroes(MigCursor *in, uint64_t offset, uint64_t length)
+{
+    uint64_t count = 0;
+    uint64_t word;
+
+    for (offset += STREAM_PAGE_SIZE; offset < length && cursor_left(in) >= sizeof word + 1;
+         offset += STREAM_PAGE_SIZE, count++) {
+        memcpy(&word, in->at, sizeof word);
+        if (word != GUINT64_TO_BE(offset | RAM_ZERO | RAM_CONTINUE) || in->at[sizeof word] != 0) {
+            break;
+        }
+        in->at += sizeof word + 1;
+    }
+    return count;
+}
+
 static Step step_page(StreamReader *r, MigCursor in, uint64_t word, StreamRecord *ret,
                       GError **error)
 {
     uint64_t offset = word & ~(uint64_t)RAM_FLAGS;
-    bool zero = (word & RAM_ZERO) != 0;
-    const uint8_t *payload;
+    unsigned kind = word & (RAM_FLAGS & ~RAM_CONTINUE);
+    Payload payload;
     unsigned block = 0;
 
     Step step = find_block(r, &in, (word & RAM_CONTINUE) != 0, &block, error);
@@ -140,23 +221,29 @@ static Step step_page(StreamReader *r, MigCursor in, uint64_t word, StreamRecord
         return step;
     }
     /* Both are whole pages, so an offset below the length leaves room for one. */
-    if (offset >= g_array_index(r->blocks, ReaderBlock, block).length) {
+    uint64_t length = g_array_index(r->blocks, ReaderBlock, block).length;
+    if (offset >= length) {
         return reader_refuse_as_qemu(r, error, "Illegal RAM offset %" G_GINT64_MODIFIER "x",
                                      offset);
     }
-    if (!get_bytes(&in, zero ? 1 : STREAM_PAGE_SIZE, &payload)) {
-        return reader_more(r, 0, error);
+    step = get_payload(r, &in, kind, &payload, error);
+    if (step != STEP_RECORD) {
+        return step;
     }
     /* Field by field: clearing the whole record would cost more than all of the above. */
-    ret->type = zero ? RECORD_ZERO_PAGE : RECORD_PAGE;
+    ret->type = payload.type;
     ret->stream_offset = r->offset;
     ret->block_index = block;
     ret->offset = offset;
-    if (zero) {
-        ret->fill = *payload;
+    ret->n_pages = 1;
+    if (kind == RAM_ZERO) {
+        ret->fill = *payload.bytes;
+        if (ret->fill == 0 && r->config.zero_runs) {
+            ret->n_pages += count_zeroes(&in, offset, length);
+        }
     } else {
-        ret->data = payload;
-        ret->length = STREAM_PAGE_SIZE;
+        ret->data = payload.bytes;
+        ret->length = payload.length;
     }
     r->last_block = block;
     reader_take(r, &in);
@@ -172,8 +259,6 @@ static Step refuse_flags(StreamReader *r, unsigned flags, GError **error)
         const char *what;
         const char *capability;
     } unsupported[] = {
-        { RAM_XBZRLE, "XBZRLE page", "xbzrle" },
-        { RAM_COMPRESS_PAGE, "compressed page", "compress" },
         { RAM_MULTIFD_FLUSH, "multifd flush", "multifd" },
     };
 
@@ -201,6 +286,10 @@ Step reader_step_ram(StreamReader *r, StreamRecord *ret, GError **error)
     case RAM_PAGE | RAM_CONTINUE:
     case RAM_ZERO:
     case RAM_ZERO | RAM_CONTINUE:
+    case RAM_XBZRLE:
+    case RAM_XBZRLE | RAM_CONTINUE:
+    case RAM_COMPRESS_PAGE:
+    case RAM_COMPRESS_PAGE | RAM_CONTINUE:
         return step_page(r, in, word, ret, error);
     case RAM_EOS:
         if (word != RAM_EOS) {

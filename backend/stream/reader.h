@@ -46,7 +46,9 @@ typedef enum {
     RECORD_RAM_TOTAL,  /* ram_total */
     RECORD_RAM_BLOCK,  /* one entry of the block list: block_index, block_idstr, block_length */
     RECORD_PAGE,       /* block_index, offset, data = 4096 bytes */
-    RECORD_ZERO_PAGE,  /* block_index, offset, fill */
+    RECORD_ZERO_PAGE,  /* block_index, offset, n_pages, fill */
+    RECORD_XBZRLE_PAGE,     /* block_index, offset, data/length = a delta for xbzrle_decode() */
+    RECORD_COMPRESSED_PAGE, /* block_index, offset, data/length = a zlib stream of one page */
     RECORD_RAM_EOS,
     RECORD_DEVICE,     /* data/length: the whole body of the current FULL (or START) section */
     RECORD_COMMAND,    /* command, data, length */
@@ -76,6 +78,7 @@ typedef struct {
     const char *block_idstr;
     uint64_t block_length;
     uint64_t offset; /* inside the block, page aligned, below its length */
+    uint64_t n_pages; /* from offset on, inside the block; 1 unless zero_runs was asked for */
     uint8_t fill;
 
     StreamCommand command;
@@ -90,6 +93,7 @@ typedef struct {
                                       uint32_t version, GError **error);
     void *data;
     uint32_t max_list;   /* bound for lists in device bodies */
+    bool zero_runs;      /* consecutive zero pages come as one record */
     uint64_t max_ram;    /* bound for the announced RAM total, bytes; 0 = any */
     size_t buffer_size;  /* 0 = 1 MiB; at least 64 KiB */
 } StreamReaderConfig;
