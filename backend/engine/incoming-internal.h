@@ -5,6 +5,7 @@
 #pragma once
 
 #include "backend/engine/incoming.h"
+#include "backend/engine/page-decoder.h"
 #include "backend/engine/placer.h"
 #include "backend/engine/prefetch.h"
 #include "backend/stream/format.h"
@@ -22,6 +23,7 @@ struct Incoming {
     StreamReader *reader;
     DeviceLoader *devices;
     Placer *placer;
+    PageDecoder *decoder;
     GArray *blocks; /* size_t: index of the guest's block for each of the stream's */
     bool has_configuration;
     bool has_block_list;

@@ -192,6 +192,7 @@ static bool begin_pages(Incoming *in, GError **error)
         }
     }
     in->placer = placer_new(blocks, n);
+    in->decoder = page_decoder_new(in->placer);
     in->has_block_list = true;
     return incoming_fault(in, "dst-ram-setup", error);
 }
@@ -212,10 +213,17 @@ static bool take_page(Incoming *in, const StreamRecord *record, GError **error)
     }
     block = g_array_index(in->blocks, size_t, record->block_index);
     if (record->type == RECORD_ZERO_PAGE) {
-        atomic_fetch_add_explicit(&c->zero_pages, 1, memory_order_relaxed);
-        return placer_fill(in->placer, block, record->offset, record->fill, error);
+        atomic_fetch_add_explicit(&c->zero_pages, record->n_pages, memory_order_relaxed);
+        if (record->fill != 0) {
+            return placer_fill(in->placer, block, record->offset, record->fill, error);
+        }
+        return placer_zero(in->placer, block, record->offset / MIG_PAGE_SIZE, record->n_pages,
+                           error);
     }
     atomic_fetch_add_explicit(&c->normal_pages, 1, memory_order_relaxed);
+    if (record->type != RECORD_PAGE) {
+        return page_decoder_take(in->decoder, block, record, error);
+    }
     return placer_page(in->placer, block, record->offset, record->data, error);
 }
 
@@ -238,6 +246,8 @@ static bool take_record(Incoming *in, const StreamRecord *record, GError **error
         return take_block(in, record, error);
     case RECORD_PAGE:
     case RECORD_ZERO_PAGE:
+    case RECORD_XBZRLE_PAGE:
+    case RECORD_COMPRESSED_PAGE:
         return take_page(in, record, error);
     case RECORD_RAM_EOS:
         return begin_pages(in, error);

@@ -185,6 +185,7 @@ Incoming *incoming_new(const IncomingConfig *config, bool autostart, GError **er
     in->reader = stream_reader_new(&(StreamReaderConfig){
         .find_device = device_loader_find,
         .data = in->devices,
+        .zero_runs = true,
         .max_list = device_loader_max_list(config->guest),
     });
     in->thread = g_thread_try_new("mig/dst/main", incoming_thread, in, error);
@@ -208,6 +209,7 @@ void incoming_free(Incoming *in)
     transport_free(in->config.transport);
     stream_reader_free(in->reader);
     device_loader_free(in->devices);
+    page_decoder_free(in->decoder);
     placer_free(in->placer);
     g_array_unref(in->blocks);
     migration_unref(in->migration);

@@ -139,6 +139,37 @@ bool placer_fill(Placer *placer, size_t block, uint64_t offset, uint8_t fill, GE
     return placer_page(placer, block, offset, page, error) && placer_flush(placer, error);
 }
 
+bool placer_zero(Placer *placer, size_t block, uint64_t first, uint64_t count, GError **error)
+{
+    const DirtyMap *placed = placer->placed[block];
+    size_t end = first + count;
+
+    dirty_map_set(placer->seen[block], first, count);
+    for (size_t page = first, next; page < end; page = next) {
+        next = dirty_map_run_end(placed, page, end);
+        if (!dirty_map_test(placed, page)) {
+            continue;
+        }
+        for (size_t i = page; i < next; i++) {
+            if (!placer_fill(placer, block, i * MIG_PAGE_SIZE, 0, error)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+bool placer_in_place(Placer *placer, size_t block, uint64_t offset, uint8_t **ret, GError **error)
+{
+    bool placed = dirty_map_test(placer->placed[block], offset / MIG_PAGE_SIZE);
+
+    if (placed && !placer_flush(placer, error)) {
+        return false; /* it may be in the run that is being gathered */
+    }
+    *ret = placed ? placer->blocks[block]->host + offset : NULL;
+    return true;
+}
+
 bool placer_is_complete(const Placer *placer, size_t *ret_block, uint64_t *ret_page)
 {
     for (size_t i = 0; i < placer->n_blocks; i++) {

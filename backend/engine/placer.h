@@ -28,6 +28,13 @@ bool placer_page(Placer *placer, size_t block, uint64_t offset, const uint8_t *p
 /* Fills a page with @fill; a zero page that was never placed costs nothing. */
 bool placer_fill(Placer *placer, size_t block, uint64_t offset, uint8_t fill, GError **error);
 
+/* @count pages from page @first on are zero: those that were never placed cost nothing. */
+bool placer_zero(Placer *placer, size_t block, uint64_t first, uint64_t count, GError **error);
+
+/* The page in place, to be changed there; NULL in *@ret when it holds nothing of this attempt: it is
+ * zero then, and placer_page() is the way to fill it. */
+bool placer_in_place(Placer *placer, size_t block, uint64_t offset, uint8_t **ret, GError **error);
+
 /* Writes what is gathered. */
 bool placer_flush(Placer *placer, GError **error);
 

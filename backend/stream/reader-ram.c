@@ -137,7 +137,7 @@ typedef struct {
 static Step get_xbzrle(StreamReader *r, MigCursor *in, Payload *ret, GError **error)
 {
     uint8_t form;
-    uint16_t length;
+    uint16_t length = 0;
 
     if (!get_u8(in, &form) || !get_be16(in, &length)) {
         return reader_more(r, 0, error);
@@ -154,7 +154,7 @@ static Step get_xbzrle(StreamReader *r, MigCursor *in, Payload *ret, GError **er
 
 static Step get_compressed(StreamReader *r, MigCursor *in, Payload *ret, GError **error)
 {
-    uint32_t length;
+    uint32_t length = 0;
 
     if (!get_be32(in, &length)) {
         return reader_more(r, 0, error);
@@ -213,7 +213,7 @@ static Step step_page(StreamReader *r, MigCursor in, uint64_t word, StreamRecord
 {
     uint64_t offset = word & ~(uint64_t)RAM_FLAGS;
     unsigned kind = word & (RAM_FLAGS & ~RAM_CONTINUE);
-    Payload payload;
+    Payload payload = { 0 };
     unsigned block = 0;
 
     Step step = find_block(r, &in, (word & RAM_CONTINUE) != 0, &block, error);

@@ -335,6 +335,55 @@ void stream_put_zero_page(StreamWriter *w, unsigned block, uint64_t offset)
     write_u8(w, 0);
 }
 
+void stream_put_zero_pages(StreamWriter *w, unsigned block, uint64_t offset, size_t count)
+{
+    const size_t size = sizeof(uint64_t) + 1;
+
+    if (count == 0) {
+        return;
+    }
+    stream_put_zero_page(w, block, offset); /* names the block */
+    uint8_t *at = reserve(w, (count - 1) * size);
+    for (size_t i = 1; i < count; i++, at += size) {
+        uint64_t word = GUINT64_TO_BE((offset + i * STREAM_PAGE_SIZE) | RAM_ZERO | RAM_CONTINUE);
+
+        memcpy(at, &word, sizeof word);
+        at[sizeof word] = 0;
+    }
+}
+
+/* Page data in the arena. It does not count as headers: it is bounded by how much is put at once. */
+static void put_copy(StreamWriter *w, const uint8_t *bytes, size_t length)
+{
+    stream_put_bytes(w, bytes, length);
+    w->header_bytes -= length;
+}
+
+void stream_put_page_copy(StreamWriter *w, unsigned block, uint64_t offset, const uint8_t *page)
+{
+    put_page_header(w, block, offset, RAM_PAGE);
+    put_copy(w, page, STREAM_PAGE_SIZE);
+}
+
+void stream_put_xbzrle_page(StreamWriter *w, unsigned block, uint64_t offset, const uint8_t *delta,
+                            size_t length)
+{
+    g_assert(length <= STREAM_PAGE_SIZE);
+    put_page_header(w, block, offset, RAM_XBZRLE);
+    write_u8(w, RAM_XBZRLE_FORM);
+    write_be16(w, (uint16_t)length);
+    put_copy(w, delta, length);
+}
+
+void stream_put_compressed_page(StreamWriter *w, unsigned block, uint64_t offset,
+                                const uint8_t *packed, size_t length)
+{
+    g_assert(length > 0 && length <= RAM_COMPRESSED_MAX);
+    put_page_header(w, block, offset, RAM_COMPRESS_PAGE);
+    write_be32(w, (uint32_t)length);
+    put_copy(w, packed, length);
+}
+
 void stream_put_ram_eos(StreamWriter *w)
 {
     write_be64(w, RAM_EOS);

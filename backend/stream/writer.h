@@ -63,4 +63,12 @@ void stream_put_ram_block(StreamWriter *w, const char *idstr, uint64_t used_leng
 /* @page stays the caller's and is read when the iovec is written. */
 void stream_put_page(StreamWriter *w, unsigned block, uint64_t offset, const uint8_t *page);
 void stream_put_zero_page(StreamWriter *w, unsigned block, uint64_t offset);
+/* @count zero pages that follow each other. */
+void stream_put_zero_pages(StreamWriter *w, unsigned block, uint64_t offset, size_t count);
+/* These three are copied. */
+void stream_put_page_copy(StreamWriter *w, unsigned block, uint64_t offset, const uint8_t *page);
+void stream_put_xbzrle_page(StreamWriter *w, unsigned block, uint64_t offset, const uint8_t *delta,
+                            size_t length);
+void stream_put_compressed_page(StreamWriter *w, unsigned block, uint64_t offset,
+                                const uint8_t *packed, size_t length);
 void stream_put_ram_eos(StreamWriter *w);

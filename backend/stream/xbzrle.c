@@ -37,8 +37,7 @@ static size_t end_of_equal(const uint8_t *old, const uint8_t *now, size_t at)
                                (word_at(old + at + 8) ^ word_at(now + at + 8)) |
                                (word_at(old + at + 16) ^ word_at(now + at + 16)) |
                                (word_at(old + at + 24) ^ word_at(now + at + 24))) == 0;
-         at += 32) {
-    }
+         at += 32) {}
     for (; at < PAGE; at += 8) {
         uint64_t differs = word_at(old + at) ^ word_at(now + at);
 

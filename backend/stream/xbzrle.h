@@ -1,6 +1,6 @@
 /*
- * XBZRLE: what changed inside a page, as runs of "keep so many bytes" and "replace so many by these".
- * Both ways on plain bytes; the delta always applies to what the receiver's page holds now.
+ * XBZRLE: what changed inside a page, as runs of "keep so many bytes" and "replace so many by
+ * these". Both ways on plain bytes; the delta always applies to what the receiver's page holds now.
  *
  *     repeat: uleb zrun, uleb nzrun, nzrun bytes
  *
@@ -16,7 +16,8 @@
 /* Returned when the delta does not fit. */
 #define XBZRLE_OVERFLOW SIZE_MAX
 
-/* The delta from @old to @now (a page of STREAM_PAGE_SIZE each, aligned to 8; neither may change meanwhile) into
+/* The delta from @old to @now (a page of STREAM_PAGE_SIZE each, aligned to 8; neither may change
+ * meanwhile) into
  * @out, which has room for @size bytes. Returns its length, 0 when the pages are equal. */
 size_t xbzrle_encode(const uint8_t *old, const uint8_t *now, uint8_t *out, size_t size);
 

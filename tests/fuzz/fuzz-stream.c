@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/stream/xbzrle.h"
 #include "backend/stream/reader.h"
 #include "backend/stream/return-path.h"
 #include "tests/unit/stream-test.h"
@@ -73,11 +74,19 @@ static bool see(const StreamRecord *record, void *data, GError **error)
         g_assert(record->length == STREAM_PAGE_SIZE);
         mix_bytes(seen, record->data, record->length);
         G_GNUC_FALLTHROUGH;
+    case RECORD_XBZRLE_PAGE:
+    case RECORD_COMPRESSED_PAGE:
     case RECORD_ZERO_PAGE:
         g_assert(record->block_index < seen->n_blocks);
         g_assert(record->offset % STREAM_PAGE_SIZE == 0);
         g_assert(record->offset < seen->blocks[record->block_index]);
         mix(seen, record->offset);
+        if (record->type == RECORD_XBZRLE_PAGE) {
+            uint8_t page[STREAM_PAGE_SIZE] = { 0 };
+
+            xbzrle_decode(record->data, record->length, page);
+            mix_bytes(seen, page, sizeof page);
+        }
         break;
     case RECORD_DEVICE:
         check_device(record);

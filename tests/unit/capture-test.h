@@ -153,7 +153,8 @@ static inline uint8_t *capture_ram(json_object *capture)
     guint64 seed = capture_number(fill, "seed");
     guint64 step = strcmp(method, "migmon-fill-2") == 0 ? 16 : 1;
 
-    if (strcmp(method, "none") == 0) {
+    /* With a note the guest ran on and changed it. */
+    if (strcmp(method, "none") == 0 || json_object_object_get(fill, "note") != NULL) {
         return NULL;
     }
     uint64_t *ram = g_malloc0(size);

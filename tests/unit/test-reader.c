@@ -56,7 +56,14 @@ static bool log_record(const StreamRecord *record, void *data, GError **error)
                                (unsigned)record->offset, record->length, record->data[0],
                                record->data[record->length - 1]);
         break;
+    case RECORD_XBZRLE_PAGE:
+    case RECORD_COMPRESSED_PAGE:
+        g_string_append_printf(log, "%s %u 0x%x %zu",
+                               record->type == RECORD_XBZRLE_PAGE ? "delta" : "packed",
+                               record->block_index, (unsigned)record->offset, record->length);
+        break;
     case RECORD_ZERO_PAGE:
+        assert_int_equal(record->n_pages, 1);
         g_string_append_printf(log, "zero %u 0x%x %02x", record->block_index,
                                (unsigned)record->offset, record->fill);
         break;
@@ -135,6 +142,93 @@ static void test_ram_records(void **state)
                "8345 eos\n"
                "8353 end 3:2 ram/0 v4\n"
                "8358 eof\n");
+}
+
+static void test_packed_pages(void **state)
+{
+    (void)state;
+    expect_log(SETUP PART
+               "0000000000000040 03'ram' 01 0003 000122"
+               "0000000000001060 01 0000" /* nothing changed */
+               "0000000000000120 00000004 789c0300" EOS FOOTER "03 00000002" EOS FOOTER "00",
+               "8 machine none\n"
+               "17 section 1:2 ram/0 v4\n"
+               "34 total 0x3000\n"
+               "42 block 0 ram 0x2000\n"
+               "54 block 1 rom 0x1000\n"
+               "66 eos\n"
+               "74 end 1:2 ram/0 v4\n"
+               "79 section 2:2 ram/0 v4\n"
+               "84 delta 0 0x0 3\n"
+               "102 delta 0 0x1000 0\n"
+               "113 packed 0 0x0 4\n"
+               "129 eos\n"
+               "137 end 2:2 ram/0 v4\n"
+               "142 section 3:2 ram/0 v4\n"
+               "147 eos\n"
+               "155 end 3:2 ram/0 v4\n"
+               "160 eof\n");
+}
+
+/* ---- zero pages in a row as one record ---- */
+
+static bool log_zeroes(const StreamRecord *record, void *data, GError **error)
+{
+    (void)error;
+    if (record->type == RECORD_ZERO_PAGE) {
+        g_string_append_printf(data, "%u:%u+%u/%02x ", record->block_index,
+                               (unsigned)(record->offset / STREAM_PAGE_SIZE),
+                               (unsigned)record->n_pages, record->fill);
+    } else if (record->type == RECORD_PAGE) {
+        g_string_append_printf(data, "%u:%u ", record->block_index,
+                               (unsigned)(record->offset / STREAM_PAGE_SIZE));
+    }
+    return true;
+}
+
+/* Rows end at a gap, at another block, at the end of the block and at another fill; in one piece they are as
+ * long as they can be. */
+static void test_zero_runs(void **state)
+{
+    (void)state;
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+    g_autoptr(GString) log = g_string_new(NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(StreamReader) reader =
+        stream_reader_new(&(StreamReaderConfig){ .find_device = stream_test_find, .zero_runs = true });
+
+    stream_test_bytes(bytes, HEAD "01 00000002 03'ram' 00000000 00000004 0000000000007004"
+                                  "03'ram' 0000000000006000 03'rom' 0000000000001000" EOS FOOTER PART
+                                  "0000000000000002 03'ram' 00"
+                                  "0000000000001022 00 0000000000002022 00" /* 0 to 2 */
+                                  "0000000000004022 00 0000000000005022 00" /* gap: 4 to 5 */
+                                  "0000000000000002 03'rom' 00"             /* another block */
+                                  "0000000000001002 03'ram' ff"             /* another fill */
+                                  "0000000000002022 ff 0000000000003022 00"
+                                  "0000000000005028 <4096*11>"
+                                  "0000000000004022 00 0000000000003022 00" /* backwards */
+                                  EOS FOOTER "03 00000002" EOS FOOTER "00");
+    assert_int_equal(stream_test_feed(reader, bytes->data, bytes->len, SIZE_MAX, log_zeroes, log, &error),
+                     STREAM_DONE);
+    assert_string_equal(log->str,
+                        "0:0+3/00 0:4+2/00 1:0+1/00 0:1+1/ff 0:2+1/ff 0:3+1/00 0:5 0:4+1/00 0:3+1/00 ");
+}
+
+static void test_zero_run_stays_inside_its_block(void **state)
+{
+    (void)state;
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+    g_autoptr(GString) log = g_string_new(NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(StreamReader) reader =
+        stream_reader_new(&(StreamReaderConfig){ .find_device = stream_test_find, .zero_runs = true });
+
+    stream_test_bytes(bytes, SETUP PART "0000000000000002 03'ram' 00 0000000000001022 00"
+                                        "0000000000002022 00" EOS FOOTER "00");
+    assert_int_equal(stream_test_feed(reader, bytes->data, bytes->len, SIZE_MAX, log_zeroes, log, &error),
+                     STREAM_BAD);
+    assert_string_equal(log->str, "0:0+2/00 ");
+    assert_non_null(strstr(error->message, "Illegal RAM offset 2000"));
 }
 
 static void test_ram_in_one_full_section(void **state)
@@ -392,6 +486,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ram_records),
+        cmocka_unit_test(test_packed_pages),
+        cmocka_unit_test(test_zero_runs),
+        cmocka_unit_test(test_zero_run_stays_inside_its_block),
         cmocka_unit_test(test_ram_in_one_full_section),
         cmocka_unit_test(test_devices_and_commands),
         cmocka_unit_test(test_configuration),

@@ -10,9 +10,11 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <zlib.h>
 
 #include "backend/base/error.h"
 #include "backend/stream/return-path.h"
+#include "backend/stream/xbzrle.h"
 #include "tests/unit/capture-test.h"
 #include "tests/unit/stream-test.h"
 
@@ -83,6 +85,9 @@ static const struct {
     { "q35-10.0-stopped-16m", 0 },
     { "microvm-10.0-stopped-16m", 0 },
     { "pc-10.0-background-snapshot-16m", 0 },
+    { "pc-7.2-xbzrle-16m", 0 },
+    { "pc-10.0-xbzrle-16m", 0 },
+    { "none-7.2-compress", 0 },
 };
 
 /* ---- loading and writing again ---- */
@@ -115,10 +120,22 @@ static void place(Load *load, const StreamRecord *record)
         return;
     }
     assert_true(record->offset + STREAM_PAGE_SIZE <= load->size);
-    if (record->type == RECORD_PAGE) {
-        memcpy(load->ram + record->offset, record->data, STREAM_PAGE_SIZE);
-    } else {
-        memset(load->ram + record->offset, record->fill, STREAM_PAGE_SIZE);
+    uint8_t *page = load->ram + record->offset;
+    uLongf size = STREAM_PAGE_SIZE;
+    switch (record->type) {
+    case RECORD_PAGE:
+        memcpy(page, record->data, STREAM_PAGE_SIZE);
+        break;
+    case RECORD_XBZRLE_PAGE:
+        assert_true(xbzrle_decode(record->data, record->length, page));
+        break;
+    case RECORD_COMPRESSED_PAGE:
+        assert_int_equal(uncompress(page, &size, record->data, record->length), Z_OK);
+        assert_int_equal(size, STREAM_PAGE_SIZE);
+        break;
+    default:
+        memset(page, record->fill, STREAM_PAGE_SIZE);
+        break;
     }
     load->placed[record->offset / STREAM_PAGE_SIZE] = 1;
 }
@@ -129,6 +146,16 @@ static void write_page(Load *load, const StreamRecord *record)
     static const uint8_t zeroes[STREAM_PAGE_SIZE];
     const uint8_t *page = record->type == RECORD_PAGE ? record->data : zeroes;
 
+    if (record->type == RECORD_XBZRLE_PAGE) {
+        stream_put_xbzrle_page(load->writer, record->block_index, record->offset, record->data,
+                               record->length);
+        return;
+    }
+    if (record->type == RECORD_COMPRESSED_PAGE) {
+        stream_put_compressed_page(load->writer, record->block_index, record->offset, record->data,
+                                   record->length);
+        return;
+    }
     if (record->block_index == load->index && load->source != NULL) {
         page = load->source + record->offset;
     }
@@ -196,6 +223,8 @@ static bool take_record(const StreamRecord *record, void *data, GError **error)
         break;
     case RECORD_PAGE:
     case RECORD_ZERO_PAGE:
+    case RECORD_XBZRLE_PAGE:
+    case RECORD_COMPRESSED_PAGE:
         place(load, record);
         write_page(load, record);
         break;
@@ -387,15 +416,12 @@ static const struct {
     const char *name;
     const char *text;
 } refused[] = {
-    { "none-7.2-compress", "compressed page record: capability compress is not supported" },
     { "none-10.0-mapped-ram", "capability mapped-ram is not supported" },
     { "none-10.0-mapped-ram-offset", "capability mapped-ram is not supported" },
     { "none-10.0-mapped-ram-multifd", "capability mapped-ram is not supported" },
     { "pc-10.0-mapped-ram-16m", "capability mapped-ram is not supported" },
     { "none-10.0-multifd-none", "multifd flush record: capability multifd is not supported" },
     { "none-10.0-multifd-zlib", "multifd flush record: capability multifd is not supported" },
-    { "pc-7.2-xbzrle-16m", "XBZRLE page record: capability xbzrle is not supported" },
-    { "pc-10.0-xbzrle-16m", "XBZRLE page record: capability xbzrle is not supported" },
     { "none-7.2-postcopy", "command PACKAGED: capability postcopy-ram is not supported" },
     { "none-10.0-postcopy-preempt", "command PACKAGED: capability postcopy-ram is not supported" },
 };

@@ -148,8 +148,7 @@ static void test_random_bytes_never_leave_the_page(void **state)
         size_t length = (size_t)g_rand_int_range(rand, 0, sizeof delta);
 
         for (size_t i = 0; i < length; i++) {
-            delta[i] = (uint8_t)(g_rand_boolean(rand) ? g_rand_int_range(rand, 0, 4) :
-                                                        g_rand_int(rand));
+            delta[i] = (uint8_t)(g_rand_int(rand) % (g_rand_boolean(rand) ? 4 : 256));
         }
         xbzrle_decode(delta, length, page);
     }
