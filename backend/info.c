@@ -127,6 +127,10 @@ json_object *mig_info_to_json(const MigInfo *info)
     if (info->has_ram) {
         json_object_object_add(reply, "ram", stats_to_json(&info->ram));
     }
+    if (info->cpu_throttle != 0) {
+        json_object_object_add(reply, "cpu-throttle-percentage",
+                               json_object_new_uint64(info->cpu_throttle));
+    }
     if (info->error_desc != NULL) {
         json_object_object_add(reply, "error-desc", json_object_new_string(info->error_desc));
     }

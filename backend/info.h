@@ -48,6 +48,7 @@ typedef struct {
     MigrationStats ram;
     bool has_total_time, has_expected_downtime, has_downtime, has_setup_time;
     int64_t total_time, expected_downtime, downtime, setup_time; /* ms */
+    uint64_t cpu_throttle;        /* %, 0 = the guest is not slowed down */
     const char *error_desc;       /* NULL = none; not owned */
     json_object *socket_address;  /* list, NULL = none; not owned */
     json_object *blocked_reasons; /* list, NULL = none; not owned */

@@ -173,6 +173,9 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
             capability_is_on(e->capabilities, CAPABILITY_PAUSE_BEFORE_SWITCHOVER),
         .switchover_ack = capability_is_on(e->capabilities, CAPABILITY_SWITCHOVER_ACK),
         .to_file = address->kind == ADDRESS_FILE,
+        .converge = capability_is_on(e->capabilities, CAPABILITY_AUTO_CONVERGE)
+                        ? CONVERGE_BY_THROTTLE
+                        : CONVERGE_BY_NOTHING,
     };
     Outgoing *outgoing = outgoing_new(&config, error);
     if (outgoing == NULL) {

@@ -70,6 +70,11 @@ void engine_apply_settings(Engine *e)
     atomic_store(&e->settings.switchover_bandwidth, p->avail_switchover_bandwidth);
     atomic_store(&e->settings.downtime_limit, p->downtime_limit);
     atomic_store(&e->settings.handover_timeout, p->x_handover_timeout);
+    atomic_store(&e->settings.throttle_threshold, p->throttle_trigger_threshold);
+    atomic_store(&e->settings.throttle_initial, p->cpu_throttle_initial);
+    atomic_store(&e->settings.throttle_increment, p->cpu_throttle_increment);
+    atomic_store(&e->settings.throttle_max, p->max_cpu_throttle);
+    atomic_store(&e->settings.throttle_tailslow, p->cpu_throttle_tailslow);
     if (e->outgoing != NULL) {
         outgoing_settings_changed(e->outgoing);
     }

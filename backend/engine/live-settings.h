@@ -12,4 +12,9 @@ typedef struct {
     _Atomic uint64_t switchover_bandwidth; /* bytes/s, 0 = estimate */
     _Atomic uint64_t downtime_limit;       /* ms */
     _Atomic uint64_t handover_timeout;     /* ms, 0 = wait for ever */
+    _Atomic uint64_t throttle_threshold;   /* % of what is sent */
+    _Atomic uint64_t throttle_initial;     /* % of the vCPUs' time; likewise the next two */
+    _Atomic uint64_t throttle_increment;
+    _Atomic uint64_t throttle_max;
+    _Atomic uint64_t throttle_tailslow; /* 0 or 1 */
 } LiveSettings;

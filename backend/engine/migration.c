@@ -254,6 +254,7 @@ static void fill_outgoing(Migration *m, MigInfo *info)
     info->total_time = (end - m->start_us) / 1000;
     info->has_setup_time = true;
     info->setup_time = m->setup_us != 0 ? (m->setup_us - m->start_us) / 1000 : 0;
+    info->cpu_throttle = atomic_load(&m->counters.cpu_throttle);
     if (m->status == MIGRATION_COMPLETED) {
         info->has_downtime = true;
         info->downtime = (m->marks[MARK_OVER] - m->marks[MARK_STOP]) / 1000;

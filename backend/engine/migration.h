@@ -45,6 +45,7 @@ struct MigCounters {
     _Atomic uint64_t downtime_limit;   /* ms, as the threshold was reckoned */
     _Atomic uint64_t threshold;        /* bytes that fit into the downtime limit */
     _Atomic int64_t expected_downtime; /* ms, -1 = not known yet */
+    _Atomic uint64_t cpu_throttle;     /* % of the vCPUs' time that auto-converge takes, 0 = none */
 };
 
 typedef struct {

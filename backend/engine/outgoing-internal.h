@@ -44,6 +44,7 @@ struct Outgoing {
     SourceReturnPath *return_path;
     RamSender *ram;
     RateLimiter limiter;
+    AutoConverge converge;
     RateWindow window;
     MigPass pass;
     bool ack_missed;       /* it was waited for and the operator told so */

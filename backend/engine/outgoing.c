@@ -187,6 +187,7 @@ static void finish_failed(Outgoing *o, GError **error)
     if (outgoing_is_cancelled(o)) {
         enter_cancelling(m);
     }
+    auto_converge_end(&o->converge);
     outgoing_resume_guest(o);
     migration_set_owner(m, OWNER_HERE, "the migration ended before the guest was handed over");
     if (outgoing_is_cancelled(o)) {
@@ -217,6 +218,7 @@ static void *outgoing_thread(void *data)
         !outgoing_switchover(o, &error)) {
         finish_failed(o, &error);
     }
+    auto_converge_end(&o->converge);
 
     if (o->transport != NULL) {
         transport_shutdown(o->transport); /* also ends the return path's thread */
@@ -240,6 +242,12 @@ Outgoing *outgoing_new(const OutgoingConfig *config, GError **error)
                  (int64_t)atomic_load(&config->settings->downtime_limit));
     o->writer = stream_writer_new();
     o->ram = ram_sender_new(config->guest, config->tracker, &config->migration->ram_map);
+    o->converge = (AutoConverge){
+        .means = config->converge,
+        .guest = config->guest,
+        .settings = config->settings,
+        .percentage = &o->migration->counters.cpu_throttle,
+    };
     o->window.start_us = now;
     rate_limiter_init(&o->limiter, atomic_load(&config->settings->max_bandwidth), now);
     o->thread = g_thread_try_new("mig/src/main", outgoing_thread, o, error);

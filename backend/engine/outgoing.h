@@ -8,6 +8,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "backend/engine/auto-converge.h"
 #include "backend/engine/devices.h"
 #include "backend/engine/live-settings.h"
 #include "backend/engine/migration.h"
@@ -32,6 +33,7 @@ typedef struct {
     bool pause_before_switchover; /* wait for outgoing_continue() when the guest stands */
     bool switchover_ack;          /* wait until the destination is ready */
     bool to_file;                 /* nobody runs what is written */
+    ConvergeMeans converge;       /* how a guest that writes too fast is slowed down */
 } OutgoingConfig;
 
 /* Starts the thread. ENGINE_EVENT_ENDED comes when it is about to return. What the config hands

@@ -101,6 +101,7 @@ static bool sync_dirty(Outgoing *o, GError **error)
     if (!first) {
         end_pass(o, now, dirtied);
     }
+    auto_converge_sync(&o->converge, dirtied * MIG_PAGE_SIZE, atomic_load(&c->transferred), now);
     uint64_t count = atomic_fetch_add(&c->sync_count, 1) + 1;
     begin_pass(o, now);
     atomic_store(&c->remaining, remaining_bytes(o));
@@ -223,6 +224,7 @@ bool outgoing_last_pass(Outgoing *o, GError **error)
         return false;
     }
     migration_mark(o->migration, MARK_SYNCED);
+    auto_converge_end(&o->converge); /* it stands: whoever lets it go on gets it at full speed */
     stream_put_section_end(o->writer, RAM_SECTION_ID);
     while (ram_sender_remaining(o->ram) > 0) {
         count_batch(o, ram_sender_fill(o->ram, o->writer, MAX_BATCH));

@@ -68,6 +68,6 @@ char *verdict_advice(const VerdictFacts *facts)
     uint64_t step = ms < 1000 ? 50 : ms < 10000 ? 500 : 5000;
 
     return g_strdup_printf("migrate_set_parameter downtime-limit %" PRIu64 " accepts that pause; "
-                           "or raise max-bandwidth, or slow the guest down",
+                           "or raise max-bandwidth; auto-converge would slow the guest down",
                            (ms + step - 1) / step * step);
 }

@@ -145,6 +145,12 @@ void guest_throttle(Guest *guest, unsigned percent)
     }
 }
 
+void guest_limit_vcpu(Guest *guest, unsigned index, uint32_t share)
+{
+    g_assert(index < guest->n_vcpus);
+    guest->vcpus[index]->ops->limit(guest->vcpus[index], share);
+}
+
 VcpuState *guest_copy_states(Guest *guest)
 {
     VcpuState *states = g_new0(VcpuState, MAX(guest->n_vcpus, 1));

@@ -75,6 +75,10 @@ bool guest_reset(Guest *guest, GError **error);
 /* Slows the vCPUs to (100 - @percent) % of their time; 0 = full speed. May run. */
 void guest_throttle(Guest *guest, unsigned percent);
 
+/* Leaves vCPU @index @share of VCPU_WHOLE_SHARE of the time that guest_throttle() leaves it. May
+ * run; any thread. */
+void guest_limit_vcpu(Guest *guest, unsigned index, uint32_t share);
+
 /* Changes the workload of a stress machine (may run): keys pattern, rate, set, zero,
  * compressible. Error for an unknown key or value names what is allowed. */
 bool guest_set(Guest *guest, const char *key, const char *value, GError **error);

@@ -28,6 +28,7 @@ typedef struct {
     /* Any thread. */
     _Atomic bool kicked;
     _Atomic unsigned throttle; /* percent */
+    _Atomic uint32_t share;    /* of VCPU_WHOLE_SHARE */
     _Atomic uint64_t steps;    /* state.step for those who look on */
 
     /* Under @lock. */
@@ -43,6 +44,7 @@ typedef struct {
     int64_t last_us;    /* when the present slice began */
     int64_t planned_us; /* how long the nap before it was meant to be */
     double credit;      /* bytes it may write at once */
+    double budget_us;   /* time it may run at once; below 0 when it ran for longer */
 } StressVcpu;
 
 /* ---- stress-state.c: the thread while it runs, others while it stands ---- */

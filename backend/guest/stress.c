@@ -17,7 +17,9 @@
 #define QUANTUM_US  INT64_C(1000)  /* the pace is kept in slices of this */
 #define CATCH_UP_US INT64_C(20000) /* a late wake-up makes up for at most this */
 #define LONGEST_US  INT64_C(60000000)
-#define BURST       16 /* steps between two looks at the clock */
+#define BURST       16               /* steps between two looks at the clock */
+#define SLOW        0.1              /* below this pace the clock is looked at after each step */
+#define DEEPEST_US  INT64_C(1000000) /* longest nap of a vCPU that was slowed down */
 
 /* ---- pace ---- */
 
@@ -51,19 +53,28 @@ static bool is_kicked(StressVcpu *v)
     return atomic_load_explicit(&v->kicked, memory_order_relaxed);
 }
 
-/* As fast as it can for the share @pace of a slice. */
-static void run_free(StressVcpu *v, double pace)
+/* As fast as it can for the share @pace of the time. What it ran too long because a step is the
+ * least that it can do is slept off, so that the share holds however small it is. */
+static void run_free(StressVcpu *v, int64_t elapsed_us, double pace)
 {
-    int64_t end = v->last_us + (int64_t)(pace * (double)QUANTUM_US);
+    bool whole = pace >= 1;
+    int burst = pace < SLOW ? 1 : BURST;
+    int64_t now = v->last_us;
 
-    do {
-        for (int i = 0; i < BURST && !is_kicked(v); i++) {
+    v->budget_us = whole ? (double)QUANTUM_US : v->budget_us + (double)elapsed_us * pace;
+    int64_t end = now + (int64_t)v->budget_us;
+    while (now < end && !is_kicked(v)) {
+        for (int i = 0; i < burst && !is_kicked(v); i++) {
             stress_step(v);
         }
-    } while (!is_kicked(v) && mig_clock_now_us() < end);
+        now = mig_clock_now_us();
+    }
     v->planned_us = 0;
-    if (pace < 1) {
-        nap(v, (int64_t)((1 - pace) * (double)QUANTUM_US));
+    v->budget_us = whole ? 0 : v->budget_us - (double)(now - v->last_us);
+    if (!whole && !is_kicked(v)) {
+        double debt = MAX(-v->budget_us, 0) / pace + (1 - pace) * (double)QUANTUM_US;
+
+        nap(v, (int64_t)MIN(debt, (double)DEEPEST_US));
     }
 }
 
@@ -91,11 +102,13 @@ static void run_slice(StressVcpu *v)
     int64_t now = mig_clock_now_us();
     int64_t elapsed = CLAMP(now - v->last_us, 0, v->planned_us + CATCH_UP_US);
     unsigned throttle = atomic_load_explicit(&v->throttle, memory_order_relaxed);
-    double pace = stress_pattern_pace(&v->state, (uint64_t)elapsed) * (100 - throttle) / 100.0;
+    uint32_t share = atomic_load_explicit(&v->share, memory_order_relaxed);
+    double pace = stress_pattern_pace(&v->state, (uint64_t)elapsed) * (100 - throttle) / 100.0 *
+                  share / VCPU_WHOLE_SHARE;
 
     v->last_us = now;
     if (v->state.rate == 0) {
-        run_free(v, pace);
+        run_free(v, elapsed, pace);
     } else {
         run_paced(v, elapsed, pace);
     }
@@ -106,6 +119,7 @@ static void run_until_kicked(StressVcpu *v)
     v->last_us = mig_clock_now_us();
     v->planned_us = 0;
     v->credit = 0;
+    v->budget_us = 0;
     while (!is_kicked(v)) {
         if (stress_prefilling(v)) {
             stress_step(v);
@@ -174,16 +188,30 @@ static void stress_wait(Vcpu *vcpu)
     pthread_mutex_unlock(&v->lock);
 }
 
+/* The thread looks at its pace anew. */
+static void poke(StressVcpu *v)
+{
+    pthread_mutex_lock(&v->lock);
+    v->poked = true;
+    pthread_cond_signal(&v->wake);
+    pthread_mutex_unlock(&v->lock);
+}
+
 static void stress_throttle(Vcpu *vcpu, unsigned percent)
 {
     StressVcpu *v = (StressVcpu *)vcpu;
 
     /* All of its time would be a stop, and that is something else. */
     atomic_store(&v->throttle, MIN(percent, 99));
-    pthread_mutex_lock(&v->lock);
-    v->poked = true;
-    pthread_cond_signal(&v->wake);
-    pthread_mutex_unlock(&v->lock);
+    poke(v);
+}
+
+static void stress_limit(Vcpu *vcpu, uint32_t share)
+{
+    StressVcpu *v = (StressVcpu *)vcpu;
+
+    atomic_store(&v->share, CLAMP(share, 1, VCPU_WHOLE_SHARE));
+    poke(v);
 }
 
 /* ---- making and freeing ---- */
@@ -214,6 +242,7 @@ static const VcpuOps stress_ops = {
     .kick = stress_kick,
     .wait = stress_wait,
     .throttle = stress_throttle,
+    .limit = stress_limit,
     .save = stress_save,
     .load = stress_load,
     .reset = stress_reset,
@@ -242,6 +271,7 @@ Vcpu *stress_vcpu_new(unsigned index, unsigned n_vcpus, RamBlock *block,
     v->block = block;
     v->layout = ledger_layout(block->n_pages);
     v->initial = *settings;
+    atomic_init(&v->share, VCPU_WHOLE_SHARE);
     for (size_t group = index; group < v->layout.n_groups; group += n_vcpus) {
         v->own_pages += ledger_group_pages(&v->layout, group);
         v->state.n_seals++;

@@ -22,6 +22,8 @@ typedef struct {
     void (*wait)(Vcpu *vcpu);
     /* Takes @percent of its time away. May run. */
     void (*throttle)(Vcpu *vcpu, unsigned percent);
+    /* Leaves it @share millionths of the time that throttle leaves it. May run. */
+    void (*limit)(Vcpu *vcpu, uint32_t share);
     /* It stands. */
     void (*save)(const Vcpu *vcpu, VcpuState *ret);
     bool (*load)(Vcpu *vcpu, const VcpuState *state, GError **error);

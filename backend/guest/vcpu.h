@@ -9,6 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* All of a vCPU's time, see guest_limit_vcpu(). */
+#define VCPU_WHOLE_SHARE 1000000u
+
 /*
  * State of a stress vCPU as it migrates. One u64 seal per group of its own
  * (group g belongs to vCPU g mod N); see stress.h.

@@ -2,6 +2,7 @@
 #include "tests/unit/dashboard-test.h"
 
 #include "tui/keys.h"
+#include "tui/ui-internal.h"
 
 /* ---- pictures ---- */
 
@@ -231,6 +232,14 @@ static void test_bandwidth_and_pause(void **state)
     board_clear(&board);
 }
 
+/* From the first row of the settings, where the cursor stands. */
+static void go_down_to(Board *board, const char *name)
+{
+    for (unsigned row = 0; !g_str_equal(settings_name(row), name); row++) {
+        press_code(board, KEY_DOWN);
+    }
+}
+
 static void test_settings_are_checked_and_shown(void **state)
 {
     Board board;
@@ -239,6 +248,7 @@ static void test_settings_are_checked_and_shown(void **state)
     board_init(&board, 80, 24);
     press_code(&board, KEY_F2);
     assert_shows(&board, "max-bandwidth              80.0 MiB/s");
+    go_down_to(&board, "max-bandwidth");
     press(&board, "\r");
     press_code(&board, 21);
     press(&board, "1G\r");
@@ -248,9 +258,10 @@ static void test_settings_are_checked_and_shown(void **state)
     press(&board, "x\r");
     assert_string_equal(board.log->str, "");
     press_code(&board, KEY_ESCAPE);
-    for (int i = 0; i < 6; i++) {
-        press_code(&board, KEY_DOWN);
+    for (unsigned row = 0; row < settings_count(); row++) {
+        press_code(&board, KEY_UP);
     }
+    go_down_to(&board, "events");
     press(&board, "\r");
     assert_string_equal(board.log->str, "execute migrate_set_capability events off\n");
     for (int i = 0; i < 100; i++) {
