@@ -38,7 +38,10 @@ static bool wait_until_loaded(Outgoing *o, GError **error)
     if (!outgoing_flush(o, error) || !outgoing_fault(o, "src-ping", error)) {
         return false;
     }
-    if (!source_return_path_wait_pong(o->return_path, HANDOVER_PING, error)) {
+    wait_clock_begin(&o->answer_wait);
+    bool loaded = source_return_path_wait_pong(o->return_path, HANDOVER_PING, error);
+    wait_clock_end(&o->answer_wait);
+    if (!loaded) {
         g_prefix_error(error, "waiting until the destination has loaded everything: ");
         return false;
     }
@@ -137,7 +140,11 @@ static void await_verdict(Outgoing *o)
     int64_t timeout_ms = (int64_t)atomic_load(&o->config.settings->handover_timeout);
     g_autoptr(GError) error = NULL;
 
-    switch (source_return_path_wait_verdict(o->return_path, timeout_ms * 1000, &error)) {
+    wait_clock_begin(&o->answer_wait);
+    Verdict verdict = source_return_path_wait_verdict(o->return_path, timeout_ms * 1000, &error);
+    wait_clock_end(&o->answer_wait);
+    outgoing_account_waits(o);
+    switch (verdict) {
     case VERDICT_OK:
         if (outgoing_fault(o, "src-shut", &error)) {
             handed_over(o, OWNER_PEER, "the destination confirmed that it has the guest");
@@ -160,7 +167,10 @@ static void finish_one_way(Outgoing *o)
 
     transport_set_finish_timeout(
         o->transport, (uint32_t)MIN(atomic_load(&o->config.settings->handover_timeout), G_MAXINT));
-    if (!transport_finish(o->transport, &error)) {
+    bool finished = transport_finish(o->transport, &error);
+
+    outgoing_account_waits(o);
+    if (!finished) {
         lost(o, error);
     } else if (o->config.to_file) {
         handed_over(o, OWNER_NONE, "all is written and safe; it runs where this is loaded");

@@ -42,6 +42,9 @@ struct MigCounters {
     _Atomic uint64_t dirty_rate; /* pages/s over the last pass */
     _Atomic uint64_t bandwidth;  /* bytes/s over the last window */
     _Atomic uint64_t pages_per_second;
+    /* Microseconds of an outgoing attempt since pages flow, together its whole time; see
+     * outgoing-waits.c. */
+    _Atomic uint64_t link_us, receiver_us, limiter_us, busy_us;
     _Atomic uint64_t downtime_limit;   /* ms, as the threshold was reckoned */
     _Atomic uint64_t threshold;        /* bytes that fit into the downtime limit */
     _Atomic int64_t expected_downtime; /* ms, -1 = not known yet */

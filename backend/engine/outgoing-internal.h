@@ -25,6 +25,12 @@ typedef struct {
     uint64_t pages;
 } RateWindow;
 
+/* What outgoing_account_waits() has counted already. */
+typedef struct {
+    int64_t since_us; /* monotonic, 0 = does not count yet */
+    uint64_t link_us, receiver_us, limiter_us;
+} WaitsSeen;
+
 struct Outgoing {
     /* Constant while the thread runs. */
     OutgoingConfig config;
@@ -38,6 +44,9 @@ struct Outgoing {
     pthread_mutex_t lock;     /* guards @transport (the pointer) and @wake */
     pthread_cond_t wake;      /* cancel, or a setting changed */
     Transport *transport;
+    WaitsSeen waits;        /* under @lock */
+    WaitClock limiter_wait; /* begun and ended by the migration's thread, like the next */
+    WaitClock answer_wait;  /* for the destination to have loaded what it got */
 
     /* The migration's thread only. */
     StreamWriter *writer;
@@ -60,6 +69,9 @@ bool outgoing_fault(Outgoing *o, const char *point, GError **error);
 
 /* Writes what the writer holds; counts it. */
 bool outgoing_flush(Outgoing *o, GError **error);
+
+/* outgoing-waits.c: pages begin to flow, waits count from here. */
+void outgoing_begin_waits(Outgoing *o);
 
 bool outgoing_is_cancelled(const Outgoing *o);
 

@@ -56,6 +56,9 @@ void outgoing_continue(Outgoing *o);
 /* Main thread: a limit changed, a waiting thread should look again. */
 void outgoing_settings_changed(Outgoing *o);
 
+/* Any thread: brings the counters of waits in the record up to date. */
+void outgoing_account_waits(Outgoing *o);
+
 /* Main thread: the operator stopped the guest during the switchover; should the migration fail it
  * stays stopped. */
 void outgoing_keep_stopped(Outgoing *o);

@@ -79,6 +79,7 @@ static void end_pass(Outgoing *o, int64_t now, uint64_t dirtied)
     o->pass.dirtied_pages = dirtied;
     o->pass.remaining_bytes = remaining_bytes(o);
     migration_add_pass(o->migration, &o->pass);
+    outgoing_account_waits(o);
     atomic_store(&c->dirty_rate, (uint64_t)((double)dirtied * 1e6 / (double)span));
     if (bandwidth != 0) {
         atomic_store(&c->expected_downtime,
@@ -155,8 +156,10 @@ static bool wait_for_limiter(Outgoing *o, GError **error)
         }
         MIG_LOCK(&o->lock);
         if (!outgoing_is_cancelled(o)) {
+            wait_clock_begin(&o->limiter_wait);
             mig_cond_wait_until(&o->wake, &o->lock,
                                 g_get_monotonic_time() + MIN(wait, MAX_SLEEP_US));
+            wait_clock_end(&o->limiter_wait);
         }
     }
 }
@@ -203,6 +206,7 @@ bool outgoing_precopy(Outgoing *o, GError **error)
 
     /* Rates are those of the passes: connecting is over. */
     o->window = (RateWindow){ .start_us = mig_clock_now_us() };
+    outgoing_begin_waits(o);
 
     do {
         do {

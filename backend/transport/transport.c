@@ -124,11 +124,14 @@ WaitResult wait_fd(int fd, short events, int wake_fd, int timeout_ms)
 
 bool transport_wait(Transport *t, short events, GError **error)
 {
-    int64_t begin = g_get_monotonic_time();
-    WaitResult result = wait_fd(t->fd, events, t->wake_fd, -1);
+    bool writes = (events & POLLOUT) != 0;
 
-    if (events & POLLOUT) {
-        atomic_fetch_add(&t->blocked_us, (uint64_t)(g_get_monotonic_time() - begin));
+    if (writes) {
+        wait_clock_begin(&t->blocked);
+    }
+    WaitResult result = wait_fd(t->fd, events, t->wake_fd, -1);
+    if (writes) {
+        wait_clock_end(&t->blocked);
     }
     if (result == WAIT_WOKEN) {
         return transport_set_cancelled(t, error);
@@ -138,7 +141,7 @@ bool transport_wait(Transport *t, short events, GError **error)
 
 void transport_get_waits(const Transport *t, TransportWaits *ret)
 {
-    uint64_t blocked = atomic_load(&t->blocked_us);
+    uint64_t blocked = wait_clock_read_us(&t->blocked);
     uint64_t receiver = t->ops->receiver_limited_us != NULL
                             ? MIN(blocked, t->ops->receiver_limited_us(t))
                             : blocked;
@@ -265,7 +268,13 @@ bool transport_finish(Transport *t, GError **error)
     if (transport_is_shut_down(t)) {
         return transport_set_cancelled(t, error);
     }
-    if (t->ops->finish == NULL || t->ops->finish(t, error)) {
+    if (t->ops->finish == NULL) {
+        return true;
+    }
+    wait_clock_begin(&t->blocked);
+    bool ok = t->ops->finish(t, error);
+    wait_clock_end(&t->blocked);
+    if (ok) {
         return true;
     }
     blame_shutdown(t, error);

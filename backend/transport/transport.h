@@ -17,6 +17,7 @@
 #include <sys/uio.h>
 
 #include "backend/base/address.h"
+#include "backend/base/wait-clock.h"
 
 typedef struct Transport Transport;
 
@@ -46,7 +47,7 @@ struct Transport {
     int fd;            /* for those that have one; owned */
     bool two_way;      /* the peer can answer */
     uint32_t finish_timeout_ms; /* 0 = none */
-    _Atomic uint64_t blocked_us; /* how long writes waited for the medium in all */
+    WaitClock blocked;          /* writes that wait for the medium */
     atomic_bool shut_down; /* set by transport_shutdown() before it wakes anyone */
 };
 

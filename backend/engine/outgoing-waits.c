@@ -1,0 +1,60 @@
+/*
+ * What holds an outgoing migration up: where each moment of its wall time went, in four kinds that
+ * leave nothing out. The link and the receiver are waits of the channels that carry pages, averaged
+ * over them; the limiter is the wait of the thread that hands pages out; what is left was spent
+ * working: scanning, compressing, copying, or being kept from a processor by others.
+ *
+ * Any thread may bring the counters up to date; the series of the record (series.h) makes
+ * shares of each second out of them.
+ */
+#include "backend/engine/outgoing-internal.h"
+
+#include "backend/base/clock.h"
+
+static uint64_t growth(uint64_t *last, uint64_t now)
+{
+    uint64_t grown = now > *last ? now - *last : 0;
+
+    *last = MAX(*last, now);
+    return grown;
+}
+
+void outgoing_account_waits(Outgoing *o)
+{
+    MigCounters *c = &o->migration->counters;
+    int64_t now = g_get_monotonic_time();
+    TransportWaits waits = { 0 };
+    MIG_LOCK(&o->lock);
+
+    if (o->transport == NULL || o->waits.since_us == 0) {
+        return;
+    }
+    transport_get_waits(o->transport, &waits);
+    waits.receiver_us += wait_clock_read_us(&o->answer_wait);
+
+    uint64_t span = (uint64_t)MAX(now - o->waits.since_us, 0);
+    uint64_t link = MIN(growth(&o->waits.link_us, waits.link_us), span);
+    uint64_t receiver = MIN(growth(&o->waits.receiver_us, waits.receiver_us), span - link);
+    uint64_t limiter = MIN(growth(&o->waits.limiter_us, wait_clock_read_us(&o->limiter_wait)),
+                           span - link - receiver);
+
+    o->waits.since_us = now;
+    atomic_fetch_add(&c->link_us, link);
+    atomic_fetch_add(&c->receiver_us, receiver);
+    atomic_fetch_add(&c->limiter_us, limiter);
+    atomic_fetch_add(&c->busy_us, span - link - receiver - limiter);
+}
+
+void outgoing_begin_waits(Outgoing *o)
+{
+    TransportWaits waits;
+    MIG_LOCK(&o->lock);
+
+    transport_get_waits(o->transport, &waits);
+    o->waits = (WaitsSeen){
+        .since_us = g_get_monotonic_time(),
+        .link_us = waits.link_us,
+        .receiver_us = waits.receiver_us,
+        .limiter_us = wait_clock_read_us(&o->limiter_wait),
+    };
+}
