@@ -3,6 +3,8 @@
  */
 #include "backend/history.h"
 
+#include <glib.h>
+
 const PausePartDesc pause_parts[PAUSE__COUNT] = {
 #define MIG_PAUSE_PART(mark, member, name) { member, name },
 #include "backend/history.def"
@@ -12,3 +14,34 @@ const SampleFigureDesc sample_figures[SAMPLE__COUNT] = {
 #define MIG_SAMPLE(id, counter, factor, member, name, unit, kind) { member, name, unit },
 #include "backend/history.def"
 };
+
+const TimeKindDesc time_kinds[TIME__COUNT] = {
+#define MIG_TIME(id, counter, member, name) { member, name, SAMPLE_##id },
+#include "backend/history.def"
+};
+
+char *history_time_text(json_object *time)
+{
+    GString *text = g_string_new(NULL);
+    uint64_t us[TIME__COUNT], all = 0;
+
+    for (int i = 0; i < TIME__COUNT; i++) {
+        us[i] = json_object_get_uint64(json_object_object_get(time, time_kinds[i].member));
+        all += us[i];
+    }
+    for (int n = 0; n < TIME__COUNT; n++) {
+        int most = 0;
+
+        for (int i = 1; i < TIME__COUNT; i++) {
+            most = us[i] > us[most] ? i : most;
+        }
+        uint64_t percent = all > 0 ? (us[most] * 100 + all / 2) / all : 0;
+        if (percent == 0) {
+            break;
+        }
+        g_string_append_printf(text, "%s%s %" G_GUINT64_FORMAT " %%", n > 0 ? ", " : "",
+                               time_kinds[most].name, percent);
+        us[most] = 0;
+    }
+    return g_string_free(text, FALSE);
+}

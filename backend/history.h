@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include <json-c/json.h>
+
 /* Parts of the pause, in their order; microseconds. */
 typedef enum {
 #define MIG_PAUSE_PART(mark, ...) PAUSE_##mark,
@@ -29,3 +31,21 @@ typedef struct {
     const char *unit;   /* "bytes/s" */
 } SampleFigureDesc;
 extern const SampleFigureDesc sample_figures[SAMPLE__COUNT];
+
+/* Where the time of an outgoing attempt goes. */
+typedef enum {
+#define MIG_TIME(id, ...) TIME_##id,
+#include "backend/history.def"
+    TIME__COUNT,
+} TimeKind;
+
+typedef struct {
+    const char *member;  /* "link-us" */
+    const char *name;    /* "link" */
+    SampleFigure sample; /* the same, second by second */
+} TimeKindDesc;
+extern const TimeKindDesc time_kinds[TIME__COUNT];
+
+/* The shares of an XTime, the greatest first: "receiver 71 %, own work 29 %"; "" when it holds no
+ * time. Caller frees. */
+char *history_time_text(json_object *time);

@@ -287,6 +287,16 @@ static const SchemaType x_sample = {
     .members = sample_members,
 };
 static const SchemaType x_sample_list = LIST(x_sample);
+static const SchemaMember time_members[] = {
+#define MIG_TIME(id, counter, member, name) MEMBER(member, schema_uint64)
+#include "backend/history.def"
+    { NULL, NULL, false, false },
+};
+static const SchemaType x_time = {
+    .kind = SCHEMA_STRUCT,
+    .name = "XTime",
+    .members = time_members,
+};
 const SchemaType schema_x_history = STRUCT("XMigrateHistory",
     MEMBER("direction", x_direction)
     MEMBER("peer", schema_str)
@@ -298,6 +308,8 @@ const SchemaType schema_x_history = STRUCT("XMigrateHistory",
     MEMBER("threshold-bytes", schema_uint64)
     MEMBER("elapsed-ms", schema_int)
     OPTIONAL("downtime", x_downtime)
+    OPTIONAL("time", x_time)
+    OPTIONAL("time-last-second", x_time)
     MEMBER("verdict", schema_str)
     MEMBER("advice", schema_str)
     MEMBER("outcome", schema_str));
@@ -347,7 +359,7 @@ const SchemaType *const schema_named_types[] = {
     &schema_version_info, &command_info, &qmp_capability, &schema_shutdown_cause,
     &x_owner_value, &schema_x_owner, &x_direction, &x_state_change, &x_pass, &x_sample, &schema_x_history,
     &x_guest_value, &x_fault_count, &x_finding, &schema_x_verify, &schema_x_planted,
-    &x_downtime, &schema_x_ram_map,
+    &x_downtime, &x_time, &schema_x_ram_map,
     &schema_time_unit, &schema_dirty_rate_mode, &schema_dirty_rate_status, &schema_dirty_rate_vcpu,
     &schema_dirty_rate_info, &schema_dirty_limit_info, &schema_migration_thread, &schema_colo_mode,
     &schema_colo_reason, &schema_colo_status, &schema_replication_status, &schema_job_type,

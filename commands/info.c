@@ -68,6 +68,19 @@ static void print_pause(HmpCall *call, json_object *pause)
                text->str, text->len > 0 ? " ms" : "");
 }
 
+/* "time: receiver 71 %, own work 29 % (last second: receiver 100 %)" */
+static void print_time(HmpCall *call, json_object *history)
+{
+    g_autofree char *whole = history_time_text(json_object_object_get(history, "time"));
+    g_autofree char *newest =
+        history_time_text(json_object_object_get(history, "time-last-second"));
+
+    if (*whole != '\0') {
+        call_print(call, "time: %s%s%s%s\n", whole, *newest != '\0' ? " (last second: " : "",
+                   newest, *newest != '\0' ? ")" : "");
+    }
+}
+
 static void print_sentence(HmpCall *call, const char *label, const char *text)
 {
     if (*text != '\0') {
@@ -80,6 +93,7 @@ static void print_history(HmpCall *call, json_object *value, const GError *error
     if (!error) {
         call_add_value(call, "x-query-migrate-history", value);
         print_passes(call, value);
+        print_time(call, value);
         print_sentence(call, "verdict", json_text(value, "verdict"));
         print_sentence(call, "advice", json_text(value, "advice"));
         print_pause(call, json_object_object_get(value, "downtime"));

@@ -103,6 +103,16 @@ static void take_downtime(TuiModel *model, json_object *reply)
     downtime->total = number(reply, "total-us");
 }
 
+/* While it runs the newest second counts, afterwards the whole. */
+static void take_time(ModelSample *now, json_object *history)
+{
+    json_object *newest = json_object_object_get(history, "time-last-second");
+    g_autofree char *shares =
+        history_time_text(newest ? newest : json_object_object_get(history, "time"));
+
+    model_set_text(&now->time, shares);
+}
+
 static void take_history(TuiModel *model, json_object *reply)
 {
     ModelSample *now = &model->now;
@@ -119,6 +129,7 @@ static void take_history(TuiModel *model, json_object *reply)
     model_set_text(&now->outcome, text(reply, "outcome"));
     model_set_text(&now->verdict, text(reply, "verdict"));
     model_set_text(&now->advice, text(reply, "advice"));
+    take_time(now, reply);
     now->threshold = number(reply, "threshold-bytes");
     if (number(model->migrate, "total-time") == 0) { /* a destination knows it from here only */
         now->elapsed_ms = number(reply, "elapsed-ms");

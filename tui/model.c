@@ -40,7 +40,7 @@ void model_set_text(char **place, const char *text)
     {                                                                                              \
         &(sample)->status, &(sample)->direction, &(sample)->peer, &(sample)->owner,                \
             &(sample)->evidence, &(sample)->run_state, &(sample)->reason, &(sample)->outcome,      \
-            &(sample)->verdict, &(sample)->advice                                                  \
+            &(sample)->verdict, &(sample)->advice, &(sample)->time                                 \
     }
 
 static void sample_init(ModelSample *sample)

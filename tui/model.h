@@ -46,6 +46,7 @@ typedef struct {
     char *reason; /* why it failed */
     char *outcome;
     char *verdict, *advice; /* will it finish, and what would help; "" = not said */
+    char *time;             /* where the newest second went, in shares; "" = not known */
     bool has_ram, has_downtime;
     uint64_t elapsed_ms, downtime_ms, expected_ms, downtime_limit_ms;
     uint64_t total, remaining, transferred, threshold; /* bytes */

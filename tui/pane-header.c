@@ -205,6 +205,9 @@ void pane_draw_progress(const Ui *ui, Rect area, Canvas *canvas)
         canvas_printf(canvas, area, canvas_columns(pause) + 3, y, STYLE_NORMAL, "%s sent, %s to go",
                       sent, left);
     }
+    if (*sample->time && y + 1 < area.h) {
+        canvas_printf(canvas, area, 0, y + 1, STYLE_NORMAL, "time goes to: %s", sample->time);
+    }
 }
 
 void pane_draw_one_line(const Ui *ui, Rect area, Canvas *canvas)

@@ -71,6 +71,9 @@ static gboolean on_sample_time(void *data)
     Engine *e = data;
 
     if (has_course(e)) {
+        if (e->outgoing != NULL) {
+            outgoing_account_waits(e->outgoing);
+        }
         migration_sample(e->last);
         return G_SOURCE_CONTINUE;
     }

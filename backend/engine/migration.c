@@ -350,6 +350,36 @@ static json_object *downtime_to_json(const Migration *m)
     return o;
 }
 
+/* "time" and, while it runs, "time-last-second"; nothing before pages flow. */
+static void add_time(const Migration *m, json_object *o)
+{
+    static const size_t counters[TIME__COUNT] = {
+#define MIG_TIME(id, counter, ...) offsetof(MigCounters, counter),
+#include "backend/history.def"
+    };
+    json_object *whole = json_object_new_object(), *newest = json_object_new_object();
+    uint64_t second[SAMPLE__COUNT], all = 0, all_newest = 0;
+
+    series_last_second(&m->series, second);
+    for (int i = 0; i < TIME__COUNT; i++) {
+        const _Atomic uint64_t *counter = G_STRUCT_MEMBER_P(&m->counters, counters[i]);
+        uint64_t us = atomic_load(counter);
+
+        add_uint(whole, time_kinds[i].member, us);
+        add_uint(newest, time_kinds[i].member, second[time_kinds[i].sample]);
+        all += us;
+        all_newest += second[time_kinds[i].sample];
+    }
+    if (all > 0) {
+        json_object_object_add(o, "time", json_object_get(whole));
+    }
+    if (all_newest > 0 && m->end_us == 0) {
+        json_object_object_add(o, "time-last-second", json_object_get(newest));
+    }
+    json_object_put(whole);
+    json_object_put(newest);
+}
+
 json_object *migration_history_to_json(Migration *m, bool with_samples)
 {
     MIG_LOCK(&m->lock);
@@ -386,6 +416,7 @@ json_object *migration_history_to_json(Migration *m, bool with_samples)
     if (m->marks[MARK_STOP] != 0) {
         json_object_object_add(o, "downtime", downtime_to_json(m));
     }
+    add_time(m, o);
     add_verdict(m, o);
     json_object_object_add(o, "outcome", json_object_new_string(m->outcome));
     return o;

@@ -11,11 +11,13 @@
 
 #include "backend/base/clock.h"
 
-static uint64_t growth(uint64_t *last, uint64_t now)
+/* What @now has grown by since @last, taken off what is left of @span. */
+static uint64_t take_growth(uint64_t *last, uint64_t now, uint64_t *span)
 {
-    uint64_t grown = now > *last ? now - *last : 0;
+    uint64_t grown = now > *last ? MIN(now - *last, *span) : 0;
 
     *last = MAX(*last, now);
+    *span -= grown;
     return grown;
 }
 
@@ -32,17 +34,14 @@ void outgoing_account_waits(Outgoing *o)
     transport_get_waits(o->transport, &waits);
     waits.receiver_us += wait_clock_read_us(&o->answer_wait);
 
+    uint64_t limiter = wait_clock_read_us(&o->limiter_wait);
     uint64_t span = (uint64_t)MAX(now - o->waits.since_us, 0);
-    uint64_t link = MIN(growth(&o->waits.link_us, waits.link_us), span);
-    uint64_t receiver = MIN(growth(&o->waits.receiver_us, waits.receiver_us), span - link);
-    uint64_t limiter = MIN(growth(&o->waits.limiter_us, wait_clock_read_us(&o->limiter_wait)),
-                           span - link - receiver);
 
     o->waits.since_us = now;
-    atomic_fetch_add(&c->link_us, link);
-    atomic_fetch_add(&c->receiver_us, receiver);
-    atomic_fetch_add(&c->limiter_us, limiter);
-    atomic_fetch_add(&c->busy_us, span - link - receiver - limiter);
+    atomic_fetch_add(&c->link_us, take_growth(&o->waits.link_us, waits.link_us, &span));
+    atomic_fetch_add(&c->receiver_us, take_growth(&o->waits.receiver_us, waits.receiver_us, &span));
+    atomic_fetch_add(&c->limiter_us, take_growth(&o->waits.limiter_us, limiter, &span));
+    atomic_fetch_add(&c->busy_us, span);
 }
 
 void outgoing_begin_waits(Outgoing *o)

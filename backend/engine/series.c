@@ -3,11 +3,14 @@
  */
 #include "backend/engine/series.h"
 
+#include <string.h>
+
 #include "backend/engine/migration.h"
 #include "backend/guest/ram-block.h"
 
 /* A timer comes a little early or late. */
-#define SLACK_US (SERIES_PERIOD_MS * 1000 / 2)
+#define SLACK_US  (SERIES_PERIOD_MS * 1000 / 2)
+#define SECOND_US 1000000
 
 typedef enum { LEVEL, GROWTH } Kind;
 
@@ -96,6 +99,23 @@ void series_take(MigSeries *series, const MigCounters *counters, int64_t now_us,
         thin_out(series);
     }
     g_array_append_val(series->samples, sample);
+}
+
+void series_last_second(const MigSeries *series, uint64_t ret[SAMPLE__COUNT])
+{
+    memset(ret, 0, SAMPLE__COUNT * sizeof *ret);
+    for (guint k = series->samples->len; k > 0; k--) {
+        const MigSample *sample = &g_array_index(series->samples, MigSample, k - 1);
+        double seconds = (double)(sample->end_us - sample->start_us) / 1e6;
+
+        if (series->last_us - sample->start_us > SECOND_US + SLACK_US && k < series->samples->len) {
+            break;
+        }
+        for (size_t i = 0; i < SAMPLE__COUNT; i++) {
+            ret[i] +=
+                sources[i].kind == GROWTH ? (uint64_t)((double)sample->figure[i] * seconds) : 0;
+        }
+    }
 }
 
 json_object *series_to_json(const MigSeries *series, int64_t start_us)

@@ -40,5 +40,9 @@ void series_begin(MigSeries *series, const MigCounters *counters, int64_t now_us
  */
 void series_take(MigSeries *series, const MigCounters *counters, int64_t now_us, bool last);
 
+/* What figures of kind GROWTH grew by in the newest second or, where samples are farther apart, in
+ * the newest of them; in their own unit. */
+void series_last_second(const MigSeries *series, uint64_t ret[SAMPLE__COUNT]);
+
 /* "samples" of XMigrateHistory; times count from @start_us. Caller puts. */
 json_object *series_to_json(const MigSeries *series, int64_t start_us);

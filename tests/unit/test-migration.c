@@ -52,10 +52,10 @@ static void test_info_shows_what_the_status_has(void **state)
         MigrationStatus moves[3];
         bool ram, downtime, expected_downtime, error;
     } rows[] = {
-        { { MIGRATION_SETUP },                                      false, false, false, false },
-        { { MIGRATION_SETUP, MIGRATION_ACTIVE },                    true,  false, true,  false },
+        { { MIGRATION_SETUP }, false, false, false, false },
+        { { MIGRATION_SETUP, MIGRATION_ACTIVE }, true, false, true, false },
         { { MIGRATION_SETUP, MIGRATION_ACTIVE, MIGRATION_COMPLETED }, true, true, false, false },
-        { { MIGRATION_SETUP, MIGRATION_ACTIVE, MIGRATION_FAILED },  false, false, false, true  },
+        { { MIGRATION_SETUP, MIGRATION_ACTIVE, MIGRATION_FAILED }, false, false, false, true },
     };
 
     (void)state;
@@ -116,7 +116,8 @@ static void test_downtime_is_from_the_stop_to_the_end(void **state)
     assert_int_equal(info.downtime, 37);
     assert_int_equal(info.total_time, 539);
 
-    json_object *history = migration_history_to_json(m, false), *downtime = json_object_object_get(history, "downtime");
+    json_object *history = migration_history_to_json(m, false),
+                *downtime = json_object_object_get(history, "downtime");
     assert_int_equal(json_object_get_int64(json_object_object_get(downtime, "stop-us")), 1000);
     assert_int_equal(json_object_get_int64(json_object_object_get(downtime, "commit-us")), 36000);
     assert_int_equal(json_object_get_int64(json_object_object_get(downtime, "total-us")), 37000);
@@ -191,6 +192,42 @@ static void test_samples_are_taken_in_time_and_at_the_end(void **state)
     g_ptr_array_unref(seen);
 }
 
+/* The shares of the newest second, and of everything. */
+static void test_time_is_told_by_kind(void **state)
+{
+    EventQueue *events = event_queue_new(note_event, NULL);
+    Migration *m;
+    json_object *history;
+
+    (void)state;
+    seen = g_ptr_array_new();
+    mig_clock_fake(1000000, 5000000);
+    m = running_migration(events);
+    for (unsigned tick = 0; tick < 30; tick++) {
+        mig_clock_advance(100000);
+        atomic_fetch_add(tick < 15 ? &m->counters.link_us : &m->counters.limiter_us, 75000);
+        atomic_fetch_add(&m->counters.busy_us, 25000);
+        migration_sample(m);
+    }
+    history = migration_history_to_json(m, false);
+    g_autofree char *newest =
+        history_time_text(json_object_object_get(history, "time-last-second"));
+    g_autofree char *whole = history_time_text(json_object_object_get(history, "time"));
+    json_object_put(history);
+    assert_string_equal(newest, "bandwidth limit 75 %, own work 25 %");
+    assert_string_equal(whole, "link 38 %, bandwidth limit 38 %, own work 25 %");
+
+    migration_move(m, MIGRATION_ACTIVE, MIGRATION_COMPLETED);
+    history = migration_history_to_json(m, false);
+    assert_null(json_object_object_get(history, "time-last-second"));
+    assert_non_null(json_object_object_get(history, "time"));
+    json_object_put(history);
+    mig_clock_real();
+    migration_unref(m);
+    event_queue_free(events);
+    g_ptr_array_unref(seen);
+}
+
 /* A long migration: the number of samples is bounded, and together they still tell how much was
  * sent. */
 static void test_samples_thin_out(void **state)
@@ -217,8 +254,8 @@ static void test_samples_thin_out(void **state)
     for (size_t i = 0; i < n; i++) {
         json_object *sample = sample_at(history, i);
 
-        sent += (double)figure(sample, "bytes-per-second") *
-                (double)figure(sample, "span-ms") / 1000;
+        sent +=
+            (double)figure(sample, "bytes-per-second") * (double)figure(sample, "span-ms") / 1000;
         assert_in_range(figure(sample, "bytes-per-second"), 10000, 30000);
     }
     assert_int_equal(figure(sample_at(history, n - 1), "time-ms"), 3600000);
@@ -238,6 +275,7 @@ int main(void)
         cmocka_unit_test(test_downtime_is_from_the_stop_to_the_end),
         cmocka_unit_test(test_samples_are_taken_in_time_and_at_the_end),
         cmocka_unit_test(test_samples_thin_out),
+        cmocka_unit_test(test_time_is_told_by_kind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
