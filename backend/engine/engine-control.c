@@ -73,6 +73,12 @@ static bool cont_standing(Engine *e, RunState state, bool force, BackendReply *r
         refuse_second_copy(e, owner, evidence, reply);
         return true;
     }
+    GError *error = NULL;
+    if (!guest_claim_ram(e->guest, &error)) {
+        mig_error_hint(&error, "the guest that runs in it would be destroyed, so -f does not help");
+        backend_reply_error(reply, error);
+        return true;
+    }
     if (!guest_change(e->guest, state, RUN_STATE_RUNNING)) {
         return false;
     }

@@ -114,7 +114,7 @@ static void on_channel(Listener *l, ChannelType type, Transport *transport, void
         .timer = &e->timer,
         .migration = m,
         .transport = transport,
-        .switchover_ack = capability_is_on(e->capabilities, CAPABILITY_SWITCHOVER_ACK),
+        .capabilities = e->capabilities,
     };
     e->incoming = incoming_new(&config, e->autostart, &error);
     if (e->incoming == NULL) {
@@ -228,7 +228,8 @@ void engine_migrate_incoming(Engine *e, BackendSession *session, json_object *ar
         return;
     }
     address = engine_address_from_arguments(args, "migrate-incoming", &error);
-    if (address == NULL || !engine_refuse_tls(e->parameters.tls_creds, &error) ||
+    if (address == NULL || !engine_mode_allows(e, address, &error) ||
+        !engine_refuse_tls(e->parameters.tls_creds, &error) ||
         !take_incoming_fd(session, address, &fd, &error)) {
         backend_reply_error(reply, error);
         return;

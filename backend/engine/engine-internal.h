@@ -81,6 +81,9 @@ Address *engine_address_from_arguments(json_object *args, const char *command, G
 bool engine_take_named_fd(BackendSession *session, const Address *address, int *ret_fd,
                           GError **error);
 
+/* Whether the parameter mode allows to go to or come from @address. */
+bool engine_mode_allows(const Engine *e, const Address *address, GError **error);
+
 /* ---- engine-incoming.c ---- */
 void engine_migrate_incoming(Engine *e, BackendSession *session, json_object *args,
                              BackendReply *reply);

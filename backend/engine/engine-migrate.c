@@ -13,6 +13,7 @@
 #include "backend/base/error.h"
 #include "backend/base/fd.h"
 #include "backend/base/inherited-fd.h"
+#include "backend/engine/shared-ram.h"
 #include "backend/info.h"
 
 bool engine_migration_runs(const Engine *e)
@@ -137,6 +138,18 @@ static bool may_migrate(Engine *e, BackendSession *session, json_object *args, G
     return engine_refuse_migration(e, args, error);
 }
 
+/* The state and the memory of mode cpr-reboot wait for a process that does not exist yet. */
+bool engine_mode_allows(const Engine *e, const Address *address, GError **error)
+{
+    if (e->parameters.mode == 0 || address->kind == ADDRESS_FILE) {
+        return true;
+    }
+    g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                        "mode cpr-reboot goes through a file: address only");
+    mig_error_hint(error, "file:PATH, or migrate_set_parameter mode normal");
+    return false;
+}
+
 /* What can fail at once; the record then says failed, as QEMU does for files, descriptors and
  * children. */
 static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigFd *fd,
@@ -147,7 +160,10 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
     size_t n;
     RamBlock *const *blocks = guest_blocks(e->guest, &n);
 
-    if (guest_n_vcpus(e->guest) > 0) {
+    bool ignore_shared = capability_is_on(e->capabilities, CAPABILITY_X_IGNORE_SHARED);
+
+    /* Where no page is sent nothing has to be tracked. */
+    if (guest_n_vcpus(e->guest) > 0 && !(ignore_shared && shared_ram_is_all(e->guest))) {
         tracker = dirty_tracker_new(e->tracker_kind, blocks, n, error);
         if (tracker == NULL) {
             return false;
@@ -171,6 +187,8 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
         .validate_uuid = capability_is_on(e->capabilities, CAPABILITY_VALIDATE_UUID),
         .pause_before_switchover =
             capability_is_on(e->capabilities, CAPABILITY_PAUSE_BEFORE_SWITCHOVER),
+        .ignore_shared = ignore_shared,
+        .stop_first = e->parameters.mode != 0,
         .switchover_ack = capability_is_on(e->capabilities, CAPABILITY_SWITCHOVER_ACK),
         .to_file = address->kind == ADDRESS_FILE,
         .converge = capability_is_on(e->capabilities, CAPABILITY_AUTO_CONVERGE)
@@ -192,6 +210,7 @@ void engine_migrate(Engine *e, BackendSession *session, json_object *args, Backe
     g_auto(MigFd) fd = -1;
 
     if (address == NULL || !may_migrate(e, session, args, &error) ||
+        !engine_mode_allows(e, address, &error) ||
         !engine_take_named_fd(session, address, &fd, &error)) {
         backend_reply_error(reply, error);
         return;

@@ -212,7 +212,6 @@ static const Unsupported list[] = {
       "while a migration runs, info migrate shows how fast its guest writes", check_dirty_rate },
     { "client_migrate_info", "handing a display over", NULL, check_display },
     { "migrate blk", "block migration", "the guest has no disks", NULL },
-    { "migrate mode", "mode cpr-reboot", "migrate_set_parameter mode normal", NULL },
     { "migrate-pause", "pausing postcopy", NULL, check_pause },
     { "migrate-recover", "recovery of postcopy", NULL, check_recover },
     { "migrate-start-postcopy", "postcopy", NULL, check_start_postcopy },
@@ -313,10 +312,6 @@ bool engine_refuse_tls(const char *creds, GError **error)
 bool engine_refuse_migration(Engine *e, json_object *args, GError **error)
 {
     if (!refuse_disks(args, error)) {
-        return false;
-    }
-    if (e->parameters.mode != 0) {
-        g_propagate_error(error, refusal(find("migrate mode")));
         return false;
     }
     return engine_refuse_tls(e->parameters.tls_creds, error);

@@ -251,7 +251,10 @@ static bool start_incoming(Engine *e, const char *uri, GError **error)
 
 Backend *engine_new(const EngineOptions *options, GError **error)
 {
-    g_autoptr(Guest) guest = guest_new(&options->guest, error);
+    GuestOptions guest_options = options->guest;
+
+    guest_options.incoming = options->incoming != NULL;
+    g_autoptr(Guest) guest = guest_new(&guest_options, error);
 
     if (guest == NULL) {
         return NULL;

@@ -14,6 +14,7 @@
 
 #include "backend/base/error.h"
 #include "backend/engine/handover.h"
+#include "backend/engine/shared-ram.h"
 
 static void stop_guest(Outgoing *o)
 {
@@ -73,6 +74,9 @@ static bool commit(Outgoing *o, const char *description, GError **error)
         return outgoing_check(o, error); /* the cancel was faster */
     }
 
+    if (o->config.ignore_shared) {
+        shared_ram_yield(o->config.guest);
+    }
     migration_set_owner(o->migration, OWNER_UNKNOWN,
                         "the end of the stream was sent, no answer yet");
     struct iovec *iov = stream_writer_iov(o->writer, &n);
@@ -167,7 +171,8 @@ static void finish_one_way(Outgoing *o)
 
     transport_set_finish_timeout(
         o->transport, (uint32_t)MIN(atomic_load(&o->config.settings->handover_timeout), G_MAXINT));
-    bool finished = transport_finish(o->transport, &error);
+    bool finished = (!o->config.ignore_shared || shared_ram_save(o->config.guest, &error)) &&
+                    transport_finish(o->transport, &error);
 
     outgoing_account_waits(o);
     if (!finished) {

@@ -8,6 +8,7 @@
 
 #include "backend/base/error.h"
 #include "backend/engine/handover.h"
+#include "backend/engine/shared-ram.h"
 #include "backend/stream/return-path.h"
 
 /* ---- is it a guest? ---- */
@@ -26,6 +27,11 @@ static bool check_pages(Incoming *in, GError **error)
     g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
                 "stream ends, but page %" PRIu64 " of RAM block %s never came", page,
                 blocks[block]->idstr);
+    if (capability_is_on(in->config.capabilities, CAPABILITY_X_IGNORE_SHARED)) {
+        mig_error_hint(error,
+                       "x-ignore-shared: was it left out as memory in a file? Start this side "
+                       "with the same --ram-file");
+    }
     mig_error_hint(
         error, "a source with multifd sends pages on channels of their own; switch it off there");
     return false;
@@ -90,7 +96,9 @@ static bool take_command(Incoming *in, const StreamRecord *record, GError **erro
     switch (record->command) {
     case COMMAND_OPEN_RETURN_PATH:
         in->return_path = true;
-        return !in->config.switchover_ack || incoming_answer(in, RETURN_SWITCHOVER_ACK, 0, error);
+        /* Nothing here delays the switchover. */
+        return !capability_is_on(in->config.capabilities, CAPABILITY_SWITCHOVER_ACK) ||
+               incoming_answer(in, RETURN_SWITCHOVER_ACK, 0, error);
     case COMMAND_PING:
         get_be32(&payload, &value); /* the reader has checked the length */
         return take_ping(in, value, error);
@@ -109,13 +117,28 @@ static bool take_command(Incoming *in, const StreamRecord *record, GError **erro
 
 /* ---- configuration and blocks ---- */
 
-static bool take_capabilities(const StreamRecord *record, GError **error)
+/* QEMU lists those that must be equal on both sides and are on; a source that lists others says
+ * nothing by it. */
+static const struct {
+    const char *name;
+    MigCapability id; /* CAPABILITY__COUNT: does not exist here, so it is off */
+} validated[] = {
+    { "x-ignore-shared", CAPABILITY_X_IGNORE_SHARED },
+    { "mapped-ram", CAPABILITY__COUNT },
+};
+
+static bool take_capabilities(const Incoming *in, const StreamRecord *record, GError **error)
 {
-    for (const char *const *c = record->capabilities; c != NULL && *c != NULL; c++) {
-        /* QEMU lists only those that must be equal on both sides; none of them exists here yet. */
-        if (strcmp(*c, "x-ignore-shared") == 0 || strcmp(*c, "mapped-ram") == 0) {
+    for (size_t i = 0; i < G_N_ELEMENTS(validated); i++) {
+        bool theirs = record->capabilities != NULL &&
+                      g_strv_contains(record->capabilities, validated[i].name);
+        bool ours = validated[i].id != CAPABILITY__COUNT &&
+                    capability_is_on(in->config.capabilities, validated[i].id);
+
+        if (theirs != ours) {
             g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                        "Capability %s is off, but received capability is on", *c);
+                        "Capability %s is %s, but received capability is %s", validated[i].name,
+                        ours ? "on" : "off", theirs ? "on" : "off");
             return false;
         }
     }
@@ -134,7 +157,7 @@ static bool take_configuration(Incoming *in, const StreamRecord *record, GError 
         mig_error_hint(error, "start the destination with --machine %s", record->machine);
         return false;
     }
-    if (!take_capabilities(record, error)) {
+    if (!take_capabilities(in, record, error)) {
         return false;
     }
     guest_uuid_bytes(in->config.guest, uuid);
@@ -176,6 +199,13 @@ static bool take_block(Incoming *in, const StreamRecord *record, GError **error)
     return true;
 }
 
+/* Whether pages of @block never come, because both sides have the same memory. */
+static bool incoming_shares(const Incoming *in, const RamBlock *block)
+{
+    return capability_is_on(in->config.capabilities, CAPABILITY_X_IGNORE_SHARED) &&
+           ram_is_shared(block);
+}
+
 /* The list is accepted: whatever an earlier attempt left in this RAM goes. */
 static bool begin_pages(Incoming *in, GError **error)
 {
@@ -185,13 +215,23 @@ static bool begin_pages(Incoming *in, GError **error)
     if (in->has_block_list || in->blocks->len == 0) {
         return true;
     }
-    atomic_store(&in->dropped, true);
+    in->placer = placer_new(blocks, n);
     for (size_t i = 0; i < n; i++) {
+        if (incoming_shares(in, blocks[i])) {
+            placer_leave_out(in->placer, i); /* the source's memory is this memory */
+            continue;
+        }
+        if (!ram_block_claim(blocks[i], error)) {
+            mig_error_hint(error,
+                           "to take over the memory of the guest there, in place: capability "
+                           "x-ignore-shared on both sides");
+            return false;
+        }
+        atomic_store(&in->dropped, true);
         if (!ram_block_drop(blocks[i], error)) {
             return false;
         }
     }
-    in->placer = placer_new(blocks, n);
     in->decoder = page_decoder_new(in->placer);
     in->has_block_list = true;
     return incoming_fault(in, "dst-ram-setup", error);
@@ -200,7 +240,7 @@ static bool begin_pages(Incoming *in, GError **error)
 static bool take_page(Incoming *in, const StreamRecord *record, GError **error)
 {
     MigCounters *c = &in->migration->counters;
-    size_t block;
+    size_t block, n;
 
     if (!begin_pages(in, error)) {
         return false;
@@ -212,6 +252,13 @@ static bool take_page(Incoming *in, const StreamRecord *record, GError **error)
         }
     }
     block = g_array_index(in->blocks, size_t, record->block_index);
+    if (incoming_shares(in, guest_blocks(in->config.guest, &n)[block])) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "block %s should not be migrated !",
+                    guest_blocks(in->config.guest, &n)[block]->idstr);
+        mig_error_hint(error, "x-ignore-shared is on and this block is in a file here, but not at "
+                              "the source");
+        return false;
+    }
     if (record->type == RECORD_ZERO_PAGE) {
         atomic_fetch_add_explicit(&c->zero_pages, record->n_pages, memory_order_relaxed);
         if (record->fill != 0) {

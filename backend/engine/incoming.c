@@ -135,6 +135,10 @@ static void take_over(Incoming *in)
         return;
     }
     incoming_fault(in, "dst-eof", NULL);
+    if (!guest_claim_ram(in->config.guest, &error)) {
+        give_up(in, error); /* RAM that is shared: the source, or somebody else, still has it */
+        return;
+    }
     if (in->return_path && two_way && !in->handover) {
         if (!incoming_answer(in, RETURN_SHUT, 0, &error)) {
             stand_unknown(in, error);

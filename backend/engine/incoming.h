@@ -7,6 +7,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "backend/capabilities.h"
 #include "backend/engine/devices.h"
 #include "backend/engine/migration.h"
 #include "backend/guest/guest.h"
@@ -19,7 +20,7 @@ typedef struct {
     TimerState *timer;    /* gets what the stream brings */
     Migration *migration; /* in state setup; referenced */
     Transport *transport; /* taken over */
-    bool switchover_ack;  /* tell the source at once that nothing here delays the switchover */
+    MigCapabilities capabilities; /* as they are when the source comes */
 } IncomingConfig;
 
 /* Starts the thread. ENGINE_EVENT_ENDED comes when it is about to return. @autostart: run the guest

@@ -12,6 +12,7 @@
 #include "backend/base/clock.h"
 #include "backend/base/error.h"
 #include "backend/base/fault.h"
+#include "backend/engine/shared-ram.h"
 
 bool outgoing_is_cancelled(const Outgoing *o)
 {
@@ -104,6 +105,8 @@ static bool begin_stream(Outgoing *o, GError **error)
     uint8_t uuid[16];
     StreamConfiguration configuration = {
         .machine = guest_machine_name(config->guest),
+        .capabilities = (const char *const[]){ "x-ignore-shared" },
+        .n_capabilities = config->ignore_shared ? 1 : 0,
         .uuid = config->validate_uuid && guest_uuid_is_set(config->guest) ? uuid : NULL,
     };
 
@@ -130,11 +133,17 @@ static bool begin_stream(Outgoing *o, GError **error)
 
 void outgoing_resume_guest(Outgoing *o)
 {
+    g_autoptr(GError) error = NULL;
+
     if (!o->stopped) {
         return;
     }
     if (!o->ran) {
         guest_stop(o->config.guest, o->state_before);
+    } else if (!guest_claim_ram(o->config.guest, &error)) {
+        /* It was offered to the other side, and a stranger was faster. */
+        guest_stop(o->config.guest, RUN_STATE_PAUSED);
+        event_post(o->migration->events, ENGINE_EVENT_NOTICE, o->migration, 0, error->message);
     } else if (atomic_load(&o->keep_stopped)) {
         guest_stop(o->config.guest, RUN_STATE_PAUSED);
     } else {
@@ -248,6 +257,9 @@ Outgoing *outgoing_new(const OutgoingConfig *config, GError **error)
         .settings = config->settings,
         .percentage = &o->migration->counters.cpu_throttle,
     };
+    if (config->ignore_shared) {
+        shared_ram_leave_out(config->guest, o->ram);
+    }
     o->window.start_us = now;
     rate_limiter_init(&o->limiter, atomic_load(&config->settings->max_bandwidth), now);
     o->thread = g_thread_try_new("mig/src/main", outgoing_thread, o, error);

@@ -31,6 +31,8 @@ typedef struct {
     bool handover;                /* x-handover */
     bool validate_uuid;           /* send the UUID */
     bool pause_before_switchover; /* wait for outgoing_continue() when the guest stands */
+    bool ignore_shared;           /* leave out RAM that the other side has too */
+    bool stop_first;              /* mode cpr-reboot: nothing runs while it is written */
     bool switchover_ack;          /* wait until the destination is ready */
     bool to_file;                 /* nobody runs what is written */
     ConvergeMeans converge;       /* how a guest that writes too fast is slowed down */

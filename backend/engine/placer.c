@@ -170,6 +170,11 @@ bool placer_in_place(Placer *placer, size_t block, uint64_t offset, uint8_t **re
     return true;
 }
 
+void placer_leave_out(Placer *placer, size_t block)
+{
+    dirty_map_set(placer->seen[block], 0, placer->blocks[block]->n_pages);
+}
+
 bool placer_is_complete(const Placer *placer, size_t *ret_block, uint64_t *ret_page)
 {
     for (size_t i = 0; i < placer->n_blocks; i++) {

@@ -31,9 +31,12 @@ bool placer_fill(Placer *placer, size_t block, uint64_t offset, uint8_t fill, GE
 /* @count pages from page @first on are zero: those that were never placed cost nothing. */
 bool placer_zero(Placer *placer, size_t block, uint64_t first, uint64_t count, GError **error);
 
-/* The page in place, to be changed there; NULL in *@ret when it holds nothing of this attempt: it is
- * zero then, and placer_page() is the way to fill it. */
+/* The page in place, to be changed there; NULL in *@ret when it holds nothing of this attempt: it
+ * is zero then, and placer_page() is the way to fill it. */
 bool placer_in_place(Placer *placer, size_t block, uint64_t offset, uint8_t **ret, GError **error);
+
+/* All of this block is there already, and stays as it is. */
+void placer_leave_out(Placer *placer, size_t block);
 
 /* Writes what is gathered. */
 bool placer_flush(Placer *placer, GError **error);

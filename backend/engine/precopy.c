@@ -133,6 +133,9 @@ static bool put_ram_setup(Outgoing *o, GError **error)
     stream_put_ram_total(o->writer, guest_ram_size(o->config.guest));
     for (size_t i = 0; i < n; i++) {
         stream_put_ram_block(o->writer, blocks[i]->idstr, blocks[i]->size);
+        if (o->config.ignore_shared) {
+            stream_put_ram_address(o->writer, 0); /* where QEMU's machine none has its block too */
+        }
     }
     stream_put_ram_eos(o->writer);
     stream_put_footer(o->writer, RAM_SECTION_ID);
@@ -201,6 +204,10 @@ bool outgoing_precopy(Outgoing *o, GError **error)
     }
     migration_note_setup(o->migration);
     if (!migration_move(o->migration, MIGRATION_SETUP, MIGRATION_ACTIVE)) {
+        return outgoing_check(o, error);
+    }
+
+    if (o->config.stop_first) {
         return outgoing_check(o, error);
     }
 

@@ -9,6 +9,7 @@ typedef struct {
     DirtyMap *dirty;   /* to be sent */
     DirtyMap *data;    /* known to hold data: may be read */
     DirtyMap *scratch; /* what one sync reported */
+    bool left_out;     /* no page of it is sent */
 } SenderBlock;
 
 struct RamSender {
@@ -59,6 +60,12 @@ void ram_sender_free(RamSender *sender)
     g_free(sender);
 }
 
+void ram_sender_leave_out(RamSender *sender, size_t block)
+{
+    g_assert(!sender->synced);
+    sender->blocks[block].left_out = true;
+}
+
 /* Without a tracker nothing changes: the data ranges are all there is to know. */
 static void scan_data(const RamBlock *ram, DirtyMap *into)
 {
@@ -73,6 +80,9 @@ static bool sync_block(RamSender *sender, size_t index, uint64_t *dirtied, GErro
 {
     SenderBlock *b = &sender->blocks[index];
 
+    if (b->left_out) {
+        return true;
+    }
     if (sender->tracker != NULL) {
         if (!dirty_tracker_sync(sender->tracker, index, b->scratch, NULL, error)) {
             g_prefix_error(error, "reading the dirty pages of RAM block %s: ", b->ram->idstr);

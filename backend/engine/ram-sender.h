@@ -26,6 +26,9 @@ RamSender *ram_sender_new(Guest *guest, DirtyTracker *tracker, RamMap *map);
 void ram_sender_free(RamSender *sender);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RamSender, ram_sender_free)
 
+/* No page of this block is ever sent. Before the first sync. */
+void ram_sender_leave_out(RamSender *sender, size_t block);
+
 /* Asks the tracker. The first time every page becomes dirty; *@ret_dirtied is what this sync found:
  * pages written (the first time: holding data). */
 bool ram_sender_sync(RamSender *sender, uint64_t *ret_dirtied, GError **error);

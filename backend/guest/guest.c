@@ -87,11 +87,12 @@ static bool make_block(Guest *guest, const GuestOptions *options, GError **error
                     options->memory, MIG_PAGE_SIZE, LEDGER_MIN_PAGES);
         return false;
     }
-    if (guest->machine == MACHINE_STRESS && options->ram_file != NULL &&
+    if (guest->machine == MACHINE_STRESS && options->ram_file != NULL && !options->incoming &&
         !refuse_used_file(options->ram_file, error)) {
         return false;
     }
-    guest->block = ram_block_new(id, options->memory, options->ram_file, error);
+    guest->block = options->incoming ? ram_block_open(id, options->memory, options->ram_file, error)
+                                     : ram_block_new(id, options->memory, options->ram_file, error);
     if (guest->block == NULL) {
         bool id_wrong = *id == '\0' || strlen(id) > 255;
 
@@ -228,6 +229,11 @@ RamBlock *guest_find_block(const Guest *guest, const char *idstr, size_t *ret_in
 uint64_t guest_ram_size(const Guest *guest)
 {
     return guest->block->size;
+}
+
+bool guest_claim_ram(const Guest *guest, GError **error)
+{
+    return ram_block_claim(guest->block, error);
 }
 
 unsigned guest_n_vcpus(const Guest *guest)

@@ -28,6 +28,7 @@ typedef struct {
     unsigned smp;         /* vCPUs of stress, >= 1; ignored by none */
     const char *ram_file; /* NULL = memfd. stress refuses a file that holds data */
     bool prealloc;        /* get all the memory now */
+    bool incoming;        /* the guest arrives later: the file may hold its RAM, or be in use */
     const char *ram_id;   /* NULL = "ram" */
     const char *name;     /* NULL = none */
     const char *uuid;     /* text; NULL = all zero */
@@ -48,6 +49,8 @@ void guest_uuid_bytes(const Guest *guest, uint8_t ret[16]);
 RamBlock *const *guest_blocks(const Guest *guest, size_t *ret_count);
 RamBlock *guest_find_block(const Guest *guest, const char *idstr, size_t *ret_index);
 uint64_t guest_ram_size(const Guest *guest); /* all blocks, bytes */
+/* Makes the files that RAM is in this process's own; before anything writes there. */
+bool guest_claim_ram(const Guest *guest, GError **error);
 
 /* ---- run control; any thread ---- */
 

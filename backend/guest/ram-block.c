@@ -63,7 +63,8 @@ static bool fit_file(int fd, const char *path, uint64_t size, GError **error)
     return true;
 }
 
-/* Two guests in one file would destroy each other. The lock goes with the descriptor. */
+/* Two guests in one file would destroy each other. The lock goes with the descriptor; taking it
+ * again changes nothing. */
 static bool lock_file(int fd, const char *path, GError **error)
 {
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -102,8 +103,10 @@ static bool check_room(int fd, const char *path, uint64_t size, GError **error)
     return false;
 }
 
-/* *@ret_created tells whether the file came into being here. */
-static int open_file(const char *path, uint64_t size, bool *ret_created, GError **error)
+/* *@ret_created tells whether the file came into being here. With @others somebody else may have
+ * the lock; it is taken later then. */
+static int open_file(const char *path, uint64_t size, bool others, bool *ret_created,
+                     GError **error)
 {
     g_auto(MigFd) fd = open(path, O_RDWR | O_CLOEXEC | O_CREAT | O_EXCL, 0600);
     bool created = fd >= 0;
@@ -115,8 +118,8 @@ static int open_file(const char *path, uint64_t size, bool *ret_created, GError 
         mig_error_set_errno(error, errno, "opening RAM file '%s'", path);
         return -1;
     }
-    if (!lock_file(fd, path, error) || !fit_file(fd, path, size, error) ||
-        !check_room(fd, path, size, error)) {
+    if ((!lock_file(fd, path, others ? NULL : error) && !others) ||
+        !fit_file(fd, path, size, error) || !check_room(fd, path, size, error)) {
         if (created) {
             unlink(path);
         }
@@ -183,7 +186,8 @@ static bool map_block(RamBlock *block, GError **error)
     return true;
 }
 
-RamBlock *ram_block_new(const char *idstr, uint64_t size, const char *path, GError **error)
+static RamBlock *make_block(const char *idstr, uint64_t size, const char *path, bool others,
+                            GError **error)
 {
     bool created = false;
 
@@ -203,8 +207,9 @@ RamBlock *ram_block_new(const char *idstr, uint64_t size, const char *path, GErr
     block->idstr = g_strdup(idstr);
     block->size = size;
     block->n_pages = size / MIG_PAGE_SIZE;
-    block->fd =
-        path == NULL ? open_memfd(idstr, size, error) : open_file(path, size, &created, error);
+    block->path = g_strdup(path);
+    block->fd = path == NULL ? open_memfd(idstr, size, error)
+                             : open_file(path, size, others, &created, error);
     if (block->fd < 0) {
         return NULL;
     }
@@ -216,6 +221,30 @@ RamBlock *ram_block_new(const char *idstr, uint64_t size, const char *path, GErr
         return NULL;
     }
     return g_steal_pointer(&block);
+}
+
+RamBlock *ram_block_new(const char *idstr, uint64_t size, const char *path, GError **error)
+{
+    return make_block(idstr, size, path, false, error);
+}
+
+RamBlock *ram_block_open(const char *idstr, uint64_t size, const char *path, GError **error)
+{
+    return make_block(idstr, size, path, true, error);
+}
+
+bool ram_block_claim(const RamBlock *block, GError **error)
+{
+    return block->path == NULL || lock_file(block->fd, block->path, error);
+}
+
+void ram_block_yield(const RamBlock *block)
+{
+    struct flock lock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+    if (block->path != NULL) {
+        fcntl(block->fd, F_OFD_SETLK, &lock);
+    }
 }
 
 void ram_block_free(RamBlock *block)
@@ -231,6 +260,7 @@ void ram_block_free(RamBlock *block)
     }
     mig_fd_clear(&block->fd);
     g_free(block->idstr);
+    g_free(block->path);
     g_free(block);
 }
 

@@ -34,6 +34,7 @@ typedef struct {
     uint8_t *guest;
     uint8_t *host;
     int fd;
+    char *path; /* of the file that holds it, NULL for a memfd: only a file can be another's too */
     RamBacking backing;
     bool populated;        /* all of it is in memory, and stays so over a drop */
     atomic_bool untouched; /* populated, and nothing was written since */
@@ -43,8 +44,17 @@ typedef struct {
  * when it is not NULL: created when missing (mode 0600), grown to @size when
  * shorter; a longer file is an error. The descriptor stays open until free. */
 RamBlock *ram_block_new(const char *idstr, uint64_t size, const char *path, GError **error);
+/* As ram_block_new(), for a guest that has yet to arrive: the file may be in use by another
+ * process, whose guest this is. Nothing may be written before ram_block_claim(). */
+RamBlock *ram_block_open(const char *idstr, uint64_t size, const char *path, GError **error);
 void ram_block_free(RamBlock *block);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RamBlock, ram_block_free)
+
+/* Makes the file this process's own; true when it is already. An error when another process has it:
+ * two guests in one memory would destroy each other. Any thread. */
+bool ram_block_claim(const RamBlock *block, GError **error);
+/* Another process may claim the file from now on; the guest stands. */
+void ram_block_yield(const RamBlock *block);
 
 /* Gets memory for the whole block now, so that no first touch of a page sits in a transfer or in a
  * vCPU's way later. Before anything else uses the block. What the block holds stays. */

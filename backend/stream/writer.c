@@ -306,6 +306,11 @@ void stream_put_ram_block(StreamWriter *w, const char *idstr, uint64_t used_leng
     g_ptr_array_add(w->blocks, g_strdup(idstr));
 }
 
+void stream_put_ram_address(StreamWriter *w, uint64_t guest_address)
+{
+    write_be64(w, guest_address);
+}
+
 /* First word of a page record and, unless it is the block of the record before, the name. */
 static void put_page_header(StreamWriter *w, unsigned block, uint64_t offset, unsigned kind)
 {

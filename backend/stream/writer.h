@@ -60,6 +60,8 @@ void stream_put_vmdescription(StreamWriter *w, const char *json);
 
 void stream_put_ram_total(StreamWriter *w, uint64_t total);
 void stream_put_ram_block(StreamWriter *w, const char *idstr, uint64_t used_length);
+/* Follows each block where x-ignore-shared is on. */
+void stream_put_ram_address(StreamWriter *w, uint64_t guest_address);
 /* @page stays the caller's and is read when the iovec is written. */
 void stream_put_page(StreamWriter *w, unsigned block, uint64_t offset, const uint8_t *page);
 void stream_put_zero_page(StreamWriter *w, unsigned block, uint64_t offset);

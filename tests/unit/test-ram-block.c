@@ -245,6 +245,28 @@ static void test_file_keeps_its_content_and_grows(void **state)
     g_unlink(path);
 }
 
+static void test_file_has_one_owner_at_a_time(void **state)
+{
+    g_autofree char *path = g_build_filename(dir, "shared", NULL);
+    g_autoptr(GError) error = NULL;
+
+    (void)state;
+    g_autoptr(RamBlock) here = new_block(4, path);
+    g_autoptr(RamBlock) there = ram_block_open("ram", 4 * MIG_PAGE_SIZE, path, NULL);
+
+    assert_non_null(there);
+    here->guest[5] = 'x';
+    assert_int_equal(there->host[5], 'x');
+    assert_true(ram_block_claim(here, NULL)); /* it has it already */
+    assert_false(ram_block_claim(there, &error));
+    assert_non_null(strstr(error->message, "in use by another process"));
+
+    ram_block_yield(here);
+    assert_true(ram_block_claim(there, NULL));
+    assert_false(ram_block_claim(here, NULL));
+    g_unlink(path);
+}
+
 static void test_file_is_refused(void **state)
 {
     g_autofree char *path = g_build_filename(dir, "ram", NULL);
@@ -290,6 +312,7 @@ int main(void)
         cmocka_unit_test(test_zero_test_sees_every_bit),
         cmocka_unit_test(test_file_is_made_private),
         cmocka_unit_test(test_file_keeps_its_content_and_grows),
+        cmocka_unit_test(test_file_has_one_owner_at_a_time),
         cmocka_unit_test(test_file_is_refused),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

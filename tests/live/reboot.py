@@ -1,0 +1,207 @@
+"""RAM that stays where it is: x-ignore-shared to another process and through a file, and mode cpr-reboot, where
+the next process takes the guest up after the one before has ended."""
+
+import os
+
+import harness
+
+WORKLOAD = "stress,rate=50M,prefill=on,seed=3"
+MEMORY = "64M"
+
+
+def expect(what, found, wanted):
+    if found != wanted:
+        raise harness.Failure(f"{what}: {found}, expected {wanted}")
+
+
+def refused(process, command, part, **arguments):
+    try:
+        process.execute(command, **arguments)
+    except harness.QmpError as error:
+        if part not in str(error):
+            raise
+        return
+    raise harness.Failure(f"{process.name}: {command} was not refused")
+
+
+def ram_file(s):
+    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else s.dir
+    path = os.path.join(folder, os.path.basename(s.dir) + "-ram")
+    s.ram = path
+    return path
+
+
+def with_ram(test):
+    def wrapped(s):
+        s.ram = None
+        try:
+            return test(s)
+        finally:
+            if s.ram and os.path.exists(s.ram):
+                os.unlink(s.ram)
+    wrapped.__name__ = test.__name__
+    return wrapped
+
+
+def vm(s, name, ram, *options, **more):
+    return s.migmon(name, "--smp", "2", "--ram-file", ram, *options, memory=MEMORY, machine=WORKLOAD, **more)
+
+
+def worked(process, more_than=1000):
+    return harness.wait_for("the guest has written something",
+                            lambda: (n := process.verify()) > more_than and n)
+
+
+@with_ram
+def reboot(s):
+    """Old process: stop, state into a file, end. New process: the same memory, and the vCPUs go on."""
+    ram, state = ram_file(s), s.path("vm.state")
+    old = vm(s, "old", ram)
+    worked(old)
+    for line in ("migrate_set_capability x-ignore-shared on", "migrate_set_parameter mode cpr-reboot",
+                 f"migrate -d file:{state}"):
+        expect(line, old.hmp(line), "")
+    old.wait_status("completed")
+    expect("info status", old.hmp("info status").split("\n")[0], "VM status: paused (postmigrate)")
+    expect("pages in the file", old.execute("query-migrate")["ram"]["normal"], 0)
+    steps = old.verify()
+    s.drop(old)
+    expect("the state is small", os.path.getsize(state) < 200_000, True)
+
+    new = vm(s, "new", ram, "--incoming", "defer")
+    new.capability("x-ignore-shared")
+    new.set(mode="cpr-reboot")
+    new.execute("migrate-incoming", uri=f"file:{state}")
+    new.wait_status("completed")
+    new.wait_run_state("running")
+    here = new.verify()
+    if here < steps:
+        raise harness.Failure(f"left with {steps} steps, came with {here}")
+    worked(new, here)
+    return f"{steps} steps, state of {os.path.getsize(state)} bytes"
+
+
+@with_ram
+def reboot_without_shared_ram_writes_all_of_it(s):
+    """QEMU does not ask for shared memory; then the file holds everything, of a guest that stands."""
+    state = s.path("vm.state")
+    old = s.migmon("old", memory=MEMORY, machine=WORKLOAD)
+    worked(old)
+    old.set(mode="cpr-reboot", max_bandwidth=0)
+    old.execute("migrate", uri=f"file:{state}")
+    old.wait_status("completed")
+    ram = old.execute("query-migrate")["ram"]
+    expect("every page once", ram["normal"] + ram["duplicate"], (64 << 20) // 4096)
+    new = s.migmon("new", "--incoming", f"file:{state}", memory=MEMORY, machine=WORKLOAD)
+    new.wait_status("completed")
+    new.verify()
+
+
+@with_ram
+def reboot_goes_through_a_file_only(s):
+    src = vm(s, "src", ram_file(s))
+    src.set(mode="cpr-reboot")
+    refused(src, "migrate", "file: address only", uri=f"unix:{s.path('x')}")
+    expect("query-migrate", src.execute("query-migrate"), {})
+    dst = s.migmon("dst", "--incoming", "defer", memory=MEMORY, machine=WORKLOAD)
+    dst.set(mode="cpr-reboot")
+    refused(dst, "migrate-incoming", "file: address only", uri=f"unix:{s.path('x')}")
+
+
+@with_ram
+def to_a_process_beside_it(s):
+    """Both map the file at the same time; the one that has it runs the guest, and force does not help the other."""
+    ram, path = ram_file(s), s.path("m.sock")
+    src = vm(s, "src", ram)
+    worked(src)
+    dst = vm(s, "dst", ram, "--incoming", f"unix:{path}")
+    for process in (src, dst):
+        process.capability("x-ignore-shared")
+    src.execute("migrate", uri=f"unix:{path}")
+    src.wait_status("completed")
+    dst.wait_status("completed")
+    dst.wait_run_state("running")
+    worked(dst, dst.verify())
+    refused(src, "cont", "in use by another process", x_force=True)
+    expect("source", src.run_state(), "postmigrate")
+
+
+@with_ram
+def a_destination_without_the_capability_does_not_touch_the_memory(s):
+    ram, path = ram_file(s), s.path("m.sock")
+    src = vm(s, "src", ram)
+    worked(src)
+    dst = vm(s, "dst", ram, "--incoming", f"unix:{path}")
+    # Off at both: pages would come, into the memory that the source's guest runs in.
+    src.execute("migrate", uri=f"unix:{path}")
+    src.wait_status("failed")
+    dst.wait_status("failed")
+    if "in use by another process" not in dst.execute("query-migrate")["error-desc"]:
+        raise harness.Failure(dst.execute("query-migrate"))
+    worked(src, src.verify())
+    # On at one side only.
+    src.capability("x-ignore-shared")
+    src.execute("migrate", uri=f"unix:{path}")
+    src.wait_status("failed")
+    harness.wait_for("the destination is over", lambda: dst.status() == "failed")
+    expect("error", dst.execute("query-migrate")["error-desc"],
+           "Capability x-ignore-shared is off, but received capability is on")
+    dst.capability("x-ignore-shared")
+    src.capability("x-ignore-shared", False)
+    src.execute("migrate", uri=f"unix:{path}")
+    src.wait_status("failed")
+    harness.wait_for("the destination is over", lambda: dst.status() == "failed")
+    expect("error", dst.execute("query-migrate")["error-desc"],
+           "Capability x-ignore-shared is on, but received capability is off")
+    expect("source", src.run_state(), "running")
+    worked(src, src.verify())
+
+
+@with_ram
+def memory_of_the_wrong_kind_is_told(s):
+    """One side keeps its RAM in a file and the other does not: no pages come, or pages that must not."""
+    for at_source in (True, False):
+        path = s.path(f"m{at_source}.sock")
+        ram = ram_file(s)
+        src = vm(s, f"src{at_source}", ram) if at_source else s.migmon("plain-src", "--smp", "2", memory=MEMORY,
+                                                                       machine=WORKLOAD)
+        dst = (s.migmon("plain-dst", "--smp", "2", "--incoming", f"unix:{path}", memory=MEMORY, machine=WORKLOAD)
+               if at_source else vm(s, f"dst{at_source}", ram, "--incoming", f"unix:{path}"))
+        for process in (src, dst):
+            process.capability("x-ignore-shared")
+        src.execute("migrate", uri=f"unix:{path}")
+        src.wait_status("failed")
+        dst.wait_status("failed")
+        text = dst.execute("query-migrate")["error-desc"]
+        if ("never came" if at_source else "should not be migrated") not in text:
+            raise harness.Failure(text)
+        expect("source", src.run_state(), "running")
+        s.drop(src)
+        s.drop(dst)
+        os.unlink(ram)
+
+
+@with_ram
+def force_works_as_soon_as_the_other_process_is_gone(s):
+    """The destination takes the memory, is killed before it says so: cont -f works as soon as it is gone."""
+    ram, path = ram_file(s), s.path("m.sock")
+    src = vm(s, "src", ram)
+    worked(src)
+    dst = vm(s, "dst", ram, "--incoming", f"unix:{path}", fault="dst-started=hold")
+    for process in (src, dst):
+        process.capability("x-ignore-shared")
+    src.execute("migrate", uri=f"unix:{path}")
+    dst.wait_log("held at dst-started")
+    refused(src, "cont", "Migration is not finalized yet")
+    dst.kill()
+    src.wait_status("failed")
+    expect("owner", src.owner(), "unknown (commit sent)")
+    # What the memory holds is what the dead process made of it; whether that is a guest nobody knows.
+    refused(src, "cont", "may run elsewhere")
+    src.execute("cont", x_force=True)
+    expect("source", src.run_state(), "running")
+
+
+harness.run([reboot, reboot_without_shared_ram_writes_all_of_it, reboot_goes_through_a_file_only,
+             to_a_process_beside_it, a_destination_without_the_capability_does_not_touch_the_memory,
+             memory_of_the_wrong_kind_is_told, force_works_as_soon_as_the_other_process_is_gone])
