@@ -105,6 +105,30 @@ static json_object *stats_to_json(const MigrationStats *stats)
     return object;
 }
 
+static void add_count(json_object *object, const char *member, uint64_t count)
+{
+    json_object_object_add(object, member, json_object_new_uint64(count));
+}
+
+static void add_rate(json_object *object, const char *member, double rate)
+{
+    json_object_object_add(object, member, json_object_new_double(isfinite(rate) ? rate : 0));
+}
+
+static json_object *xbzrle_to_json(const XbzrleStats *stats)
+{
+    json_object *object = json_object_new_object();
+
+    add_count(object, "cache-size", stats->cache_size);
+    add_count(object, "bytes", stats->bytes);
+    add_count(object, "pages", stats->pages);
+    add_count(object, "cache-miss", stats->cache_miss);
+    add_rate(object, "cache-miss-rate", stats->cache_miss_rate);
+    add_rate(object, "encoding-rate", stats->encoding_rate);
+    add_count(object, "overflow", stats->overflow);
+    return object;
+}
+
 static void add_time(json_object *reply, const char *member, bool has, int64_t ms)
 {
     if (has) {
@@ -130,6 +154,9 @@ json_object *mig_info_to_json(const MigInfo *info)
     if (info->cpu_throttle != 0) {
         json_object_object_add(reply, "cpu-throttle-percentage",
                                json_object_new_uint64(info->cpu_throttle));
+    }
+    if (info->has_xbzrle) {
+        json_object_object_add(reply, "xbzrle-cache", xbzrle_to_json(&info->xbzrle));
     }
     if (info->error_desc != NULL) {
         json_object_object_add(reply, "error-desc", json_object_new_string(info->error_desc));

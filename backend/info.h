@@ -43,9 +43,16 @@ typedef struct {
 } MigrationStats;
 
 typedef struct {
+    uint64_t cache_size, bytes, pages, cache_miss, overflow;
+    double cache_miss_rate, encoding_rate;
+} XbzrleStats;
+
+typedef struct {
     MigrationStatus status;
     bool has_ram;
     MigrationStats ram;
+    bool has_xbzrle;
+    XbzrleStats xbzrle;
     bool has_total_time, has_expected_downtime, has_downtime, has_setup_time;
     int64_t total_time, expected_downtime, downtime, setup_time; /* ms */
     uint64_t cpu_throttle;        /* %, 0 = the guest is not slowed down */

@@ -190,6 +190,7 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
         .ignore_shared = ignore_shared,
         .stop_first = e->parameters.mode != 0,
         .switchover_ack = capability_is_on(e->capabilities, CAPABILITY_SWITCHOVER_ACK),
+        .xbzrle = capability_is_on(e->capabilities, CAPABILITY_XBZRLE),
         .to_file = address->kind == ADDRESS_FILE,
         .converge = capability_is_on(e->capabilities, CAPABILITY_AUTO_CONVERGE)
                         ? CONVERGE_BY_THROTTLE

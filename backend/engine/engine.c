@@ -68,6 +68,7 @@ void engine_apply_settings(Engine *e)
 
     atomic_store(&e->settings.max_bandwidth, p->max_bandwidth);
     atomic_store(&e->settings.switchover_bandwidth, p->avail_switchover_bandwidth);
+    atomic_store(&e->settings.xbzrle_cache_size, p->xbzrle_cache_size);
     atomic_store(&e->settings.downtime_limit, p->downtime_limit);
     atomic_store(&e->settings.handover_timeout, p->x_handover_timeout);
     atomic_store(&e->settings.throttle_threshold, p->throttle_trigger_threshold);

@@ -10,6 +10,7 @@
 typedef struct {
     _Atomic uint64_t max_bandwidth;        /* bytes/s, 0 = no limit */
     _Atomic uint64_t switchover_bandwidth; /* bytes/s, 0 = estimate */
+    _Atomic uint64_t xbzrle_cache_size;    /* bytes */
     _Atomic uint64_t downtime_limit;       /* ms */
     _Atomic uint64_t handover_timeout;     /* ms, 0 = wait for ever */
     _Atomic uint64_t throttle_threshold;   /* % of what is sent */

@@ -250,6 +250,7 @@ static void fill_outgoing(Migration *m, MigInfo *info)
     }
     info->has_ram = true;
     fill_ram(m, &info->ram);
+    codec_counters_fill_info(&m->counters.codec, info);
     info->has_total_time = true;
     info->total_time = (end - m->start_us) / 1000;
     info->has_setup_time = true;

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "backend/base/lock.h"
+#include "backend/engine/codec-counters.h"
 #include "backend/engine/events.h"
 #include "backend/engine/ram-map.h"
 #include "backend/engine/series.h"
@@ -49,6 +50,7 @@ struct MigCounters {
     _Atomic uint64_t threshold;        /* bytes that fit into the downtime limit */
     _Atomic int64_t expected_downtime; /* ms, -1 = not known yet */
     _Atomic uint64_t cpu_throttle;     /* % of the vCPUs' time that auto-converge takes, 0 = none */
+    CodecCounters codec;
 };
 
 typedef struct {

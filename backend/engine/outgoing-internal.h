@@ -52,6 +52,7 @@ struct Outgoing {
     StreamWriter *writer;
     SourceReturnPath *return_path;
     RamSender *ram;
+    PageEncoder *encoder; /* NULL: pages go as they are */
     RateLimiter limiter;
     AutoConverge converge;
     RateWindow window;

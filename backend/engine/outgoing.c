@@ -99,6 +99,21 @@ static bool connect_to_peer(Outgoing *o, GError **error)
     return outgoing_fault(o, "src-connected", error);
 }
 
+static bool make_encoder(Outgoing *o, GError **error)
+{
+    const OutgoingConfig *config = &o->config;
+
+    if (config->xbzrle) {
+        o->encoder = xbzrle_encoder_new(config->settings, &o->migration->counters.codec,
+                                        guest_ram_size(config->guest) / MIG_PAGE_SIZE, error);
+        if (o->encoder == NULL) {
+            return false;
+        }
+    }
+    ram_sender_set_encoder(o->ram, o->encoder);
+    return true;
+}
+
 static bool begin_stream(Outgoing *o, GError **error)
 {
     const OutgoingConfig *config = &o->config;
@@ -223,8 +238,8 @@ static void *outgoing_thread(void *data)
     g_autoptr(GError) error = NULL;
 
     outgoing_free(g_steal_pointer(&o->config.predecessor));
-    if (!connect_to_peer(o, &error) || !begin_stream(o, &error) || !outgoing_precopy(o, &error) ||
-        !outgoing_switchover(o, &error)) {
+    if (!make_encoder(o, &error) || !connect_to_peer(o, &error) || !begin_stream(o, &error) ||
+        !outgoing_precopy(o, &error) || !outgoing_switchover(o, &error)) {
         finish_failed(o, &error);
     }
     auto_converge_end(&o->converge);
@@ -284,6 +299,7 @@ void outgoing_free(Outgoing *o)
     transport_free(o->transport);
     connector_free(o->config.connector);
     ram_sender_free(o->ram);
+    page_encoder_free(o->encoder);
     stream_writer_free(o->writer);
     migration_unref(o->migration);
     pthread_cond_destroy(&o->wake);

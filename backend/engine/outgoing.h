@@ -34,6 +34,7 @@ typedef struct {
     bool ignore_shared;           /* leave out RAM that the other side has too */
     bool stop_first;              /* mode cpr-reboot: nothing runs while it is written */
     bool switchover_ack;          /* wait until the destination is ready */
+    bool xbzrle;                  /* capability xbzrle */
     bool to_file;                 /* nobody runs what is written */
     ConvergeMeans converge;       /* how a guest that writes too fast is slowed down */
 } OutgoingConfig;

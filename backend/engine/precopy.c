@@ -116,9 +116,9 @@ static void count_batch(Outgoing *o, RamBatch batch)
 
     atomic_fetch_add(&c->normal_pages, batch.normal);
     atomic_fetch_add(&c->zero_pages, batch.zero);
-    o->pass.pages += batch.normal + batch.zero;
+    o->pass.pages += batch.normal + batch.zero + batch.packed;
     o->pass.zero_pages += batch.zero;
-    o->window.pages += batch.normal + batch.zero;
+    o->window.pages += batch.normal + batch.zero + batch.packed;
 }
 
 /* ---- sending ---- */

@@ -14,6 +14,7 @@ typedef struct {
 
 struct RamSender {
     DirtyTracker *tracker;
+    PageEncoder *encoder; /* NULL: pages go as they are */
     RamMap *map;
     SenderBlock *blocks;
     size_t n_blocks;
@@ -116,6 +117,7 @@ bool ram_sender_sync(RamSender *sender, uint64_t *ret_dirtied, GError **error)
         }
     }
     sender->synced = true;
+    page_encoder_sync(sender->encoder);
     *ret_dirtied = dirtied;
     return true;
 }
@@ -142,16 +144,17 @@ static size_t seek(RamSender *sender)
 
 /* The bits change on this thread only (the tracker reports in a sync), so it is enough to clear
  * them before the run is read: what the guest writes meanwhile is in the next sync. */
-bool ram_sender_take(RamSender *sender, size_t max_pages, RamRun *ret)
+static bool take(RamSender *sender, size_t max_data, size_t max_hole, RamRun *ret)
 {
-    g_assert(max_pages > 0);
+    g_assert(max_data > 0 && max_hole > 0);
     if (sender->remaining == 0) {
         return false;
     }
 
     size_t first = seek(sender);
     const SenderBlock *b = &sender->blocks[sender->block];
-    size_t end = MIN(max_pages, b->ram->n_pages - first) + first;
+    size_t max = dirty_map_test(b->data, first) ? max_data : max_hole;
+    size_t end = MIN(max, b->ram->n_pages - first) + first;
 
     end = dirty_map_run_end(b->dirty, first, end);
     end = dirty_map_run_end(b->data, first, end);
@@ -168,20 +171,65 @@ bool ram_sender_take(RamSender *sender, size_t max_pages, RamRun *ret)
     return true;
 }
 
-static void put_run(StreamWriter *w, const RamRun *run, RamBatch *batch)
+bool ram_sender_take(RamSender *sender, size_t max_pages, RamRun *ret)
 {
-    for (size_t i = 0; i < run->count; i++) {
-        const uint8_t *host = run->host + i * MIG_PAGE_SIZE;
-        uint64_t offset = (run->first + i) * MIG_PAGE_SIZE;
+    return take(sender, max_pages, max_pages, ret);
+}
 
-        if (!run->data || ram_page_is_zero(host)) {
-            stream_put_zero_page(w, run->block, offset);
-            batch->zero++;
-        } else {
-            stream_put_page(w, run->block, offset, host);
-            batch->normal++;
-        }
+void ram_sender_set_encoder(RamSender *sender, PageEncoder *encoder)
+{
+    sender->encoder = encoder;
+}
+
+static void put_zeroes(StreamWriter *w, const RamRun *run, size_t index, size_t count,
+                       RamBatch *batch)
+{
+    stream_put_zero_pages(w, run->block, (run->first + index) * MIG_PAGE_SIZE, count);
+    batch->zero += count;
+}
+
+static void put_page(const RamSender *sender, StreamWriter *w, const RamRun *run, size_t index,
+                     RamBatch *batch)
+{
+    const EncoderPage page = {
+        .block = run->block,
+        .offset = (run->first + index) * MIG_PAGE_SIZE,
+        .number = sender->blocks[run->block].base + run->first + index,
+        .host = run->host + index * MIG_PAGE_SIZE,
+    };
+
+    if (sender->encoder == NULL) {
+        stream_put_page(w, page.block, page.offset, page.host);
+        batch->normal++;
+        return;
     }
+    switch (sender->encoder->ops->put(sender->encoder, w, &page)) {
+    case PUT_WHOLE:
+        batch->normal++;
+        break;
+    case PUT_PACKED:
+        batch->packed++;
+        break;
+    case PUT_NOTHING:
+        break;
+    }
+}
+
+static void put_data(const RamSender *sender, StreamWriter *w, const RamRun *run, RamBatch *batch)
+{
+    size_t zeroes = 0; /* pages before this one that are to go as zero pages */
+
+    for (size_t i = 0; i < run->count; i++) {
+        if (ram_page_is_zero(run->host + i * MIG_PAGE_SIZE)) {
+            page_encoder_zero(sender->encoder, sender->blocks[run->block].base + run->first + i);
+            zeroes++;
+            continue;
+        }
+        put_zeroes(w, run, i - zeroes, zeroes, batch);
+        zeroes = 0;
+        put_page(sender, w, run, i, batch);
+    }
+    put_zeroes(w, run, run->count - zeroes, zeroes, batch);
 }
 
 RamBatch ram_sender_fill(RamSender *sender, StreamWriter *w, size_t max_bytes)
@@ -190,13 +238,21 @@ RamBatch ram_sender_fill(RamSender *sender, StreamWriter *w, size_t max_bytes)
     RamRun run;
     size_t room;
 
+    page_encoder_begin(sender->encoder);
     while ((room = stream_writer_room(w)) > 0 && stream_writer_pending(w) < max_bytes) {
         size_t left = max_bytes - stream_writer_pending(w);
+        size_t holes = stream_writer_zero_room(w);
 
-        if (!ram_sender_take(sender, MIN(room, left / MIG_PAGE_SIZE + 1), &run)) {
+        if (!take(sender, MIN(room, left / MIG_PAGE_SIZE + 1),
+                  MIN(holes, left / STREAM_ZERO_BYTES + 1), &run)) {
             break;
         }
-        put_run(w, &run, &batch);
+        if (run.data) {
+            put_data(sender, w, &run, &batch);
+        } else {
+            put_zeroes(w, &run, 0, run.count, &batch);
+        }
     }
+    page_encoder_end(sender->encoder, w);
     return batch;
 }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "backend/engine/page-encoder.h"
 #include "backend/guest/dirty-tracker.h"
 #include "backend/engine/ram-map.h"
 #include "backend/guest/guest.h"
@@ -49,9 +50,14 @@ typedef struct {
  * from where the last run ended, around and around. False when none is left. */
 bool ram_sender_take(RamSender *sender, size_t max_pages, RamRun *ret);
 
+/* How pages with data go through ram_sender_fill(); NULL (the default): as they are. Stays the
+ * caller's. Not for postcopy: a page is placed there only once. */
+void ram_sender_set_encoder(RamSender *sender, PageEncoder *encoder);
+
 typedef struct {
     uint64_t normal;
     uint64_t zero;
+    uint64_t packed; /* by the encoder, shorter than a page */
 } RamBatch;
 
 /* Puts the next runs into @w until it is full, about @max_bytes are there or none is left. */

@@ -35,6 +35,7 @@ enum {
 };
 
 #define RAM_SECTION_VERSION 4u
+#define STREAM_ZERO_BYTES 9u /* a zero page's record, its block not named */
 #define RAM_XBZRLE_FORM 1u /* the only kind of delta there is */
 /* A packed page that is no shorter than the page is possible; zlib needs 14 bytes more at most. */
 #define RAM_COMPRESSED_MAX (2 * STREAM_PAGE_SIZE)

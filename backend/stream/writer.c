@@ -16,11 +16,9 @@
 #define WRITER_IOV IOV_MAX
 /* Entries that pages leave free: section ends, devices and new chunks need some. */
 #define WRITER_SPARE 32
-#define WRITER_FIRST_CHUNK ((size_t)128 * 1024)
+#define WRITER_FIRST_CHUNK ((size_t)512 * 1024)
 /* Headers that may wait before the writer asks to be emptied. */
-#define WRITER_HEADERS_MAX ((size_t)64 * 1024)
-/* Of a record with CONTINUE: the word and the fill byte. */
-#define ZERO_PAGE_BYTES 9u
+#define WRITER_HEADERS_MAX ((size_t)256 * 1024)
 
 typedef struct {
     uint8_t *bytes;
@@ -95,7 +93,14 @@ size_t stream_writer_room(const StreamWriter *w)
     if (entries < 2 || w->header_bytes >= WRITER_HEADERS_MAX) {
         return 0;
     }
-    return MIN((size_t)entries / 2, (WRITER_HEADERS_MAX - w->header_bytes) / ZERO_PAGE_BYTES + 1);
+    return MIN((size_t)entries / 2, (WRITER_HEADERS_MAX - w->header_bytes) / STREAM_ZERO_BYTES + 1);
+}
+
+size_t stream_writer_zero_room(const StreamWriter *w)
+{
+    size_t room = w->header_bytes < WRITER_HEADERS_MAX ? WRITER_HEADERS_MAX - w->header_bytes : 0;
+
+    return room == 0 ? 0 : room / STREAM_ZERO_BYTES + 1;
 }
 
 struct iovec *stream_writer_iov(StreamWriter *w, int *ret_count)

@@ -27,6 +27,8 @@ uint64_t stream_writer_offset(const StreamWriter *w);  /* bytes since the start,
 /* How many pages of one block may be added, whatever they hold (the iovec has at most IOV_MAX
  * entries); 0 = empty it first. */
 size_t stream_writer_room(const StreamWriter *w);
+/* Likewise of zero pages that follow each other: they need no entry. */
+size_t stream_writer_zero_room(const StreamWriter *w);
 /* The pending bytes; valid until the next call that adds or resets. May be changed by the caller (it
  * is used up by transport_write_all). */
 struct iovec *stream_writer_iov(StreamWriter *w, int *ret_count);

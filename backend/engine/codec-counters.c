@@ -1,0 +1,20 @@
+/*
+ * Figures of the encoders of pages. See codec-counters.h.
+ */
+#include "backend/engine/codec-counters.h"
+
+void codec_counters_fill_info(const CodecCounters *counters, MigInfo *info)
+{
+    const CodecCounters *c = counters;
+
+    info->has_xbzrle = atomic_load(&c->xbzrle);
+    info->xbzrle = (XbzrleStats){
+        .cache_size = atomic_load(&c->xbzrle_cache_size),
+        .bytes = atomic_load(&c->xbzrle_bytes),
+        .pages = atomic_load(&c->xbzrle_pages),
+        .cache_miss = atomic_load(&c->xbzrle_misses),
+        .cache_miss_rate = atomic_load(&c->xbzrle_miss_rate),
+        .encoding_rate = atomic_load(&c->xbzrle_encoding_rate),
+        .overflow = atomic_load(&c->xbzrle_overflows),
+    };
+}
