@@ -150,6 +150,33 @@ bool engine_mode_allows(const Engine *e, const Address *address, GError **error)
     return false;
 }
 
+/* A destination that reads it would run a second copy. */
+static bool snapshot_may_go_to(const Engine *e, const Address *address, GError **error)
+{
+    if (!capability_is_on(e->capabilities, CAPABILITY_BACKGROUND_SNAPSHOT)) {
+        return true;
+    }
+    if (e->parameters.mode != 0) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                            "Background-snapshot is not compatible with mode cpr-reboot");
+        return false;
+    }
+    if (capability_is_on(e->capabilities, CAPABILITY_X_IGNORE_SHARED)) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                            "Background-snapshot is not compatible with x-ignore-shared");
+        mig_error_hint(error, "the guest goes on writing into memory that the snapshot left out");
+        return false;
+    }
+    if (address->kind != ADDRESS_FILE && address->kind != ADDRESS_EXEC &&
+        address->kind != ADDRESS_FD) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                            "a background snapshot goes to file:, exec: or fd: only");
+        mig_error_hint(error, "a destination that took it would run a second copy of the guest");
+        return false;
+    }
+    return true;
+}
+
 /* What can fail at once; the record then says failed, as QEMU does for files, descriptors and
  * children. */
 static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigFd *fd,
@@ -163,7 +190,9 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
     bool ignore_shared = capability_is_on(e->capabilities, CAPABILITY_X_IGNORE_SHARED);
 
     /* Where no page is sent nothing has to be tracked. */
-    if (guest_n_vcpus(e->guest) > 0 && !(ignore_shared && shared_ram_is_all(e->guest))) {
+    bool snapshot = capability_is_on(e->capabilities, CAPABILITY_BACKGROUND_SNAPSHOT);
+    if (guest_n_vcpus(e->guest) > 0 && !snapshot &&
+        !(ignore_shared && shared_ram_is_all(e->guest))) {
         tracker = dirty_tracker_new(e->tracker_kind, blocks, n, error);
         if (tracker == NULL) {
             return false;
@@ -188,6 +217,8 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
         .pause_before_switchover =
             capability_is_on(e->capabilities, CAPABILITY_PAUSE_BEFORE_SWITCHOVER),
         .ignore_shared = ignore_shared,
+        .background_snapshot = snapshot,
+        .to_child = address->kind == ADDRESS_EXEC,
         .stop_first = e->parameters.mode != 0,
         .switchover_ack = capability_is_on(e->capabilities, CAPABILITY_SWITCHOVER_ACK),
         .xbzrle = capability_is_on(e->capabilities, CAPABILITY_XBZRLE),
@@ -211,7 +242,7 @@ void engine_migrate(Engine *e, BackendSession *session, json_object *args, Backe
     g_auto(MigFd) fd = -1;
 
     if (address == NULL || !may_migrate(e, session, args, &error) ||
-        !engine_mode_allows(e, address, &error) ||
+        !engine_mode_allows(e, address, &error) || !snapshot_may_go_to(e, address, &error) ||
         !engine_take_named_fd(session, address, &fd, &error)) {
         backend_reply_error(reply, error);
         return;

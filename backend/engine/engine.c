@@ -40,17 +40,42 @@ static void query_parameters(Engine *e, BackendSession *session, json_object *ar
     backend_reply_return(reply, parameters_to_json(&e->parameters));
 }
 
+/* The rules of @added that ask the kernel and the memory. */
+static bool host_allows(const Engine *e, MigCapabilities added, GError **error)
+{
+    size_t n;
+    RamBlock *const *blocks = guest_blocks(e->guest, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        if (capability_is_on(added, CAPABILITY_BACKGROUND_SNAPSHOT) &&
+            !blocks[i]->backing.sync_wp) {
+            g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                                "Background-snapshot is not compatible with guest memory "
+                                "configuration");
+            mig_error_hint(error, "RAM block '%s' (%s): %s", blocks[i]->idstr,
+                           blocks[i]->backing.name,
+                           "it takes userfaultfd write-protect with a handler: memfd, /dev/shm or "
+                           "huge pages, Linux 5.19 or newer");
+            return false;
+        }
+    }
+    return true;
+}
+
 static void set_capabilities(Engine *e, BackendSession *session, json_object *args,
                              BackendReply *reply)
 {
+    MigCapabilities wanted = e->capabilities;
     GError *error = NULL;
 
     if (engine_migration_runs(e)) {
         backend_reply_failure(reply, "There's a migration process in progress");
-    } else if (!capabilities_apply(&e->capabilities, json_object_object_get(args, "capabilities"),
-                                   warn_session, session, &error)) {
+    } else if (!capabilities_apply(&wanted, json_object_object_get(args, "capabilities"),
+                                   warn_session, session, &error) ||
+               !host_allows(e, wanted & ~e->capabilities, &error)) {
         backend_reply_error(reply, error);
     } else {
+        e->capabilities = wanted;
         backend_reply_return(reply, NULL);
     }
 }

@@ -107,7 +107,7 @@ bool migration_move(Migration *m, MigrationStatus from, MigrationStatus to)
     if (migration_status_is_over(to)) {
         m->end_us = move.time_us;
         series_take(&m->series, &m->counters, move.time_us, true);
-        if (m->marks[MARK_STOP] != 0) {
+        if (m->marks[MARK_STOP] != 0 && m->marks[MARK_OVER] == 0) {
             m->marks[MARK_OVER] = move.time_us;
         }
     }

@@ -9,6 +9,7 @@
 #include "backend/engine/outgoing.h"
 #include "backend/engine/ram-sender.h"
 #include "backend/engine/source-return-path.h"
+#include "backend/guest/ram-snapshot.h"
 #include "backend/stream/writer.h"
 
 /* Who had the last word on whether the guest leaves. Moved by compare-and-swap from open, once. */
@@ -53,6 +54,7 @@ struct Outgoing {
     SourceReturnPath *return_path;
     RamSender *ram;
     PageEncoder *encoder; /* NULL: pages go as they are */
+    RamSnapshot *snapshot; /* in place of @ram, once the moment was taken */
     RateLimiter limiter;
     AutoConverge converge;
     RateWindow window;
@@ -81,6 +83,18 @@ bool outgoing_check(Outgoing *o, GError **error);
 
 /* Puts the guest back to what it did before the switchover stopped it, if it did. */
 void outgoing_resume_guest(Outgoing *o);
+
+/* precopy.c: what every way of sending RAM needs. The setup section; a wait until the limiter lets
+ * more through (false when cancelled meanwhile); how much to put into one part; counting it;
+ * writing it and reckoning the rates. */
+bool outgoing_put_ram_setup(Outgoing *o, GError **error);
+bool outgoing_wait_for_limiter(Outgoing *o, GError **error);
+size_t outgoing_batch_size(const Outgoing *o);
+void outgoing_count_batch(Outgoing *o, RamBatch batch);
+bool outgoing_flush_part(Outgoing *o, GError **error);
+
+/* background-snapshot.c: all of it, from the setup section on. True: it is completed. */
+bool outgoing_background_snapshot(Outgoing *o, GError **error);
 
 /* precopy.c: setup section, then passes until what is left fits into the downtime limit. */
 bool outgoing_precopy(Outgoing *o, GError **error);

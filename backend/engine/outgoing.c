@@ -128,7 +128,8 @@ static bool begin_stream(Outgoing *o, GError **error)
     guest_uuid_bytes(config->guest, uuid);
     stream_put_header(o->writer);
     stream_put_configuration(o->writer, &configuration);
-    if (transport_is_two_way(o->transport) && (config->return_path || config->handover)) {
+    if (transport_is_two_way(o->transport) && !config->background_snapshot &&
+        (config->return_path || config->handover)) {
         stream_put_command(o->writer, COMMAND_OPEN_RETURN_PATH, NULL, 0);
         stream_put_ping(o->writer, 1);
         o->return_path = source_return_path_new(o->transport, error);
@@ -239,7 +240,9 @@ static void *outgoing_thread(void *data)
 
     outgoing_free(g_steal_pointer(&o->config.predecessor));
     if (!make_encoder(o, &error) || !connect_to_peer(o, &error) || !begin_stream(o, &error) ||
-        !outgoing_precopy(o, &error) || !outgoing_switchover(o, &error)) {
+        !(o->config.background_snapshot
+              ? outgoing_background_snapshot(o, &error)
+              : outgoing_precopy(o, &error) && outgoing_switchover(o, &error))) {
         finish_failed(o, &error);
     }
     auto_converge_end(&o->converge);
@@ -247,6 +250,7 @@ static void *outgoing_thread(void *data)
     if (o->transport != NULL) {
         transport_shutdown(o->transport); /* also ends the return path's thread */
     }
+    g_clear_pointer(&o->snapshot, ram_snapshot_free);
     /* Takes about 20 ms a GiB, so it comes when everybody has heard of the end. */
     g_clear_pointer(&o->config.tracker, dirty_tracker_free);
     event_post(o->migration->events, ENGINE_EVENT_ENDED, o->migration, 0, NULL);
@@ -300,6 +304,7 @@ void outgoing_free(Outgoing *o)
     connector_free(o->config.connector);
     ram_sender_free(o->ram);
     page_encoder_free(o->encoder);
+    ram_snapshot_free(o->snapshot);
     stream_writer_free(o->writer);
     migration_unref(o->migration);
     pthread_cond_destroy(&o->wake);
@@ -330,7 +335,7 @@ bool outgoing_cancel(Outgoing *o, GError **error)
     int open = DECISION_OPEN;
 
     if (!atomic_compare_exchange_strong(&o->decision, &open, DECISION_CANCELLED)) {
-        if (open == DECISION_COMMITTED) {
+        if (open == DECISION_COMMITTED && !o->config.background_snapshot) {
             g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
                                 "the guest was handed over already and cannot be taken back");
             mig_error_hint(error, "info migrate says where it is; cont -f runs it here by force");

@@ -33,6 +33,8 @@ typedef struct {
     bool pause_before_switchover; /* wait for outgoing_continue() when the guest stands */
     bool ignore_shared;           /* leave out RAM that the other side has too */
     bool stop_first;              /* mode cpr-reboot: nothing runs while it is written */
+    bool background_snapshot;     /* write what the guest is now, and let it go on */
+    bool to_child;                /* exec: */
     bool switchover_ack;          /* wait until the destination is ready */
     bool xbzrle;                  /* capability xbzrle */
     bool to_file;                 /* nobody runs what is written */

@@ -23,7 +23,8 @@
 
 static uint64_t remaining_bytes(const Outgoing *o)
 {
-    return ram_sender_remaining(o->ram) * MIG_PAGE_SIZE;
+    return MIG_PAGE_SIZE * (o->snapshot != NULL ? ram_snapshot_remaining(o->snapshot)
+                                                : ram_sender_remaining(o->ram));
 }
 
 static uint64_t switchover_bandwidth(const Outgoing *o)
@@ -110,7 +111,7 @@ static bool sync_dirty(Outgoing *o, GError **error)
     return true;
 }
 
-static void count_batch(Outgoing *o, RamBatch batch)
+void outgoing_count_batch(Outgoing *o, RamBatch batch)
 {
     MigCounters *c = &o->migration->counters;
 
@@ -123,7 +124,7 @@ static void count_batch(Outgoing *o, RamBatch batch)
 
 /* ---- sending ---- */
 
-static bool put_ram_setup(Outgoing *o, GError **error)
+bool outgoing_put_ram_setup(Outgoing *o, GError **error)
 {
     size_t n;
     RamBlock *const *blocks = guest_blocks(o->config.guest, &n);
@@ -143,7 +144,7 @@ static bool put_ram_setup(Outgoing *o, GError **error)
 }
 
 /* Waits until the limiter lets more through; false when cancelled meanwhile. */
-static bool wait_for_limiter(Outgoing *o, GError **error)
+bool outgoing_wait_for_limiter(Outgoing *o, GError **error)
 {
     for (;;) {
         int64_t now = mig_clock_now_us();
@@ -168,20 +169,15 @@ static bool wait_for_limiter(Outgoing *o, GError **error)
 }
 
 /* About 20 ms of the limit, so that it is kept smoothly. */
-static size_t batch_size(const Outgoing *o)
+size_t outgoing_batch_size(const Outgoing *o)
 {
     uint64_t rate = atomic_load(&o->config.settings->max_bandwidth);
 
     return rate == 0 ? MAX_BATCH : (size_t)CLAMP(rate / 50, MIN_BATCH, MAX_BATCH);
 }
 
-static bool send_part(Outgoing *o, GError **error)
+bool outgoing_flush_part(Outgoing *o, GError **error)
 {
-    stream_put_section_part(o->writer, RAM_SECTION_ID);
-    count_batch(o, ram_sender_fill(o->ram, o->writer, batch_size(o)));
-    stream_put_ram_eos(o->writer);
-    stream_put_footer(o->writer, RAM_SECTION_ID);
-
     size_t bytes = stream_writer_pending(o->writer);
     if (!outgoing_flush(o, error)) {
         return false;
@@ -189,6 +185,16 @@ static bool send_part(Outgoing *o, GError **error)
     rate_limiter_account(&o->limiter, bytes, mig_clock_now_us());
     update_window(o);
     return true;
+}
+
+static bool send_part(Outgoing *o, GError **error)
+{
+    stream_put_section_part(o->writer, RAM_SECTION_ID);
+    outgoing_count_batch(o, ram_sender_fill(o->ram, o->writer, outgoing_batch_size(o)));
+    stream_put_ram_eos(o->writer);
+    stream_put_footer(o->writer, RAM_SECTION_ID);
+
+    return outgoing_flush_part(o, error);
 }
 
 bool outgoing_precopy(Outgoing *o, GError **error)
@@ -199,7 +205,7 @@ bool outgoing_precopy(Outgoing *o, GError **error)
         g_prefix_error(error, "starting dirty tracking: ");
         return false;
     }
-    if (!put_ram_setup(o, error) || !sync_dirty(o, error)) {
+    if (!outgoing_put_ram_setup(o, error) || !sync_dirty(o, error)) {
         return false;
     }
     migration_note_setup(o->migration);
@@ -217,7 +223,7 @@ bool outgoing_precopy(Outgoing *o, GError **error)
 
     do {
         do {
-            if (!wait_for_limiter(o, error) || !send_part(o, error) ||
+            if (!outgoing_wait_for_limiter(o, error) || !send_part(o, error) ||
                 !outgoing_fault(o, "src-pass-1", error)) {
                 return false;
             }
@@ -238,7 +244,7 @@ bool outgoing_last_pass(Outgoing *o, GError **error)
     auto_converge_end(&o->converge); /* it stands: whoever lets it go on gets it at full speed */
     stream_put_section_end(o->writer, RAM_SECTION_ID);
     while (ram_sender_remaining(o->ram) > 0) {
-        count_batch(o, ram_sender_fill(o->ram, o->writer, MAX_BATCH));
+        outgoing_count_batch(o, ram_sender_fill(o->ram, o->writer, MAX_BATCH));
         if (!outgoing_flush(o, error) || !outgoing_check(o, error)) {
             return false;
         }

@@ -33,10 +33,6 @@ struct Guest {
     atomic_bool verify_abort;
 };
 
-/* Between the two no vCPU runs, whatever the run state says or becomes. May nest. */
-void guest_hold(Guest *guest);
-void guest_unhold(Guest *guest);
-
 /* Copies of all vCPU states, n_vcpus of them; the guest stands or is held. */
 VcpuState *guest_copy_states(Guest *guest);
 void guest_free_states(Guest *guest, VcpuState *states);

@@ -66,7 +66,11 @@ RunState guest_start(Guest *guest);
  * faster: look again and decide). */
 bool guest_change(Guest *guest, RunState from, RunState to);
 
-/* ---- vCPUs; the guest stands unless said otherwise ---- */
+/* Between the two no vCPU runs, whatever the run state says or becomes. May nest. */
+void guest_hold(Guest *guest);
+void guest_unhold(Guest *guest);
+
+/* ---- vCPUs; the guest stands or is held unless said otherwise ---- */
 
 unsigned guest_n_vcpus(const Guest *guest); /* 0 for none */
 void guest_save_vcpu(Guest *guest, unsigned index, VcpuState *ret);

@@ -1,5 +1,5 @@
 """Switchover and shared memory with a real QEMU at the other end: switchover-ack, validate-uuid, x-ignore-shared,
-pause-before-switchover; RAM compared byte for byte."""
+pause-before-switchover, background-snapshot; RAM compared byte for byte."""
 
 import filecmp
 import os
@@ -126,6 +126,24 @@ def pause(s, source, destination):
     same(a, b)
 
 
+def snapshot(s, source, destination):
+    """Written by one, loaded by the other; the source runs on."""
+    a, b, file = ram(s, "a", 6), ram(s, "b"), s.path("snapshot")
+    src = start(s, source, "src", ram_file=a)
+    src.execute("migrate-set-parameters", max_bandwidth=10 << 30)
+    try:
+        src.capability("background-snapshot")
+    except harness.QmpError as error:
+        return f"not tried, the source says: {error}"
+    src.execute("migrate", uri=f"exec:cat > {file}")
+    src.wait_status("completed")
+    expect("the source", src.run_state(), "running")
+    dst = start(s, destination, "dst", "-incoming", f"exec:cat {file}", ram_file=b)
+    dst.wait_status("completed")
+    dst.wait_run_state("running")
+    same(a, b)
+
+
 def claim(function, version, binary, outgoing):
     source, destination = ("migmon", binary) if outgoing else (binary, "migmon")
 
@@ -149,7 +167,7 @@ def main():
     tests = []
     for version, binary in qemus.items():
         for outgoing in (True, False):
-            for function in (ignore_shared, ignore_shared_on_one_side, uuids, other_uuid, pause):
+            for function in (ignore_shared, ignore_shared_on_one_side, uuids, other_uuid, pause, snapshot):
                 tests.append(claim(function, version, binary, outgoing))
             # The capability came with 8.1.
             if tuple(map(int, version.split("."))) >= (8, 1):

@@ -1,0 +1,222 @@
+"""A background snapshot holds the guest as it was when it began, however long the writing takes and whatever the guest
+does meanwhile; and the guest does not wait for it."""
+
+import json
+import os
+
+import harness
+
+WORKLOAD = "stress,rate=200M,prefill=on,seed=5"
+MEMORY = "64M"
+PAGES = (64 << 20) // 4096
+
+
+def expect(what, found, wanted):
+    if found != wanted:
+        raise harness.Failure(f"{what}: {found}, expected {wanted}")
+
+
+def refused(process, command, part, **arguments):
+    try:
+        process.execute(command, **arguments)
+    except harness.QmpError as error:
+        if part not in str(error):
+            raise
+        return
+    raise harness.Failure(f"{process.name}: {command} was not refused")
+
+
+def vm(s, name="src", *options, **more):
+    src = s.migmon(name, "--smp", "2", *options, **{"memory": MEMORY, "machine": WORKLOAD, **more})
+    harness.wait_for("the guest has written all its pages once", lambda: src.verify() > PAGES)
+    src.capability("background-snapshot")
+    src.capability("events")
+    return src
+
+
+def load(s, uri, name="dst", memory=MEMORY, paused=True):
+    """The steps that its vCPUs had done."""
+    dst = s.migmon(name, "--smp", "2", *(["--paused"] if paused else []), "--incoming", uri, memory=memory,
+                   machine=WORKLOAD)
+    dst.wait_status("completed")
+    return dst, dst.verify()
+
+
+def story(process):
+    return [event.get("data", {}).get("status", event["event"]) for event in process.qmp.poll_events()
+            if event["event"] in ("MIGRATION", "STOP", "RESUME", "MIGRATION_PASS")]
+
+
+def of_the_moment_it_began(s):
+    """Slowly, with a guest that rewrites all of its memory meanwhile."""
+    src = vm(s)
+    path = s.path("snapshot")
+    src.set(max_bandwidth=40 << 20)
+    before = src.verify()
+    src.execute("migrate", uri=f"file:{path}")
+    src.wait_status("active")
+    harness.wait_for("the moment is taken", lambda: "RESUME" in story(src))
+    after = src.verify()
+    # Long after the moment the guest has overwritten most of its pages; they are saved as they were.
+    harness.wait_for("the guest has gone on", lambda: src.verify() > after + PAGES // 2)
+    expect("status", src.status(), "active")
+    expect("run state", src.run_state(), "running")
+    src.set(max_bandwidth=0)
+    src.wait_status("completed")
+    end = src.verify()
+    expect("events", story(src), ["setup", "active", "STOP", "RESUME", "completed"])
+    expect("run state", src.run_state(), "running")
+    expect("owner", src.owner(), "here")
+    ram = src.execute("query-migrate")["ram"]
+    expect("every page once", ram["normal"] + ram["duplicate"], PAGES)
+    _, steps = load(s, f"file:{path}")
+    if not before <= steps <= after:
+        raise harness.Failure(f"the snapshot has {steps} steps, the guest had {before} to {after} at the start")
+    harness.wait_for("the guest goes on", lambda: src.verify() > end)
+    return f"{steps} steps in the snapshot, {end} in the guest at its end"
+
+
+def the_guest_does_not_wait_for_a_reader_that_stands(s):
+    """exec: to a child that reads nothing for a while: every page can be written all the same."""
+    src = vm(s)
+    fifo, path = s.path("go"), s.path("snapshot")
+    os.mkfifo(fifo)
+    src.set(max_bandwidth=0)
+    src.execute("migrate", uri=f"exec:read line < {fifo}; cat > {path}")
+    harness.wait_for("the moment is taken", lambda: "RESUME" in story(src))
+    begun = src.verify()
+    harness.wait_for("the guest writes more than all its pages", lambda: src.verify() > begun + 2 * PAGES)
+    expect("status", src.status(), "active")
+    with open(fifo, "w") as go:
+        go.write("\n")
+    src.wait_status("completed")
+    _, steps = load(s, f"file:{path}")
+    if steps > begun:
+        raise harness.Failure(f"{steps} steps in the snapshot, {begun} after its start")
+    history = src.execute("x-query-migrate-history")
+    return f"pause {history['downtime']['total-us'] / 1000:.1f} ms; {history['outcome'].split('(')[1].split(')')[0]}"
+
+
+def again_and_again(s):
+    src = vm(s)
+    src.set(max_bandwidth=0)
+    last = 0
+    for i in range(5):
+        src.execute("migrate", uri=f"file:{s.path('snapshot')}")
+        src.wait_status("completed")
+        dst, steps = load(s, f"file:{s.path('snapshot')}", f"dst{i}")
+        s.drop(dst)
+        if steps <= last:
+            raise harness.Failure(f"{steps} steps after {last}")
+        last = steps
+    # And then it leaves as any guest does.
+    src.capability("background-snapshot", False)
+    dst = s.migmon("dst", "--smp", "2", "--incoming", f"unix:{s.path('m')}", memory=MEMORY, machine=WORKLOAD)
+    src.execute("migrate", uri=f"unix:{s.path('m')}")
+    src.wait_status("completed")
+    dst.wait_status("completed")
+    dst.verify()
+
+
+def of_a_guest_that_stands(s):
+    src = vm(s)
+    src.execute("stop")
+    src.set(max_bandwidth=0)
+    steps = src.verify()
+    src.execute("migrate", uri=f"file:{s.path('snapshot')}")
+    src.wait_status("completed")
+    expect("events", story(src), ["STOP", "setup", "active", "completed"])
+    expect("run state", src.run_state(), "paused")
+    dst, there = load(s, f"file:{s.path('snapshot')}", paused=False)
+    expect("steps", there, steps)
+    expect("run state", dst.run_state(), "paused")
+    src.execute("cont")
+    expect("run state", src.run_state(), "running")
+
+
+def stopped_and_continued_meanwhile(s):
+    src = vm(s)
+    src.set(max_bandwidth=40 << 20)
+    src.execute("migrate", uri=f"file:{s.path('snapshot')}")
+    harness.wait_for("the moment is taken", lambda: "RESUME" in story(src))
+    for _ in range(3):
+        src.execute("stop")
+        expect("run state", src.run_state(), "paused")
+        src.execute("cont")
+        expect("run state", src.run_state(), "running")
+    src.set(max_bandwidth=0)
+    src.wait_status("completed")
+    load(s, f"file:{s.path('snapshot')}")
+
+
+def in_huge_holes(s):
+    """Memory that was never written costs nothing, before and after the moment."""
+    src = s.migmon("src", "--smp", "2", memory="16G", machine="stress,rate=20M,set=16M,seed=5")
+    harness.wait_for("the guest has written something", lambda: src.verify() > 1000)
+    src.capability("background-snapshot")
+    src.set(max_bandwidth=0)
+    src.execute("migrate", uri=f"file:{s.path('snapshot')}")
+    src.wait_status("completed")
+    size = os.path.getsize(s.path("snapshot"))
+    load(s, f"file:{s.path('snapshot')}", memory="16G")
+    src.verify()
+    return f"{size >> 20} MiB"
+
+
+def refusals(s):
+    src = vm(s)
+    path = s.path("m.sock")
+    dst = s.migmon("dst", "--smp", "2", "--incoming", f"unix:{path}", memory=MEMORY, machine=WORKLOAD)
+    refused(src, "migrate", "file:, exec: or fd: only", uri=f"unix:{path}")
+    for name in ("return-path", "pause-before-switchover", "validate-uuid"):
+        refused(src, "migrate-set-capabilities", f"Background-snapshot is not compatible with {name}",
+                capabilities=[{"capability": name, "state": True}])
+    src.capability("x-ignore-shared")
+    refused(src, "migrate", "not compatible with x-ignore-shared", uri="file:/nowhere")
+    src.capability("x-ignore-shared", False)
+    src.set(mode="cpr-reboot")
+    refused(src, "migrate", "not compatible with mode cpr-reboot", uri="file:/nowhere")
+    expect("query-migrate", src.execute("query-migrate"), {})
+    expect("destination", dst.status(), "setup")
+
+
+# Point: what is done there. The guest never leaves, so it runs on whatever happens.
+POINTS = ["src-connected", "src-setup", "src-ram-setup", "src-stopped", "src-pass-1", "src-ram-end", "src-devices",
+          "src-after-eof"]
+
+
+def faults(s):
+    """At every point, cut, failed, cancelled while it stands still, or the child killed: the guest goes on."""
+    for point in POINTS:
+        row = []
+        for fault in ("cut", "fail", "cancel", "child"):
+            action = {"cut": "cut", "fail": "fail", "cancel": "hold", "child": "hold"}[fault]
+            src = vm(s, f"{point}-{fault}", fault=f"{point}={action}")
+            src.set(max_bandwidth=0)
+            pid, out = s.path("pid"), s.path("out")
+            src.execute("migrate", uri=f"exec:echo $$ > {pid}; exec cat > {out}")
+            if fault == "cancel":
+                src.wait_log(f"held at {point}")
+                src.execute("migrate_cancel")
+                src.wait_status("cancelled")
+            elif fault == "child":
+                src.wait_log(f"held at {point}")
+                number = harness.wait_for("the child is there",
+                                          lambda: os.path.exists(pid) and open(pid).read().strip())
+                os.kill(int(number), 9)
+                src.execute("x-fault-release")
+                src.wait_status("failed")
+            else:
+                src.wait_status("failed")
+            row.append(src.status())
+            expect(f"{point} {fault}", (src.run_state(), src.owner()), ("running", "here"))
+            steps = src.verify()
+            harness.wait_for("the guest goes on", lambda: src.verify() > steps)
+            s.drop(src)
+            if os.path.exists(pid):  # a child that was cut off at once never wrote it
+                os.unlink(pid)
+        print(f"{point:16} {json.dumps(row)}", flush=True)
+
+
+harness.run([of_the_moment_it_began, the_guest_does_not_wait_for_a_reader_that_stands, again_and_again,
+             of_a_guest_that_stands, stopped_and_continued_meanwhile, in_huge_holes, refusals, faults])
