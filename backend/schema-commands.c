@@ -118,6 +118,7 @@ static const SchemaCommand commands[] = {
     { "x-query-migrate-history", ARGS(OPTIONAL("samples", schema_bool)), &schema_x_history, true },
     { "x-query-ram-map", NULL, &schema_x_ram_map, true },
     { "x-fault-release", NULL, NULL, true },
+    { "x-query-dirty-pages", NULL, &schema_x_dirty_pages, false },
     { "x-query-guest", NULL, &schema_x_guest_value_list, false },
     { "x-guest-set", ARGS(MEMBER("key", schema_str) MEMBER("value", schema_str)), NULL, false },
     { "x-guest-verify", NULL, &schema_x_verify, false },

@@ -28,6 +28,11 @@ const SchemaType schema_dirty_rate_info = STRUCT("DirtyRateInfo",
     MEMBER("mode", schema_dirty_rate_mode)
     OPTIONAL("vcpu-dirty-rate", dirty_rate_vcpu_list));
 
+const SchemaType schema_x_dirty_pages = STRUCT("XDirtyPages",
+    MEMBER("status", schema_dirty_rate_status)
+    MEMBER("elapsed-us", schema_int)
+    MEMBER("pages", schema_uint64)
+    MEMBER("written-pages", schema_uint64));
 const SchemaType schema_dirty_limit_info = STRUCT("DirtyLimitInfo",
     MEMBER("cpu-index", schema_int)
     MEMBER("limit-rate", schema_uint64)

@@ -358,7 +358,7 @@ const SchemaType *const schema_named_types[] = {
     &run_state, &schema_status_info, &schema_name_info, &schema_uuid_info, &version_triple,
     &schema_version_info, &command_info, &qmp_capability, &schema_shutdown_cause,
     &x_owner_value, &schema_x_owner, &x_direction, &x_state_change, &x_pass, &x_sample, &schema_x_history,
-    &x_guest_value, &x_fault_count, &x_finding, &schema_x_verify, &schema_x_planted,
+    &x_guest_value, &x_fault_count, &x_finding, &schema_x_verify, &schema_x_planted, &schema_x_dirty_pages,
     &x_downtime, &x_time, &schema_x_ram_map,
     &schema_time_unit, &schema_dirty_rate_mode, &schema_dirty_rate_status, &schema_dirty_rate_vcpu,
     &schema_dirty_rate_info, &schema_dirty_limit_info, &schema_migration_thread, &schema_colo_mode,

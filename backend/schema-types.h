@@ -19,7 +19,7 @@ extern const SchemaType schema_qmp_capability_list, schema_shutdown_cause;
 extern const SchemaType schema_add_fd_info, schema_fdset_info_list, schema_info_list;
 
 extern const SchemaType schema_x_owner, schema_x_history, schema_x_ram_map, schema_x_guest_value_list;
-extern const SchemaType schema_x_verify, schema_x_planted;
+extern const SchemaType schema_x_verify, schema_x_planted, schema_x_dirty_pages;
 
 /* schema-types-other.c */
 extern const SchemaType schema_time_unit, schema_dirty_rate_mode, schema_dirty_rate_status;

@@ -103,23 +103,7 @@ void engine_query_threads(Engine *e, BackendSession *session, json_object *args,
     backend_reply_return(reply, list);
 }
 
-/* ---- dirty rate and limit ---- */
-
-void engine_query_dirty_rate(Engine *e, BackendSession *session, json_object *args,
-                             BackendReply *reply)
-{
-    json_object *unit = json_object_object_get(args, "calc-time-unit");
-    json_object *o = json_object_new_object();
-
-    (void)e, (void)session;
-    add_text(o, "status", "unstarted");
-    json_object_object_add(o, "start-time", json_object_new_int(0));
-    json_object_object_add(o, "calc-time", json_object_new_int(0));
-    add_text(o, "calc-time-unit", unit != NULL ? json_object_get_string(unit) : "second");
-    json_object_object_add(o, "sample-pages", json_object_new_int(0));
-    add_text(o, "mode", "page-sampling");
-    backend_reply_return(reply, o);
-}
+/* ---- dirty limit ---- */
 
 void engine_query_dirty_limit(Engine *e, BackendSession *session, json_object *args,
                               BackendReply *reply)

@@ -11,6 +11,7 @@
 #include "backend/engine/engine.h"
 #include "backend/engine/incoming.h"
 #include "backend/engine/outgoing.h"
+#include "backend/guest/dirty-rate.h"
 #include "backend/parameters.h"
 
 /* All threads of migrations have a name that begins so. */
@@ -22,7 +23,6 @@ typedef struct FdSets FdSets;
 typedef struct {
     Backend base;
     Guest *guest;
-    char *tracker_kind; /* NULL = best */
     EventQueue *events;
     TimerState timer;
 
@@ -42,6 +42,10 @@ typedef struct {
     guint sample_timer;
     bool holds_departed; /* in inmigrate: the guest that left is still whole in RAM */
     bool autostart;      /* run the guest when it has arrived */
+
+    DirtyShare *dirty; /* who wants to know which pages are written asks through it */
+    DirtyRate *rate;
+    BackendReply *rate_reply; /* calc-dirty-rate until the window has begun */
 
     GThread *verify_thread;
     VerifyJob *verify_job;
@@ -124,6 +128,15 @@ void engine_query_version(Engine *e, BackendSession *session, json_object *args,
 /* Answers a cont -f that waited for the outgoing thread to let go. */
 void engine_settle_cont(Engine *e);
 
+/* ---- engine-dirty.c ---- */
+void engine_calc_dirty_rate(Engine *e, BackendSession *session, json_object *args,
+                            BackendReply *reply);
+void engine_query_dirty_rate(Engine *e, BackendSession *session, json_object *args,
+                             BackendReply *reply);
+void engine_query_dirty_pages(Engine *e, BackendSession *session, json_object *args,
+                              BackendReply *reply);
+void engine_dirty_clear(Engine *e); /* no migration is left */
+
 /* ---- engine-fds.c ---- */
 void engine_getfd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
 void engine_closefd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
@@ -144,8 +157,6 @@ void engine_migrate_continue(Engine *e, BackendSession *session, json_object *ar
 void engine_query_colo(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
 void engine_query_dirty_limit(Engine *e, BackendSession *session, json_object *args,
                               BackendReply *reply);
-void engine_query_dirty_rate(Engine *e, BackendSession *session, json_object *args,
-                             BackendReply *reply);
 void engine_query_jobs(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
 void engine_query_replication(Engine *e, BackendSession *session, json_object *args,
                               BackendReply *reply);

@@ -184,16 +184,13 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
 {
     g_autoptr(DirtyTracker) tracker = NULL;
     g_autoptr(Connector) connector = NULL;
-    size_t n;
-    RamBlock *const *blocks = guest_blocks(e->guest, &n);
-
     bool ignore_shared = capability_is_on(e->capabilities, CAPABILITY_X_IGNORE_SHARED);
 
     /* Where no page is sent nothing has to be tracked. */
     bool snapshot = capability_is_on(e->capabilities, CAPABILITY_BACKGROUND_SNAPSHOT);
     if (guest_n_vcpus(e->guest) > 0 && !snapshot &&
         !(ignore_shared && shared_ram_is_all(e->guest))) {
-        tracker = dirty_tracker_new(e->tracker_kind, blocks, n, error);
+        tracker = dirty_share_join(e->dirty, error);
         if (tracker == NULL) {
             return false;
         }

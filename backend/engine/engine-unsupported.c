@@ -13,11 +13,6 @@
 #include "backend/base/error.h"
 #include "backend/info.h"
 
-#define MIN_CALC_MS      50
-#define MAX_CALC_MS      60000
-#define MIN_SAMPLE_PAGES 128
-#define MAX_SAMPLE_PAGES 16384
-
 typedef struct {
     const char *name; /* of the command, or of an option that another command refuses */
     const char *what; /* cannot be done */
@@ -70,41 +65,7 @@ static bool check_recover(Engine *e, json_object *args, GError **error)
            REFUSE(error, "Migrate recover can only be run when postcopy is paused.");
 }
 
-/* ---- dirty rate ---- */
-
-static bool check_sample_pages(int64_t pages, const char *mode, GError **error)
-{
-    if (strcmp(mode, "page-sampling") != 0) {
-        return REFUSE(error, "sample-pages is used only in page-sampling mode");
-    }
-    if (pages < MIN_SAMPLE_PAGES || pages > MAX_SAMPLE_PAGES) {
-        return REFUSE(error, "sample-pages is out of range[%d, %d].", MIN_SAMPLE_PAGES,
-                      MAX_SAMPLE_PAGES);
-    }
-    return true;
-}
-
-static bool check_dirty_rate(Engine *e, json_object *args, GError **error)
-{
-    int64_t time = json_object_get_int64(json_object_object_get(args, "calc-time"));
-    json_object *pages = json_object_object_get(args, "sample-pages");
-    const char *unit = text_of(args, "calc-time-unit");
-    const char *mode = text_of(args, "mode");
-    int64_t factor = unit != NULL && strcmp(unit, "millisecond") == 0 ? 1 : 1000;
-
-    (void)e;
-    if (time > MAX_CALC_MS / factor || time < 0 || time * factor < MIN_CALC_MS) {
-        return REFUSE(error, "Calculation time is out of range [%dms, %dms].", MIN_CALC_MS,
-                      MAX_CALC_MS);
-    }
-    if (pages != NULL && !check_sample_pages(json_object_get_int64(pages),
-                                             mode != NULL ? mode : "page-sampling", error)) {
-        return false;
-    }
-    /* It takes KVM; QEMU 8.2 without KVM crashes here. */
-    return mode == NULL || strcmp(mode, "dirty-ring") != 0 ||
-           REFUSE(error, "mode dirty-ring is not enabled, use other method instead.");
-}
+/* ---- dirty limit ---- */
 
 static bool check_vcpu_limit(Engine *e, json_object *args, GError **error)
 {
@@ -208,8 +169,6 @@ static bool check_object_exists(Engine *e, json_object *args, GError **error)
 #define SNAPSHOTS "snapshots in a disk"
 
 static const Unsupported list[] = {
-    { "calc-dirty-rate", "measuring the dirty rate",
-      "while a migration runs, info migrate shows how fast its guest writes", check_dirty_rate },
     { "client_migrate_info", "handing a display over", NULL, check_display },
     { "migrate blk", "block migration", "the guest has no disks", NULL },
     { "migrate-pause", "pausing postcopy", NULL, check_pause },

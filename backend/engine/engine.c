@@ -114,6 +114,7 @@ static const struct {
 } commands[] = {
     { "add-fd", engine_add_fd },
     { "announce-self", engine_announce_self },
+    { "calc-dirty-rate", engine_calc_dirty_rate },
     { "cancel-vcpu-dirty-limit", engine_cancel_dirty_limit },
     { "closefd", engine_closefd },
     { "cont", engine_cont },
@@ -153,6 +154,7 @@ static const struct {
     { "x-guest-plant", engine_guest_plant },
     { "x-guest-set", engine_guest_set },
     { "x-guest-verify", engine_guest_verify },
+    { "x-query-dirty-pages", engine_query_dirty_pages },
     { "x-query-guest", engine_query_guest },
     { "x-query-migrate-history", engine_query_history },
     { "x-query-owner", engine_query_owner },
@@ -239,12 +241,12 @@ static void engine_free(Backend *backend)
     engine_migrate_clear(e);
     engine_guest_clear(e);
     engine_history_clear(e);
+    engine_dirty_clear(e);
     event_queue_free(e->events);
     migration_unref(e->last);
     guest_free(e->guest);
     parameters_clear(&e->parameters);
     fdsets_free(e->fdsets);
-    g_free(e->tracker_kind);
     backend_clear(&e->base);
     g_free(e);
 }
@@ -289,7 +291,11 @@ Backend *engine_new(const EngineOptions *options, GError **error)
     Engine *e = g_new0(Engine, 1);
     backend_init(&e->base, &engine_ops);
     e->guest = g_steal_pointer(&guest);
-    e->tracker_kind = g_strdup(options->tracker);
+
+    size_t n_blocks;
+    RamBlock *const *blocks = guest_blocks(e->guest, &n_blocks);
+    e->dirty = dirty_share_new(options->tracker, blocks, n_blocks);
+    e->rate = dirty_rate_new(e->guest, e->dirty);
     e->events = event_queue_new(handle_event, e);
     e->autostart = !options->paused;
     e->fdsets = fdsets_new();

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "backend/base/dirty-map.h"
 #include "backend/guest/ram-block.h"
 #include "backend/guest/run-state.h"
 #include "backend/guest/vcpu.h"
@@ -85,6 +86,19 @@ void guest_throttle(Guest *guest, unsigned percent);
 /* Leaves vCPU @index @share of VCPU_WHOLE_SHARE of the time that guest_throttle() leaves it. May
  * run; any thread. */
 void guest_limit_vcpu(Guest *guest, unsigned index, uint32_t share);
+
+/* ---- who wrote what; any thread, may run ---- */
+
+/* Adds to counts[i] how many of @pages (of the machine's block) belong to vCPU i: data pages and
+ * their ledger pages. Nothing for a machine without vCPUs. */
+void guest_count_owned(const Guest *guest, const DirtyMap *pages, uint64_t *counts);
+
+/* Steps that vCPU @index has done. */
+uint64_t guest_vcpu_steps(const Guest *guest, unsigned index);
+
+/* What the workload itself says: adds to counts[i] how many different pages vCPU i wrote after its
+ * step since[i], its ledger pages included. */
+void guest_count_written(const Guest *guest, const uint64_t *since, uint64_t *counts);
 
 /* Changes the workload of a stress machine (may run): keys pattern, rate, set, zero,
  * compressible. Error for an unknown key or value names what is allowed. */

@@ -1,0 +1,136 @@
+"""Measured dirty rates against what the workload itself says: the ledger knows which pages were written after a
+given step, so it counts the different pages of a window without asking the kernel or comparing contents."""
+
+import harness
+
+MIB = 1 << 20
+PATTERNS = ("uniform", "hotcold", "sweep", "phases", "growing")
+WINDOWS = 4
+AIMS = {"dirty-bitmap": 10, "page-sampling": 25}  # percent
+
+
+def measure(process, mode, milliseconds=250):
+    """One window; what was measured and what the workload says, in pages."""
+    options = {"sample_pages": 16384} if mode == "page-sampling" else {}
+    process.execute("calc-dirty-rate", calc_time=milliseconds, calc_time_unit="millisecond", mode=mode, **options)
+
+    def done():
+        reply = process.execute("query-dirty-rate")
+        if reply["status"] == "unstarted":
+            raise harness.Failure("the measurement was given up")
+        return reply if reply["status"] == "measured" else None
+    reply = harness.wait_for("it is measured", done)
+    pages = process.execute("x-query-dirty-pages")
+    rate = pages["pages"] * 4096 * 1e6 / pages["elapsed-us"] / MIB
+    if abs(reply["dirty-rate"] - rate) > 1:
+        raise harness.Failure(f"dirty-rate {reply['dirty-rate']} MB/s, but {rate} by the pages")
+    return pages["pages"], pages["written-pages"], reply
+
+
+def row(process, what, mode):
+    """Sums over several windows; the line of the table, checked."""
+    measured = written = 0
+    for _ in range(WINDOWS):
+        pages, truth, reply = measure(process, mode)
+        measured += pages
+        written += truth
+    off = 100 * (measured - written) / max(written, 1)
+    print(f"     {what:10} {mode:14} {measured // WINDOWS:7} {written // WINDOWS:7} {off:+6.1f} %"
+          f"   {reply['dirty-rate']:4} MB/s", flush=True)
+    if written == 0 or abs(off) > AIMS[mode]:
+        raise harness.Failure(f"{what}, {mode}: {measured} pages measured, {written} written")
+
+
+def measured_rates_are_the_workloads(s):
+    src = s.migmon("src", "--smp", "2", memory="128M", machine="stress,rate=60M,set=64M")
+    print("     pattern    mode           measured written   off      last", flush=True)
+    for pattern in PATTERNS:
+        src.execute("x-guest-set", key="pattern", value=pattern)
+        for mode in AIMS:
+            row(src, pattern, mode)
+    src.verify()
+    return f"{len(PATTERNS)} patterns, averages over {WINDOWS} windows"
+
+
+def idle_and_standing_guests_write_nothing(s):
+    src = s.migmon("src", "--smp", "2", machine="stress,rate=60M")
+    harness.wait_for("it writes", lambda: measure(src, "dirty-bitmap")[0] > 0)
+    src.execute("stop")
+    for mode in AIMS:
+        pages, truth, _ = measure(src, mode, 60)
+        if pages or truth:
+            raise harness.Failure(f"{mode}: a guest that stands wrote {pages}, {truth} pages")
+    none = s.migmon("none", machine="none")
+    for mode in AIMS:
+        if measure(none, mode, 60)[0]:
+            raise harness.Failure(f"{mode}: a guest without vCPUs wrote")
+
+
+def vcpus_are_told_apart(s):
+    """Four vCPUs, but memory for two groups: the others own nothing."""
+    src = s.migmon("src", "--smp", "4", memory="4M", machine="stress,rate=20M")
+    _, _, reply = measure(src, "dirty-bitmap", 500)
+    rates = [r["dirty-rate"] for r in reply["vcpu-dirty-rate"]]
+    if len(rates) != 4 or min(rates[:2]) == 0 or max(rates[2:]) > 0:
+        raise harness.Failure(f"rates {rates}")
+    if abs(sum(rates) - reply["dirty-rate"]) > 2:
+        raise harness.Failure(f"{rates} is not {reply['dirty-rate']} in all")
+    text = src.hmp("info dirty_rate")
+    if f"vcpu[0], Dirty rate: {rates[0]} (MB/s)\n" not in text:
+        raise harness.Failure(text)
+    return f"{rates} MB/s"
+
+
+def measuring_and_migrating_do_not_disturb_each_other(s):
+    """One kernel tracker serves both, whoever begins or ends first."""
+    path = s.path("m.sock")
+    machine = "stress,rate=30M,set=24M,zero=0"
+    dst = s.migmon("dst", "--smp", "2", "--incoming", f"unix:{path}", machine=machine)
+    src = s.migmon("src", "--smp", "2", machine=machine)
+    measure(src, "dirty-bitmap")
+    src.set(max_bandwidth=8 * MIB, downtime_limit=100)
+    src.execute("calc-dirty-rate", calc_time=300, calc_time_unit="millisecond", mode="dirty-bitmap")
+    src.execute("migrate", uri=f"unix:{path}")
+    harness.wait_for("the first is over", lambda: src.execute("query-dirty-rate")["status"] == "measured")
+    src.wait_status("active")
+    row(src, "migrating", "dirty-bitmap")
+    src.execute("calc-dirty-rate", calc_time=60, mode="dirty-bitmap")
+    if src.status() != "active":
+        raise harness.Failure(f"migration {src.status()}")
+    src.set(max_bandwidth=0, downtime_limit=2000)
+    src.wait_status("completed")
+    dst.wait_status("completed")
+    harness.wait_for("the destination runs", lambda: dst.run_state() == "running")
+    dst.verify()
+    # It is still measuring, and lets itself be ended with the program.
+    if src.execute("query-dirty-rate")["status"] != "measuring":
+        raise harness.Failure("the measurement ended with the migration")
+
+
+def what_cannot_be_measured_is_refused(s):
+    src = s.migmon("src", machine="stress,rate=1M")
+
+    def refused(text, process=src, **arguments):
+        try:
+            process.execute("calc-dirty-rate", **arguments)
+        except harness.QmpError as error:
+            if not error.error["desc"].startswith(text):
+                raise harness.Failure(f"{arguments}: {error}") from None
+            return
+        raise harness.Failure(f"{arguments} was taken")
+    refused("mode dirty-ring is not enabled, use other method instead.", calc_time=1, mode="dirty-ring")
+    refused("Calculation time is out of range [50ms, 60000ms].", calc_time=49, calc_time_unit="millisecond")
+    refused("Calculation time is out of range [50ms, 60000ms].", calc_time=61)
+    refused("sample-pages is used only in page-sampling mode", calc_time=1, mode="dirty-bitmap", sample_pages=512)
+    refused("sample-pages is out of range[128, 16384].", calc_time=1, sample_pages=127)
+    src.execute("calc-dirty-rate", calc_time=60)
+    refused("the dirty rate is already being measured.", calc_time=1)
+    reply = src.execute("query-dirty-rate", calc_time_unit="millisecond")
+    if "dirty-rate" in reply or (reply["calc-time"], reply["calc-time-unit"]) != (60000, "millisecond"):
+        raise harness.Failure(f"{reply}")
+    dst = s.migmon("dst", "--incoming", "defer", machine="stress")
+    refused("Guest is waiting for an incoming migration", dst, calc_time=1, mode="dirty-bitmap")
+
+
+harness.run([measured_rates_are_the_workloads, idle_and_standing_guests_write_nothing, vcpus_are_told_apart,
+             measuring_and_migrating_do_not_disturb_each_other, what_cannot_be_measured_is_refused])
