@@ -87,6 +87,9 @@ static const Rule rules[] = {
       "dirty-limit requires KVM with accelerator property 'dirty-ring-size' set" },
     { CAPABILITY_MULTIFD, BIT(XBZRLE), 0, "Multifd is not compatible with xbzrle" },
     { CAPABILITY_COMPRESS, BIT(XBZRLE), 0, "Compression is not compatible with xbzrle" },
+    /* Ours. In postcopy a hole that is never sent would be waited for. */
+    { CAPABILITY_POSTCOPY_RAM, BIT(X_SPARSE_RAM), 0, "Postcopy is not compatible with x-sparse-ram" },
+    SNAPSHOT_WITHOUT(X_SPARSE_RAM, "x-sparse-ram"),
 };
 
 static bool rule_is_broken(const Rule *rule, MigCapabilities set)

@@ -218,6 +218,7 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
         .to_child = address->kind == ADDRESS_EXEC,
         .stop_first = e->parameters.mode != 0,
         .switchover_ack = capability_is_on(e->capabilities, CAPABILITY_SWITCHOVER_ACK),
+        .sparse = capability_is_on(e->capabilities, CAPABILITY_X_SPARSE_RAM),
         .xbzrle = capability_is_on(e->capabilities, CAPABILITY_XBZRLE),
         .to_file = address->kind == ADDRESS_FILE,
         .converge = capability_is_on(e->capabilities, CAPABILITY_AUTO_CONVERGE)

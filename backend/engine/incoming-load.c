@@ -14,13 +14,16 @@
 /* ---- is it a guest? ---- */
 
 /* Every page came at least once: the first pass sends all of them, as zero pages where they were
- * never touched. A source that sends some on other channels leaves no mark on this one. */
+ * never touched (unless x-sparse-ram is on). A source that sends some on other channels leaves no mark on this one. */
 static bool check_pages(Incoming *in, GError **error)
 {
     size_t block, n;
     uint64_t page;
     RamBlock *const *blocks = guest_blocks(in->config.guest, &n);
 
+    if (capability_is_on(in->config.capabilities, CAPABILITY_X_SPARSE_RAM)) {
+        return true; /* on at the source too: what did not come is a hole */
+    }
     if (placer_is_complete(in->placer, &block, &page)) {
         return true;
     }
@@ -125,6 +128,7 @@ static const struct {
 } validated[] = {
     { "x-ignore-shared", CAPABILITY_X_IGNORE_SHARED },
     { "mapped-ram", CAPABILITY__COUNT },
+    { "x-sparse-ram", CAPABILITY_X_SPARSE_RAM },
 };
 
 static bool take_capabilities(const Incoming *in, const StreamRecord *record, GError **error)
@@ -139,6 +143,15 @@ static bool take_capabilities(const Incoming *in, const StreamRecord *record, GE
             g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
                         "Capability %s is %s, but received capability is %s", validated[i].name,
                         ours ? "on" : "off", theirs ? "on" : "off");
+            return false;
+        }
+    }
+    for (const char *const *c = record->capabilities; c != NULL && *c != NULL; c++) {
+        MigCapability id;
+
+        /* It changes the stream in a way that nobody here knows. */
+        if (!capability_find(*c, &id) && strcmp(*c, "mapped-ram") != 0) {
+            g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "Received unknown capability %s", *c);
             return false;
         }
     }

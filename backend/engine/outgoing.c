@@ -99,7 +99,7 @@ static bool connect_to_peer(Outgoing *o, GError **error)
     return outgoing_fault(o, "src-connected", error);
 }
 
-static bool make_encoder(Outgoing *o, GError **error)
+static bool prepare_ram(Outgoing *o, GError **error)
 {
     const OutgoingConfig *config = &o->config;
 
@@ -111,23 +111,43 @@ static bool make_encoder(Outgoing *o, GError **error)
         }
     }
     ram_sender_set_encoder(o->ram, o->encoder);
+    if (config->sparse) {
+        ram_sender_leave_holes_out(o->ram);
+    }
     return true;
+}
+
+/* The capabilities that must be on over there too. */
+static void put_configuration(Outgoing *o)
+{
+    const OutgoingConfig *config = &o->config;
+    const char *on[4];
+    size_t n = 0;
+    uint8_t uuid[16];
+
+    if (config->ignore_shared) {
+        on[n++] = "x-ignore-shared";
+    }
+    if (config->sparse) {
+        on[n++] = "x-sparse-ram";
+    }
+    guest_uuid_bytes(config->guest, uuid);
+    stream_put_configuration(
+        o->writer, &(StreamConfiguration){
+                       .machine = guest_machine_name(config->guest),
+                       .capabilities = on,
+                       .n_capabilities = n,
+                       .uuid = config->validate_uuid && guest_uuid_is_set(config->guest) ? uuid :
+                                                                                           NULL,
+                   });
 }
 
 static bool begin_stream(Outgoing *o, GError **error)
 {
     const OutgoingConfig *config = &o->config;
-    uint8_t uuid[16];
-    StreamConfiguration configuration = {
-        .machine = guest_machine_name(config->guest),
-        .capabilities = (const char *const[]){ "x-ignore-shared" },
-        .n_capabilities = config->ignore_shared ? 1 : 0,
-        .uuid = config->validate_uuid && guest_uuid_is_set(config->guest) ? uuid : NULL,
-    };
 
-    guest_uuid_bytes(config->guest, uuid);
     stream_put_header(o->writer);
-    stream_put_configuration(o->writer, &configuration);
+    put_configuration(o);
     if (transport_is_two_way(o->transport) && !config->background_snapshot &&
         (config->return_path || config->handover)) {
         stream_put_command(o->writer, COMMAND_OPEN_RETURN_PATH, NULL, 0);
@@ -239,7 +259,7 @@ static void *outgoing_thread(void *data)
     g_autoptr(GError) error = NULL;
 
     outgoing_free(g_steal_pointer(&o->config.predecessor));
-    if (!make_encoder(o, &error) || !connect_to_peer(o, &error) || !begin_stream(o, &error) ||
+    if (!prepare_ram(o, &error) || !connect_to_peer(o, &error) || !begin_stream(o, &error) ||
         !(o->config.background_snapshot
               ? outgoing_background_snapshot(o, &error)
               : outgoing_precopy(o, &error) && outgoing_switchover(o, &error))) {

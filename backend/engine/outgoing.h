@@ -36,6 +36,7 @@ typedef struct {
     bool background_snapshot;     /* write what the guest is now, and let it go on */
     bool to_child;                /* exec: */
     bool switchover_ack;          /* wait until the destination is ready */
+    bool sparse;                  /* capability x-sparse-ram */
     bool xbzrle;                  /* capability xbzrle */
     bool to_file;                 /* nobody runs what is written */
     ConvergeMeans converge;       /* how a guest that writes too fast is slowed down */

@@ -19,6 +19,7 @@ struct RamSender {
     SenderBlock *blocks;
     size_t n_blocks;
     bool synced;
+    bool sparse; /* what was never touched is not sent */
     uint64_t remaining; /* set bits of all dirty maps */
     size_t block;       /* cursor */
     size_t page;
@@ -100,7 +101,7 @@ static bool sync_block(RamSender *sender, size_t index, uint64_t *dirtied, GErro
         *dirtied += end - first;
     }
     sender->remaining += dirty_map_move(b->scratch, b->dirty);
-    if (!sender->synced) {
+    if (!sender->synced && !sender->sparse) {
         sender->remaining += dirty_map_set(b->dirty, 0, b->ram->n_pages);
     }
     ram_map_recount(sender->map, b->base, b->data, b->dirty);
@@ -174,6 +175,11 @@ static bool take(RamSender *sender, size_t max_data, size_t max_hole, RamRun *re
 bool ram_sender_take(RamSender *sender, size_t max_pages, RamRun *ret)
 {
     return take(sender, max_pages, max_pages, ret);
+}
+
+void ram_sender_leave_holes_out(RamSender *sender)
+{
+    sender->sparse = true;
 }
 
 void ram_sender_set_encoder(RamSender *sender, PageEncoder *encoder)

@@ -30,7 +30,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RamSender, ram_sender_free)
 /* No page of this block is ever sent. Before the first sync. */
 void ram_sender_leave_out(RamSender *sender, size_t block);
 
-/* Asks the tracker. The first time every page becomes dirty; *@ret_dirtied is what this sync found:
+/* Before the first sync: memory that was never touched is not sent at all. */
+void ram_sender_leave_holes_out(RamSender *sender);
+
+/* Asks the tracker. The first time every page becomes dirty, or every page that holds data; *@ret_dirtied is what this sync found:
  * pages written (the first time: holding data). */
 bool ram_sender_sync(RamSender *sender, uint64_t *ret_dirtied, GError **error);
 

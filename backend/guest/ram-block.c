@@ -389,24 +389,3 @@ bool ram_block_drop(RamBlock *block, GError **error)
     atomic_store(&block->untouched, block->populated);
     return true;
 }
-
-bool ram_page_is_zero(const uint8_t *page)
-{
-    const uint64_t *words = (const uint64_t *)(const void *)page;
-
-    /* A page with data mostly shows it at once; the rest goes by in blocks that vectorise. */
-    if ((words[0] | words[MIG_PAGE_SIZE / 8 - 1]) != 0) {
-        return false;
-    }
-    for (size_t i = 0; i < MIG_PAGE_SIZE / 8; i += 32) {
-        uint64_t any = 0;
-
-        for (size_t j = 0; j < 32; j++) {
-            any |= words[i + j];
-        }
-        if (any != 0) {
-            return false;
-        }
-    }
-    return true;
-}

@@ -22,6 +22,12 @@ static inline bool data_cursor_has(DataCursor *cursor, size_t page)
     return page < cursor->end && page >= cursor->first && !cursor->over;
 }
 
+/* No data in the pages [@first, @end). */
+static inline bool data_cursor_is_hole(DataCursor *cursor, size_t first, size_t end)
+{
+    return !data_cursor_has(cursor, first) && (cursor->over || cursor->first >= end);
+}
+
 /* The ledger page of @group through the second mapping; NULL when it is a hole. */
 static inline uint64_t *data_cursor_entries(DataCursor *cursor, const LedgerLayout *layout,
                                             size_t group)

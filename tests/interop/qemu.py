@@ -118,6 +118,19 @@ def qemu_that_refuses_leaves_the_guest_at_the_source(s, binary, version, _):
     return src.execute("query-migrate")["error-desc"]
 
 
+def holes_left_out_are_refused(s, binary, version, _):
+    """x-sparse-ram: a QEMU must not take the gaps for a guest."""
+    path = s.path("m.sock")
+    dst = s.qemu(binary, "dst", "-incoming", f"unix:{path}", memory=MEMORY, ram_id="ram")
+    src = s.migmon("src", memory=MEMORY, machine="none")
+    src.capability("x-sparse-ram")
+    src.execute("migrate", uri=f"unix:{path}")
+    src.wait_status("failed")
+    dst.process.wait(harness.PATIENCE)
+    if "x-sparse-ram" not in dst.output():
+        raise harness.Failure(dst.output())
+
+
 def cancelled_qemu_leaves_migmon_waiting(s, binary, version, _):
     a = ram(s, "a")
     fill(a, 4)
@@ -146,6 +159,7 @@ def main():
         for function, variants in ((qemu_to_migmon, (False, True)),
                                    (migmon_to_qemu, (True, False)),
                                    (qemu_file_migmon_file_qemu, (None,)),
+                                   (holes_left_out_are_refused, (None,)),
                                    (qemu_that_refuses_leaves_the_guest_at_the_source, (None,)),
                                    (cancelled_qemu_leaves_migmon_waiting, (None,))):
             for variant in variants:

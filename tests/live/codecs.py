@@ -1,7 +1,10 @@
 """Pages that go as something else than themselves: the copy is right, the figures say what was done."""
 
+import os
+
 import harness
 
+HUGE = os.environ.get("MIGMON_TEST_HUGE_MEMORY", "64G")  # 1T where it shall be shown
 WORKLOAD = "stress,rate=40M,set=8M,prefill=on,compressible=40,zero=20,seed=9"
 
 
@@ -52,4 +55,46 @@ def xbzrle(s):
     return f"{cache['pages']} deltas of {cache['bytes'] / cache['pages']:.0f} bytes, {cache['overflow']} overflows"
 
 
-harness.run([xbzrle])
+def kib(process, file, field):
+    with open(f"/proc/{process.pid}/{file}") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith(field))
+
+
+def huge_guest_costs_what_it_touched(s):
+    """x-sparse-ram: what was never touched is neither sent nor made on the other side."""
+    src, dst, uri = pair(s, memory=HUGE, workload="stress,rate=100M,set=256M,seed=3")
+    harness.wait_for("some data", lambda: kib(src, "smaps_rollup", "Pss_Shmem") > 80 << 10)
+    for side in (src, dst):
+        side.capability("x-sparse-ram")
+    src.set(max_bandwidth=0)
+    src.execute("migrate", uri=uri)
+    info = arrived(src, dst)
+    if info["ram"]["transferred"] > 600 << 20 or info["ram"]["normal"] < 10000:
+        raise harness.Failure(info["ram"])
+    if dst.verify() < 20000:
+        raise harness.Failure("the guest arrived without its memory")
+    cost = {side.name: kib(side, "smaps_rollup", "Pss_Anon") + kib(side, "status", "VmPTE") for side in (src, dst)}
+    if max(cost.values()) > 200 << 10:
+        raise harness.Failure(f"memory beside the guest's, KiB: {cost}")
+    return (f"{HUGE}: {info['ram']['transferred'] >> 20} MiB in {info['total-time']} ms, pause {info['downtime']} ms, "
+            f"memory beside the guest's {cost} KiB")
+
+
+def sparse_only_where_both_sides_have_it(s):
+    """A destination that does not know of it refuses, and the other way round."""
+    src, dst, uri = pair(s)
+    refusals = []
+    for on, off in ((src, dst), (dst, src)):
+        on.capability("x-sparse-ram")
+        off.capability("x-sparse-ram", False)
+        src.execute("migrate", uri=uri)
+        dst.wait_status("failed")
+        src.wait_status("failed")
+        refusals.append(dst.execute("query-migrate")["error-desc"])
+    if refusals != ["Capability x-sparse-ram is off, but received capability is on",
+                    "Capability x-sparse-ram is on, but received capability is off"]:
+        raise harness.Failure(refusals)
+    src.verify()
+
+
+harness.run([xbzrle, huge_guest_costs_what_it_touched, sparse_only_where_both_sides_have_it])

@@ -22,12 +22,13 @@ VOLATILE_MEMBERS = {
 }
 PORT = re.compile(r"((?:127\.0\.0\.1|\[::1?\]|::1?):|\"port\": \")([1-9][0-9]{3,4})\b")
 
-OWN_LINE = re.compile(r"^(?:hint: |owner: |outcome: |passes: |last pass: |pause: |verdict: |advice: |x-handover|"
+OWN_LINE = re.compile(r"^(?:hint: |owner: |outcome: |passes: |last pass: |pause: |verdict: |advice: |x-handover|x-sparse-ram|mapped-ram|"
                       # help: arguments of a command
                       r"  [-\w]+: )")
 # Told when it happens, whatever is being answered. Hints may follow.
 NOTICE = re.compile(r"^(?:migration (?:to|from)|load of migration from) \S.*\n(?:hint: .*\n)*", re.M)
 OWN_MEMBERS = {"x-handover", "x-handover-timeout"}
+OWN_CAPABILITIES = {"x-sparse-ram", "mapped-ram"}
 
 
 class Misplaced(Exception):
@@ -49,7 +50,8 @@ def without_own_members(value):
     if isinstance(value, dict):
         return {k: without_own_members(v) for k, v in value.items() if k not in OWN_MEMBERS}
     if isinstance(value, list):
-        return [without_own_members(v) for v in value]
+        return [without_own_members(v) for v in value
+                if not isinstance(v, dict) or v.get("capability") not in OWN_CAPABILITIES]
     return value
 
 

@@ -110,6 +110,7 @@ static const struct {
 } accepted[] = {
     { "", "", "" },
     { "", "events", "events" },
+    { "", "x-sparse-ram", "x-sparse-ram" },
     { "events", "return-path validate-uuid", "events return-path validate-uuid" },
     { "events", "-events", "" },
     /* The last entry of a name counts. */
@@ -175,6 +176,8 @@ static const char *const qemu_order[] = {
     "dirty-bitmaps", "postcopy-blocktime", "late-block-activate", "x-ignore-shared",
     "validate-uuid", "background-snapshot", "zero-copy-send", "postcopy-preempt",
     "switchover-ack", "dirty-limit",
+    /* not in 8.2 */
+    "x-sparse-ram",
 };
 
 static void test_json_lists_all_in_qemus_order(void **state)

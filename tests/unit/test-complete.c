@@ -71,7 +71,7 @@ static const struct {
     { "stop ", 5, "" },
     { "# mig", 5, "" },
     /* names and values */
-    { "migrate_set_capability x", 23, "x-colo x-ignore-shared xbzrle" },
+    { "migrate_set_capability x", 23, "x-colo x-ignore-shared x-sparse-ram xbzrle" },
     { "migrate_set_capability xb", 23, "xbzrle" },
     { "migrate_set_capability nosuch", 23, "" },
     { "migrate_set_capability xbzrle ", 30, "off on" },
