@@ -1,6 +1,6 @@
 /*
- * A monitor against a backend that answers from a table: what test-hmp.c and
- * test-hmp-wait.c share. Each includes it once.
+ * A monitor against a backend that answers from a table: what the tests of
+ * commands/ share. Each includes it once.
  */
 #pragma once
 
@@ -134,6 +134,14 @@ static HmpResult finish(Fixture *f)
     return (HmpResult)f->done;
 }
 
+/* Lets the line go on until there is nothing more to do at once. */
+G_GNUC_UNUSED static void settle(void)
+{
+    for (int i = 0; i < 64; i++) {
+        g_main_context_iteration(NULL, FALSE);
+    }
+}
+
 /* ---- rows: a line, what it prints, what it asks ---- */
 
 typedef struct {
@@ -166,6 +174,27 @@ G_GNUC_UNUSED static void check_rows(const Row *rows, size_t n, unsigned flags)
         check_row(&f, &rows[i]);
     }
     tear_down(&f);
+}
+
+/* A line of a batch that waits, with what query-migrate says meanwhile. */
+typedef struct {
+    const char *what, *line, *info, *out;
+    HmpResult result;
+} WaitRow;
+
+G_GNUC_UNUSED static void check_waits(const WaitRow *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        Fixture f;
+
+        print_message("%s\n", rows[i].what);
+        set_up(&f, HMP_BATCH);
+        canned(&f, "query-migrate", rows[i].info);
+        begin(&f, rows[i].line);
+        assert_int_equal(finish(&f), rows[i].result);
+        assert_string_equal(f.out->str, rows[i].out);
+        tear_down(&f);
+    }
 }
 
 #define TRY(name) "Try \"help " name "\" for more information\n"

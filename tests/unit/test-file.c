@@ -2,11 +2,8 @@
  * file: transports: what is before the offset stays, what cannot be opened is
  * told, and nothing waits for a FIFO.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/transport-test.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -15,25 +12,6 @@
 
 #include "backend/base/error.h"
 #include "backend/base/fd.h"
-#include "backend/transport/transport.h"
-
-static char *directory;
-
-static char *path_of(const char *name)
-{
-    return g_build_filename(directory, name, NULL);
-}
-
-static Transport *take_fd(int fd)
-{
-    g_autoptr(GError) error = NULL;
-    Transport *t = transport_new_from_fd(fd, "fd:test", &error);
-
-    if (t == NULL) {
-        fail_msg("%s", error->message);
-    }
-    return t;
-}
 
 static Transport *open_out(const char *uri, GError **error)
 {
@@ -177,22 +155,6 @@ static void test_passed_file_starts_where_it_stands(void **state)
     assert_string_equal(text, "6789");
     assert_int_equal(transport_read(t, text, sizeof text, NULL), 0);
     unlink(path);
-}
-
-static int make_directory(void **state)
-{
-    (void)state;
-    signal(SIGPIPE, SIG_IGN); /* as the program does */
-    directory = g_dir_make_tmp("migmon-transport-XXXXXX", NULL);
-    return directory == NULL ? -1 : 0;
-}
-
-static int remove_directory(void **state)
-{
-    (void)state;
-    int failed = rmdir(directory); /* a test that leaves a file behind fails here */
-    g_free(directory);
-    return failed;
 }
 
 int main(void)

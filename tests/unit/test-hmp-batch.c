@@ -3,13 +3,6 @@
 
 #include "commands/fields.h"
 
-static void settle(void)
-{
-    for (int i = 0; i < 64; i++) {
-        g_main_context_iteration(NULL, FALSE);
-    }
-}
-
 /* Lines one after another on one monitor; each with all that it prints. */
 static void check_lines(Fixture *f, const Row *rows, size_t n)
 {
@@ -277,10 +270,7 @@ static void test_wait_for_an_event_that_is_yet_to_come(void **state)
     tear_down(&f);
 }
 
-static const struct {
-    const char *what, *line, *info, *out;
-    HmpResult result;
-} waits[] = {
+static const WaitRow waits[] = {
     { "no time left", "wait RESUME 1ms", "{\"status\":\"completed\"}",
       "Error: waited 0.001 s for 'RESUME', migration is 'completed'\n", HMP_ERROR_TIMEOUT },
     { "the migration is over", "wait MIGRATION_PASS", "{\"status\":\"failed\"}",
@@ -292,17 +282,7 @@ static const struct {
 static void test_wait_for_an_event_ends_where_it_must(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < G_N_ELEMENTS(waits); i++) {
-        Fixture f;
-
-        print_message("%s\n", waits[i].what);
-        set_up(&f, HMP_BATCH);
-        canned(&f, "query-migrate", waits[i].info);
-        begin(&f, waits[i].line);
-        assert_int_equal(finish(&f), waits[i].result);
-        assert_string_equal(f.out->str, waits[i].out);
-        tear_down(&f);
-    }
+    check_waits(waits, G_N_ELEMENTS(waits));
 }
 
 static void test_lines_that_only_wait_can_be_given_up(void **state)

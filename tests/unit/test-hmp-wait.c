@@ -1,14 +1,6 @@
 /* commands/: lines that wait, batches, JSON, and the life of a line. */
 #include "tests/unit/hmp-fake.h"
 
-/* Lets the line go on until there is nothing more to do at once. */
-static void settle(void)
-{
-    for (int i = 0; i < 64; i++) {
-        g_main_context_iteration(NULL, FALSE);
-    }
-}
-
 static void emit_status(Fixture *f, const char *status)
 {
     json_object *data = json_object_new_object();
@@ -297,10 +289,7 @@ static void test_batch_lines(void **state)
     check_rows(batch_rows, G_N_ELEMENTS(batch_rows), HMP_BATCH);
 }
 
-static const struct {
-    const char *what, *line, *info, *out;
-    HmpResult result;
-} waits[] = {
+static const WaitRow waits[] = {
     { "there already", "wait completed", "{\"status\":\"completed\"}", "", HMP_OK },
     { "ended otherwise", "wait completed", "{\"status\":\"failed\",\"error-desc\":\"no route\"}",
       "Error: waited for 'completed', but migration ended as 'failed': no route\n",
@@ -316,17 +305,7 @@ static const struct {
 static void test_wait_ends_at_once_where_it_can(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < G_N_ELEMENTS(waits); i++) {
-        Fixture f;
-
-        print_message("%s\n", waits[i].what);
-        set_up(&f, HMP_BATCH);
-        canned(&f, "query-migrate", waits[i].info);
-        begin(&f, waits[i].line);
-        assert_int_equal(finish(&f), waits[i].result);
-        assert_string_equal(f.out->str, waits[i].out);
-        tear_down(&f);
-    }
+    check_waits(waits, G_N_ELEMENTS(waits));
 }
 
 static void test_wait_sees_a_state_that_is_gone_again(void **state)

@@ -3,11 +3,8 @@
  * of the pieces; a shutdown ends every wait; passed descriptors keep their
  * mode.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/transport-test.h"
+
 #include <fcntl.h>
 #include <limits.h>
 #include <pty.h>
@@ -20,14 +17,6 @@
 
 #include "backend/base/error.h"
 #include "backend/base/fd.h"
-#include "backend/transport/transport.h"
-
-static char *directory;
-
-static char *path_of(const char *name)
-{
-    return g_build_filename(directory, name, NULL);
-}
 
 /* ---- content ---- */
 
@@ -113,17 +102,6 @@ static void assert_bytes(const GByteArray *got, GBytes *content)
 {
     assert_int_equal(got->len, g_bytes_get_size(content));
     assert_memory_equal(got->data, g_bytes_get_data(content, NULL), got->len);
-}
-
-static Transport *take_fd(int fd)
-{
-    g_autoptr(GError) error = NULL;
-    Transport *t = transport_new_from_fd(fd, "fd:test", &error);
-
-    if (t == NULL) {
-        fail_msg("%s", error->message);
-    }
-    return t;
 }
 
 /* Moves @size bytes from @out to @in and compares. */
@@ -420,22 +398,6 @@ static void test_shutdown_before_everything(void **state)
         assert_stays_shut(out);
         assert_stays_shut(in);
     }
-}
-
-static int make_directory(void **state)
-{
-    (void)state;
-    signal(SIGPIPE, SIG_IGN); /* as the program does */
-    directory = g_dir_make_tmp("migmon-transport-XXXXXX", NULL);
-    return directory == NULL ? -1 : 0;
-}
-
-static int remove_directory(void **state)
-{
-    (void)state;
-    int failed = rmdir(directory); /* a test that leaves a file behind fails here */
-    g_free(directory);
-    return failed;
 }
 
 /* A write that fills the pair waits for its reader, and says so. */
