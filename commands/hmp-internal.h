@@ -148,7 +148,7 @@ uint64_t json_number(json_object *object, const char *member);
 
 extern const Command cmd_assert, cmd_cont, cmd_dashboard, cmd_echo, cmd_expect, cmd_fault_release, cmd_guest_plant, cmd_guest_set,
     cmd_guest_verify, cmd_help, cmd_info, cmd_migrate, cmd_migrate_cancel, cmd_migrate_incoming,
-    cmd_migrate_set_capability, cmd_migrate_set_parameter, cmd_on_error, cmd_quit, cmd_set, cmd_sleep,
+    cmd_migrate_set_capability, cmd_migrate_set_parameter, cmd_on_error, cmd_quit, cmd_report, cmd_set, cmd_sleep,
     cmd_source, cmd_stop, cmd_wait;
 
 extern const Command cmd_announce_self, cmd_calc_dirty_rate, cmd_cancel_vcpu_dirty_limit,

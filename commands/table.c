@@ -42,6 +42,7 @@ const Command *const command_table[] = {
     &cmd_on_error,
     &cmd_print,
     &cmd_quit,
+    &cmd_report,
     &cmd_savevm,
     &cmd_set,
     &cmd_set_vcpu_dirty_limit,

@@ -32,6 +32,7 @@ typedef enum {
     ARG_OPERATOR,    /* how */
     ARG_FIELD_VALUE, /* and what it is to be: value of the field two before it */
     ARG_ON_ERROR,    /* stop | continue */
+    ARG_REPORT_FORMAT,
     ARG_REST,        /* rest of the line verbatim */
     ARG_KIND__COUNT,
 } ArgKind;

@@ -1,12 +1,13 @@
 /*
- * Sources for the commands of batches: what wait, assert, set and on-error
- * take, and names behind a dollar.
+ * Sources for the commands of batches and reports: what wait, assert, set, on-error
+ * and report take, and names behind a dollar.
  */
 #include "completion/sources.h"
 
 #include <string.h>
 
 #include "commands/fields.h"
+#include "commands/report.h"
 #include "commands/topics.h"
 
 void source_list_topics(Source *source, TopicKind kind)
@@ -28,6 +29,13 @@ void source_list_on_error(Source *source)
 {
     source_add(source, "continue", "go on; the exit status is that of the first error", true);
     source_add(source, "stop", "the batch ends", true);
+}
+
+void source_list_report_formats(Source *source)
+{
+    for (int i = 0; report_format_names[i]; i++) {
+        source_add(source, report_format_names[i], report_format_help((ReportFormat)i), true);
+    }
 }
 
 static const char *const *variables_of(const Source *source)

@@ -212,6 +212,7 @@ static void (*const source_of[ARG_KIND__COUNT])(Source *source) = {
     [ARG_OPERATOR] = source_list_operators,
     [ARG_FIELD_VALUE] = source_list_field_values,
     [ARG_ON_ERROR] = source_list_on_error,
+    [ARG_REPORT_FORMAT] = source_list_report_formats,
 };
 
 void source_list(Source *source, ArgKind kind)

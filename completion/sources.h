@@ -36,6 +36,7 @@ void source_list_topics(Source *source, TopicKind kind);
 void source_list_numbers(Source *source, const ParamDesc *row);
 void source_list_wait(Source *source);
 void source_list_on_error(Source *source);
+void source_list_report_formats(Source *source);
 void source_list_variables(Source *source);
 void source_list_fields(Source *source);
 void source_list_operators(Source *source);

@@ -158,6 +158,9 @@ def keys_from_start_to_completion(scene):
     source.shows(r"pause +[\d.]+ (ms|us)")
     source.keys("6", "8")
     source.shows(r"info +migration: completed")
+    source.command("report way.svg")
+    source.shows(r"report: way\.svg \(svg, ")
+    source.close_command()
     source.keys("x")
     source.shows(r"exported \d+ samples")
     exported = [name for name in os.listdir(scene.dir) if name.endswith(".jsonl")]

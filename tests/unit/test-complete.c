@@ -76,6 +76,7 @@ static const struct {
     { "migrate_set_capability nosuch", 23, "" },
     { "migrate_set_capability xbzrle ", 30, "off on" },
     { "migrate_set_capability xbzrle of", 30, "off" },
+    { "report - ", 9, "json markdown svg text" },
     { "migrate_set_capability xbzrle on ", 33, "" },
     { "migrate_set_parameter max-b", 22, "max-bandwidth" },
     { "migrate_set_parameter mode ", 27, "cpr-reboot normal" },

@@ -1,0 +1,71 @@
+/*
+ * What a report is made from: the replies of a backend, read into figures. Members that a backend
+ * does not have read as nothing. Pure.
+ */
+#pragma once
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backend/history.h"
+
+typedef struct {
+    double end_ms, span_ms; /* since the beginning */
+    uint64_t figure[SAMPLE__COUNT];
+} ReportSample;
+
+typedef struct {
+    uint64_t number, start_ms, duration_ms;
+    uint64_t bytes, rate, dirtied, remaining; /* bytes, bytes/s */
+    uint64_t pages, dirtied_pages;
+} ReportPass;
+
+/* Texts are never NULL and live as long as the replies. */
+typedef struct {
+    const char *name, *status, *direction, *peer, *outcome, *error;
+    const char *owner, *evidence, *run_state;
+    bool outgoing;
+    bool over;
+    int64_t began_us; /* since 1970; 0 = not known */
+    uint64_t elapsed_ms;
+    uint64_t total, sent, threshold;        /* bytes */
+    uint64_t max_bandwidth, downtime_limit; /* as they are set now: bytes/s, ms */
+    bool has_pause;
+    bool has_part[PAUSE__COUNT];
+    uint64_t part_us[PAUSE__COUNT], pause_us;
+    bool has_time; /* where the time of an outgoing attempt went */
+    uint64_t time_us[TIME__COUNT];
+    ReportSample *samples;
+    size_t n_samples;
+    ReportPass *passes;
+    size_t n_passes;
+    json_object *states; /* list, NULL = not known; borrowed */
+    json_object *parameters, *capabilities;
+} ReportFacts;
+
+/* @replies: an object of replies by the names of their requests; borrowed until the clear. */
+void report_facts_read(ReportFacts *facts, json_object *replies);
+void report_facts_clear(ReportFacts *facts);
+
+/* There has been a migration. */
+bool report_facts_any(const ReportFacts *facts);
+
+/* The scheme of the peer's address: "tcp"; caller frees. */
+char *report_transport(const ReportFacts *facts);
+
+/* Bytes per second over all of the time in which something was sent. */
+uint64_t report_mean_rate(const ReportFacts *facts);
+
+/* The longest part of the pause, PAUSE__COUNT when there is none. */
+PausePart report_longest_part(const ReportFacts *facts);
+
+/* Where most of the time went, TIME__COUNT when that is not known; @ret_percent: how much. */
+TimeKind report_longest_time(const ReportFacts *facts, double *ret_percent);
+
+/* "0 s", "412 us", "62.4 ms", "3.2 s", "2 min 5 s"; caller frees. */
+char *report_time(double us);
+
+/* The moment as ISO 8601 in UTC, "" when not known; caller frees. */
+char *report_moment(int64_t wall_us);
