@@ -1,5 +1,5 @@
 /*
- * Prints a page of the manual: manual hmp|json. Run by the build.
+ * Prints a page of the manual: manual dashboard|hmp|json. Run by the build.
  */
 #include "docs/manual.h"
 
@@ -76,15 +76,23 @@ void manual_raw(const char *mdoc)
     fputs(mdoc, stdout);
 }
 
+static const struct {
+    const char *name;
+    void (*write)(void);
+} pages[] = {
+    { "dashboard", manual_write_dashboard },
+    { "hmp", manual_write_hmp },
+    { "json", manual_write_json },
+};
+
 int main(int argc, char **argv)
 {
-    if (argc == 2 && strcmp(argv[1], "hmp") == 0) {
-        manual_write_hmp();
-    } else if (argc == 2 && strcmp(argv[1], "json") == 0) {
-        manual_write_json();
-    } else {
-        fputs("usage: manual hmp|json\n", stderr);
-        return 1;
+    for (size_t i = 0; argc == 2 && i < G_N_ELEMENTS(pages); i++) {
+        if (strcmp(pages[i].name, argv[1]) == 0) {
+            pages[i].write();
+            return fflush(stdout) != 0;
+        }
     }
-    return fflush(stdout) != 0;
+    fputs("usage: manual dashboard|hmp|json\n", stderr);
+    return 1;
 }

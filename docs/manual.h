@@ -15,5 +15,6 @@ void manual_text(const char *text);
 /* mdoc as it is. */
 void manual_raw(const char *mdoc);
 
-void manual_write_hmp(void);  /* migmon-hmp(7) */
-void manual_write_json(void); /* migmon-json(5) */
+void manual_write_hmp(void);       /* migmon-hmp(7) */
+void manual_write_json(void);      /* migmon-json(5) */
+void manual_write_dashboard(void); /* migmon-dashboard(7) */

@@ -1,10 +1,11 @@
 """The pages of the manual and the completion of shells, against what the program says about itself.
 
-Arguments: migmon.1, migmon-hmp.7, migmon-json.5, in any order. Without mandoc and groff the pages are not
+Arguments: migmon.1, migmon-dashboard.7, migmon-hmp.7, migmon-json.5, in any order. Without mandoc and groff the pages are not
 formatted; what they hold is checked all the same.
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -94,6 +95,37 @@ def the_json_page_names_the_members(_s):
     return need(seen, page, "migmon-json(5)")
 
 
+def c_strings(path, table):
+    """All strings of a table in a C file of the project."""
+    with open(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), path)) as file:
+        body = file.read().split(table, 1)[1].split("\n};", 1)[0]
+    return re.findall(r'"((?:[^"\\]|\\.)*)"', body)
+
+
+def every_key_and_setting_of_the_dashboard_is_in_the_manual(s):
+    page = items("migmon-dashboard.7")
+    text = " ".join(read("migmon-dashboard.7").split())
+    missing = [help for help in c_strings("tui/ui-keys.c", "const KeyRow key_table[] = {")
+               if help not in text and help not in page and " " in help]
+    if missing:
+        raise harness.Failure(f"not in migmon-dashboard(7): {missing}")
+    os.makedirs(s.path("migmon"))
+    known = []
+    for key in filter(str.isalpha, page & set(c_strings("tui/config.c", "} keys[] = {"))):
+        with open(s.path("migmon/dashboard.conf"), "w") as file:
+            file.write(f"{key} = no such value\n")
+        told = subprocess.run([harness.MIGMON, "--plain", "--memory", "16M", "-c", "info name"], capture_output=True,
+                              text=True, stdin=subprocess.DEVNULL, check=False, timeout=harness.PATIENCE,
+                              env={**os.environ, "XDG_CONFIG_HOME": s.dir}).stderr
+        values = re.search(rf"dashboard.conf:1: {key}: 'no such value' is not one of (.*)", told)
+        if values is None or values.group(1) not in page:
+            raise harness.Failure(f"{key}: {told}")
+        known.append(key)
+    if len(known) < 8:
+        raise harness.Failure(f"only {known} are in migmon-dashboard(7)")
+    return f"{len(known)} settings"
+
+
 def every_option_is_in_the_manual(_s):
     page = read("migmon.1")
     names = re.findall(r"--([a-z-]+)", run(harness.MIGMON, "--help").split("Commands come")[0])
@@ -166,5 +198,6 @@ def zsh_completes_options(s):
 if __name__ == "__main__":
     sys.argv[1:] = [] # they are no names of tests
     harness.run([pages_are_well_formed, every_command_is_in_the_manual, every_setting_is_in_the_manual,
-                 the_json_page_names_the_members, every_option_is_in_the_manual, bash_completes_options,
+                 the_json_page_names_the_members,
+                 every_key_and_setting_of_the_dashboard_is_in_the_manual, every_option_is_in_the_manual, bash_completes_options,
                  zsh_completes_options])
