@@ -241,9 +241,9 @@ const SchemaType schema_shutdown_cause = ENUM("ShutdownCause",
 
 static const SchemaType x_owner_value = ENUM("XOwnerState",
     NAMES("here", "peer (confirmed)", "unknown (commit sent)", "none"));
-const SchemaType schema_x_owner = STRUCT("XOwner",
-    MEMBER("owner", x_owner_value)
-    MEMBER("evidence", schema_str));
+const SchemaType schema_x_owner =
+    STRUCT("XOwner", MEMBER("owner", x_owner_value) MEMBER("evidence", schema_str)
+                         MEMBER("migrated", schema_bool));
 
 static const SchemaType x_direction = ENUM("XDirection", NAMES("outgoing", "incoming", "none"));
 static const SchemaType x_state_change = STRUCT("XStateChange",

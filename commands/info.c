@@ -161,22 +161,57 @@ static void run_capabilities(HmpCall *call)
 
 /* ---- the guest ---- */
 
+/* Whose guest it is, once there was a migration: before that nobody can doubt it. */
+static void print_status_owner(HmpCall *call, json_object *value, const GError *error)
+{
+    if (!error && json_object_get_boolean(json_object_object_get(value, "migrated"))) {
+        print_owner(call, value, error);
+    } else {
+        call_finish(call, HMP_OK);
+    }
+}
+
 static void print_status(HmpCall *call, json_object *value, const GError *error)
 {
-    if (!error) {
-        bool running = json_object_get_boolean(json_object_object_get(value, "running"));
-        const char *status = json_text(value, "status");
-        bool known = running || strcmp(status, "paused") == 0;
-
-        call_print(call, "VM status: %s%s%s%s\n", running ? "running" : "paused",
-                   known ? "" : " (", known ? "" : status, known ? "" : ")");
+    if (error) {
+        call_finish_with(call, value, error);
+        return;
     }
-    call_finish_with(call, value, error);
+
+    bool running = json_object_get_boolean(json_object_object_get(value, "running"));
+    const char *status = json_text(value, "status");
+    bool known = running || strcmp(status, "paused") == 0;
+
+    call_print(call, "VM status: %s%s%s%s\n", running ? "running" : "paused", known ? "" : " (",
+               known ? "" : status, known ? "" : ")");
+    call_set_value(call, value);
+    call_request(call, "x-query-owner", NULL, print_status_owner);
 }
 
 static void run_status(HmpCall *call)
 {
     call_request(call, "query-status", NULL, print_status);
+}
+
+static void print_threads(HmpCall *call, json_object *value, const GError *error)
+{
+    size_t n = error ? 0 : list_length(value);
+
+    for (size_t i = 0; i < n; i++) {
+        json_object *row = json_object_array_get_idx(value, i);
+
+        call_print(call, "%s: thread %" PRIu64 "\n", json_text(row, "name"),
+                   json_number(row, "thread-id"));
+    }
+    if (!error && n == 0) {
+        call_hint(call, "no thread of a migration runs");
+    }
+    call_finish_with(call, value, error);
+}
+
+static void run_threads(HmpCall *call)
+{
+    call_request(call, "query-migrationthreads", NULL, print_threads);
 }
 
 static void print_version(HmpCall *call, json_object *value, const GError *error)
@@ -258,6 +293,7 @@ INFO_ROW(guest, "show the guest: machine, memory, vCPUs, workload, dirty tracker
 INFO_ROW(migrate, "show migration status", run_migrate);
 INFO_ROW(migrate_capabilities, "show current migration capabilities", run_capabilities);
 INFO_ROW(migrate_parameters, "show current migration parameters", run_parameters);
+INFO_ROW(migration_threads, "show the threads of the migration that runs", run_threads);
 INFO_ROW(name, "show the current VM name", run_name);
 INFO_ROW(status, "show the current VM status (running|paused)", run_status);
 INFO_ROW(uuid, "show the current VM UUID", run_uuid);
@@ -274,8 +310,9 @@ const Command cmd_info = {
     .params = "[subcommand]",
     .help = "show various information about the system state",
     .run = run_info,
-    .sub = (const Command *const[]){ &info_dirty_rate, &row_guest, &info_history, &row_migrate,
-                                     &row_migrate_capabilities, &row_migrate_parameters, &row_name,
-                                     &info_snapshots, &row_status, &row_uuid,
-                                     &info_vcpu_dirty_limit, &row_version, NULL },
+    .sub =
+        (const Command *const[]){ &info_dirty_rate, &row_guest, &info_history, &row_migrate,
+                                  &row_migrate_capabilities, &row_migrate_parameters,
+                                  &row_migration_threads, &row_name, &info_snapshots, &row_status,
+                                  &row_uuid, &info_vcpu_dirty_limit, &row_version, NULL },
 };

@@ -30,6 +30,9 @@ const char *const fault_point_names[] = {
     "src-devices",    /* device state sent */
     "src-ping",       /* hand-over PING sent, PONG not yet awaited */
     "src-before-eof", /* PONG seen */
+    "src-moment-saved", /* snapshot: devices are saved, RAM is not protected yet */
+    "src-moment",       /* snapshot: the guest goes on, no page was sent */
+    "src-finished",     /* snapshot: all is written, closed and safe */
     "src-after-eof",  /* EOF given to the transport */
     "src-shut",       /* SHUT read */
     "dst-connected",  /* connection taken, nothing read */

@@ -88,6 +88,9 @@ static bool take_moment_held(Outgoing *o, Moment *moment, RunState state, GError
     }
     save_devices(o, moment, state);
     migration_mark(o->migration, MARK_DEVICES);
+    if (!outgoing_fault(o, "src-moment-saved", error)) {
+        return false;
+    }
     o->snapshot = ram_snapshot_new(blocks, n, error);
     return o->snapshot != NULL;
 }
@@ -110,7 +113,7 @@ static bool take_moment(Outgoing *o, Moment *moment, GError **error)
     if (state == RUN_STATE_RUNNING) {
         event_post(m->events, ENGINE_EVENT_RESUME, m, 0, NULL);
     }
-    return ok;
+    return ok && outgoing_fault(o, "src-moment", error);
 }
 
 /* ---- the pages ---- */
@@ -177,6 +180,9 @@ static bool finish(Outgoing *o, Moment *moment, GError **error)
     if (!outgoing_flush(o, error) || !outgoing_fault(o, "src-devices", error)) {
         return false;
     }
+    if (!outgoing_fault(o, "src-before-eof", error)) {
+        return false;
+    }
     stream_put_eof(o->writer);
     stream_put_vmdescription(o->writer, moment->description);
     if (!outgoing_flush(o, error) || !outgoing_fault(o, "src-after-eof", error)) {
@@ -184,7 +190,7 @@ static bool finish(Outgoing *o, Moment *moment, GError **error)
     }
     transport_set_finish_timeout(
         o->transport, (uint32_t)MIN(atomic_load(&o->config.settings->handover_timeout), G_MAXINT));
-    return transport_finish(o->transport, error);
+    return transport_finish(o->transport, error) && outgoing_fault(o, "src-finished", error);
 }
 
 static bool completed(Outgoing *o, GError **error)

@@ -20,6 +20,7 @@ void engine_query_owner(Engine *e, BackendSession *session, json_object *args, B
     }
     json_object_object_add(o, "owner", json_object_new_string(owner_name(owner)));
     json_object_object_add(o, "evidence", json_object_new_string(evidence));
+    json_object_object_add(o, "migrated", json_object_new_boolean(e->last != NULL));
     backend_reply_return(reply, o);
 }
 

@@ -1,7 +1,6 @@
 """A background snapshot holds the guest as it was when it began, however long the writing takes and whatever the guest
 does meanwhile; and the guest does not wait for it."""
 
-import json
 import os
 
 import harness
@@ -27,8 +26,10 @@ def refused(process, command, part, **arguments):
 
 
 def vm(s, name="src", *options, **more):
-    src = s.migmon(name, "--smp", "2", *options, **{"memory": MEMORY, "machine": WORKLOAD, **more})
-    harness.wait_for("the guest has written all its pages once", lambda: src.verify() > PAGES)
+    more = {"memory": MEMORY, "machine": WORKLOAD, **more}
+    src = s.migmon(name, "--smp", "2", *options, **more)
+    pages = int(more["memory"].rstrip("M")) * 256
+    harness.wait_for("the guest has written all its pages once", lambda: src.verify() > pages)
     src.capability("background-snapshot")
     src.capability("events")
     return src
@@ -181,17 +182,21 @@ def refusals(s):
 
 
 # Point: what is done there. The guest never leaves, so it runs on whatever happens.
-POINTS = ["src-connected", "src-setup", "src-ram-setup", "src-stopped", "src-pass-1", "src-ram-end", "src-devices",
-          "src-after-eof"]
+POINTS = ["src-connected", "src-setup", "src-ram-setup", "src-stopped", "src-moment-saved", "src-moment", "src-pass-1",
+          "src-ram-end", "src-devices", "src-before-eof", "src-after-eof", "src-finished"]
 
 
 def faults(s):
-    """At every point, cut, failed, cancelled while it stands still, or the child killed: the guest goes on."""
+    """At every point, cut, failed, cancelled while it stands still, the child killed: the guest goes on."""
+    print(f"{'':18} " + "  ".join(f"{name:10}" for name in ("cut", "fail", "cancel", "child killed")))
     for point in POINTS:
         row = []
         for fault in ("cut", "fail", "cancel", "child"):
             action = {"cut": "cut", "fail": "fail", "cancel": "hold", "child": "hold"}[fault]
-            src = vm(s, f"{point}-{fault}", fault=f"{point}={action}")
+            if point == "src-finished" and fault in ("cut", "child"):
+                row.append("-")  # there is nothing left to cut
+                continue
+            src = vm(s, f"{point}-{fault}", fault=f"{point}={action}", memory="8M")
             src.set(max_bandwidth=0)
             pid, out = s.path("pid"), s.path("out")
             src.execute("migrate", uri=f"exec:echo $$ > {pid}; exec cat > {out}")
@@ -215,8 +220,33 @@ def faults(s):
             s.drop(src)
             if os.path.exists(pid):  # a child that was cut off at once never wrote it
                 os.unlink(pid)
-        print(f"{point:16} {json.dumps(row)}", flush=True)
+        print(f"{point:18} " + "  ".join(f"{cell:10}" for cell in row), flush=True)
+
+
+def a_killed_source(s):
+    """The guest dies with its process. What it left is a whole snapshot or none: half of one is not loaded."""
+    for point in POINTS:
+        path = s.path("snapshot")
+        src = vm(s, point, fault=f"{point}=kill", memory="8M")
+        src.set(max_bandwidth=0)
+        try:
+            src.execute("migrate", uri=f"file:{path}")
+        except (harness.Failure, OSError):
+            pass  # it was dead before it could answer
+        src.process.wait(harness.PATIENCE)
+        dst = s.migmon("dst", "--smp", "2", "--paused", "--incoming", f"file:{path}", memory="8M",
+                       machine=WORKLOAD)
+        whole = point in ("src-after-eof", "src-finished")
+        harness.wait_for("the load is over", lambda: dst.status() in ("completed", "failed"))
+        expect(point, (dst.status(), dst.owner()), ("completed", "here") if whole else ("failed", "none"))
+        if whole:
+            dst.verify()
+        print(f"{point:18} {'a snapshot' if whole else 'nothing'}", flush=True)
+        s.drop(dst)
+        s.processes.remove(src)
+        src.process.stdin.close()
+        os.unlink(path)
 
 
 harness.run([of_the_moment_it_began, the_guest_does_not_wait_for_a_reader_that_stands, again_and_again,
-             of_a_guest_that_stands, stopped_and_continued_meanwhile, in_huge_holes, refusals, faults])
+             of_a_guest_that_stands, stopped_and_continued_meanwhile, in_huge_holes, refusals, faults, a_killed_source])

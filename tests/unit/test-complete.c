@@ -51,9 +51,10 @@ static const struct {
     { "wai", 0, "" },
     { "info", 0, "info" },
     { "info ", 5,
-      "dirty_rate guest history migrate migrate_capabilities migrate_parameters name snapshots "
+      "dirty_rate guest history migrate migrate_capabilities migrate_parameters "
+      "migration_threads name snapshots "
       "status uuid vcpu_dirty_limit version" },
-    { "info  mig", 6, "migrate migrate_capabilities migrate_parameters" },
+    { "info  mig", 6, "migrate migrate_capabilities migrate_parameters migration_threads" },
     { "info migrate ", 13, "" },
     { "info/mig", 8, "" },
     { "help migrate_c", 5, "migrate_cancel migrate_continue" },
@@ -63,7 +64,7 @@ static const struct {
     { "help MIGRATION_P", 5, "MIGRATION_PASS" },
     { "help info max", 10, "" },
     { "migrate_continue pre", 17, "pre-switchover" },
-    { "? info mig", 7, "migrate migrate_capabilities migrate_parameters" },
+    { "? info mig", 7, "migrate migrate_capabilities migrate_parameters migration_threads" },
     { "help migrate ", 13, "" },
     { "help help migr", 14, "" },
     { "help bogus ", 11, "" },
@@ -99,7 +100,8 @@ static const struct {
     { "migrate unix:/s -", 16, "-b -d -i -r" },
     { "migrate -x ", 11, "" },
     { "migrate ", 8,
-      "\"unix:/a b\" -b -d -i -r exec:~ fd:~ file:~ tcp:~ tcp:hades:1 tcp:hera:4444 unix:~ vsock:~" },
+      "\"unix:/a b\" -b -d -i -r exec:~ fd:~ file:~ tcp:~ tcp:hades:1 tcp:hera:4444 unix:~ "
+      "vsock:~" },
     { "migrate -d tcp:", 11, "tcp:~ tcp:hades:1 tcp:hera:4444" },
     { "migrate tcp:he", 8, "tcp:hera:4444" },
     { "migrate r", 8, "" },

@@ -278,6 +278,7 @@ static void test_lists(void **state)
         "info migrate  -- show migration status\n"
         "info migrate_capabilities  -- show current migration capabilities\n"
         "info migrate_parameters  -- show current migration parameters\n"
+        "info migration_threads  -- show the threads of the migration that runs\n"
         "info name  -- show the current VM name\n"
         "info snapshots  -- show the currently saved VM snapshots\n"
         "info status  -- show the current VM status (running|paused)\n"
@@ -310,13 +311,20 @@ static const struct {
     const char *command;
     const char *reply;
     const char *out;
+    const char *owner; /* reply of x-query-owner, where it is asked; NULL = not */
 } info_rows[] = {
     { "info status", "query-status", "{\"running\":true,\"status\":\"running\"}",
-      "VM status: running\n" },
+      "VM status: running\n",
+      "{\"owner\":\"here\",\"evidence\":\"it was started here\",\"migrated\":false}" },
+    { "info status", "query-status", "{\"running\":true,\"status\":\"running\"}",
+      "VM status: running\n", "!a real QEMU does not know it" },
     { "  info   status  ", "query-status", "{\"running\":false,\"status\":\"paused\"}",
-      "VM status: paused\n" },
+      "VM status: paused\n", "{\"owner\":\"here\",\"evidence\":\"\",\"migrated\":false}" },
     { "info status", "query-status", "{\"running\":false,\"status\":\"finish-migrate\"}",
-      "VM status: paused (finish-migrate)\n" },
+      "VM status: paused (finish-migrate)\nowner: unknown (commit sent) (no answer)\n",
+      "{\"owner\":\"unknown (commit sent)\",\"evidence\":\"no answer\",\"migrated\":true}" },
+    { "info migration_threads", "query-migrationthreads",
+      "[{\"name\":\"live_migration\",\"thread-id\":7}]", "live_migration: thread 7\n" },
     { "info version", "query-version",
       "{\"qemu\":{\"major\":8,\"minor\":2,\"micro\":0},\"package\":\"\"}", "8.2.0\n" },
     { "info name", "query-name", "{}", "" },
@@ -327,7 +335,8 @@ static const struct {
       "[{\"capability\":\"xbzrle\",\"state\":false},{\"capability\":\"events\",\"state\":true}]",
       "xbzrle: off\nevents: on\n" },
     { "info guest", "x-query-guest",
-      "[{\"name\":\"machine\",\"value\":\"stress\"},{\"name\":\"dirty tracker\",\"value\":\"async\"}]",
+      "[{\"name\":\"machine\",\"value\":\"stress\"},{\"name\":\"dirty "
+      "tracker\",\"value\":\"async\"}]",
       "machine:       stress\ndirty tracker: async\n" },
     { "info status", "query-status", "!no", "Error: no\n" },
 };
@@ -339,10 +348,15 @@ static void test_info_lines(void **state)
     (void)state;
     set_up(&f, 0);
     for (size_t i = 0; i < G_N_ELEMENTS(info_rows); i++) {
-        g_autofree char *request = g_strdup_printf("%s {}", info_rows[i].command);
+        g_autofree char *request =
+            g_strdup_printf("%s {}%s", info_rows[i].command,
+                            info_rows[i].owner != NULL ? "\nx-query-owner {}" : "");
         bool fails = *info_rows[i].reply == '!';
 
         canned(&f, info_rows[i].command, info_rows[i].reply);
+        if (info_rows[i].owner != NULL) {
+            canned(&f, "x-query-owner", info_rows[i].owner);
+        }
         check_row(&f, &(Row){ info_rows[i].line, info_rows[i].out, request,
                               fails ? HMP_ERROR_FAILED : HMP_OK });
     }
