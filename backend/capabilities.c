@@ -82,9 +82,6 @@ static const Rule rules[] = {
       "Capability 'switchover-ack' requires capability 'return-path'" },
     { CAPABILITY_DIRTY_LIMIT, BIT(AUTO_CONVERGE), 0,
       "dirty-limit conflicts with auto-converge either of then available currently" },
-    /* There is no KVM here, so this one is broken by itself. */
-    { CAPABILITY_DIRTY_LIMIT, BIT(DIRTY_LIMIT), 0,
-      "dirty-limit requires KVM with accelerator property 'dirty-ring-size' set" },
     { CAPABILITY_MULTIFD, BIT(XBZRLE), 0, "Multifd is not compatible with xbzrle" },
     { CAPABILITY_COMPRESS, BIT(XBZRLE), 0, "Compression is not compatible with xbzrle" },
     /* Ours. In postcopy a hole that is never sent would be waited for. */

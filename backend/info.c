@@ -158,6 +158,12 @@ json_object *mig_info_to_json(const MigInfo *info)
     if (info->has_xbzrle) {
         json_object_object_add(reply, "xbzrle-cache", xbzrle_to_json(&info->xbzrle));
     }
+    if (info->has_dirty_limit) {
+        json_object_object_add(reply, "dirty-limit-throttle-time-per-round",
+                               json_object_new_uint64(info->dirty_limit_throttle));
+        json_object_object_add(reply, "dirty-limit-ring-full-time",
+                               json_object_new_uint64(info->dirty_limit_ring_full));
+    }
     if (info->error_desc != NULL) {
         json_object_object_add(reply, "error-desc", json_object_new_string(info->error_desc));
     }

@@ -56,6 +56,8 @@ typedef struct {
     bool has_total_time, has_expected_downtime, has_downtime, has_setup_time;
     int64_t total_time, expected_downtime, downtime, setup_time; /* ms */
     uint64_t cpu_throttle;        /* %, 0 = the guest is not slowed down */
+    bool has_dirty_limit;
+    uint64_t dirty_limit_throttle, dirty_limit_ring_full; /* us */
     const char *error_desc;       /* NULL = none; not owned */
     json_object *socket_address;  /* list, NULL = none; not owned */
     json_object *blocked_reasons; /* list, NULL = none; not owned */

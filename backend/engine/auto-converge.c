@@ -27,8 +27,21 @@ unsigned auto_converge_next(const LiveSettings *settings, unsigned now, uint64_t
     return MIN(now + step, most);
 }
 
+/* From the parameters as they are now. */
+static void limit_vcpus(AutoConverge *c)
+{
+    dirty_limit_set_all(c->limit, atomic_load(&c->settings->vcpu_dirty_limit),
+                        atomic_load(&c->settings->vcpu_dirty_limit_period));
+}
+
 static void slow_down(AutoConverge *c, uint64_t allowed)
 {
+    if (c->means == CONVERGE_BY_LIMIT) {
+        c->limited = true;
+        limit_vcpus(c);
+        return;
+    }
+
     unsigned now = (unsigned)atomic_load(c->percentage);
     unsigned next = auto_converge_next(c->settings, now, c->dirtied, allowed);
 
@@ -53,6 +66,9 @@ void auto_converge_sync(AutoConverge *c, uint64_t dirtied, uint64_t sent, int64_
         begin_period(c, sent, now_us);
         return;
     }
+    if (c->limited) {
+        limit_vcpus(c);
+    }
     c->dirtied += dirtied;
     if (now_us - c->start_us <= PERIOD_US) {
         return;
@@ -72,6 +88,10 @@ void auto_converge_end(AutoConverge *c)
 {
     if (c->means == CONVERGE_BY_THROTTLE && atomic_exchange(c->percentage, 0) != 0) {
         guest_throttle(c->guest, 0);
+    }
+    if (c->limited) {
+        dirty_limit_set_all(c->limit, 0, 0);
+        c->limited = false;
     }
     c->means = CONVERGE_BY_NOTHING;
 }

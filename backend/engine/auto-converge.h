@@ -17,17 +17,20 @@
 #include <stdint.h>
 
 #include "backend/engine/live-settings.h"
+#include "backend/guest/dirty-limit.h"
 #include "backend/guest/guest.h"
 
 typedef enum {
     CONVERGE_BY_NOTHING,
     CONVERGE_BY_THROTTLE, /* capability auto-converge */
+    CONVERGE_BY_LIMIT,    /* capability dirty-limit */
 } ConvergeMeans;
 
 typedef struct {
     /* Constant. */
     ConvergeMeans means;
     Guest *guest;
+    DirtyLimit *limit;
     const LiveSettings *settings;
     _Atomic uint64_t *percentage; /* for those who look on; 0 = nothing is taken */
 
@@ -37,6 +40,7 @@ typedef struct {
     uint64_t dirtied;  /* bytes found dirty in it */
     uint64_t sent;     /* bytes of the stream when it began */
     unsigned too_many; /* periods in which the guest wrote too much, since the last step */
+    bool limited;      /* the dirty limit is in force */
 } AutoConverge;
 
 /* After each dirty sync while the guest runs: @dirtied bytes were found, @sent bytes is what the

@@ -103,22 +103,6 @@ void engine_query_threads(Engine *e, BackendSession *session, json_object *args,
     backend_reply_return(reply, list);
 }
 
-/* ---- dirty limit ---- */
-
-void engine_query_dirty_limit(Engine *e, BackendSession *session, json_object *args,
-                              BackendReply *reply)
-{
-    answer_empty_list(e, session, args, reply);
-}
-
-/* None can be set, so none is left to cancel. */
-void engine_cancel_dirty_limit(Engine *e, BackendSession *session, json_object *args,
-                               BackendReply *reply)
-{
-    (void)e, (void)session, (void)args;
-    backend_reply_return(reply, NULL);
-}
-
 /* ---- COLO and replication ---- */
 
 void engine_query_colo(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)

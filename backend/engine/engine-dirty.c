@@ -195,8 +195,15 @@ void engine_query_dirty_pages(Engine *e, BackendSession *session, json_object *a
 
 /* ---- life ---- */
 
+void engine_dirty_let_go(Engine *e)
+{
+    dirty_rate_abort(e->rate);
+    dirty_limit_let_go(e->limit);
+}
+
 void engine_dirty_clear(Engine *e)
 {
+    g_clear_pointer(&e->limit, dirty_limit_free);
     g_clear_pointer(&e->rate, dirty_rate_free);
     if (e->rate_reply != NULL) {
         g_idle_remove_by_data(e);

@@ -163,6 +163,7 @@ static void on_listener_ready(Listener *l, const GError *error, void *data)
     if (guest_run_state(e->guest) == RUN_STATE_POSTMIGRATE) {
         /* The guest went out and shall come back: what is here is dropped when it does. */
         guest_stop(e->guest, RUN_STATE_INMIGRATE);
+        engine_dirty_let_go(e);
         e->holds_departed = true;
         e->autostart = true;
     }

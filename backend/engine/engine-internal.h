@@ -11,6 +11,7 @@
 #include "backend/engine/engine.h"
 #include "backend/engine/incoming.h"
 #include "backend/engine/outgoing.h"
+#include "backend/guest/dirty-limit.h"
 #include "backend/guest/dirty-rate.h"
 #include "backend/parameters.h"
 
@@ -45,6 +46,7 @@ typedef struct {
 
     DirtyShare *dirty; /* who wants to know which pages are written asks through it */
     DirtyRate *rate;
+    DirtyLimit *limit;
     BackendReply *rate_reply; /* calc-dirty-rate until the window has begun */
 
     GThread *verify_thread;
@@ -135,7 +137,24 @@ void engine_query_dirty_rate(Engine *e, BackendSession *session, json_object *ar
                              BackendReply *reply);
 void engine_query_dirty_pages(Engine *e, BackendSession *session, json_object *args,
                               BackendReply *reply);
+/* The guest stands and its memory is wanted by somebody else: nobody measures or limits it. */
+void engine_dirty_let_go(Engine *e);
 void engine_dirty_clear(Engine *e); /* no migration is left */
+
+/* ---- engine-limit.c ---- */
+void engine_set_dirty_limit(Engine *e, BackendSession *session, json_object *args,
+                            BackendReply *reply);
+void engine_cancel_dirty_limit(Engine *e, BackendSession *session, json_object *args,
+                               BackendReply *reply);
+void engine_query_dirty_limit(Engine *e, BackendSession *session, json_object *args,
+                              BackendReply *reply);
+/* For query-migrate: the dirty limit of the migration that runs. */
+void engine_fill_dirty_limit(const Engine *e, MigInfo *info);
+/* False, with QEMU's text, when the machine cannot do what capability dirty-limit asks for. */
+bool engine_can_limit(const Engine *e, GError **error);
+/* Bytes/s of a rate in MB/s. */
+uint64_t engine_mib_rate(uint64_t rate);
+void engine_limit_notice(void *engine, const char *text); /* any thread */
 
 /* ---- engine-fds.c ---- */
 void engine_getfd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
@@ -148,15 +167,11 @@ void engine_query_fdsets(Engine *e, BackendSession *session, json_object *args,
 /* ---- engine-answers.c ---- */
 void engine_announce_self(Engine *e, BackendSession *session, json_object *args,
                           BackendReply *reply);
-void engine_cancel_dirty_limit(Engine *e, BackendSession *session, json_object *args,
-                               BackendReply *reply);
 void engine_delvm(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
 void engine_job_verb(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
 void engine_migrate_continue(Engine *e, BackendSession *session, json_object *args,
                              BackendReply *reply);
 void engine_query_colo(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_query_dirty_limit(Engine *e, BackendSession *session, json_object *args,
-                              BackendReply *reply);
 void engine_query_jobs(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
 void engine_query_replication(Engine *e, BackendSession *session, json_object *args,
                               BackendReply *reply);

@@ -221,8 +221,11 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
         .sparse = capability_is_on(e->capabilities, CAPABILITY_X_SPARSE_RAM),
         .xbzrle = capability_is_on(e->capabilities, CAPABILITY_XBZRLE),
         .to_file = address->kind == ADDRESS_FILE,
+        .limit = e->limit,
         .converge = capability_is_on(e->capabilities, CAPABILITY_AUTO_CONVERGE)
                         ? CONVERGE_BY_THROTTLE
+                    : capability_is_on(e->capabilities, CAPABILITY_DIRTY_LIMIT)
+                        ? CONVERGE_BY_LIMIT
                         : CONVERGE_BY_NOTHING,
     };
     Outgoing *outgoing = outgoing_new(&config, error);
@@ -317,6 +320,7 @@ void engine_query_migrate(Engine *e, BackendSession *session, json_object *args,
     if (e->last != NULL) {
         migration_fill_info(e->last, &info, &error);
     }
+    engine_fill_dirty_limit(e, &info);
     info.socket_address = engine_listening_addresses(e);
     backend_reply_return(reply, mig_info_to_json(&info));
     json_object_put(info.socket_address);

@@ -65,15 +65,6 @@ static bool check_recover(Engine *e, json_object *args, GError **error)
            REFUSE(error, "Migrate recover can only be run when postcopy is paused.");
 }
 
-/* ---- dirty limit ---- */
-
-static bool check_vcpu_limit(Engine *e, json_object *args, GError **error)
-{
-    (void)e, (void)args;
-    return REFUSE(error, "dirty page limit feature requires KVM with accelerator property "
-                         "'dirty-ring-size' set'");
-}
-
 /* ---- COLO, Xen ---- */
 
 static bool check_colo(Engine *e, json_object *args, GError **error)
@@ -176,7 +167,6 @@ static const Unsupported list[] = {
     { "migrate-start-postcopy", "postcopy", NULL, check_start_postcopy },
     { "object-add", "making objects", NULL, check_object },
     { "object-del", "making objects", NULL, check_object_exists },
-    { "set-vcpu-dirty-limit", "a dirty limit for each vCPU", NULL, check_vcpu_limit },
     { "snapshot-delete", SNAPSHOTS, NULL, check_snapshot_job },
     { "snapshot-load", SNAPSHOTS, NULL, check_snapshot_job },
     { "snapshot-save", SNAPSHOTS, NULL, check_snapshot_job },

@@ -59,7 +59,7 @@ static bool host_allows(const Engine *e, MigCapabilities added, GError **error)
             return false;
         }
     }
-    return true;
+    return !capability_is_on(added, CAPABILITY_DIRTY_LIMIT) || engine_can_limit(e, error);
 }
 
 static void set_capabilities(Engine *e, BackendSession *session, json_object *args,
@@ -101,6 +101,8 @@ void engine_apply_settings(Engine *e)
     atomic_store(&e->settings.throttle_increment, p->cpu_throttle_increment);
     atomic_store(&e->settings.throttle_max, p->max_cpu_throttle);
     atomic_store(&e->settings.throttle_tailslow, p->cpu_throttle_tailslow);
+    atomic_store(&e->settings.vcpu_dirty_limit, engine_mib_rate(p->vcpu_dirty_limit));
+    atomic_store(&e->settings.vcpu_dirty_limit_period, p->x_vcpu_dirty_limit_period);
     if (e->outgoing != NULL) {
         outgoing_settings_changed(e->outgoing);
     }
@@ -148,6 +150,7 @@ static const struct {
     { "query-xen-replication-status", engine_query_replication },
     { "quit", engine_quit },
     { "remove-fd", engine_remove_fd },
+    { "set-vcpu-dirty-limit", engine_set_dirty_limit },
     { "stop", engine_stop },
     { "x-delvm", engine_delvm },
     { "x-fault-release", engine_fault_release },
@@ -296,6 +299,7 @@ Backend *engine_new(const EngineOptions *options, GError **error)
     RamBlock *const *blocks = guest_blocks(e->guest, &n_blocks);
     e->dirty = dirty_share_new(options->tracker, blocks, n_blocks);
     e->rate = dirty_rate_new(e->guest, e->dirty);
+    e->limit = dirty_limit_new(e->guest, e->dirty, engine_limit_notice, e);
     e->events = event_queue_new(handle_event, e);
     e->autostart = !options->paused;
     e->fdsets = fdsets_new();

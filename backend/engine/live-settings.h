@@ -17,5 +17,7 @@ typedef struct {
     _Atomic uint64_t throttle_initial;     /* % of the vCPUs' time; likewise the next two */
     _Atomic uint64_t throttle_increment;
     _Atomic uint64_t throttle_max;
-    _Atomic uint64_t throttle_tailslow; /* 0 or 1 */
+    _Atomic uint64_t throttle_tailslow;       /* 0 or 1 */
+    _Atomic uint64_t vcpu_dirty_limit;        /* bytes/s */
+    _Atomic uint64_t vcpu_dirty_limit_period; /* ms */
 } LiveSettings;

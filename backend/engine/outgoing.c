@@ -293,6 +293,7 @@ Outgoing *outgoing_new(const OutgoingConfig *config, GError **error)
     o->converge = (AutoConverge){
         .means = config->converge,
         .guest = config->guest,
+        .limit = config->limit,
         .settings = config->settings,
         .percentage = &o->migration->counters.cpu_throttle,
     };

@@ -39,6 +39,7 @@ typedef struct {
     bool sparse;                  /* capability x-sparse-ram */
     bool xbzrle;                  /* capability xbzrle */
     bool to_file;                 /* nobody runs what is written */
+    DirtyLimit *limit;            /* outlives the migration */
     ConvergeMeans converge;       /* how a guest that writes too fast is slowed down */
 } OutgoingConfig;
 

@@ -86,7 +86,13 @@ static bool register_range(int uffd, void *start, size_t length, uint64_t mode, 
     };
 
     if (ioctl(uffd, UFFDIO_REGISTER, &reg) < 0) {
+        bool busy = errno == EBUSY;
+
         mig_error_set_errno(error, errno, "registering %zu bytes with userfaultfd", length);
+        if (busy) {
+            mig_error_hint(error, "something else watches the guest's memory already: a dirty limit, "
+                                  "calc_dirty_rate -b, a migration or a snapshot; end it first");
+        }
         return false;
     }
     if ((reg.ioctls & needed) != needed) {

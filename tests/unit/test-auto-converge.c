@@ -89,7 +89,12 @@ static void test_periods(void **state)
     LiveSettings s = { 0 };
     int64_t now = 7 * S;
     uint64_t sent = 0;
-    AutoConverge c = { CONVERGE_BY_THROTTLE, guest, &s, &percent, false, 0, 0, 0, 0 };
+    AutoConverge c = {
+        .means = CONVERGE_BY_THROTTLE,
+        .guest = guest,
+        .settings = &s,
+        .percentage = &percent,
+    };
 
     (void)state;
     init_settings(&s);
@@ -116,7 +121,12 @@ static void test_parameters_count_while_it_runs(void **state)
     g_autoptr(Guest) guest = new_guest();
     _Atomic uint64_t percent = 0;
     LiveSettings s = { 0 };
-    AutoConverge c = { CONVERGE_BY_THROTTLE, guest, &s, &percent, false, 0, 0, 0, 0 };
+    AutoConverge c = {
+        .means = CONVERGE_BY_THROTTLE,
+        .guest = guest,
+        .settings = &s,
+        .percentage = &percent,
+    };
 
     (void)state;
     init_settings(&s);
@@ -133,12 +143,103 @@ static void test_parameters_count_while_it_runs(void **state)
     assert_int_equal(atomic_load(&percent), 33);
 }
 
+static void note(void *data, const char *text)
+{
+    (void)data;
+    fail_msg("%s", text);
+}
+
+/* With vCPUs that stand: limits are set, and nothing is counted. */
+static void test_the_dirty_limit_is_the_other_means(void **state)
+{
+    const GuestOptions options = { .machine = "stress", .memory = MIB, .smp = 2 };
+    g_autoptr(Guest) guest = guest_new(&options, NULL);
+    size_t n;
+    RamBlock *const *blocks = guest_blocks(guest, &n);
+    DirtyShare *share = dirty_share_new(NULL, blocks, n);
+    DirtyLimit *limit = dirty_limit_new(guest, share, note, NULL);
+    _Atomic uint64_t percent = 0;
+    LiveSettings s = { 0 };
+    AutoConverge c = { .means = CONVERGE_BY_LIMIT,
+                       .guest = guest,
+                       .limit = limit,
+                       .settings = &s,
+                       .percentage = &percent };
+    DirtyLimitState now[2];
+
+    (void)state;
+    init_settings(&s);
+    atomic_init(&s.vcpu_dirty_limit, 7 * MIB);
+    atomic_init(&s.vcpu_dirty_limit_period, 100);
+    dirty_limit_set(limit, 0, 5 * MIB);
+    auto_converge_sync(&c, 0, 0, 0);
+    auto_converge_sync(&c, 60 * MIB, 100 * MIB, 2 * S);
+    assert_false(dirty_limit_is_set_for_all(limit));
+    auto_converge_sync(&c, 60 * MIB, 200 * MIB, 4 * S);
+    assert_true(dirty_limit_is_set_for_all(limit));
+    dirty_limit_get(limit, 0, &now[0]);
+    dirty_limit_get(limit, 1, &now[1]);
+    assert_int_equal(now[0].limit, 5 * MIB); /* the lower one counts */
+    assert_int_equal(now[1].limit, 7 * MIB);
+
+    atomic_store(&s.vcpu_dirty_limit, 3 * MIB); /* at the next sync, whatever the period */
+    auto_converge_sync(&c, 0, 200 * MIB, 4 * S + 1);
+    dirty_limit_get(limit, 0, &now[0]);
+    assert_int_equal(now[0].limit, 3 * MIB);
+    assert_int_equal(atomic_load(&percent), 0);
+
+    auto_converge_end(&c);
+    assert_false(dirty_limit_is_set_for_all(limit));
+    dirty_limit_get(limit, 0, &now[0]);
+    dirty_limit_get(limit, 1, &now[1]);
+    assert_int_equal(now[0].limit, 5 * MIB); /* the operator's stays */
+    assert_int_equal(now[1].limit, 0);
+    dirty_limit_free(limit);
+    dirty_share_free(share);
+}
+
+/* What a vCPU gives at share x of its time, and how many periods pass until it is under its limit:
+ * dirty pages grow with the time at first, and less and less the more of them were dirty already.
+ */
+static void test_shares_lead_below_the_limit_and_stay_close(void **state)
+{
+    static const double speeds[] = { 1e6, 2e7, 2e9, 4e9 }, sets[] = { 3e6, 8e6, 6e7, 1e12 };
+    const double limit = 2e6;
+
+    (void)state;
+    for (size_t i = 0; i < 16; i++) {
+        double speed = speeds[i / 4], set = sets[i % 4], rate = 0;
+        uint32_t share = VCPU_WHOLE_SHARE;
+        unsigned boost = 1, above = 0;
+
+        for (unsigned period = 0; period < 60; period++) {
+            double work = speed * share / VCPU_WHOLE_SHARE;
+
+            /* 1 - 1 / (1 + x + x^2/2 + x^3/6) stands for the saturation. */
+            double x = work / set;
+            rate = set * (1 - 1 / (1 + x + x * x / 2 + x * x * x / 6));
+            above += rate > limit;
+            share = dirty_limit_next_share(share, rate, limit, &boost);
+        }
+        print_message("%.0e bytes/s, set %.0e: above for %u periods, then %.2f of the limit\n",
+                      speed, set, above, rate / limit);
+        assert_true(above <= 8);
+        assert_true(rate <= limit);
+        assert_true(speed < limit ? share == VCPU_WHOLE_SHARE : rate > 0.7 * limit);
+    }
+}
+
 static void test_without_the_capability_nothing_happens(void **state)
 {
     g_autoptr(Guest) guest = new_guest();
     _Atomic uint64_t percent = 0;
     LiveSettings s = { 0 };
-    AutoConverge c = { CONVERGE_BY_NOTHING, guest, &s, &percent, false, 0, 0, 0, 0 };
+    AutoConverge c = {
+        .means = CONVERGE_BY_NOTHING,
+        .guest = guest,
+        .settings = &s,
+        .percentage = &percent,
+    };
 
     (void)state;
     init_settings(&s);
@@ -154,6 +255,8 @@ int main(void)
         cmocka_unit_test(test_steps),
         cmocka_unit_test(test_periods),
         cmocka_unit_test(test_parameters_count_while_it_runs),
+        cmocka_unit_test(test_the_dirty_limit_is_the_other_means),
+        cmocka_unit_test(test_shares_lead_below_the_limit_and_stay_close),
         cmocka_unit_test(test_without_the_capability_nothing_happens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

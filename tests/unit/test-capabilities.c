@@ -63,7 +63,6 @@ static const struct {
       "Background-snapshot is not compatible with postcopy-ram" },
     { "postcopy-preempt postcopy-ram", "zero-copy-send multifd",
       "Postcopy is not yet compatible with multifd" },
-    { "", "dirty-limit", "dirty-limit requires KVM with accelerator property 'dirty-ring-size' set" },
     { "auto-converge", "dirty-limit",
       "dirty-limit conflicts with auto-converge either of then available currently" },
     { "auto-converge", "background-snapshot",
