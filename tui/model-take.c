@@ -49,6 +49,10 @@ static void take_migrate(TuiModel *model, json_object *reply)
     now->expected_ms = number(reply, "expected-downtime");
     now->has_downtime = json_object_object_get_ex(reply, "downtime", NULL);
     now->downtime_ms = number(reply, "downtime");
+    if (!ram && now->has_ram && !sample_is_running(now) && *now->status) {
+        now->rate = now->dirty_rate = 0; /* failed or cancelled: QEMU says no more, we remember */
+        return;
+    }
     now->has_ram = ram != NULL;
     now->total = number(ram, "total");
     now->remaining = number(ram, "remaining");
@@ -66,6 +70,7 @@ static void begin_attempt(TuiModel *model, int64_t began_us)
     model->last_number = 0;
     now->attempt++;
     now->progress = 0;
+    now->has_ram = false;
     now->first_pass = now->end_pass;
     memset(&now->downtime, 0, sizeof(now->downtime));
     model_set_map(model, NULL);

@@ -13,7 +13,7 @@
 
 typedef struct {
     double rate, dirty;
-    bool any;
+    bool any, dirty_any; /* before the first pass has ended nobody knows what is dirtied */
 } Column;
 
 /* A column filled up to level 0..8 in its cell (left and right half for braille). */
@@ -58,6 +58,7 @@ static void fill_columns(const Ui *ui, Column *columns, int n, uint64_t span_ms)
         if (column < n && sample->has_ram) {
             columns[column].rate += (double)sample->rate;
             columns[column].dirty += (double)sample->dirty_rate;
+            columns[column].dirty_any |= sample->end_pass > sample->first_pass;
             counts[column]++;
         }
     }
@@ -103,15 +104,29 @@ static void draw_marks(const Ui *ui, Rect area, Canvas *canvas, int y, uint64_t 
     }
 }
 
+/* "sent 59.6 MiB/s", the figure only while it means something; nothing at all where not all of it
+ * fits. The column behind it is returned. */
+static int put_legend(Rect area, Canvas *canvas, int x, Style style, const char *name,
+                      uint64_t rate, bool with_rate)
+{
+    g_autofree char *size = size_format(rate);
+    g_autofree char *text =
+        g_strconcat(name, with_rate ? " " : "", with_rate ? size : "", with_rate ? "/s" : "", NULL);
+
+    return x + canvas_columns(text) <= area.w ? canvas_text(canvas, area, x, 0, style, text) + 1
+                                              : area.w;
+}
+
 static void draw_legend(Rect area, Canvas *canvas, const ModelSample *sample)
 {
-    g_autofree char *rate = size_format(sample->rate), *dirty = size_format(sample->dirty_rate);
-    g_autofree char *limit = size_format(sample->limit);
-    int x = canvas_printf(canvas, area, 0, 0, STYLE_RATE, "█ sent %s/s", rate);
+    bool runs = sample_is_running(sample);
+    bool knows_dirty = sample->end_pass > sample->first_pass;
+    int x = put_legend(area, canvas, 0, STYLE_RATE, "█ sent", sample->rate, runs);
 
-    x = canvas_printf(canvas, area, x + 1, 0, STYLE_DIRTY, "● dirtied %s/s", dirty);
+    x = put_legend(area, canvas, x, STYLE_DIRTY, "● dirtied", sample->dirty_rate,
+                   runs && knows_dirty);
     if (sample->limit > 0) {
-        canvas_printf(canvas, area, x + 1, 0, STYLE_LIMIT, "┄ limit %s/s", limit);
+        put_legend(area, canvas, x, STYLE_LIMIT, "┄ limit", sample->limit, true);
     }
 }
 
@@ -124,9 +139,13 @@ void pane_draw_rates(const Ui *ui, Rect area, Canvas *canvas)
     int n = plot.w * per_cell;
     double top = 1;
 
-    if (area.h < 3 || area.w < 4 || at->attempt == 0 || !sample_is_outgoing(at)) {
+    if (at->attempt == 0 || !sample_is_outgoing(at)) {
         canvas_text(canvas, area, 0, 0, STYLE_DIM,
                     at->attempt == 0 ? "begins with a migration" : "known on the source");
+        return;
+    }
+    if (area.h < 3 || area.w < 4) {
+        draw_legend(area, canvas, at);
         return;
     }
 
@@ -155,7 +174,7 @@ void pane_draw_rates(const Ui *ui, Rect area, Canvas *canvas)
                 canvas_cell(canvas, plot, x, y, STYLE_LIMIT, 0x2504);
             }
         }
-        if (left->any || right->any) {
+        if (left->dirty_any || right->dirty_any) {
             canvas_cell(canvas, plot, x, plot.h - 1 - MIN((int)(dirty / top * plot.h), plot.h - 1),
                         STYLE_DIRTY, 0x25cf);
         }
@@ -189,7 +208,10 @@ void pane_draw_passes(const Ui *ui, Rect area, Canvas *canvas)
     canvas_text(canvas, area, 0, 0, STYLE_DIM, "pass  to go");
     canvas_text(canvas, area, 17, 0, STYLE_DIM, "dirtied");
     if (bar > 8 && at->threshold > 0) {
-        canvas_printf(canvas, area, 29, 0, STYLE_LIMIT, "┃ = %s: fits", enough);
+        g_autofree char *mark = g_strdup_printf("┃ = %s: fits", enough);
+
+        canvas_text(canvas, area, 29, 0, STYLE_LIMIT,
+                    canvas_columns(mark) <= bar ? mark : "┃ fits");
     }
     for (uint64_t i = 0; i < shown; i++) {
         const ModelPass *pass = model_pass(ui->model, at->end_pass - shown + i);

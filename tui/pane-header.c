@@ -53,8 +53,11 @@ static void draw_bar(const Ui *ui, Rect area, Canvas *canvas)
     left = g_strdup_printf(" migmon  %s%s%.*s", *name ? name : "guest", *memory ? ", " : "",
                            (int)comma, memory);
     canvas_text(canvas, area, 0, 0, STYLE_BAR, left);
-    right =
-        g_strdup_printf("%s%s ", ui->frozen ? "FROZEN at " : "", sample->attempt > 0 ? time : "");
+    right = g_strdup_printf("%s%s ",
+                            !ui->frozen           ? ""
+                            : sample->attempt > 0 ? "FROZEN at "
+                                                  : "FROZEN",
+                            sample->attempt > 0 ? time : "");
     canvas_text(canvas, area, MAX(canvas_columns(left) + 2, area.w - canvas_columns(right)), 0,
                 STYLE_BAR, right);
 }
@@ -167,6 +170,9 @@ static char *pause_text(const ModelSample *sample, Style *ret_style)
         return g_strdup_printf("pause was %" PRIu64 " ms (limit %" PRIu64 " ms)",
                                sample->downtime_ms, sample->downtime_limit_ms);
     }
+    if (*sample->verdict && sample_is_running(sample)) {
+        return g_strdup(""); /* it has said that */
+    }
     if (sample->expected_ms > 0 && sample_is_running(sample)) {
         *ret_style = sample->expected_ms > sample->downtime_limit_ms ? STYLE_WARN : STYLE_GOOD;
         return g_strdup_printf("pause would be %" PRIu64 " ms (limit %" PRIu64 " ms)",
@@ -198,12 +204,14 @@ void pane_draw_progress(const Ui *ui, Rect area, Canvas *canvas)
     }
     canvas_text(canvas, area, 0, 1, verdict_style, judged);
     if (*sample->advice && area.h > 3) {
-        canvas_text(canvas, area, 0, y++, STYLE_NORMAL, sample->advice);
+        g_autofree char *advice = canvas_fit(sample->advice, area.w);
+
+        canvas_text(canvas, area, 0, y++, STYLE_NORMAL, advice);
     }
     canvas_text(canvas, area, 0, y, pause_style, pause);
     if (sample->has_ram) {
-        canvas_printf(canvas, area, canvas_columns(pause) + 3, y, STYLE_NORMAL, "%s sent, %s to go",
-                      sent, left);
+        canvas_printf(canvas, area, *pause ? canvas_columns(pause) + 3 : 0, y, STYLE_NORMAL,
+                      "%s sent, %s to go", sent, left);
     }
     if (*sample->time && y + 1 < area.h) {
         canvas_printf(canvas, area, 0, y + 1, STYLE_NORMAL, "time goes to: %s", sample->time);

@@ -12,7 +12,7 @@ static bool compile(const char *text, GRegex **ret, GError **error)
     GRegex *regex = NULL;
 
     if (*text != '\0') {
-        regex = g_regex_new(text, G_REGEX_CASELESS | G_REGEX_OPTIMIZE, 0, error);
+        regex = g_regex_new(text, G_REGEX_CASELESS, 0, error);
         if (!regex) { /* GLib repeats the pattern first */
             const char *why = error ? g_strrstr((*error)->message, ": ") : NULL;
             g_autofree char *short_why = g_strdup(why ? why + 2 : "");

@@ -90,14 +90,17 @@ static MigCapabilities capabilities_of(const Ui *ui)
     return set;
 }
 
+bool settings_is_on(const Ui *ui, MigCapability capability)
+{
+    return capability_is_on(capabilities_of(ui), capability);
+}
+
 static char *value_for_people(const Ui *ui, unsigned row)
 {
     json_object *value;
 
     if (settings_is_switch(row)) {
-        return g_strdup(capability_is_on(capabilities_of(ui), index_of(row) - (unsigned)param_count)
-                            ? "on"
-                            : "off");
+        return g_strdup(settings_is_on(ui, index_of(row) - (unsigned)param_count) ? "on" : "off");
     }
     value = json_object_object_get(model_reply_parameters(ui->model), param_of(row)->name);
     return value ? param_value_for_people(param_of(row), value) : g_strdup("");
@@ -193,6 +196,24 @@ char *settings_command(const Ui *ui, unsigned row, const char *text, GError **er
     return g_strdup_printf("migrate_set_parameter %s %s", name, word);
 }
 
+/* What the selected row means, in full where it stands cut off in its row; or what was wrong. */
+static void draw_settings_hint(const Ui *ui, Rect area, Canvas *canvas)
+{
+    Style style = ui->input_error ? STYLE_BAD : STYLE_DIM;
+    g_autofree char *text =
+        ui->input_error ? g_strdup(ui->input_error)
+                        : g_strdup_printf("Enter %s; %s",
+                                          settings_is_switch(ui->selected) ? "turns it on or off"
+                                                                           : "edits the value",
+                                          settings_help(ui->selected));
+    g_autofree char *shown = canvas_fit(text, area.w);
+
+    if (area.h > 0) {
+        canvas_fill(canvas, (Rect){ area.x, area.y + area.h - 1, area.w, 1 }, style, ' ');
+        canvas_text(canvas, area, 0, area.h - 1, style, shown);
+    }
+}
+
 void pane_draw_settings(const Ui *ui, Rect area, Canvas *canvas)
 {
     unsigned n = settings_count(), rows = (unsigned)MAX(area.h - 1, 0);
@@ -223,12 +244,7 @@ void pane_draw_settings(const Ui *ui, Rect area, Canvas *canvas)
             canvas_paint(canvas, line, edited ? STYLE_FOUND : STYLE_SELECT);
         }
     }
-    if (area.h > 0) {
-        canvas_fill(canvas, (Rect){ area.x, area.y + area.h - 1, area.w, 1 }, STYLE_DIM, ' ');
-        canvas_text(canvas, area, 0, area.h - 1, ui->input_error ? STYLE_BAD : STYLE_DIM,
-                    ui->input_error ? ui->input_error
-                                    : "Enter edits a value, turns a capability (+) on or off");
-    }
+    draw_settings_hint(ui, area, canvas);
 }
 
 void pane_scroll_settings(Ui *ui, int lines)

@@ -196,19 +196,29 @@ static void draw_help(const Ui *ui, Canvas *canvas)
     }
 }
 
+const QuestionRow question_table[] = {
+    [QUESTION_CANCEL] = { "migrate_cancel", "Cancel the migration?", "cancel it",
+                          "The guest goes on here. What was sent so far is lost.",
+                          "The guest does not arrive here. It stays at the source." },
+    [QUESTION_POSTCOPY] = { "migrate_start_postcopy", "Switch to postcopy?", "switch",
+                            "The guest goes on there at once; a lost link stops it until "
+                            "recovered.",
+                            "Only the source can do that." },
+};
+
 static void draw_question(const Ui *ui, Canvas *canvas)
 {
-    Rect area = overlay_box(ui, canvas, 62, 6, "Cancel the migration?");
+    const QuestionRow *row = &question_table[ui->question];
+    Rect area = overlay_box(ui, canvas, 74, 6, row->title);
+    int x;
 
     canvas_text(canvas, area, 1, 0, STYLE_NORMAL,
-                sample_is_outgoing(model_now(ui->model))
-                    ? "The guest goes on here. What was sent so far is lost."
-                    : "The guest does not arrive here. It stays at the source.");
-    canvas_text(canvas, area, 1, 1, STYLE_DIM, "Runs: migrate_cancel");
+                sample_is_outgoing(model_now(ui->model)) ? row->source : row->destination);
+    canvas_printf(canvas, area, 1, 1, STYLE_DIM, "Runs: %s", row->line);
     canvas_text(canvas, area, 1, 3, STYLE_KEY, "y");
-    canvas_text(canvas, area, 3, 3, STYLE_NORMAL, "cancel it");
-    canvas_text(canvas, area, 16, 3, STYLE_KEY, "n");
-    canvas_text(canvas, area, 18, 3, STYLE_NORMAL, "let it go on");
+    x = canvas_text(canvas, area, 3, 3, STYLE_NORMAL, row->yes) + 4;
+    canvas_text(canvas, area, x, 3, STYLE_KEY, "n");
+    canvas_text(canvas, area, x + 2, 3, STYLE_NORMAL, "let it go on");
 }
 
 static void draw_input(const Ui *ui, Canvas *canvas)
@@ -235,7 +245,7 @@ void ui_draw_overlay(const Ui *ui, Canvas *canvas)
     case OVERLAY_HELP:
         draw_help(ui, canvas);
         break;
-    case OVERLAY_CANCEL:
+    case OVERLAY_QUESTION:
         draw_question(ui, canvas);
         break;
     case OVERLAY_INPUT:

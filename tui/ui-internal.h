@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "backend/capabilities.h"
 #include "tui/ui.h"
 
 typedef enum {
@@ -30,9 +31,19 @@ extern const Pane pane_table[PANE__COUNT];
 typedef enum {
     OVERLAY_NONE,
     OVERLAY_HELP,
-    OVERLAY_CANCEL, /* confirmation */
-    OVERLAY_INPUT,  /* a line is asked for, see input_for */
+    OVERLAY_QUESTION, /* confirmation, see question */
+    OVERLAY_INPUT,    /* a line is asked for, see input_for */
 } Overlay;
+
+/* What is asked before a key does what cannot be taken back. */
+typedef enum { QUESTION_CANCEL, QUESTION_POSTCOPY } Question;
+
+typedef struct {
+    const char *line; /* what yes runs */
+    const char *title, *yes;
+    const char *source, *destination; /* what it means there */
+} QuestionRow;
+extern const QuestionRow question_table[];
 
 typedef enum { INPUT_FILTER, INPUT_SEARCH, INPUT_DOWNTIME, INPUT_SETTING } InputFor;
 
@@ -53,6 +64,7 @@ struct Ui {
     Overlay overlay;
     unsigned help_top;
 
+    Question question;
     InputFor input_for;
     GString *input;
     char *input_error;
@@ -131,6 +143,7 @@ const char *settings_refusal(unsigned row);
 char *settings_value(const Ui *ui, unsigned row);
 /* A capability: on becomes off. */
 bool settings_is_switch(unsigned row);
+bool settings_is_on(const Ui *ui, MigCapability capability);
 /* Checks @text and gives the monitor line that sets it; caller frees. NULL with an error. */
 char *settings_command(const Ui *ui, unsigned row, const char *text, GError **error);
 

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "backend/base/error.h"
 #include "backend/base/size.h"
 #include "backend/capabilities.h"
 #include "tui/ui-internal.h"
@@ -18,10 +19,17 @@ static const char *not_running(const Ui *ui)
 
 static const char *no_postcopy(const Ui *ui)
 {
-    (void)ui;
-    return capability_table[CAPABILITY_POSTCOPY_RAM].supported
-               ? "use migrate_start_postcopy on the command line"
-               : "this build has no postcopy";
+    const ModelSample *now = model_now(ui->model);
+
+    if (!capability_table[CAPABILITY_POSTCOPY_RAM].supported) {
+        return "this build has no postcopy";
+    }
+    if (strcmp(now->status, "active") != 0 || !sample_is_outgoing(now)) {
+        return "no guest is leaving";
+    }
+    return settings_is_on(ui, CAPABILITY_POSTCOPY_RAM)
+               ? NULL
+               : "the capability postcopy-ram is off";
 }
 
 static const char *no_history(const Ui *ui)
@@ -181,7 +189,15 @@ static void move_in_time(Ui *ui, uint32_t code)
 static void ask_cancel(Ui *ui, uint32_t code)
 {
     (void)code;
-    ui->overlay = OVERLAY_CANCEL;
+    ui->overlay = OVERLAY_QUESTION;
+    ui->question = QUESTION_CANCEL;
+}
+
+static void ask_postcopy(Ui *ui, uint32_t code)
+{
+    (void)code;
+    ui->overlay = OVERLAY_QUESTION;
+    ui->question = QUESTION_POSTCOPY;
 }
 
 static void change_bandwidth(Ui *ui, uint32_t code)
@@ -233,8 +249,7 @@ static void take_setting(Ui *ui, const char *text)
 
     if (!line) {
         g_free(ui->input_error);
-        ui->input_error = g_strdup(error->message);
-        g_strdelimit(ui->input_error, "\n", ' ');
+        ui->input_error = mig_error_first_line(error);
         return;
     }
     ui->overlay = OVERLAY_NONE;
@@ -284,7 +299,7 @@ const KeyRow key_table[] = {
     { { '+', '=' }, "+", "fast", "raise max-bandwidth by a quarter", change_bandwidth, no_limit },
     { { '-' }, "-", "slow", "lower max-bandwidth by a fifth", change_bandwidth, no_limit },
     { { 'd' }, "d", "pause", "set the longest pause (downtime-limit)", ask_downtime },
-    { { 'p' }, "p", "post", "switch to postcopy", none, no_postcopy },
+    { { 'p' }, "p", "post", "switch to postcopy (asks first)", ask_postcopy, no_postcopy },
     { { ' ' }, "Spc", "hold", "hold the picture; the migration goes on", freeze, no_history },
     { { 'x' },
       "x",
@@ -406,7 +421,7 @@ static void finish_input(Ui *ui)
     }
     g_clear_pointer(&ui->input_error, g_free);
     if (!good) {
-        ui->input_error = g_strdelimit(g_strdup(error->message), "\n", ' ');
+        ui->input_error = mig_error_first_line(error);
         return;
     }
     ui->overlay = OVERLAY_NONE;
@@ -438,10 +453,10 @@ static void key_in_overlay(Ui *ui, uint32_t code)
 {
     if (ui->overlay == OVERLAY_INPUT) {
         key_in_input(ui, code);
-    } else if (ui->overlay == OVERLAY_CANCEL) {
+    } else if (ui->overlay == OVERLAY_QUESTION) {
         ui->overlay = OVERLAY_NONE;
         if (code == 'y' || code == 'Y') {
-            execute(ui, "migrate_cancel");
+            execute(ui, question_table[ui->question].line);
         } else {
             ui_say(ui, false, "the migration goes on");
         }

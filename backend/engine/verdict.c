@@ -32,6 +32,13 @@ VerdictKind verdict_of(const VerdictFacts *facts)
                : VERDICT_CONVERGES;
 }
 
+static char *time_text(uint64_t ms)
+{
+    return ms < 100 ? g_strdup_printf("%" PRIu64 " ms", ms)
+                    : g_strdup_printf("%.1f s", (double)ms / 1000.0);
+}
+
+/* Short: the whole of it is to be read on a line of 80 columns. */
 char *verdict_text(const VerdictFacts *facts)
 {
     VerdictKind kind = verdict_of(facts);
@@ -39,23 +46,20 @@ char *verdict_text(const VerdictFacts *facts)
     if (kind == VERDICT_OPEN) {
         return g_strdup("");
     }
-    double pause = (double)pause_ms(facts) / 1000.0, limit = (double)facts->limit_ms / 1000.0;
+    g_autofree char *pause = time_text(pause_ms(facts)), *limit = time_text(facts->limit_ms);
+
     if (kind == VERDICT_FITS) {
-        return g_strdup_printf("will finish: the pause would be %.1f s, the limit is %.1f s", pause,
-                               limit);
+        return g_strdup_printf("will finish: pause %s, limit %s", pause, limit);
     }
     if (kind == VERDICT_CONVERGES) {
-        return g_strdup_printf("should finish: the pause would be %.1f s now, the limit is %.1f s, "
-                               "less after each pass",
-                               pause, limit);
+        return g_strdup_printf("should finish: pause %s now, limit %s, less after each pass", pause,
+                               limit);
     }
     g_autofree char *dirty =
         size_format((uint64_t)((double)facts->dirtied * 1e6 / (double)facts->duration_us));
     g_autofree char *sent = size_format(facts->bandwidth);
-    return g_strdup_printf(
-        "will not finish: the guest writes %s/s anew, %s/s are sent; the pause would "
-        "be %.1f s, the limit is %.1f s",
-        dirty, sent, pause, limit);
+    return g_strdup_printf("will not finish: dirtied %s/s, sent %s/s; pause %s, limit %s", dirty,
+                           sent, pause, limit);
 }
 
 char *verdict_advice(const VerdictFacts *facts)

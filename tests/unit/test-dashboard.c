@@ -67,6 +67,7 @@ static void test_everything_at_80_by_24(void **state)
     assert_shows(&board, "79 % of the way, pass 5");
     assert_shows(&board, "60.0 MiB left after the last pass, 23.6 MiB fit into the pause");
     assert_shows(&board, "pause would be 1600 ms (limit 300 ms)");
+    assert_shows(&board, "┃ fits");
     assert_shows(&board, "● dirtied 54.7 MiB/s");
     assert_shows(&board, "   4  60.0 MiB   39.1 MiB    █████┃█▍···");
     assert_shows(&board, "·░■123■9");
@@ -394,6 +395,67 @@ static void test_command_line(void **state)
 
 /* ---- any keys at any size ---- */
 
+/* query-migrate of an attempt that failed or was cancelled has no figures any more. */
+static void test_an_end_does_not_erase_the_figures(void **state)
+{
+    Board board;
+
+    (void)state;
+    board_init(&board, 160, 48);
+    for (unsigned i = 0; i < 12; i++) {
+        feed(&board, i, "active");
+    }
+    take(&board, "query-migrate", "{\"status\":\"cancelled\"}");
+    model_sample(board.model);
+    assert_shows(&board, "× cancelled");
+    assert_shows(&board, "880.0 MiB sent, 176.0 MiB to go");
+    assert_shows(&board, "pass 4");
+    assert_hides(&board, "sent 0 B/s");
+    assert_hides(&board, "dirtied 0 B/s");
+    board_clear(&board);
+}
+
+/* Nobody knows what is dirtied before a pass has ended: nothing is drawn for it. */
+static void test_dirty_rate_is_not_drawn_before_it_is_known(void **state)
+{
+    Board board;
+
+    (void)state;
+    board_init(&board, 80, 24);
+    feed(&board, 0, "active");
+    feed(&board, 2, "active");
+    press(&board, "2");
+    assert_shows(&board, "● dirtied ┄ limit 80.0 MiB/s"); /* no figure */
+    assert_hides(&board, "●\n");
+    assert_hides(&board, "●●");
+    feed(&board, 4, "active");
+    feed(&board, 6, "active");
+    assert_shows(&board, "●●");
+    board_clear(&board);
+}
+
+static void test_postcopy_key(void **state)
+{
+    const bool supported = capability_table[CAPABILITY_POSTCOPY_RAM].supported;
+    Board board;
+
+    (void)state;
+    board_init(&board, 80, 24);
+    feed(&board, 4, "active");
+    press(&board, "p");
+    assert_shows(&board, supported ? "p: the capability postcopy-ram is off"
+                                   : "p: this build has no postcopy");
+    take(&board, "query-migrate-capabilities",
+         "[{\"capability\":\"postcopy-ram\",\"state\":true}]");
+    press(&board, "p");
+    if (supported) {
+        assert_shows(&board, "a lost link stops it until recovered");
+        press(&board, "y");
+        assert_string_equal(board.log->str, "execute migrate_start_postcopy\n");
+    }
+    board_clear(&board);
+}
+
 static void test_random_keys_and_sizes(void **state)
 {
     static const char *const pieces[] = { "\033[A", "\033[B",  "\033[C",         "\033[D",
@@ -564,6 +626,9 @@ int main(void)
         cmocka_unit_test(test_filter_and_search),
         cmocka_unit_test(test_mouse),
         cmocka_unit_test(test_command_line),
+        cmocka_unit_test(test_an_end_does_not_erase_the_figures),
+        cmocka_unit_test(test_dirty_rate_is_not_drawn_before_it_is_known),
+        cmocka_unit_test(test_postcopy_key),
         cmocka_unit_test(test_random_keys_and_sizes),
         cmocka_unit_test(test_extreme_sizes),
         cmocka_unit_test(test_nonsense_from_the_backend),
