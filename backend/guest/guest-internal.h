@@ -31,6 +31,7 @@ struct Guest {
     _Atomic RunState state;
 
     atomic_bool verify_abort;
+    atomic_bool empty; /* its memory was given back */
 };
 
 /* Copies of all vCPU states, n_vcpus of them; the guest stands or is held. */
