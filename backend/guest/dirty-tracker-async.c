@@ -47,6 +47,7 @@ typedef struct {
     DirtyTracker base;
     int uffd;
     int pagemap;
+    size_t n_registered;   /* blocks, from the first on */
     TrackedBlock *tracked; /* one a block, while started */
     WrittenRange *ranges;  /* MAX_RANGES, scratch of a scan */
 } AsyncTracker;
@@ -81,13 +82,14 @@ static void async_stop(DirtyTracker *tracker)
     AsyncTracker *t = (AsyncTracker *)tracker;
 
     for (size_t i = 0; i < tracker->n_blocks; i++) {
-        if (t->uffd >= 0) {
+        if (i < t->n_registered) {
             uffd_unregister(t->uffd, tracker->blocks[i]->guest, tracker->blocks[i]->size);
         }
         if (t->tracked != NULL) {
             g_free(t->tracked[i].chunks);
         }
     }
+    t->n_registered = 0;
     g_clear_pointer(&t->tracked, g_free);
     mig_fd_clear(&t->uffd);
     mig_fd_clear(&t->pagemap);
@@ -111,6 +113,7 @@ static bool async_start(DirtyTracker *tracker, GError **error)
             async_stop(tracker);
             return false;
         }
+        t->n_registered = i + 1;
         t->tracked[i].n_chunks = (block->n_pages + CHUNK_PAGES - 1) / CHUNK_PAGES;
         t->tracked[i].chunks = g_malloc0(t->tracked[i].n_chunks);
     }

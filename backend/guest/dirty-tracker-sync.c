@@ -41,6 +41,7 @@ typedef struct {
     /* Set before the handler starts, constant while it runs. */
     int uffd;
     int quit; /* eventfd that ends the handler */
+    size_t n_registered; /* blocks, from the first on */
     GThread *handler;
     DirtyMap **written; /* one a block: the handler sets, sync takes */
 
@@ -155,9 +156,10 @@ static void sync_stop(DirtyTracker *tracker)
 {
     SyncTracker *t = (SyncTracker *)tracker;
 
-    for (size_t i = 0; i < tracker->n_blocks && t->uffd >= 0; i++) {
+    for (size_t i = 0; i < t->n_registered; i++) {
         uffd_unregister(t->uffd, tracker->blocks[i]->guest, tracker->blocks[i]->size);
     }
+    t->n_registered = 0;
     if (t->handler != NULL) {
         eventfd_write(t->quit, 1);
         g_thread_join(g_steal_pointer(&t->handler));
@@ -213,6 +215,7 @@ static bool sync_start(DirtyTracker *tracker, GError **error)
             sync_stop(tracker);
             return false;
         }
+        t->n_registered = i + 1;
         /* Holes too: the page table then holds a marker, and their first write is seen. */
         int errnum = uffd_write_protect(t->uffd, block->guest, block->size, true);
         if (errnum != 0) {

@@ -45,6 +45,7 @@ struct RamSnapshot {
     /* Constant while the handler runs. */
     SnapshotBlock *blocks;
     size_t n_blocks;
+    size_t n_registered; /* blocks, from the first on */
     int uffd;
     int quit; /* eventfd that ends the handler */
     GThread *handler;
@@ -140,9 +141,11 @@ static bool protect_data(RamSnapshot *s, SnapshotBlock *b, GError **error)
     size_t first, end = 0;
 
     if (!uffd_register_wp(s->uffd, b->ram->guest, b->ram->size, error)) {
-        mig_error_hint(error, "another measurement may be watching this memory");
+        mig_error_hint(error, "a range has one watcher: let calc_dirty_rate -b end, take "
+                              "set_vcpu_dirty_limit back");
         return false;
     }
+    s->n_registered++;
     while (ram_block_next_data(b->ram, end, &first, &end)) {
         first -= first % step;
         end = MIN((end + step - 1) / step * step, b->ram->n_pages);
@@ -226,7 +229,7 @@ void ram_snapshot_free(RamSnapshot *s)
         return;
     }
     /* The handler goes on until nothing can fault any more and whoever waited is awake. */
-    for (size_t i = 0; i < s->n_blocks && s->uffd >= 0; i++) {
+    for (size_t i = 0; i < s->n_registered; i++) {
         uffd_unregister(s->uffd, s->blocks[i].ram->guest, s->blocks[i].ram->size);
     }
     if (s->handler != NULL) {

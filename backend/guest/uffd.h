@@ -26,7 +26,9 @@ int uffd_open(uint64_t features, GError **error);
 bool uffd_register_wp(int uffd, void *start, size_t length, GError **error);
 bool uffd_register_missing_minor(int uffd, void *start, size_t length, GError **error);
 
-/* Forgets a range and frees whoever waits for a fault in it; writes run freely afterwards. */
+/* Only for a range that was registered with this very @uffd: before Linux 6.15 the kernel would end
+ * another watcher's registration too, and its writes would go unseen.
+ * Forgets a range and frees whoever waits for a fault in it; writes run freely afterwards. */
 void uffd_unregister(int uffd, void *start, size_t length);
 
 /* Protects (@on) or unprotects a range of a synchronous userfaultfd; unprotecting wakes who waits.

@@ -180,6 +180,28 @@ def refusals(s):
     expect("destination", dst.status(), "setup")
 
 
+def memory_has_one_watcher(s):
+    """A measurement and a snapshot need the same thing of the kernel: who comes second is told, and nothing is lost."""
+    src = vm(s)
+    src.execute("calc-dirty-rate", calc_time=60, mode="dirty-bitmap")
+    src.execute("migrate", uri=f"file:{s.path('snapshot')}")
+    src.wait_status("failed")
+    text = src.execute("x-query-migrate-history")["outcome"]
+    if "has one watcher" not in text:
+        raise harness.Failure(text)
+    expect("run state", src.run_state(), "running")
+    src.verify()
+
+    other = vm(s, "other", fault="src-moment=hold")
+    other.set(max_bandwidth=0)
+    other.execute("migrate", uri=f"file:{s.path('snapshot')}")
+    other.wait_log("held at src-moment")
+    refused(other, "calc-dirty-rate", "busy", calc_time=1, mode="dirty-bitmap")
+    other.execute("x-fault-release")
+    other.wait_status("completed")
+    load(s, f"file:{s.path('snapshot')}")
+
+
 # Point: what is done there. The guest never leaves, so it runs on whatever happens.
 POINTS = ["src-connected", "src-setup", "src-ram-setup", "src-stopped", "src-moment-saved", "src-moment", "src-pass-1",
           "src-ram-end", "src-devices", "src-before-eof", "src-after-eof", "src-finished"]
@@ -248,4 +270,4 @@ def a_killed_source(s):
 
 
 harness.run([of_the_moment_it_began, the_guest_does_not_wait_for_a_reader_that_stands, again_and_again,
-             of_a_guest_that_stands, stopped_and_continued_meanwhile, in_huge_holes, refusals, faults, a_killed_source])
+             of_a_guest_that_stands, stopped_and_continued_meanwhile, in_huge_holes, refusals, memory_has_one_watcher, faults, a_killed_source])

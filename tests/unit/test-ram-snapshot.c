@@ -175,7 +175,7 @@ static void test_one_watcher_at_a_time(void **state)
 
     (void)state;
     assert_null(ram_snapshot_new(&block, 1, &error));
-    assert_non_null(strstr(error->message, "watching this memory"));
+    assert_non_null(strstr(error->message, "has one watcher"));
 }
 
 int main(void)
