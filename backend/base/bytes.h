@@ -33,6 +33,11 @@ static inline void put_be64(GByteArray *out, uint64_t value)
     g_byte_array_append(out, (const guint8 *)&value, sizeof value);
 }
 
+static inline void put_bytes(GByteArray *out, const void *bytes, size_t length)
+{
+    g_byte_array_append(out, bytes, (guint)length);
+}
+
 /* The unread part of a byte string; reading moves @at, failing leaves it. */
 typedef struct {
     const uint8_t *at;
@@ -100,4 +105,30 @@ static inline bool get_be64(MigCursor *in, uint64_t *ret)
     memcpy(ret, p, sizeof *ret);
     *ret = GUINT64_FROM_BE(*ret);
     return true;
+}
+
+/* A name with its length in one byte; @ret has room for 256 bytes and gets a NUL. Names are printable
+ * ASCII, as QEMU's are. False when it is cut, empty or anything else. */
+static inline bool get_name(MigCursor *in, char *ret)
+{
+    const uint8_t *bytes;
+    uint8_t length;
+
+    if (!get_u8(in, &length) || length == 0 || !get_bytes(in, length, &bytes)) {
+        return false;
+    }
+    for (size_t i = 0; i < length; i++) {
+        if (!g_ascii_isprint((char)bytes[i])) {
+            return false;
+        }
+    }
+    memcpy(ret, bytes, length);
+    ret[length] = '\0';
+    return true;
+}
+
+static inline void put_name(GByteArray *out, const char *name)
+{
+    put_u8(out, (uint8_t)strlen(name));
+    put_bytes(out, name, strlen(name));
 }

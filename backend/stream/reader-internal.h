@@ -87,6 +87,9 @@ struct StreamReader {
     unsigned last_block;      /* of the last page record; READER_NO_BLOCK before the first */
 
     uint64_t skip_left; /* AT_TAIL_SKIP */
+
+    uint64_t package_end; /* offset in the stream where the package ends that we are in; 0 = none */
+    bool channel;         /* page records and nothing else */
 };
 
 #define READER_NO_BLOCK UINT32_MAX
@@ -98,7 +101,12 @@ typedef Step ReaderStep(StreamReader *r, StreamRecord *ret, GError **error);
 
 static inline MigCursor reader_cursor(const StreamReader *r)
 {
-    return (MigCursor){ r->buffer + r->start, r->buffer + r->end };
+    const uint8_t *at = r->buffer + r->start, *end = r->buffer + r->end;
+
+    if (r->package_end != 0) {
+        end = at + (r->package_end - r->offset); /* all of it is there */
+    }
+    return (MigCursor){ at, end };
 }
 
 /* Everything up to @in was used. */

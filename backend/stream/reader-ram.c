@@ -278,6 +278,10 @@ Step reader_step_ram(StreamReader *r, StreamRecord *ret, GError **error)
     uint64_t word;
 
     if (!get_be64(&in, &word)) {
+        if (r->channel && r->ended && r->start == r->end) {
+            r->state = AT_DONE;
+            return STEP_DONE;
+        }
         return reader_more(r, 8, error);
     }
     unsigned flags = word & RAM_FLAGS;
@@ -295,7 +299,7 @@ Step reader_step_ram(StreamReader *r, StreamRecord *ret, GError **error)
         if (word != RAM_EOS) {
             return reader_refuse(r, error, "end of a ram body with an offset");
         }
-        r->state = AT_FOOTER;
+        r->state = r->channel ? AT_DONE : AT_FOOTER;
         return reader_record(r, &in, RECORD_RAM_EOS, ret);
     case RAM_MEM_SIZE:
         return step_total(r, in, word & ~(uint64_t)RAM_FLAGS, ret, error);

@@ -40,6 +40,35 @@ static const struct {
     [COMMAND_SWITCHOVER_START] = { "SWITCHOVER_START", 0 },
 };
 
+/* The sections and commands of a package are read when all of it is there, so that none of them
+ * takes effect unless the last one can. @length is the command's payload, @in stands behind it. */
+static Step step_package(StreamReader *r, MigCursor in, const uint8_t *length, StreamRecord *ret,
+                         GError **error)
+{
+    size_t header = (size_t)(in.at - (r->buffer + r->start));
+    MigCursor payload = { length, length + 4 };
+    const uint8_t *content;
+    uint32_t n = 0;
+
+    get_be32(&payload, &n);
+    if (r->package_end != 0) {
+        return reader_refuse(r, error, "a package inside a package");
+    }
+    if (n == 0 || n > READER_ELEMENT_MAX - header) {
+        return reader_refuse(r, error, "a package of %u bytes; 1 to %zu are possible", n,
+                             READER_ELEMENT_MAX - header);
+    }
+    MigCursor behind = in;
+    if (!get_bytes(&behind, n, &content)) {
+        return reader_more(r, header + n, error);
+    }
+    reader_record(r, &in, RECORD_COMMAND, ret);
+    ret->command = COMMAND_PACKAGED;
+    ret->length = n;
+    r->package_end = r->offset + n;
+    return STEP_RECORD;
+}
+
 static Step step_command(StreamReader *r, MigCursor in, StreamRecord *ret, GError **error)
 {
     uint16_t command;
@@ -57,13 +86,11 @@ static Step step_command(StreamReader *r, MigCursor in, StreamRecord *ret, GErro
                                      "%s received with bad length - expecting %d, got %u",
                                      commands[command].name, commands[command].length, length);
     }
-    if (command == COMMAND_PACKAGED) {
-        return reader_unsupported(r, error,
-                                  "command PACKAGED: capability postcopy-ram is not supported by "
-                                  "this build");
-    }
     if (!get_bytes(&in, length, &data)) {
         return reader_more(r, (size_t)5 + length, error);
+    }
+    if (command == COMMAND_PACKAGED) {
+        return step_package(r, in, data, ret, error);
     }
     reader_record(r, &in, RECORD_COMMAND, ret);
     ret->command = (StreamCommand)command;
@@ -218,12 +245,18 @@ static Step step_later_section(StreamReader *r, MigCursor in, uint8_t type, Stre
 
 Step reader_step_top(StreamReader *r, StreamRecord *ret, GError **error)
 {
-    MigCursor in = reader_cursor(r);
     uint8_t type;
 
+    if (r->offset == r->package_end) {
+        r->package_end = 0;
+    }
+    MigCursor in = reader_cursor(r);
     r->in_section = false;
     if (!get_u8(&in, &type)) {
         return reader_more(r, 0, error);
+    }
+    if (r->package_end != 0 && type != STREAM_SECTION_FULL && type != STREAM_COMMAND) {
+        return reader_refuse(r, error, "type %u has no place in a package", type);
     }
     switch (type) {
     case STREAM_SECTION_START:

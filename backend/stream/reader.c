@@ -129,6 +129,36 @@ void stream_reader_end(StreamReader *r)
     r->ended = true;
 }
 
+void stream_reader_resume(StreamReader *r)
+{
+    r->buffer = r->own;
+    r->start = r->end = 0;
+    r->ended = false;
+    r->in_section = false;
+    r->package_end = 0;
+    r->last_block = READER_NO_BLOCK;
+    g_clear_error(&r->failure);
+    r->state = AT_TOP;
+}
+
+StreamReader *stream_reader_new_channel(const StreamReader *main)
+{
+    StreamReader *r = stream_reader_new(&main->config);
+
+    r->config.zero_runs = false;
+    for (guint i = 0; i < main->blocks->len; i++) {
+        const ReaderBlock *block = &g_array_index(main->blocks, ReaderBlock, i);
+        ReaderBlock copy = { g_strdup(block->idstr), block->length };
+
+        g_array_append_val(r->blocks, copy);
+        g_hash_table_insert(r->block_index, copy.idstr, GUINT_TO_POINTER(i));
+    }
+    r->has_list = true;
+    r->channel = true;
+    r->state = AT_RAM;
+    return r;
+}
+
 uint64_t stream_reader_offset(const StreamReader *r)
 {
     return r->offset;
@@ -144,6 +174,9 @@ static char *where(const StreamReader *r, uint64_t offset)
     }
     if (r->place == AT_CONFIGURATION) {
         return g_strdup_printf("configuration section, offset %" G_GUINT64_FORMAT, offset);
+    }
+    if (r->channel) {
+        return g_strdup_printf("channel of pages, offset %" G_GUINT64_FORMAT, offset);
     }
     if (r->section == NULL) {
         return g_strdup_printf("before the first section, offset %" G_GUINT64_FORMAT, offset);
@@ -227,6 +260,9 @@ Step reader_more(StreamReader *r, size_t wanted, GError **error)
 {
     size_t left = r->end - r->start;
 
+    if (r->package_end != 0) {
+        return reader_refuse(r, error, "a package ends in the middle of something");
+    }
     if (r->ended) {
         return refuse_cut(r, error, "stream ended too early");
     }

@@ -51,7 +51,8 @@ typedef enum {
     RECORD_COMPRESSED_PAGE, /* block_index, offset, data/length = a zlib stream of one page */
     RECORD_RAM_EOS,
     RECORD_DEVICE,     /* data/length: the whole body of the current FULL (or START) section */
-    RECORD_COMMAND,    /* command, data, length */
+    RECORD_COMMAND,    /* command, data, length. PACKAGED: data is NULL; its sections and commands
+                          follow as records of their own once all @length bytes of it are there */
     RECORD_EOF,
     RECORD_VMDESCRIPTION, /* data, length */
 } StreamRecordType;
@@ -111,6 +112,14 @@ void stream_reader_filled(StreamReader *r, size_t count);
 void stream_reader_lend(StreamReader *r, uint8_t *bytes, size_t headroom, size_t count);
 /* The medium has no more bytes: the next stream_reader_next() says so, or finds that enough came. */
 void stream_reader_end(StreamReader *r);
+
+/* The connection broke and another one goes on from here: between sections, with all that was
+ * learned before. Whatever is unread is forgotten. */
+void stream_reader_resume(StreamReader *r);
+
+/* A reader for a channel beside the main one that carries nothing but page records, until an EOS
+ * record or the end of the medium between two records. @main has its block list and outlives no call. */
+StreamReader *stream_reader_new_channel(const StreamReader *main);
 
 StreamResult stream_reader_next(StreamReader *r, StreamRecord *ret, GError **error);
 

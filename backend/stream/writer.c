@@ -308,12 +308,22 @@ void stream_put_ram_block(StreamWriter *w, const char *idstr, uint64_t used_leng
 {
     write_name(w, idstr);
     write_be64(w, used_length);
+    stream_writer_add_block(w, idstr);
+}
+
+void stream_writer_add_block(StreamWriter *w, const char *idstr)
+{
     g_ptr_array_add(w->blocks, g_strdup(idstr));
 }
 
 void stream_put_ram_address(StreamWriter *w, uint64_t guest_address)
 {
     write_be64(w, guest_address);
+}
+
+void stream_writer_forget_block(StreamWriter *w)
+{
+    w->last_block = UINT_MAX;
 }
 
 /* First word of a page record and, unless it is the block of the record before, the name. */

@@ -64,6 +64,10 @@ void stream_put_ram_total(StreamWriter *w, uint64_t total);
 void stream_put_ram_block(StreamWriter *w, const char *idstr, uint64_t used_length);
 /* Follows each block where x-ignore-shared is on. */
 void stream_put_ram_address(StreamWriter *w, uint64_t guest_address);
+/* Names a block without a word of it in the stream, for a channel that has no block list. */
+void stream_writer_add_block(StreamWriter *w, const char *idstr);
+/* The next page record names its block: the reader has forgotten (postcopy begins, or goes on). */
+void stream_writer_forget_block(StreamWriter *w);
 /* @page stays the caller's and is read when the iovec is written. */
 void stream_put_page(StreamWriter *w, unsigned block, uint64_t offset, const uint8_t *page);
 void stream_put_zero_page(StreamWriter *w, unsigned block, uint64_t offset);
