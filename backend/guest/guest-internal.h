@@ -31,8 +31,12 @@ struct Guest {
     _Atomic RunState state;
 
     atomic_bool verify_abort;
-    atomic_bool empty; /* its memory was given back */
 };
+
+/* Any thread: which vCPU runs in the kernel's thread @thread_id; and that one waits for a missing
+ * page, or no longer. They take no lock of the guest: a stop holds it while it waits for vCPUs. */
+bool guest_find_thread(Guest *guest, int thread_id, unsigned *ret_vcpu);
+void guest_block_vcpu(Guest *guest, unsigned vcpu, bool blocked);
 
 /* Copies of all vCPU states, n_vcpus of them; the guest stands or is held. */
 VcpuState *guest_copy_states(Guest *guest);

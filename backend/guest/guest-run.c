@@ -29,7 +29,7 @@ static void update_vcpus(Guest *guest, bool ran)
         }
     }
     for (unsigned i = 0; i < guest->n_vcpus && ran && !run; i++) {
-        guest->vcpus[i]->ops->wait(guest->vcpus[i]);
+        guest->vcpus[i]->ops->wait(guest->vcpus[i], false);
     }
 }
 
@@ -97,7 +97,32 @@ void guest_unhold(Guest *guest)
     pthread_mutex_unlock(&guest->lock);
 }
 
+void guest_settle(Guest *guest)
+{
+    MIG_LOCK(&guest->lock);
+
+    for (unsigned i = 0; i < guest->n_vcpus && !should_run(guest); i++) {
+        guest->vcpus[i]->ops->wait(guest->vcpus[i], true);
+    }
+}
+
 /* ---- vCPUs ---- */
+
+bool guest_find_thread(Guest *guest, int thread_id, unsigned *ret_vcpu)
+{
+    for (unsigned i = 0; i < guest->n_vcpus; i++) {
+        if (guest->vcpus[i]->ops->thread_id(guest->vcpus[i]) == thread_id) {
+            *ret_vcpu = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+void guest_block_vcpu(Guest *guest, unsigned vcpu, bool blocked)
+{
+    guest->vcpus[vcpu]->ops->block(guest->vcpus[vcpu], blocked);
+}
 
 void guest_save_vcpu(Guest *guest, unsigned index, VcpuState *ret)
 {

@@ -50,11 +50,6 @@ void guest_uuid_bytes(const Guest *guest, uint8_t ret[16]);
 RamBlock *const *guest_blocks(const Guest *guest, size_t *ret_count);
 RamBlock *guest_find_block(const Guest *guest, const char *idstr, size_t *ret_index);
 uint64_t guest_ram_size(const Guest *guest); /* all blocks, bytes */
-/* The guest is elsewhere for good: what its memory holds here goes back to the host. Until
- * guest_fill(), which whoever brings a guest calls, there is nothing here that could run. */
-bool guest_empty(Guest *guest, GError **error);
-void guest_fill(Guest *guest);
-bool guest_is_empty(const Guest *guest);
 /* Makes the files that RAM is in this process's own; before anything writes there. */
 bool guest_claim_ram(const Guest *guest, GError **error);
 
@@ -75,6 +70,10 @@ bool guest_change(Guest *guest, RunState from, RunState to);
 /* Between the two no vCPU runs, whatever the run state says or becomes. May nest. */
 void guest_hold(Guest *guest);
 void guest_unhold(Guest *guest);
+
+/* When no page is missing any more: a vCPU that was stopped while it waited for one has come to
+ * its boundary when this returns. */
+void guest_settle(Guest *guest);
 
 /* ---- vCPUs; the guest stands or is held unless said otherwise ---- */
 

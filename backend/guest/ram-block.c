@@ -303,11 +303,12 @@ bool ram_block_next_data(const RamBlock *block, size_t from, size_t *ret_first, 
     return true;
 }
 
-static void zero_data(RamBlock *block)
+static void zero_data(RamBlock *block, size_t from, size_t to)
 {
-    size_t first, end = 0;
+    size_t first, end = from;
 
-    while (ram_block_next_data(block, end, &first, &end)) {
+    while (ram_block_next_data(block, end, &first, &end) && first < to) {
+        end = MIN(end, to);
         memset(block->host + first * MIG_PAGE_SIZE, 0, (end - first) * MIG_PAGE_SIZE);
     }
 }
@@ -359,13 +360,14 @@ void ram_block_touch(RamBlock *block)
 }
 
 /* Punches the memory out; where the backing cannot, writes zeroes. */
-static bool empty(RamBlock *block, GError **error)
+bool ram_block_discard(RamBlock *block, size_t first, size_t count, GError **error)
 {
     int flags = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
     int r;
 
     do {
-        r = fallocate(block->fd, flags, 0, (off_t)block->size);
+        r = fallocate(block->fd, flags, (off_t)(first * MIG_PAGE_SIZE),
+                      (off_t)(count * MIG_PAGE_SIZE));
     } while (r < 0 && errno == EINTR);
     if (r == 0) {
         return true;
@@ -374,7 +376,51 @@ static bool empty(RamBlock *block, GError **error)
         mig_error_set_errno(error, errno, "dropping the content of RAM block '%s'", block->idstr);
         return false;
     }
-    zero_data(block);
+    zero_data(block, first, first + count);
+    return true;
+}
+
+/* ---- writing ---- */
+
+static bool write_by_call(RamBlock *block, size_t first, struct iovec *iov, int left,
+                          GError **error)
+{
+    off_t at = (off_t)(first * MIG_PAGE_SIZE);
+
+    while (left > 0) {
+        ssize_t n = pwritev(block->fd, iov, left, at);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            mig_error_set_errno(error, n < 0 ? errno : ENOSPC, "writing %d pages of RAM block %s",
+                                left, block->idstr);
+            mig_error_hint(error, "the memory behind the guest ran out of room");
+            return false;
+        }
+        at += n;
+        while (left > 0 && (size_t)n >= iov->iov_len) {
+            n -= (ssize_t)iov->iov_len;
+            iov++;
+            left--;
+        }
+        if (left > 0) {
+            iov->iov_base = (uint8_t *)iov->iov_base + n;
+            iov->iov_len -= (size_t)n;
+        }
+    }
+    return true;
+}
+
+bool ram_block_write(RamBlock *block, size_t first, struct iovec *iov, int count, GError **error)
+{
+    if (block->backing.pwrite) {
+        return write_by_call(block, first, iov, count, error);
+    }
+    for (int i = 0; i < count; i++) {
+        memcpy(block->host + (first + (size_t)i) * MIG_PAGE_SIZE, iov[i].iov_base, MIG_PAGE_SIZE);
+    }
     return true;
 }
 
@@ -383,7 +429,8 @@ bool ram_block_drop(RamBlock *block, GError **error)
     if (atomic_load(&block->untouched)) {
         return true;
     }
-    if (!empty(block, error) || (block->populated && !populate(block, error))) {
+    if (!ram_block_discard(block, 0, block->n_pages, error) ||
+        (block->populated && !populate(block, error))) {
         return false;
     }
     atomic_store(&block->untouched, block->populated);

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #define MIG_PAGE_SIZE 4096u /* target page of x86; also what a record carries */
 
@@ -71,6 +72,13 @@ bool ram_block_next_data(const RamBlock *block, size_t from, size_t *ret_first, 
 /* The first page at or after @from that may hold data, or n_pages: cheaper than a range, because it
  * does not look for its end. */
 size_t ram_block_first_data(const RamBlock *block, size_t from);
+
+/* Writes @count pages in a row from page @first on, without a fault where the backing can. @iov holds
+ * one page an entry and is used up. Any thread. */
+bool ram_block_write(RamBlock *block, size_t first, struct iovec *iov, int count, GError **error);
+
+/* Makes @count pages from @first on read as zero; both mappings lose them. */
+bool ram_block_discard(RamBlock *block, size_t first, size_t count, GError **error);
 
 /* Makes the whole block read as zero and gives its memory back where the backing can; a populated
  * block is populated again. No vCPU may run. Both mappings stay valid. */

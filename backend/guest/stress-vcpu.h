@@ -30,6 +30,7 @@ typedef struct {
     _Atomic unsigned throttle; /* percent */
     _Atomic uint32_t share;    /* of VCPU_WHOLE_SHARE */
     _Atomic uint64_t steps;    /* state.step for those who look on */
+    _Atomic int thread_id;     /* the kernel's */
 
     /* Under @lock. */
     pthread_mutex_t lock;
@@ -37,6 +38,7 @@ typedef struct {
     pthread_cond_t stands; /* for others: @standing became true */
     bool run;
     bool standing;
+    bool blocked; /* on a missing page, in the middle of a step */
     bool poked;
     bool quit;
 

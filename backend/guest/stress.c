@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "backend/base/clock.h"
 #include "backend/base/error.h"
@@ -136,6 +137,7 @@ static void *vcpu_main(void *data)
 {
     StressVcpu *v = data;
 
+    atomic_store(&v->thread_id, (int)gettid());
     pthread_mutex_lock(&v->lock);
     while (!v->quit) {
         if (v->run) {
@@ -177,12 +179,12 @@ static void stress_kick(Vcpu *vcpu)
     pthread_mutex_unlock(&v->lock);
 }
 
-static void stress_wait(Vcpu *vcpu)
+static void stress_wait(Vcpu *vcpu, bool really)
 {
     StressVcpu *v = (StressVcpu *)vcpu;
 
     pthread_mutex_lock(&v->lock);
-    while (!v->standing) {
+    while (!v->standing && (really || !v->blocked)) {
         pthread_cond_wait(&v->stands, &v->lock);
     }
     pthread_mutex_unlock(&v->lock);
@@ -195,6 +197,22 @@ static void poke(StressVcpu *v)
     v->poked = true;
     pthread_cond_signal(&v->wake);
     pthread_mutex_unlock(&v->lock);
+}
+
+
+static void stress_block(Vcpu *vcpu, bool blocked)
+{
+    StressVcpu *v = (StressVcpu *)vcpu;
+
+    pthread_mutex_lock(&v->lock);
+    v->blocked = blocked;
+    pthread_cond_broadcast(&v->stands);
+    pthread_mutex_unlock(&v->lock);
+}
+
+static int stress_thread_id(const Vcpu *vcpu)
+{
+    return atomic_load(&((const StressVcpu *)vcpu)->thread_id);
 }
 
 static void stress_throttle(Vcpu *vcpu, unsigned percent)
@@ -241,6 +259,8 @@ static const VcpuOps stress_ops = {
     .resume = stress_resume,
     .kick = stress_kick,
     .wait = stress_wait,
+    .block = stress_block,
+    .thread_id = stress_thread_id,
     .throttle = stress_throttle,
     .limit = stress_limit,
     .save = stress_save,

@@ -47,7 +47,7 @@ const uint64_t uffd_features_sync =
     UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM;
 const uint64_t uffd_features_postcopy = UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_MINOR_SHMEM |
                                         UFFD_FEATURE_MISSING_HUGETLBFS |
-                                        UFFD_FEATURE_MINOR_HUGETLBFS;
+                                        UFFD_FEATURE_MINOR_HUGETLBFS | UFFD_FEATURE_THREAD_ID;
 
 int uffd_open(uint64_t features, GError **error)
 {
@@ -125,7 +125,7 @@ void uffd_unregister(int uffd, void *start, size_t length)
     /* The kernel wakes those who wait for a missing page here, but not those who wait for a
      * protected one: who queued before the range was forgotten is woken by hand. */
     ioctl(uffd, UFFDIO_UNREGISTER, &range);
-    ioctl(uffd, UFFDIO_WAKE, &range);
+    uffd_wake(uffd, start, length);
 }
 
 int uffd_write_protect(int uffd, void *start, size_t length, bool on)
@@ -142,6 +142,45 @@ int uffd_write_protect(int uffd, void *start, size_t length, bool on)
         }
     }
     return 0;
+}
+
+int uffd_continue(int uffd, void *start, size_t length, size_t *ret_mapped)
+{
+    int errnum = 0;
+
+    *ret_mapped = 0;
+    while (*ret_mapped < length && errnum == 0) {
+        struct uffdio_continue c = {
+            .range = { .start = (uintptr_t)start + *ret_mapped, .len = length - *ret_mapped },
+        };
+
+        if (ioctl(uffd, UFFDIO_CONTINUE, &c) < 0 && errno != EAGAIN && errno != EINTR) {
+            errnum = errno;
+        }
+        if (c.mapped > 0) {
+            *ret_mapped += (size_t)c.mapped;
+        }
+    }
+    return errnum;
+}
+
+int uffd_zero(int uffd, void *start, size_t length)
+{
+    struct uffdio_zeropage zero = { .range = { .start = (uintptr_t)start, .len = length } };
+
+    while (ioctl(uffd, UFFDIO_ZEROPAGE, &zero) < 0) {
+        if (errno != EAGAIN && errno != EINTR) {
+            return errno;
+        }
+    }
+    return 0;
+}
+
+void uffd_wake(int uffd, void *start, size_t length)
+{
+    struct uffdio_range range = { .start = (uintptr_t)start, .len = length };
+
+    ioctl(uffd, UFFDIO_WAKE, &range);
 }
 
 int pagemap_open(GError **error)

@@ -16,7 +16,7 @@
 /* Feature sets, for uffd_open(). */
 extern const uint64_t uffd_features_async; /* Linux >= 6.7 */
 extern const uint64_t uffd_features_sync;  /* Linux >= 5.19 for shared memory */
-extern const uint64_t uffd_features_postcopy;
+extern const uint64_t uffd_features_postcopy; /* messages carry the thread's number */
 
 /* A non-blocking userfaultfd with exactly @features, or -1. Asks for faults of the whole kernel
  * first and for those of user mode only when that is not permitted. */
@@ -34,6 +34,17 @@ void uffd_unregister(int uffd, void *start, size_t length);
 /* Protects (@on) or unprotects a range of a synchronous userfaultfd; unprotecting wakes who waits.
  * Returns 0 or an errno. */
 int uffd_write_protect(int uffd, void *start, size_t length, bool on);
+
+/* Maps pages that are in the memory's file into a range registered for MINOR faults and wakes who
+ * waits for them; stores how many bytes it mapped. Returns 0 or an errno: EEXIST, the next page is
+ * mapped already; EFAULT, the file has no such page. */
+int uffd_continue(int uffd, void *start, size_t length, size_t *ret_mapped);
+
+/* Maps fresh pages of zeroes where the file has none; EEXIST where it has one. */
+int uffd_zero(int uffd, void *start, size_t length);
+
+/* Wakes who waits for a fault in the range, mapped or not. */
+void uffd_wake(int uffd, void *start, size_t length);
 
 /* One range of written pages, in addresses. */
 typedef struct {

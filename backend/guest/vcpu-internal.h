@@ -17,9 +17,13 @@ typedef struct {
     /* Asks it to come to a boundary and wakes it from a sleep; does not wait. */
     void (*kick)(Vcpu *vcpu);
     /* After a kick: returns when it stands at a boundary. A vCPU whose fault cannot be answered
-     * because the page is still at the other side counts as standing too: its instruction is
-     * simply not done yet. */
-    void (*wait)(Vcpu *vcpu);
+     * because the page is still at the other side counts as standing too, unless @really: its
+     * instruction is simply not done yet. */
+    void (*wait)(Vcpu *vcpu, bool really);
+    /* Any thread: the vCPU waits for a missing page from now on, or no longer. */
+    void (*block)(Vcpu *vcpu, bool blocked);
+    /* Any thread: the kernel's number of the thread that its instructions run in, 0 = none yet. */
+    int (*thread_id)(const Vcpu *vcpu);
     /* Takes @percent of its time away. May run. */
     void (*throttle)(Vcpu *vcpu, unsigned percent);
     /* Leaves it @share millionths of the time that throttle leaves it. May run. */
