@@ -76,12 +76,12 @@ static const char *socket_kind(const Listener *l)
     }
 }
 
-static void on_admitted(int fd, const char *peer, void *data)
+static void on_admitted(int fd, ChannelType type, const char *peer, void *data)
 {
     Listener *l = data;
     g_autoptr(GError) error = NULL;
 
-    if (l->busy) {
+    if (l->busy && type == CHANNEL_MAIN) {
         g_autofree char *text =
             g_strdup_printf("Extra incoming migration connection; ignoring (from %s)", peer);
         close(fd);
@@ -96,7 +96,7 @@ static void on_admitted(int fd, const char *peer, void *data)
         listener_notice(l, text);
         return;
     }
-    l->callbacks.channel(l, CHANNEL_MAIN, t, l->data);
+    l->callbacks.channel(l, type, t, l->data);
 }
 
 static const LobbyCallbacks lobby_callbacks = { .admit = on_admitted, .dropped = on_dropped };
@@ -383,6 +383,13 @@ void listener_free(Listener *l)
     g_clear_error(&l->error);
     address_free(l->address);
     g_free(l);
+}
+
+void listener_want(Listener *l, ChannelType type, bool wanted)
+{
+    if (l->lobby != NULL) {
+        lobby_want(l->lobby, type, wanted);
+    }
 }
 
 void listener_set_busy(Listener *l, bool busy)

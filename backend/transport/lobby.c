@@ -1,8 +1,8 @@
 /*
  * Where accepted connections wait until their first bytes are seen. A port
  * scanner, a health check or a person with telnet must not count as the
- * migration: only "QEVM" is admitted, everything else is dropped with a word on
- * what it was. Main thread.
+ * migration: only the first word of a channel that is wanted is admitted, everything else is
+ * dropped with a word on what it was. Main thread.
  *
  * The bytes are looked at with MSG_PEEK, so the one who reads the stream finds
  * all of it.
@@ -24,6 +24,7 @@ struct Lobby {
     LobbyCallbacks callbacks;
     void *data;
     GQueue waiting; /* of Waiting, the oldest first */
+    bool wanted[CHANNEL__COUNT];
 };
 
 typedef struct {
@@ -43,6 +44,69 @@ static const struct {
     { "GET ", 4, "an HTTP request" },
     { "SSH-", 4, "an SSH client" },
 };
+
+/* ---- what is a channel ---- */
+
+#define LONGEST 8 /* bytes it takes to tell */
+
+typedef enum { IS_CHANNEL, MAY_BE, IS_STRANGER } Recognised;
+
+static Recognised begins_with(const uint8_t *bytes, size_t got, const void *wanted, size_t length)
+{
+    if (memcmp(bytes, wanted, MIN(got, length)) != 0) {
+        return IS_STRANGER;
+    }
+    return got >= length ? IS_CHANNEL : MAY_BE;
+}
+
+static Recognised is_main(const uint8_t *bytes, size_t got)
+{
+    return begins_with(bytes, got, "QEVM", 4);
+}
+
+/* Command 10. */
+static Recognised is_recovery(const uint8_t *bytes, size_t got)
+{
+    return begins_with(bytes, got, "\x08\x00\x0a", 3);
+}
+
+/* The first record names its block, so it is one of three words: an offset with the mark of a page
+ * or of a zero page in its low bits, or the end at once. */
+static Recognised is_pages(const uint8_t *bytes, size_t got)
+{
+    unsigned flags;
+
+    if (bytes[0] != 0) {
+        return IS_STRANGER; /* no block is that long */
+    }
+    if (got < LONGEST) {
+        return MAY_BE;
+    }
+    flags = (unsigned)(bytes[6] << 8 | bytes[7]) & 0xfff;
+    return flags == 0x002 || flags == 0x008 || flags == 0x010 ? IS_CHANNEL : IS_STRANGER;
+}
+
+static Recognised (*const channels[CHANNEL__COUNT])(const uint8_t *bytes, size_t got) = {
+    [CHANNEL_MAIN] = is_main,
+    [CHANNEL_RECOVERY] = is_recovery,
+    [CHANNEL_PAGES] = is_pages,
+};
+
+static Recognised recognise(const Lobby *lobby, const uint8_t *bytes, size_t got, ChannelType *ret)
+{
+    Recognised best = IS_STRANGER;
+
+    for (unsigned i = 0; i < CHANNEL__COUNT; i++) {
+        Recognised found = lobby->wanted[i] ? channels[i](bytes, got) : IS_STRANGER;
+
+        if (found == IS_CHANNEL) {
+            *ret = (ChannelType)i;
+            return IS_CHANNEL;
+        }
+        best = found == MAY_BE ? MAY_BE : best;
+    }
+    return best;
+}
 
 /* "began with ..." for people. */
 static char *describe_bytes(const uint8_t *bytes, size_t length)
@@ -96,7 +160,7 @@ static void drop(Waiting *w, const char *why)
     callbacks.dropped(text, data);
 }
 
-static void admit(Waiting *w)
+static void admit(Waiting *w, ChannelType type)
 {
     LobbyCallbacks callbacks = w->lobby->callbacks;
     void *data = w->lobby->data;
@@ -105,7 +169,7 @@ static void admit(Waiting *w)
 
     leave(w);
     waiting_free(w);
-    callbacks.admit(fd, peer, data);
+    callbacks.admit(fd, type, peer, data);
 }
 
 static gboolean on_readable(int fd, GIOCondition condition, gpointer data);
@@ -122,24 +186,33 @@ static bool has_hung_up(int fd)
 /* Looks at what has come; may free @w. @polled: called because the descriptor is readable. */
 static void look(Waiting *w, bool polled)
 {
-    uint8_t bytes[4];
+    uint8_t bytes[LONGEST];
+    ChannelType type;
     ssize_t got = recv(w->fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
 
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    if (got == 0 && w->lobby->wanted[CHANNEL_PAGES]) {
+        leave(w); /* a channel of requested pages, and none was requested */
+        waiting_free(w);
         return;
     }
     if (got <= 0) {
         drop(w, got == 0 ? "it left without a word" : g_strerror(errno));
         return;
     }
-    if (memcmp(bytes, "QEVM", (size_t)got) != 0) {
-        g_autofree char *why = describe_bytes(bytes, (size_t)got);
+    switch (recognise(w->lobby, bytes, (size_t)got, &type)) {
+    case IS_CHANNEL:
+        admit(w, type);
+        return;
+    case IS_STRANGER: {
+        g_autofree char *why = describe_bytes(bytes, MIN((size_t)got, 4));
         drop(w, why);
         return;
     }
-    if (got == sizeof bytes) {
-        admit(w);
-        return;
+    case MAY_BE:
+        break;
     }
     if (has_hung_up(w->fd)) {
         drop(w, "it left in the middle of its first word");
@@ -173,7 +246,13 @@ Lobby *lobby_new(const LobbyCallbacks *callbacks, void *data)
     lobby->callbacks = *callbacks;
     lobby->data = data;
     g_queue_init(&lobby->waiting);
+    lobby->wanted[CHANNEL_MAIN] = true;
     return lobby;
+}
+
+void lobby_want(Lobby *lobby, ChannelType type, bool wanted)
+{
+    lobby->wanted[type] = wanted;
 }
 
 void lobby_free(Lobby *lobby)

@@ -135,13 +135,15 @@ typedef struct Lobby Lobby;
 
 typedef struct {
     /* A main channel; @fd is the callee's, @peer names it. */
-    void (*admit)(int fd, const char *peer, void *data);
+    void (*admit)(int fd, ChannelType type, const char *peer, void *data);
     /* A connection was dropped; @text for people. */
     void (*dropped)(const char *text, void *data);
 } LobbyCallbacks;
 
 Lobby *lobby_new(const LobbyCallbacks *callbacks, void *data);
 void lobby_free(Lobby *lobby);
+/* As listener_want(). */
+void lobby_want(Lobby *lobby, ChannelType type, bool wanted);
 
 /* Takes @fd. Where too many wait, the one that has waited longest goes. */
 void lobby_add(Lobby *lobby, int fd, const char *peer);

@@ -135,7 +135,10 @@ void connector_cancel(Connector *connector);
 typedef struct Listener Listener;
 
 typedef enum {
-    CHANNEL_MAIN, /* begins with "QEVM", or a medium that cannot be looked at ahead */
+    CHANNEL_MAIN,     /* begins with "QEVM", or a medium that cannot be looked at ahead */
+    CHANNEL_RECOVERY, /* begins with the command that asks which pages have come */
+    CHANNEL_PAGES,    /* begins with a page record: requested pages of postcopy */
+    CHANNEL__COUNT,
 } ChannelType;
 
 typedef struct {
@@ -154,6 +157,10 @@ Listener *listener_new(const Address *address, int fd, const ListenerCallbacks *
                        ListenerReady ready, void *data);
 void listener_free(Listener *l); /* stops; @ready is not called any more; unlinks its unix path */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Listener, listener_free)
+
+/* Whether channels of @type are wanted; at first only CHANNEL_MAIN is. What is not wanted is a stranger:
+ * dropped with a notice. A connection that has said nothing waits meanwhile. */
+void listener_want(Listener *l, ChannelType type, bool wanted);
 
 /* While busy, further main channels are dropped with a notice. A socket listener stays open. */
 void listener_set_busy(Listener *l, bool busy);
