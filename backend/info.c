@@ -164,6 +164,15 @@ json_object *mig_info_to_json(const MigInfo *info)
         json_object_object_add(reply, "dirty-limit-ring-full-time",
                                json_object_new_uint64(info->dirty_limit_ring_full));
     }
+    if (info->has_blocktime) {
+        json_object *list = json_object_new_array();
+
+        for (unsigned i = 0; i < info->n_vcpus; i++) {
+            json_object_array_add(list, json_object_new_uint64(info->vcpu_blocktime[i]));
+        }
+        add_count(reply, "postcopy-blocktime", info->blocktime);
+        json_object_object_add(reply, "postcopy-vcpu-blocktime", list);
+    }
     if (info->error_desc != NULL) {
         json_object_object_add(reply, "error-desc", json_object_new_string(info->error_desc));
     }

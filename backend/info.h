@@ -55,6 +55,10 @@ typedef struct {
     XbzrleStats xbzrle;
     bool has_total_time, has_expected_downtime, has_downtime, has_setup_time;
     int64_t total_time, expected_downtime, downtime, setup_time; /* ms */
+    bool has_blocktime;
+    uint64_t blocktime;           /* ms in which all vCPUs waited for pages */
+    uint64_t *vcpu_blocktime;     /* n_vcpus times, ms; not owned */
+    unsigned n_vcpus;
     uint64_t cpu_throttle;        /* %, 0 = the guest is not slowed down */
     bool has_dirty_limit;
     uint64_t dirty_limit_throttle, dirty_limit_ring_full; /* us */

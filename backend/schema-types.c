@@ -297,6 +297,21 @@ static const SchemaType x_time = {
     .name = "XTime",
     .members = time_members,
 };
+/* How long vCPUs waited for pages of a postcopy; microseconds. */
+static const SchemaType x_bucket = STRUCT("XLatencyBucket",
+    MEMBER("below-us", schema_uint64)
+    MEMBER("count", schema_uint64));
+static const SchemaType x_bucket_list = LIST(x_bucket);
+static const SchemaType x_uint64_list = LIST(schema_uint64);
+static const SchemaType x_page_faults = STRUCT("XPageFaults",
+    MEMBER("requests", schema_uint64)
+    MEMBER("waiting-vcpus", schema_uint64)
+    MEMBER("blocktime-us", schema_uint64)
+    MEMBER("vcpu-blocktime-us", x_uint64_list)
+    MEMBER("median-us", schema_uint64)
+    MEMBER("p99-us", schema_uint64)
+    MEMBER("max-us", schema_uint64)
+    MEMBER("histogram", x_bucket_list));
 const SchemaType schema_x_history = STRUCT("XMigrateHistory",
     MEMBER("direction", x_direction)
     MEMBER("peer", schema_str)
@@ -308,6 +323,7 @@ const SchemaType schema_x_history = STRUCT("XMigrateHistory",
     MEMBER("threshold-bytes", schema_uint64)
     MEMBER("elapsed-ms", schema_int)
     OPTIONAL("downtime", x_downtime)
+    OPTIONAL("page-faults", x_page_faults)
     OPTIONAL("time", x_time)
     OPTIONAL("time-last-second", x_time)
     MEMBER("verdict", schema_str)
@@ -357,7 +373,8 @@ const SchemaType *const schema_named_types[] = {
     &schema_migration_info,
     &run_state, &schema_status_info, &schema_name_info, &schema_uuid_info, &version_triple,
     &schema_version_info, &command_info, &qmp_capability, &schema_shutdown_cause,
-    &x_owner_value, &schema_x_owner, &x_direction, &x_state_change, &x_pass, &x_sample, &schema_x_history,
+    &x_owner_value, &schema_x_owner, &x_direction, &x_state_change, &x_pass, &x_sample, &x_bucket, &x_page_faults,
+    &schema_x_history,
     &x_guest_value, &x_fault_count, &x_finding, &schema_x_verify, &schema_x_planted, &schema_x_dirty_pages,
     &x_downtime, &x_time, &schema_x_ram_map,
     &schema_time_unit, &schema_dirty_rate_mode, &schema_dirty_rate_status, &schema_dirty_rate_vcpu,

@@ -81,6 +81,33 @@ static void print_time(HmpCall *call, json_object *history)
     }
 }
 
+/* "page requests: 812, median 0.2 ms, 99 % within 1.9 ms, longest 4.0 ms; all vCPUs waited 12 ms" */
+static void print_faults(HmpCall *call, json_object *faults)
+{
+    json_object *vcpus = json_object_object_get(faults, "vcpu-blocktime-us");
+    uint64_t waiting = json_number(faults, "waiting-vcpus");
+
+    if (!faults) {
+        return;
+    }
+    call_print(call,
+               "page requests: %" PRIu64 ", median %.1f ms, 99 %% within %.1f ms, longest %.1f ms; "
+               "all vCPUs waited %" PRIu64 " ms",
+               json_number(faults, "requests"), (double)json_number(faults, "median-us") / 1000,
+               (double)json_number(faults, "p99-us") / 1000,
+               (double)json_number(faults, "max-us") / 1000,
+               json_number(faults, "blocktime-us") / 1000);
+    for (size_t i = 0; i < json_object_array_length(vcpus); i++) {
+        call_print(call, "%s%" PRIu64, i == 0 ? ", each " : " ",
+                   json_object_get_uint64(json_object_array_get_idx(vcpus, i)) / 1000);
+    }
+    call_print(call, "%s", json_object_array_length(vcpus) > 0 ? " ms" : "");
+    if (waiting > 0) {
+        call_print(call, "; %" PRIu64 " wait now", waiting);
+    }
+    call_print(call, "\n");
+}
+
 static void print_sentence(HmpCall *call, const char *label, const char *text)
 {
     if (*text != '\0') {
@@ -97,6 +124,7 @@ static void print_history(HmpCall *call, json_object *value, const GError *error
         print_sentence(call, "verdict", json_text(value, "verdict"));
         print_sentence(call, "advice", json_text(value, "advice"));
         print_pause(call, json_object_object_get(value, "downtime"));
+        print_faults(call, json_object_object_get(value, "page-faults"));
         print_sentence(call, "outcome", json_text(value, "outcome"));
     }
     call_request(call, "x-query-owner", NULL, print_owner);

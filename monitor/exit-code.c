@@ -19,6 +19,8 @@ static const struct {
     { "cancelled", NULL, "unknown", ANY, EXIT_CODE_UNKNOWN },
     { "cancelled", NULL, "none", ANY, EXIT_CODE_UNKNOWN },
     { "cancelled", NULL, NULL, ANY, EXIT_CODE_CANCELLED },
+    { "postcopy-paused", NULL, "unknown", ANY, EXIT_CODE_UNKNOWN },
+    { "postcopy-paused", NULL, NULL, ANY, EXIT_CODE_FAILED_MOVED },
     { "failed", NULL, "unknown", ANY, EXIT_CODE_UNKNOWN },
     { "failed", NULL, "peer", ANY, EXIT_CODE_FAILED_MOVED },
     { "failed", "incoming", "here", ANY, EXIT_CODE_FAILED_MOVED },

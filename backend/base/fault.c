@@ -35,12 +35,30 @@ const char *const fault_point_names[] = {
     "src-finished",     /* snapshot: all is written, closed and safe */
     "src-after-eof",  /* EOF given to the transport */
     "src-shut",       /* SHUT read */
+    "src-postcopy-discard", /* the ranges to discard are sent, PONG not yet awaited */
+    "src-postcopy-package", /* before the package with the guest is offered to the transport */
+    "src-postcopy-run",     /* it was sent: the guest has left */
+    "src-postcopy-request", /* requested pages were sent on the main channel */
+    "src-postcopy-push",    /* in the middle of the pages behind it */
+    "src-postcopy-eof",     /* all is sent, SHUT not yet awaited */
+    "src-recover",          /* connected again */
+    "src-recover-bitmap",   /* asked which pages have come */
+    "src-recover-resume",   /* said that it goes on, not yet answered */
     "dst-connected",  /* connection taken, nothing read */
     "dst-setup",      /* header and configuration read */
     "dst-ram-setup",  /* block list read */
     "dst-page",       /* in the middle of RAM */
     "dst-ram-end",    /* RAM is over */
     "dst-devices",    /* device state loaded */
+    "dst-postcopy-package", /* all of the package is here, nothing of it is done */
+    "dst-postcopy-listen",  /* before faults are caught */
+    "dst-postcopy-run",     /* before the guest is started */
+    "dst-postcopy-runs",    /* started */
+    "dst-postcopy-request", /* a page is missing, not yet asked for */
+    "dst-postcopy-eof",     /* EOF read */
+    "dst-recover",          /* connected again, nothing read */
+    "dst-recover-bitmap",   /* asked which pages have come, not yet answered */
+    "dst-recover-resume",   /* told to go on, not yet answered */
     "dst-pong",       /* hand-over PING read, PONG not yet sent */
     "dst-ponged",     /* PONG sent */
     "dst-eof",        /* EOF read, guest not yet started */

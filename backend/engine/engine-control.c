@@ -74,14 +74,6 @@ static bool cont_standing(Engine *e, RunState state, bool force, BackendReply *r
         return true;
     }
     GError *error = NULL;
-    if (guest_is_empty(e->guest)) {
-        error = g_error_new_literal(MIG_ERROR, MIG_ERROR_GENERIC,
-                                    "the guest's memory here was given back (release-ram): there "
-                                    "is nothing left to run");
-        mig_error_hint(&error, "migrate_incoming takes the guest back from where it is");
-        backend_reply_error(reply, error);
-        return true;
-    }
     if (!guest_claim_ram(e->guest, &error)) {
         mig_error_hint(&error, "the guest that runs in it would be destroyed, so -f does not help");
         backend_reply_error(reply, error);
@@ -104,8 +96,12 @@ static void cont_in_switchover(Engine *e, bool force, BackendReply *reply)
 {
     g_autofree char *evidence = NULL;
 
-    if (!force || e->outgoing == NULL || e->cont_reply != NULL ||
-        migration_get_owner(e->last, &evidence) != OWNER_UNKNOWN) {
+    bool waits = e->outgoing != NULL && e->cont_reply == NULL;
+    bool may_force = engine_is_paused(e, true) ||
+                     (migration_get_owner(e->last, &evidence) == OWNER_UNKNOWN &&
+                      !migration_is_in_postcopy(e->last));
+
+    if (!force || !waits || !may_force) {
         backend_reply_failure(reply, "Migration is not finalized yet");
         return;
     }

@@ -100,9 +100,7 @@ static gboolean verify_done(void *data)
     VerifyJob *job = g_steal_pointer(&e->verify_job);
 
     g_thread_join(g_steal_pointer(&e->verify_thread));
-    if (guest_is_empty(e->guest)) {
-        backend_reply_failure(reply, "the guest's memory here was given back (release-ram)");
-    } else if (job->ok) {
+    if (job->ok) {
         backend_reply_return(reply, report_to_json(&job->report));
     } else {
         backend_reply_error(reply, g_steal_pointer(&job->error));
@@ -132,8 +130,9 @@ void engine_guest_verify(Engine *e, BackendSession *session, json_object *args, 
         backend_reply_failure(reply, "Guest is waiting for an incoming migration");
         return;
     }
-    if (guest_is_empty(e->guest)) {
-        backend_reply_failure(reply, "the guest's memory here was given back (release-ram)");
+    GError *error = NULL;
+    if (!engine_ram_is_whole(e, &error)) {
+        backend_reply_error(reply, error);
         return;
     }
     e->verify_job = g_new0(VerifyJob, 1);
@@ -180,7 +179,7 @@ void engine_guest_plant(Engine *e, BackendSession *session, json_object *args, B
         backend_reply_failure(reply, "Parameter 'fault' does not accept value '%s'", name);
         return;
     }
-    if (!guest_plant_fault(e->guest, fault, &page, &error)) {
+    if (!engine_ram_is_whole(e, &error) || !guest_plant_fault(e->guest, fault, &page, &error)) {
         backend_reply_error(reply, error);
         return;
     }

@@ -5,6 +5,20 @@
  */
 #include "backend/engine/engine-internal.h"
 
+/* In postcopy the guest is on one side and part of its RAM only on the other. */
+static void add_missing_pages(const Engine *e, char **evidence)
+{
+    g_autofree char *before = NULL;
+
+    if (e->last == NULL || !migration_is_in_postcopy(e->last)) {
+        return;
+    }
+    before = *evidence;
+    *evidence = g_strdup_printf("%s; %" PRIu64 " pages are still %s", before,
+                                atomic_load(&e->last->counters.remaining) / MIG_PAGE_SIZE,
+                                e->last->outgoing ? "here" : "at the source");
+}
+
 void engine_query_owner(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
 {
     json_object *o = json_object_new_object();
@@ -18,6 +32,7 @@ void engine_query_owner(Engine *e, BackendSession *session, json_object *args, B
     } else {
         evidence = g_strdup(waits ? "this side waits for a guest" : "it was started here");
     }
+    add_missing_pages(e, &evidence);
     json_object_object_add(o, "owner", json_object_new_string(owner_name(owner)));
     json_object_object_add(o, "evidence", json_object_new_string(evidence));
     json_object_object_add(o, "migrated", json_object_new_boolean(e->last != NULL));
@@ -30,6 +45,9 @@ void engine_query_history(Engine *e, BackendSession *session, json_object *args,
     bool with_samples = json_object_get_boolean(json_object_object_get(args, "samples"));
 
     (void)session;
+    if (e->incoming != NULL) {
+        incoming_note_faults(e->incoming);
+    }
     if (e->last != NULL) {
         backend_reply_return(reply, migration_history_to_json(e->last, with_samples));
         return;

@@ -99,7 +99,10 @@ static void on_channel(Listener *l, ChannelType type, Transport *transport, void
     g_autoptr(Migration) m = NULL;
     g_autoptr(GError) error = NULL;
 
-    g_assert(type == CHANNEL_MAIN);
+    if (type != CHANNEL_MAIN) {
+        engine_take_postcopy_channel(e, type, transport);
+        return;
+    }
     listener_set_busy(l, true);
     incoming_free(g_steal_pointer(&e->incoming));
     if (e->last != NULL && !e->last->outgoing && migration_get_status(e->last) == MIGRATION_SETUP) {
@@ -160,11 +163,12 @@ static void on_listener_ready(Listener *l, const GError *error, void *data)
         migration_unref(new_incoming_attempt(e, uri));
     }
     (void)l;
+    engine_want_channels(e);
     if (guest_run_state(e->guest) == RUN_STATE_POSTMIGRATE) {
         /* The guest went out and shall come back: what is here is dropped when it does. */
         guest_stop(e->guest, RUN_STATE_INMIGRATE);
         engine_dirty_let_go(e);
-        e->holds_departed = !guest_is_empty(e->guest);
+        e->holds_departed = true;
         e->autostart = true;
     }
     event_queue_drain(e->events);

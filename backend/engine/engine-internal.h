@@ -117,6 +117,26 @@ void engine_query_ram_map(Engine *e, BackendSession *session, json_object *args,
 void engine_watch_course(Engine *e);
 void engine_history_clear(Engine *e);
 
+/* ---- engine-postcopy.c ---- */
+void engine_start_postcopy(Engine *e, BackendSession *session, json_object *args,
+                           BackendReply *reply);
+void engine_pause(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_recover(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+/* migrate with resume, of a paused postcopy. */
+void engine_resume(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+/* A guest arrives in postcopy and is not whole yet. */
+bool engine_in_postcopy(const Engine *e);
+/* False with the error while part of the RAM must not be read: it is still at the source. */
+bool engine_ram_is_whole(const Engine *e, GError **error);
+/* A postcopy in that direction waits for the operator. */
+bool engine_is_paused(const Engine *e, bool outgoing);
+/* A channel that is no main one; taken. */
+void engine_take_postcopy_channel(Engine *e, ChannelType type, Transport *transport);
+/* Tells the listener what may come beside main channels. */
+void engine_want_channels(Engine *e);
+/* What this host and this side's state say to those of postcopy that are switched on. */
+bool engine_may_have_postcopy(const Engine *e, MigCapabilities on, GError **error);
+
 /* ---- engine-control.c ---- */
 void engine_stop(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
 void engine_cont(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);

@@ -214,13 +214,14 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
         .pause_before_switchover =
             capability_is_on(e->capabilities, CAPABILITY_PAUSE_BEFORE_SWITCHOVER),
         .ignore_shared = ignore_shared,
-        .release_ram = capability_is_on(e->capabilities, CAPABILITY_RELEASE_RAM),
         .background_snapshot = snapshot,
         .to_child = address->kind == ADDRESS_EXEC,
         .stop_first = e->parameters.mode != 0,
         .switchover_ack = capability_is_on(e->capabilities, CAPABILITY_SWITCHOVER_ACK),
         .sparse = capability_is_on(e->capabilities, CAPABILITY_X_SPARSE_RAM),
         .xbzrle = capability_is_on(e->capabilities, CAPABILITY_XBZRLE),
+        .postcopy = capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_RAM),
+        .preempt = capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_PREEMPT),
         .to_file = address->kind == ADDRESS_FILE,
         .limit = e->limit,
         .converge = capability_is_on(e->capabilities, CAPABILITY_AUTO_CONVERGE)
@@ -240,6 +241,12 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
 void engine_migrate(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
 {
     GError *error = NULL;
+
+    if (json_object_get_boolean(json_object_object_get(args, "resume")) &&
+        engine_is_paused(e, true)) {
+        engine_resume(e, session, args, reply);
+        return;
+    }
     g_autoptr(Address) address = engine_address_from_arguments(args, "migrate", &error);
     g_auto(MigFd) fd = -1;
 
@@ -281,6 +288,16 @@ void engine_migrate_cancel(Engine *e, BackendSession *session, json_object *args
         backend_reply_error(reply, error);
         return;
     }
+    if (engine_in_postcopy(e) && guest_run_state(e->guest) != RUN_STATE_INMIGRATE) {
+        error = g_error_new_literal(MIG_ERROR, MIG_ERROR_GENERIC,
+                                    "postcopy cannot be cancelled: the guest is here and needs "
+                                    "the pages that are still at the source");
+        mig_error_hint(&error, engine_is_paused(e, false)
+                                   ? "migrate_recover URI here, then migrate -r URI at the source"
+                                   : "migrate_pause interrupts it");
+        backend_reply_error(reply, error);
+        return;
+    }
     /* QEMU does nothing on a destination; but a source that went silent must not hold it for ever.
      */
     if (e->incoming != NULL && guest_run_state(e->guest) == RUN_STATE_INMIGRATE) {
@@ -318,11 +335,16 @@ void engine_query_migrate(Engine *e, BackendSession *session, json_object *args,
     g_autofree char *error = NULL;
 
     (void)session, (void)args;
+    if (e->incoming != NULL) {
+        incoming_note_faults(e->incoming);
+    }
     if (e->last != NULL) {
         migration_fill_info(e->last, &info, &error);
     }
     engine_fill_dirty_limit(e, &info);
+    info.has_blocktime &= capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_BLOCKTIME);
     info.socket_address = engine_listening_addresses(e);
     backend_reply_return(reply, mig_info_to_json(&info));
     json_object_put(info.socket_address);
+    g_free(info.vcpu_blocktime);
 }

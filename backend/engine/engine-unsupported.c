@@ -29,42 +29,6 @@ static const char *text_of(json_object *args, const char *name)
     return json_object_get_string(json_object_object_get(args, name));
 }
 
-/* ---- postcopy ---- */
-
-static bool check_start_postcopy(Engine *e, json_object *args, GError **error)
-{
-    (void)args;
-    if (!capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_RAM) &&
-        !capability_is_on(e->capabilities, CAPABILITY_DIRTY_BITMAPS)) {
-        return REFUSE(error,
-                      "Enable postcopy with migrate_set_capability before the start of migration");
-    }
-    if (engine_status_of(e, true) == MIGRATION_NONE) {
-        return REFUSE(error, "Postcopy must be started after migration has been started");
-    }
-    return true;
-}
-
-static bool check_pause(Engine *e, json_object *args, GError **error)
-{
-    MigrationStatus out = engine_status_of(e, true), in = engine_status_of(e, false);
-
-    (void)args;
-    if (out != MIGRATION_POSTCOPY_ACTIVE && out != MIGRATION_POSTCOPY_RECOVER &&
-        in != MIGRATION_POSTCOPY_ACTIVE && in != MIGRATION_POSTCOPY_RECOVER) {
-        return REFUSE(error, "migrate-pause is currently only supported during postcopy-active or "
-                             "postcopy-recover state");
-    }
-    return true;
-}
-
-static bool check_recover(Engine *e, json_object *args, GError **error)
-{
-    (void)args;
-    return engine_status_of(e, false) == MIGRATION_POSTCOPY_PAUSED ||
-           REFUSE(error, "Migrate recover can only be run when postcopy is paused.");
-}
-
 /* ---- COLO, Xen ---- */
 
 static bool check_colo(Engine *e, json_object *args, GError **error)
@@ -162,9 +126,6 @@ static bool check_object_exists(Engine *e, json_object *args, GError **error)
 static const Unsupported list[] = {
     { "client_migrate_info", "handing a display over", NULL, check_display },
     { "migrate blk", "block migration", "the guest has no disks", NULL },
-    { "migrate-pause", "pausing postcopy", NULL, check_pause },
-    { "migrate-recover", "recovery of postcopy", NULL, check_recover },
-    { "migrate-start-postcopy", "postcopy", NULL, check_start_postcopy },
     { "object-add", "making objects", NULL, check_object },
     { "object-del", "making objects", NULL, check_object_exists },
     { "snapshot-delete", SNAPSHOTS, NULL, check_snapshot_job },

@@ -59,7 +59,8 @@ static bool host_allows(const Engine *e, MigCapabilities added, GError **error)
             return false;
         }
     }
-    return !capability_is_on(added, CAPABILITY_DIRTY_LIMIT) || engine_can_limit(e, error);
+    return (!capability_is_on(added, CAPABILITY_DIRTY_LIMIT) || engine_can_limit(e, error)) &&
+           engine_may_have_postcopy(e, added, error);
 }
 
 static void set_capabilities(Engine *e, BackendSession *session, json_object *args,
@@ -92,6 +93,7 @@ void engine_apply_settings(Engine *e)
     const MigParameters *p = &e->parameters;
 
     atomic_store(&e->settings.max_bandwidth, p->max_bandwidth);
+    atomic_store(&e->settings.max_postcopy_bandwidth, p->max_postcopy_bandwidth);
     atomic_store(&e->settings.switchover_bandwidth, p->avail_switchover_bandwidth);
     atomic_store(&e->settings.xbzrle_cache_size, p->xbzrle_cache_size);
     atomic_store(&e->settings.downtime_limit, p->downtime_limit);
@@ -131,8 +133,11 @@ static const struct {
     { "migrate-cancel", engine_migrate_cancel },
     { "migrate-continue", engine_migrate_continue },
     { "migrate-incoming", engine_migrate_incoming },
+    { "migrate-pause", engine_pause },
+    { "migrate-recover", engine_recover },
     { "migrate-set-capabilities", set_capabilities },
     { "migrate-set-parameters", set_parameters },
+    { "migrate-start-postcopy", engine_start_postcopy },
     { "migrate_cancel", engine_migrate_cancel },
     { "query-colo-status", engine_query_colo },
     { "query-dirty-rate", engine_query_dirty_rate },

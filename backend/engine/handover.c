@@ -16,7 +16,7 @@
 #include "backend/engine/handover.h"
 #include "backend/engine/shared-ram.h"
 
-static void stop_guest(Outgoing *o)
+void outgoing_stop_guest(Outgoing *o)
 {
     Migration *m = o->migration;
 
@@ -96,36 +96,18 @@ static bool commit(Outgoing *o, const char *description, GError **error)
 
 /* ---- after the commit: set status, owner and outcome ---- */
 
-/* While the status still says that the migration runs, so that nobody brings a guest here
- * meanwhile; the pause is over before it. Memory that another process took over in place is not
- * ours to drop. */
-static void release_ram(Outgoing *o)
-{
-    g_autoptr(GError) error = NULL;
-
-    migration_mark(o->migration, MARK_OVER);
-    if (!guest_empty(o->config.guest, &error)) {
-        event_post(o->migration->events, ENGINE_EVENT_NOTICE, o->migration, 0, error->message);
-    }
-}
-
-static void handed_over(Outgoing *o, Owner owner, const char *evidence)
+void outgoing_handed_over(Outgoing *o, Owner owner, const char *evidence)
 {
     Migration *m = o->migration;
-    bool release = o->config.release_ram && owner == OWNER_PEER && !o->config.ignore_shared;
-    g_autofree char *text = g_strdup_printf("migration to %s completed: %s%s", m->peer, evidence,
-                                            release ? "; the memory here was given back" : "");
+    g_autofree char *text = g_strdup_printf("migration to %s completed: %s", m->peer, evidence);
 
     migration_set_owner(m, owner, evidence);
-    if (release) {
-        release_ram(o);
-    }
     guest_stop(o->config.guest, RUN_STATE_POSTMIGRATE);
     migration_set_outcome(m, text);
     migration_end(m, MIGRATION_COMPLETED);
 }
 
-static void refused(Outgoing *o, const GError *error)
+void outgoing_refused(Outgoing *o, const GError *error)
 {
     Migration *m = o->migration;
     g_autofree char *text = g_strdup_printf("migration to %s failed: %s; the guest %s here",
@@ -169,13 +151,13 @@ static void await_verdict(Outgoing *o)
     switch (verdict) {
     case VERDICT_OK:
         if (outgoing_fault(o, "src-shut", &error)) {
-            handed_over(o, OWNER_PEER, "the destination confirmed that it has the guest");
+            outgoing_handed_over(o, OWNER_PEER, "the destination confirmed that it has the guest");
         } else {
             lost(o, error);
         }
         break;
     case VERDICT_REFUSED:
-        refused(o, error);
+        outgoing_refused(o, error);
         break;
     case VERDICT_LOST:
         lost(o, error);
@@ -196,9 +178,9 @@ static void finish_one_way(Outgoing *o)
     if (!finished) {
         lost(o, error);
     } else if (o->config.to_file) {
-        handed_over(o, OWNER_NONE, "all is written and safe; it runs where this is loaded");
+        outgoing_handed_over(o, OWNER_NONE, "all is written and safe; it runs where this is loaded");
     } else {
-        handed_over(o, OWNER_UNKNOWN, "all is written; nothing comes back on this way");
+        outgoing_handed_over(o, OWNER_UNKNOWN, "all is written; nothing comes back on this way");
     }
 }
 
@@ -206,8 +188,8 @@ bool outgoing_switchover(Outgoing *o, GError **error)
 {
     g_autofree char *description = NULL;
 
-    stop_guest(o);
-    if (!outgoing_fault(o, "src-stopped", error) || !outgoing_pre_switchover(o, error) ||
+    outgoing_stop_guest(o);
+    if (!outgoing_fault(o, "src-stopped", error) || !outgoing_pre_switchover(o, MIGRATION_DEVICE, error) ||
         !outgoing_last_pass(o, error) || !outgoing_fault(o, "src-ram-end", error)) {
         return false;
     }

@@ -9,7 +9,20 @@
 #include "backend/engine/placer.h"
 #include "backend/engine/prefetch.h"
 #include "backend/stream/format.h"
+#include "backend/guest/page-faults.h"
 #include "backend/stream/reader.h"
+
+#define RUN_PAGES 64 /* of postcopy, placed by one call */
+
+typedef struct UrgentReceiver UrgentReceiver; /* postcopy-channel.c */
+
+/* Pages of a row that wait to be placed together. */
+typedef struct {
+    size_t block;
+    size_t first; /* page */
+    int count;
+    struct iovec iov[RUN_PAGES];
+} PageRun;
 
 struct Incoming {
     IncomingConfig config;
@@ -17,6 +30,20 @@ struct Incoming {
     GThread *thread;
     atomic_bool autostart;
     atomic_bool dropped; /* what stood in RAM here before is gone */
+    PageFaults *_Atomic faults; /* postcopy, from LISTEN on */
+
+    /* Guards @config.transport (the pointer), which postcopy's recovery replaces, and the following. */
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    Transport *next;        /* recovery: the connection to go on with */
+    UrgentReceiver *urgent; /* capability postcopy-preempt: the channel of requested pages */
+    bool takes_channel;     /* one that comes now belongs to this connection */
+    bool quit;              /* nothing is to be waited for any more */
+
+    /* Messages of the return path come from two threads. */
+    pthread_mutex_t answer_lock;
+    bool link_up;       /* page requests can be sent */
+    size_t asked_block; /* the last request named it */
 
     /* The thread only. */
     Prefetch *prefetch;
@@ -29,6 +56,9 @@ struct Incoming {
     bool has_block_list;
     bool return_path;
     bool handover; /* PING(HANDOVER_PING) was answered */
+    bool advised;  /* POSTCOPY_ADVISE */
+    bool runs;     /* POSTCOPY_RUN: the guest lives here, whatever becomes of the connection */
+    PageRun run;
     bool pages_began;
 };
 
@@ -37,6 +67,17 @@ bool incoming_fault(Incoming *in, const char *point, GError **error);
 
 /* Answers on the return path; nothing to do where nobody can hear it. */
 bool incoming_answer(Incoming *in, ReturnPathType type, uint32_t value, GError **error);
+
+bool incoming_send(Incoming *in, const GByteArray *bytes, GError **error);
+
+/* The guest starts, or stands as the source and the operator want it. */
+void incoming_start_guest(Incoming *in, const char *evidence);
+
+/* Places what is gathered. */
+bool incoming_flush(Incoming *in, GError **error);
+
+/* Index of the guest's block @idstr that the stream has listed; false with the error. */
+bool incoming_find_block(Incoming *in, const char *idstr, size_t *ret, GError **error);
 
 /* Reads records until EOF is in: pages are placed, devices loaded. */
 bool incoming_load(Incoming *in, GError **error);
@@ -47,3 +88,48 @@ bool incoming_check_complete(Incoming *in, GError **error);
 /* Reads on to the end of the medium. What follows EOF says nothing, but unread bytes would turn our
  * last answer into a reset, and an exec child tells by its exit status whether all came. */
 bool incoming_drain(Incoming *in, GError **error);
+
+/* ---- postcopy-incoming.c ---- */
+
+/* A command that belongs to postcopy. */
+bool postcopy_take_command(Incoming *in, const StreamRecord *record, GError **error);
+
+/* From here on pages can be asked for; a channel of requested pages belongs to this connection. */
+void incoming_link_up(Incoming *in);
+void incoming_take_channel(Incoming *in);
+
+/* A PING after LISTEN. */
+bool postcopy_take_ping(Incoming *in, uint32_t value, GError **error);
+
+/* A page or zero pages after LISTEN. */
+bool postcopy_take_page(Incoming *in, size_t block, const StreamRecord *record, GError **error);
+
+/* Places what is gathered. */
+bool postcopy_flush(Incoming *in, GError **error);
+
+/* EOF is in: waits for what is on its way on another channel; false when a page never came. */
+bool postcopy_finish(Incoming *in, GError **error);
+
+/* Tells the source and everybody: all is here. */
+void postcopy_complete(Incoming *in);
+
+/* Counts a page placed by whichever thread. */
+void postcopy_note_placed(Incoming *in);
+
+/* ---- postcopy-channel.c ---- */
+
+/* Reads pages from @transport (taken) in a thread of its own. */
+UrgentReceiver *urgent_receiver_new(Incoming *in, Transport *transport, GError **error);
+/* No more can come. */
+bool urgent_receiver_ended(const UrgentReceiver *u);
+void urgent_receiver_shutdown(UrgentReceiver *u);
+void urgent_receiver_free(UrgentReceiver *u);
+
+/* ---- recovery-incoming.c ---- */
+
+/* The connection is of no use: waits in postcopy-paused for another one (true). False: nothing can
+ * come any more. */
+bool postcopy_await_connection(Incoming *in, const GError *reason);
+
+/* RECV_BITMAP and POSTCOPY_RESUME. */
+bool recovery_take_command(Incoming *in, const StreamRecord *record, GError **error);

@@ -58,11 +58,18 @@ bool incoming_answer(Incoming *in, ReturnPathType type, uint32_t value, GError *
     ReturnPathMessage message = { .type = type, .value = value };
     g_autoptr(GByteArray) bytes = g_byte_array_new();
 
+    return_path_encode(&message, bytes);
+    return incoming_send(in, bytes, error);
+}
+
+bool incoming_send(Incoming *in, const GByteArray *bytes, GError **error)
+{
+    struct iovec iov = { bytes->data, bytes->len };
+    MIG_LOCK(&in->answer_lock);
+
     if (!transport_is_two_way(in->config.transport)) {
         return true; /* a stream that was saved: nobody waits for the answer */
     }
-    return_path_encode(&message, bytes);
-    struct iovec iov = { bytes->data, bytes->len };
     if (!transport_write_all(in->config.transport, &iov, 1, NULL, error)) {
         g_prefix_error(error, "answering the source: ");
         return false;
@@ -76,6 +83,9 @@ static bool take_ping(Incoming *in, uint32_t value, GError **error)
         g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "PING %u, but the return path is not open",
                     value);
         return false;
+    }
+    if (in->faults != NULL) {
+        return postcopy_take_ping(in, value, error);
     }
     if (value != HANDOVER_PING) {
         return incoming_answer(in, RETURN_PONG, value, error);
@@ -107,15 +117,26 @@ static bool take_command(Incoming *in, const StreamRecord *record, GError **erro
         return take_ping(in, value, error);
     case COMMAND_SWITCHOVER_START:
         return true;
-    case COMMAND_POSTCOPY_ADVISE:
-        g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
-                    "RAM postcopy is disabled but have %zu byte advise", record->length);
-        return false;
     default:
-        g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
-                    "command %d of the stream is not supported by this build", record->command);
+        return incoming_flush(in, error) && postcopy_take_command(in, record, error);
+    }
+}
+
+bool incoming_find_block(Incoming *in, const char *idstr, size_t *ret, GError **error)
+{
+    if (guest_find_block(in->config.guest, idstr, ret) == NULL) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "Can't find block %s", idstr);
         return false;
     }
+    return true;
+}
+
+bool incoming_flush(Incoming *in, GError **error)
+{
+    if (in->faults != NULL) {
+        return postcopy_flush(in, error);
+    }
+    return in->placer == NULL || placer_flush(in->placer, error);
 }
 
 /* ---- configuration and blocks ---- */
@@ -272,6 +293,13 @@ static bool take_page(Incoming *in, const StreamRecord *record, GError **error)
                               "the source");
         return false;
     }
+    if (in->faults != NULL) {
+        atomic_fetch_add_explicit(record->type == RECORD_ZERO_PAGE ? &c->zero_pages
+                                                                   : &c->normal_pages,
+                                  record->type == RECORD_ZERO_PAGE ? record->n_pages : 1,
+                                  memory_order_relaxed);
+        return postcopy_take_page(in, block, record, error);
+    }
     if (record->type == RECORD_ZERO_PAGE) {
         atomic_fetch_add_explicit(&c->zero_pages, record->n_pages, memory_order_relaxed);
         if (record->fill != 0) {
@@ -350,7 +378,7 @@ static bool read_more(Incoming *in, GError **error)
 {
     size_t count;
 
-    if (in->placer != NULL && !placer_flush(in->placer, error)) {
+    if (!incoming_flush(in, error)) {
         return false;
     }
     uint8_t *bytes = prefetch_next(in->prefetch, &count, error);
@@ -379,7 +407,7 @@ bool incoming_load(Incoming *in, GError **error)
                 return false;
             }
             if (record.type == RECORD_EOF) {
-                return in->placer == NULL || placer_flush(in->placer, error);
+                return incoming_flush(in, error);
             }
             break;
         case STREAM_MORE:

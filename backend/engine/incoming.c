@@ -12,12 +12,15 @@
 
 #include "backend/base/error.h"
 #include "backend/base/fault.h"
+#include "backend/base/lock.h"
 
 /* ---- faults ---- */
 
 static bool transport_is_gone(void *data)
 {
     Incoming *in = data;
+    MIG_LOCK(&in->lock);
+
     return transport_is_shut_down(in->config.transport);
 }
 
@@ -25,7 +28,7 @@ bool incoming_fault(Incoming *in, const char *point, GError **error)
 {
     switch (fault_fire(point)) {
     case FAULT_CUT:
-        transport_shutdown(in->config.transport);
+        incoming_pause(in);
         return true;
     case FAULT_HOLD:
         fault_hold(point, transport_is_gone, in);
@@ -45,14 +48,13 @@ bool incoming_fault(Incoming *in, const char *point, GError **error)
 
 /* The guest lives here from now on; "stop" and "cont" of the operator may come at the same moment,
  * so the wish is looked at again after the state is set: one of the two sees the other. */
-static void start_guest(Incoming *in)
+void incoming_start_guest(Incoming *in, const char *evidence)
 {
     Guest *guest = in->config.guest;
     RunState state = RUN_STATE_RUNNING;
 
     device_loader_run_state(in->devices, &state);
-    migration_set_owner(in->migration, OWNER_HERE,
-                        "it arrived here complete and the source let it go");
+    migration_set_owner(in->migration, OWNER_HERE, evidence);
     if (state != RUN_STATE_RUNNING) {
         guest_stop(guest, state == RUN_STATE_PRELAUNCH ? RUN_STATE_PRELAUNCH : RUN_STATE_PAUSED);
     } else if (!atomic_load(&in->autostart)) {
@@ -107,6 +109,9 @@ static void give_up(Incoming *in, const GError *error)
         g_strdup_printf("load of migration from %s failed: %s", m->peer, error->message);
     g_autoptr(GError) reset_error = NULL;
 
+    if (in->faults != NULL) {
+        page_faults_stop(in->faults);
+    }
     if (in->return_path) {
         incoming_answer(in, RETURN_SHUT, 1, NULL);
     }
@@ -120,13 +125,26 @@ static void give_up(Incoming *in, const GError *error)
     }
     migration_set_error(m, first_line);
     migration_set_outcome(m, text);
-    migration_move(m, MIGRATION_ACTIVE, MIGRATION_FAILED);
+    migration_end(m, MIGRATION_FAILED);
+}
+
+/* It ran here and part of its RAM will never come: this process ends. */
+static void lose(Incoming *in)
+{
+    Migration *m = in->migration;
+
+    guest_stop(in->config.guest, RUN_STATE_PAUSED);
+    page_faults_stop(in->faults);
+    guest_settle(in->config.guest);
+    migration_set_owner(m, OWNER_NONE, "the rest of its RAM never came");
+    migration_end(m, MIGRATION_FAILED);
 }
 
 /* EOF is in: takes the guest over. "completed" comes last: whoever sees it may send the guest on,
  * and that must not cut the connection before the source has its answer. */
 static void take_over(Incoming *in)
 {
+    static const char evidence[] = "it arrived here complete and the source let it go";
     bool two_way = transport_is_two_way(in->config.transport);
     g_autoptr(GError) error = NULL;
 
@@ -139,15 +157,14 @@ static void take_over(Incoming *in)
         give_up(in, error); /* RAM that is shared: the source, or somebody else, still has it */
         return;
     }
-    guest_fill(in->config.guest);
     if (in->return_path && two_way && !in->handover) {
         if (!incoming_answer(in, RETURN_SHUT, 0, &error)) {
             stand_unknown(in, error);
             return;
         }
-        start_guest(in);
+        incoming_start_guest(in, evidence);
     } else {
-        start_guest(in);
+        incoming_start_guest(in, evidence);
         incoming_fault(in, "dst-started", NULL);
         if (in->return_path) {
             incoming_answer(in, RETURN_SHUT, 0,
@@ -161,17 +178,32 @@ static void take_over(Incoming *in)
     }
 }
 
+static bool load_all(Incoming *in, GError **error)
+{
+    return incoming_load(in, error) &&
+           (in->runs ? postcopy_finish(in, error) : incoming_check_complete(in, error));
+}
+
 static void *incoming_thread(void *data)
 {
     Incoming *in = data;
     g_autoptr(GError) error = NULL;
 
     in->prefetch = prefetch_new(in->config.transport, &error);
-    if (in->prefetch != NULL && incoming_fault(in, "dst-connected", &error) &&
-        incoming_load(in, &error) && incoming_check_complete(in, &error)) {
-        take_over(in);
-    } else {
+    bool complete = in->prefetch != NULL && incoming_fault(in, "dst-connected", &error) &&
+                    load_all(in, &error);
+    while (!complete && in->runs && postcopy_await_connection(in, error)) {
+        g_clear_error(&error);
+        complete = load_all(in, &error);
+    }
+    if (!complete && in->runs) {
+        lose(in);
+    } else if (!complete) {
         give_up(in, error);
+    } else if (in->runs) {
+        postcopy_complete(in);
+    } else {
+        take_over(in);
     }
     transport_shutdown(in->config.transport);
     event_post(in->migration->events, ENGINE_EVENT_ENDED, in->migration, 0, NULL);
@@ -183,6 +215,9 @@ Incoming *incoming_new(const IncomingConfig *config, bool autostart, GError **er
     Incoming *in = g_new0(Incoming, 1);
 
     in->config = *config;
+    pthread_mutex_init(&in->lock, NULL);
+    pthread_mutex_init(&in->answer_lock, NULL);
+    mig_cond_init(&in->wake);
     in->migration = migration_ref(config->migration);
     atomic_store(&in->autostart, autostart);
     in->devices = device_loader_new(config->guest, config->timer);
@@ -206,18 +241,31 @@ void incoming_free(Incoming *in)
     if (in == NULL) {
         return;
     }
+    pthread_mutex_lock(&in->lock);
+    in->quit = true;
     transport_shutdown(in->config.transport);
+    if (in->urgent != NULL) {
+        urgent_receiver_shutdown(in->urgent);
+    }
+    pthread_cond_broadcast(&in->wake);
+    pthread_mutex_unlock(&in->lock);
     if (in->thread != NULL) {
         g_thread_join(in->thread);
     }
+    urgent_receiver_free(in->urgent);
+    page_faults_free(in->faults);
     prefetch_free(in->prefetch);
     transport_free(in->config.transport);
+    transport_free(in->next);
     stream_reader_free(in->reader);
     device_loader_free(in->devices);
     page_decoder_free(in->decoder);
     placer_free(in->placer);
     g_array_unref(in->blocks);
     migration_unref(in->migration);
+    pthread_cond_destroy(&in->wake);
+    pthread_mutex_destroy(&in->answer_lock);
+    pthread_mutex_destroy(&in->lock);
     g_free(in);
 }
 
@@ -236,7 +284,32 @@ bool incoming_has_dropped(const Incoming *in)
     return atomic_load(&in->dropped);
 }
 
+bool incoming_in_postcopy(const Incoming *in)
+{
+    return in->faults != NULL && !migration_status_is_over(migration_get_status(in->migration));
+}
+
+void incoming_note_faults(Incoming *in)
+{
+    if (in->faults != NULL) {
+        PageFaultStats stats;
+
+        page_faults_stats(in->faults, &stats);
+        migration_set_faults(in->migration, &stats);
+    }
+}
+
+void incoming_pause(Incoming *in)
+{
+    MIG_LOCK(&in->lock);
+
+    transport_shutdown(in->config.transport);
+    if (in->urgent != NULL) {
+        urgent_receiver_shutdown(in->urgent);
+    }
+}
+
 void incoming_shutdown(Incoming *in)
 {
-    transport_shutdown(in->config.transport);
+    incoming_pause(in);
 }

@@ -37,6 +37,22 @@ void incoming_set_autostart(Incoming *in, bool autostart);
 /* True once the attempt has dropped what stood in RAM here before it. */
 bool incoming_has_dropped(const Incoming *in);
 
+/* Postcopy has begun and is not over: RAM that has not come must not be read, and the attempt cannot be
+ * taken back. */
+bool incoming_in_postcopy(const Incoming *in);
+
+/* Brings the figures of page faults in the record up to date. */
+void incoming_note_faults(Incoming *in);
+
+/* Main thread, in postcopy-paused: @transport (taken when true) is the connection to go on with. */
+bool incoming_recover(Incoming *in, Transport *transport);
+
+/* Main thread: a channel of requested pages has come; @transport is taken when true. */
+bool incoming_add_channel(Incoming *in, Transport *transport, GError **error);
+
+/* Main thread: takes the connection of a postcopy away. */
+void incoming_pause(Incoming *in);
+
 /* Any thread: ends the attempt, unless the guest has been taken over; then only ends what is left
  * of the connection. */
 void incoming_shutdown(Incoming *in);

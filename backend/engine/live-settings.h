@@ -9,6 +9,7 @@
 
 typedef struct {
     _Atomic uint64_t max_bandwidth;        /* bytes/s, 0 = no limit */
+    _Atomic uint64_t max_postcopy_bandwidth; /* likewise */
     _Atomic uint64_t switchover_bandwidth; /* bytes/s, 0 = estimate */
     _Atomic uint64_t xbzrle_cache_size;    /* bytes */
     _Atomic uint64_t downtime_limit;       /* ms */

@@ -5,6 +5,7 @@
 #include "backend/engine/migration.h"
 
 #include "backend/base/clock.h"
+#include "backend/engine/page-faults-report.h"
 #include "backend/engine/verdict.h"
 #include "backend/guest/ram-block.h"
 
@@ -23,9 +24,17 @@ static const unsigned may_become[MIGRATION__COUNT] = {
     [MIGRATION_NONE] = BIT(MIGRATION_SETUP),
     [MIGRATION_SETUP] = BIT(MIGRATION_ACTIVE) | BIT(MIGRATION_FAILED) | BIT(MIGRATION_CANCELLING),
     [MIGRATION_ACTIVE] = BIT(MIGRATION_COMPLETED) | BIT(MIGRATION_FAILED) |
-                         BIT(MIGRATION_CANCELLING) | BIT(MIGRATION_PRE_SWITCHOVER),
+                         BIT(MIGRATION_CANCELLING) | BIT(MIGRATION_PRE_SWITCHOVER) |
+                         BIT(MIGRATION_POSTCOPY_ACTIVE),
     [MIGRATION_PRE_SWITCHOVER] =
-        BIT(MIGRATION_DEVICE) | BIT(MIGRATION_FAILED) | BIT(MIGRATION_CANCELLING),
+        BIT(MIGRATION_DEVICE) | BIT(MIGRATION_POSTCOPY_ACTIVE) | BIT(MIGRATION_FAILED) |
+        BIT(MIGRATION_CANCELLING),
+    /* Back to failed or cancelled only until the guest has left, or when it did not begin there. */
+    [MIGRATION_POSTCOPY_ACTIVE] = BIT(MIGRATION_COMPLETED) | BIT(MIGRATION_POSTCOPY_PAUSED) |
+                                  BIT(MIGRATION_FAILED) | BIT(MIGRATION_CANCELLING),
+    [MIGRATION_POSTCOPY_PAUSED] = BIT(MIGRATION_POSTCOPY_RECOVER) | BIT(MIGRATION_FAILED),
+    [MIGRATION_POSTCOPY_RECOVER] =
+        BIT(MIGRATION_POSTCOPY_ACTIVE) | BIT(MIGRATION_POSTCOPY_PAUSED),
     [MIGRATION_DEVICE] =
         BIT(MIGRATION_COMPLETED) | BIT(MIGRATION_FAILED) | BIT(MIGRATION_CANCELLING),
     [MIGRATION_CANCELLING] = BIT(MIGRATION_CANCELLED),
@@ -80,6 +89,7 @@ void migration_unref(Migration *m)
     g_free(m->error);
     g_free(m->outcome);
     g_free(m->evidence);
+    page_fault_stats_clear(&m->faults);
     pthread_mutex_destroy(&m->lock);
     g_free(m);
 }
@@ -107,7 +117,7 @@ bool migration_move(Migration *m, MigrationStatus from, MigrationStatus to)
     if (migration_status_is_over(to)) {
         m->end_us = move.time_us;
         series_take(&m->series, &m->counters, move.time_us, true);
-        if (m->marks[MARK_STOP] != 0 && m->marks[MARK_OVER] == 0) {
+        if (m->marks[MARK_STOP] != 0 && m->marks[MARK_OVER] == 0 && !m->postcopy) {
             m->marks[MARK_OVER] = move.time_us;
         }
     }
@@ -128,6 +138,14 @@ bool migration_end(Migration *m, MigrationStatus to)
             return true;
         }
     }
+}
+
+bool migration_is_in_postcopy(Migration *m)
+{
+    MigrationStatus status = migration_get_status(m);
+
+    return status == MIGRATION_POSTCOPY_ACTIVE || status == MIGRATION_POSTCOPY_PAUSED ||
+           status == MIGRATION_POSTCOPY_RECOVER;
 }
 
 void migration_set_error(Migration *m, const char *text)
@@ -189,6 +207,20 @@ void migration_mark(Migration *m, SwitchoverMark mark)
     m->marks[mark] = mig_clock_now_us();
 }
 
+void migration_set_faults(Migration *m, PageFaultStats *stats)
+{
+    MIG_LOCK(&m->lock);
+
+    page_fault_stats_clear(&m->faults);
+    m->faults = *stats;
+}
+
+void migration_note_postcopy(Migration *m)
+{
+    MIG_LOCK(&m->lock);
+    m->postcopy = true;
+}
+
 void migration_add_pass(Migration *m, const MigPass *pass)
 {
     MIG_LOCK(&m->lock);
@@ -225,12 +257,24 @@ static void fill_ram(Migration *m, MigrationStats *ram)
     ram->pages_per_second = atomic_load(&c->pages_per_second);
     ram->precopy_bytes = atomic_load(&c->precopy_bytes);
     ram->downtime_bytes = atomic_load(&c->downtime_bytes);
+    ram->postcopy_bytes = atomic_load(&c->postcopy_bytes);
+    ram->postcopy_requests = atomic_load(&c->postcopy_requests);
     if (completed) {
         int64_t total_us = MAX(m->end_us - m->start_us, 1);
         ram->mbps = (double)ram->transferred * 8.0 / (double)total_us;
     } else {
         ram->mbps = (double)atomic_load(&c->bandwidth) * 8.0 / 1e6;
     }
+}
+
+/* In postcopy the guest goes on when what it needs is loaded, or, as far as that is not known, when
+ * it was sent. */
+static int64_t end_of_pause(const Migration *m)
+{
+    if (!m->postcopy) {
+        return m->marks[MARK_OVER];
+    }
+    return MAX(m->marks[MARK_LOADED], m->marks[MARK_DEVICES]);
 }
 
 static void fill_outgoing(Migration *m, MigInfo *info)
@@ -242,6 +286,9 @@ static void fill_outgoing(Migration *m, MigInfo *info)
     case MIGRATION_ACTIVE:
     case MIGRATION_PRE_SWITCHOVER:
     case MIGRATION_DEVICE:
+    case MIGRATION_POSTCOPY_ACTIVE:
+    case MIGRATION_POSTCOPY_PAUSED:
+    case MIGRATION_POSTCOPY_RECOVER:
     case MIGRATION_CANCELLING:
     case MIGRATION_COMPLETED:
         break;
@@ -256,12 +303,23 @@ static void fill_outgoing(Migration *m, MigInfo *info)
     info->has_setup_time = true;
     info->setup_time = m->setup_us != 0 ? (m->setup_us - m->start_us) / 1000 : 0;
     info->cpu_throttle = atomic_load(&m->counters.cpu_throttle);
-    if (m->status == MIGRATION_COMPLETED) {
+    if (m->status == MIGRATION_COMPLETED || m->postcopy) {
         info->has_downtime = true;
-        info->downtime = (m->marks[MARK_OVER] - m->marks[MARK_STOP]) / 1000;
+        info->downtime = (end_of_pause(m) - m->marks[MARK_STOP]) / 1000;
     } else {
         info->has_expected_downtime = true;
         info->expected_downtime = MAX(expected, 0);
+    }
+}
+
+static void fill_blocktime(const PageFaultStats *faults, MigInfo *info)
+{
+    info->has_blocktime = true;
+    info->blocktime = faults->blocktime_us / 1000;
+    info->n_vcpus = faults->n_vcpus;
+    info->vcpu_blocktime = g_new0(uint64_t, MAX(faults->n_vcpus, 1));
+    for (unsigned i = 0; i < faults->n_vcpus; i++) {
+        info->vcpu_blocktime[i] = faults->vcpu_us[i] / 1000;
     }
 }
 
@@ -273,6 +331,8 @@ void migration_fill_info(Migration *m, MigInfo *ret, char **ret_error)
     ret->status = m->status;
     if (m->outgoing) {
         fill_outgoing(m, ret);
+    } else if (m->faults.vcpu_us != NULL && m->status == MIGRATION_COMPLETED) {
+        fill_blocktime(&m->faults, ret);
     }
     if (m->status == MIGRATION_FAILED) {
         *ret_error = g_strdup(m->error);
@@ -416,6 +476,9 @@ json_object *migration_history_to_json(Migration *m, bool with_samples)
     add_int(o, "elapsed-ms", (end - m->start_us) / 1000);
     if (m->marks[MARK_STOP] != 0) {
         json_object_object_add(o, "downtime", downtime_to_json(m));
+    }
+    if (m->faults.vcpu_us != NULL) {
+        json_object_object_add(o, "page-faults", page_faults_to_json(&m->faults));
     }
     add_time(m, o);
     add_verdict(m, o);

@@ -18,6 +18,7 @@
 #include "backend/engine/events.h"
 #include "backend/engine/ram-map.h"
 #include "backend/engine/series.h"
+#include "backend/guest/page-faults.h"
 #include "backend/info.h"
 
 /* Who may run the guest, as seen from this process. */
@@ -35,6 +36,8 @@ struct MigCounters {
     _Atomic uint64_t transferred;    /* bytes of the stream, all of it */
     _Atomic uint64_t precopy_bytes;  /* of these, while the guest ran */
     _Atomic uint64_t downtime_bytes; /* of these, while it stood */
+    _Atomic uint64_t postcopy_bytes; /* of these, while it ran at the destination */
+    _Atomic uint64_t postcopy_requests;
     _Atomic uint64_t zero_pages;
     _Atomic uint64_t normal_pages;
     _Atomic uint64_t remaining; /* bytes of dirty pages not yet sent */
@@ -91,6 +94,8 @@ struct Migration {
     GArray *moves;  /* MigMove */
     GArray *passes; /* MigPass, the newest */
     MigSeries series;
+    bool postcopy;  /* the guest left before its RAM did */
+    PageFaultStats faults; /* of the destination's vCPUs; .vcpu_us NULL = none */
     char *error;
     char *outcome;
     Owner owner;
@@ -115,6 +120,9 @@ bool migration_move(Migration *m, MigrationStatus from, MigrationStatus to);
  * end was faster). */
 bool migration_end(Migration *m, MigrationStatus to);
 
+/* postcopy-active, -paused or -recover. */
+bool migration_is_in_postcopy(Migration *m);
+
 /* Remembers the first error, for error-desc. */
 void migration_set_error(Migration *m, const char *text);
 char *migration_dup_error(Migration *m);
@@ -128,6 +136,8 @@ Owner migration_get_owner(Migration *m, char **ret_evidence);
 void migration_note_begin(Migration *m); /* the source has come: time counts from here */
 void migration_note_setup(Migration *m); /* setup is over */
 void migration_mark(Migration *m, SwitchoverMark mark); /* the guest stands */
+void migration_set_faults(Migration *m, PageFaultStats *stats); /* takes what it holds */
+void migration_note_postcopy(Migration *m); /* its pause ends when it is over there */
 void migration_add_pass(Migration *m, const MigPass *pass);
 /* Often, while it runs: puts the counters into the series when it is time for that. The beginning
  * and the end of an attempt are sampled by themselves. */

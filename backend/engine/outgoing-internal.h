@@ -26,6 +26,8 @@ typedef struct {
     uint64_t pages;
 } RateWindow;
 
+struct UrgentSender; /* postcopy-urgent.c */
+
 /* What outgoing_account_waits() has counted already. */
 typedef struct {
     int64_t since_us; /* monotonic, 0 = does not count yet */
@@ -42,9 +44,13 @@ struct Outgoing {
     _Atomic int decision;
     atomic_bool keep_stopped; /* "stop" came during the switchover */
     atomic_bool go_on;        /* from pre-switchover */
+    atomic_bool start_postcopy; /* as soon as it can */
     pthread_mutex_t lock;     /* guards @transport (the pointer) and @wake */
     pthread_cond_t wake;      /* cancel, or a setting changed */
-    Transport *transport;
+    Transport *transport;     /* NULL before it is connected and in postcopy-paused */
+    struct UrgentSender *urgent; /* likewise guarded; capability postcopy-preempt, else NULL */
+    Connector *recovery;      /* under @lock: where a paused postcopy goes on, while it tries */
+    bool abandoned;           /* under @lock: nobody waits for the destination any more */
     WaitsSeen waits;        /* under @lock */
     WaitClock limiter_wait; /* begun and ended by the migration's thread, like the next */
     WaitClock answer_wait;  /* for the destination to have loaded what it got */
@@ -52,6 +58,7 @@ struct Outgoing {
     /* The migration's thread only. */
     StreamWriter *writer;
     SourceReturnPath *return_path;
+    PageRequests *requests; /* capability postcopy-ram, else NULL; woken by anyone */
     RamSender *ram;
     PageEncoder *encoder; /* NULL: pages go as they are */
     RamSnapshot *snapshot; /* in place of @ram, once the moment was taken */
@@ -62,6 +69,8 @@ struct Outgoing {
     bool ack_missed;       /* it was waited for and the operator told so */
     bool ran;              /* the guest ran before the stop: it goes on when we fail */
     bool stopped;          /* by us, for the switchover */
+    bool postcopy;         /* the guest left without the rest of its RAM */
+    bool confirmed;        /* and runs there */
     RunState state_before; /* what goes into globalstate */
 };
 
@@ -101,12 +110,27 @@ bool outgoing_precopy(Outgoing *o, GError **error);
 /* The rest of the RAM; the guest stands. */
 bool outgoing_last_pass(Outgoing *o, GError **error);
 
+/* precopy.c, for postcopy too: a dirty sync ends a pass and begins the next; rates and what is left
+ * are brought up to date; the last pass ends. */
+bool outgoing_sync(Outgoing *o, GError **error);
+void outgoing_update_window(Outgoing *o);
+void outgoing_end_pass(Outgoing *o);
+
 /* switchover.c: whether all that the guest's stop has to wait for is there. False after waiting a
  * little for it: look at the dirty pages again, then ask again. */
 bool outgoing_may_switch_over(Outgoing *o);
-/* The guest stands: waits for the operator where the capability pause-before-switchover says so. */
-bool outgoing_pre_switchover(Outgoing *o, GError **error);
+/* The guest stands: waits for the operator where the capability pause-before-switchover says so;
+ * the status is @next then. */
+bool outgoing_pre_switchover(Outgoing *o, MigrationStatus next, GError **error);
 
 /* handover.c: from the stop of the guest to the verdict. Sets status, owner and outcome when it
  * returns true (whatever they are); false: failed before the commit, the guest belongs here. */
 bool outgoing_switchover(Outgoing *o, GError **error);
+/* postcopy-source.c: likewise, with the rest of the RAM behind the guest. */
+bool outgoing_postcopy(Outgoing *o, GError **error);
+
+/* Parts of it that postcopy has too: stopping the guest; and the ends, with status, owner, outcome: the
+ * destination has it; the destination said that it did not take it. */
+void outgoing_stop_guest(Outgoing *o);
+void outgoing_handed_over(Outgoing *o, Owner owner, const char *evidence);
+void outgoing_refused(Outgoing *o, const GError *error);

@@ -16,7 +16,7 @@ static uint64_t take_growth(uint64_t *last, uint64_t now, uint64_t *span)
 {
     uint64_t grown = now > *last ? MIN(now - *last, *span) : 0;
 
-    *last = MAX(*last, now);
+    *last = now; /* a new connection begins at nothing */
     *span -= grown;
     return grown;
 }

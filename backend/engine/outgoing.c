@@ -12,7 +12,10 @@
 #include "backend/base/clock.h"
 #include "backend/base/error.h"
 #include "backend/base/fault.h"
+#include "backend/engine/postcopy-source.h"
 #include "backend/engine/shared-ram.h"
+#include "backend/guest/page-faults.h"
+#include "backend/stream/postcopy.h"
 
 bool outgoing_is_cancelled(const Outgoing *o)
 {
@@ -75,7 +78,10 @@ bool outgoing_flush(Outgoing *o, GError **error)
         return false;
     }
     atomic_fetch_add(&c->transferred, bytes);
-    atomic_fetch_add(o->stopped ? &c->downtime_bytes : &c->precopy_bytes, bytes);
+    atomic_fetch_add(o->postcopy  ? &c->postcopy_bytes
+                     : o->stopped ? &c->downtime_bytes
+                                  : &c->precopy_bytes,
+                     bytes);
     o->window.bytes += bytes;
     o->pass.bytes += bytes;
     return true;
@@ -95,6 +101,17 @@ static bool connect_to_peer(Outgoing *o, GError **error)
     pthread_mutex_unlock(&o->lock);
     if (outgoing_is_cancelled(o)) {
         transport_shutdown(t); /* the cancel came before there was something to shut down */
+    }
+    if (o->config.preempt) {
+        /* At once, and second: QEMU 7.2 reads nothing before it has both, later ones do not mind. */
+        struct UrgentSender *urgent = urgent_sender_open(o->config.connector, error);
+
+        pthread_mutex_lock(&o->lock);
+        o->urgent = urgent;
+        pthread_mutex_unlock(&o->lock);
+        if (urgent == NULL) {
+            return false;
+        }
     }
     return outgoing_fault(o, "src-connected", error);
 }
@@ -149,18 +166,22 @@ static bool begin_stream(Outgoing *o, GError **error)
     stream_put_header(o->writer);
     put_configuration(o);
     if (transport_is_two_way(o->transport) && !config->background_snapshot &&
-        (config->return_path || config->handover)) {
+        (config->return_path || config->handover || config->postcopy)) {
         stream_put_command(o->writer, COMMAND_OPEN_RETURN_PATH, NULL, 0);
         stream_put_ping(o->writer, 1);
-        o->return_path = source_return_path_new(o->transport, error);
+        o->return_path = source_return_path_new(o->transport, o->requests, error);
         if (o->return_path == NULL) {
             return false;
         }
-    } else if (config->return_path) {
+    } else if (config->return_path || config->postcopy) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
-                    "capability return-path is on, but %s goes one way only",
+                    "capability %s is on, but %s goes one way only",
+                    config->postcopy ? "postcopy-ram" : "return-path",
                     transport_name(o->transport));
         return false;
+    }
+    if (config->postcopy) {
+        postcopy_put_advise(o->writer, page_faults_page_sizes(config->guest));
     }
     return outgoing_flush(o, error) && outgoing_fault(o, "src-setup", error);
 }
@@ -253,6 +274,13 @@ static void finish_failed(Outgoing *o, GError **error)
     }
 }
 
+/* With all of its RAM, or ahead of the rest of it. */
+static bool leave(Outgoing *o, GError **error)
+{
+    return atomic_load(&o->start_postcopy) ? outgoing_postcopy(o, error)
+                                           : outgoing_switchover(o, error);
+}
+
 static void *outgoing_thread(void *data)
 {
     Outgoing *o = data;
@@ -262,7 +290,7 @@ static void *outgoing_thread(void *data)
     if (!prepare_ram(o, &error) || !connect_to_peer(o, &error) || !begin_stream(o, &error) ||
         !(o->config.background_snapshot
               ? outgoing_background_snapshot(o, &error)
-              : outgoing_precopy(o, &error) && outgoing_switchover(o, &error))) {
+              : outgoing_precopy(o, &error) && leave(o, &error))) {
         finish_failed(o, &error);
     }
     auto_converge_end(&o->converge);
@@ -300,6 +328,9 @@ Outgoing *outgoing_new(const OutgoingConfig *config, GError **error)
     if (config->ignore_shared) {
         shared_ram_leave_out(config->guest, o->ram);
     }
+    if (config->postcopy) {
+        o->requests = page_requests_new(config->guest);
+    }
     o->window.start_us = now;
     rate_limiter_init(&o->limiter, atomic_load(&config->settings->max_bandwidth), now);
     o->thread = g_thread_try_new("mig/src/main", outgoing_thread, o, error);
@@ -320,9 +351,12 @@ void outgoing_free(Outgoing *o)
         g_thread_join(o->thread);
     }
     dirty_tracker_free(o->config.tracker);
+    urgent_sender_free(o->urgent);
     source_return_path_free(o->return_path);
     transport_free(o->transport);
     connector_free(o->config.connector);
+    connector_free(o->recovery);
+    page_requests_free(o->requests);
     ram_sender_free(o->ram);
     page_encoder_free(o->encoder);
     ram_snapshot_free(o->snapshot);
@@ -345,10 +379,41 @@ static void shut_everything_down(Outgoing *o)
     MIG_LOCK(&o->lock);
 
     connector_cancel(o->config.connector);
+    if (o->recovery != NULL) {
+        connector_cancel(o->recovery);
+    }
     if (o->transport != NULL) {
         transport_shutdown(o->transport);
     }
+    if (o->urgent != NULL) {
+        urgent_sender_shutdown(o->urgent);
+    }
     pthread_cond_broadcast(&o->wake);
+    if (o->requests != NULL) {
+        page_requests_wake(o->requests);
+    }
+}
+
+static void refuse_cancel(Outgoing *o, GError **error)
+{
+    MigrationStatus status = migration_get_status(o->migration);
+
+    if (status == MIGRATION_POSTCOPY_ACTIVE || status == MIGRATION_POSTCOPY_RECOVER ||
+        status == MIGRATION_POSTCOPY_PAUSED) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                            "postcopy cannot be cancelled: the guest has left and needs the pages "
+                            "that are still here");
+        mig_error_hint(error, "%s",
+                       status == MIGRATION_POSTCOPY_PAUSED
+                           ? "migrate_recover URI on the destination, then migrate -r URI here goes "
+                             "on; should the destination be lost, cont -f runs the guest here as "
+                             "it was when it left"
+                           : "migrate_pause interrupts it");
+        return;
+    }
+    g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                        "the guest was handed over already and cannot be taken back");
+    mig_error_hint(error, "info migrate says where it is; cont -f runs it here by force");
 }
 
 bool outgoing_cancel(Outgoing *o, GError **error)
@@ -357,9 +422,7 @@ bool outgoing_cancel(Outgoing *o, GError **error)
 
     if (!atomic_compare_exchange_strong(&o->decision, &open, DECISION_CANCELLED)) {
         if (open == DECISION_COMMITTED && !o->config.background_snapshot) {
-            g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                                "the guest was handed over already and cannot be taken back");
-            mig_error_hint(error, "info migrate says where it is; cont -f runs it here by force");
+            refuse_cancel(o, error);
             return false;
         }
         return true;
@@ -373,6 +436,15 @@ void outgoing_settings_changed(Outgoing *o)
 {
     MIG_LOCK(&o->lock);
     pthread_cond_broadcast(&o->wake);
+    if (o->requests != NULL) {
+        page_requests_wake(o->requests);
+    }
+}
+
+void outgoing_start_postcopy(Outgoing *o)
+{
+    atomic_store(&o->start_postcopy, true);
+    outgoing_settings_changed(o);
 }
 
 void outgoing_keep_stopped(Outgoing *o)
@@ -382,5 +454,8 @@ void outgoing_keep_stopped(Outgoing *o)
 
 void outgoing_abandon(Outgoing *o)
 {
+    pthread_mutex_lock(&o->lock);
+    o->abandoned = true;
+    pthread_mutex_unlock(&o->lock);
     shut_everything_down(o);
 }

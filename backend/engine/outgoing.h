@@ -31,7 +31,6 @@ typedef struct {
     bool handover;                /* x-handover */
     bool validate_uuid;           /* send the UUID */
     bool pause_before_switchover; /* wait for outgoing_continue() when the guest stands */
-    bool release_ram;             /* give the memory back once the destination has confirmed */
     bool ignore_shared;           /* leave out RAM that the other side has too */
     bool stop_first;              /* mode cpr-reboot: nothing runs while it is written */
     bool background_snapshot;     /* write what the guest is now, and let it go on */
@@ -39,6 +38,8 @@ typedef struct {
     bool switchover_ack;          /* wait until the destination is ready */
     bool sparse;                  /* capability x-sparse-ram */
     bool xbzrle;                  /* capability xbzrle */
+    bool postcopy;                /* capability postcopy-ram: outgoing_start_postcopy() may come */
+    bool preempt;                 /* capability postcopy-preempt */
     bool to_file;                 /* nobody runs what is written */
     DirtyLimit *limit;            /* outlives the migration */
     ConvergeMeans converge;       /* how a guest that writes too fast is slowed down */
@@ -60,6 +61,16 @@ bool outgoing_cancel(Outgoing *o, GError **error);
 
 /* Any thread: goes on from pre-switchover; without an effect in any other status. */
 void outgoing_continue(Outgoing *o);
+
+/* Any thread: switch to postcopy as soon as pages flow; remembered when it comes before. */
+void outgoing_start_postcopy(Outgoing *o);
+
+/* Any thread: takes the connection of a postcopy away, or ends the attempt to get another one. False
+ * when there is none. */
+bool outgoing_pause(Outgoing *o);
+
+/* Main thread, in postcopy-paused: goes on over @connector (taken). */
+bool outgoing_resume(Outgoing *o, Connector *connector, GError **error);
 
 /* Main thread: a limit changed, a waiting thread should look again. */
 void outgoing_settings_changed(Outgoing *o);

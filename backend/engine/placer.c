@@ -4,13 +4,10 @@
  */
 #include "backend/engine/placer.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/uio.h>
 
 #include "backend/base/dirty-map.h"
-#include "backend/base/error.h"
 
 #define RUN_PAGES 256 /* longest run written by one call */
 
@@ -58,40 +55,35 @@ void placer_free(Placer *placer)
 
 bool placer_flush(Placer *placer, GError **error)
 {
-    if (placer->count == 0) {
-        return true;
+    int count = placer->count;
+
+    placer->count = 0;
+    return count == 0 || ram_block_write(placer->blocks[placer->block], placer->first, placer->run,
+                                         count, error);
+}
+
+bool placer_discard(Placer *placer, size_t block, size_t first, size_t count, GError **error)
+{
+    size_t end = first + count, page, run;
+
+    if (!placer_flush(placer, error)) {
+        return false;
     }
-
-    const RamBlock *block = placer->blocks[placer->block];
-    off_t at = (off_t)(placer->first * MIG_PAGE_SIZE);
-    struct iovec *iov = placer->run;
-    int left = placer->count;
-
-    while (left > 0) {
-        ssize_t n = pwritev(block->fd, iov, left, at);
-
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            mig_error_set_errno(error, n < 0 ? errno : ENOSPC, "writing %d pages of RAM block %s",
-                                left, block->idstr);
-            mig_error_hint(error, "the memory behind the guest ran out of room");
+    dirty_map_clear(placer->seen[block], first, count);
+    for (page = dirty_map_next(placer->placed[block], first); page < end;
+         page = dirty_map_next(placer->placed[block], run)) {
+        run = dirty_map_run_end(placer->placed[block], page, end);
+        if (!ram_block_discard(placer->blocks[block], page, run - page, error)) {
             return false;
         }
-        at += n;
-        while (left > 0 && (size_t)n >= iov->iov_len) {
-            n -= (ssize_t)iov->iov_len;
-            iov++;
-            left--;
-        }
-        if (left > 0) {
-            iov->iov_base = (uint8_t *)iov->iov_base + n;
-            iov->iov_len -= (size_t)n;
-        }
+        dirty_map_clear(placer->placed[block], page, run - page);
     }
-    placer->count = 0;
     return true;
+}
+
+void placer_give_seen(Placer *placer, size_t block, DirtyMap *ret)
+{
+    dirty_map_move(placer->seen[block], ret);
 }
 
 bool placer_page(Placer *placer, size_t block, uint64_t offset, const uint8_t *page, GError **error)

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "backend/base/dirty-map.h"
 #include "backend/guest/ram-block.h"
 
 typedef struct Placer Placer;
@@ -40,6 +41,12 @@ void placer_leave_out(Placer *placer, size_t block);
 
 /* Writes what is gathered. */
 bool placer_flush(Placer *placer, GError **error);
+
+/* Forgets pages: they read as zero and count as never come. Postcopy. */
+bool placer_discard(Placer *placer, size_t block, size_t first, size_t count, GError **error);
+
+/* Moves to @ret which pages of @block came; the placer is of no use after that. */
+void placer_give_seen(Placer *placer, size_t block, DirtyMap *ret);
 
 /* True when every page of every block came at least once; else the first that did not. */
 bool placer_is_complete(const Placer *placer, size_t *ret_block, uint64_t *ret_page);

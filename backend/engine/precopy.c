@@ -44,7 +44,7 @@ static void update_threshold(Outgoing *o)
                  (uint64_t)((double)switchover_bandwidth(o) * (double)limit_ms / 1000.0));
 }
 
-static void update_window(Outgoing *o)
+void outgoing_update_window(Outgoing *o)
 {
     MigCounters *c = &o->migration->counters;
     int64_t now = mig_clock_now_us();
@@ -88,8 +88,14 @@ static void end_pass(Outgoing *o, int64_t now, uint64_t dirtied)
     }
 }
 
+void outgoing_end_pass(Outgoing *o)
+{
+    end_pass(o, mig_clock_now_us(), 0);
+    atomic_store(&o->migration->counters.remaining, 0);
+}
+
 /* Counts the sync, ends the pass before it and begins the next. */
-static bool sync_dirty(Outgoing *o, GError **error)
+bool outgoing_sync(Outgoing *o, GError **error)
 {
     MigCounters *c = &o->migration->counters;
     bool first = atomic_load(&c->sync_count) == 0;
@@ -183,7 +189,7 @@ bool outgoing_flush_part(Outgoing *o, GError **error)
         return false;
     }
     rate_limiter_account(&o->limiter, bytes, mig_clock_now_us());
-    update_window(o);
+    outgoing_update_window(o);
     return true;
 }
 
@@ -205,7 +211,7 @@ bool outgoing_precopy(Outgoing *o, GError **error)
         g_prefix_error(error, "starting dirty tracking: ");
         return false;
     }
-    if (!outgoing_put_ram_setup(o, error) || !sync_dirty(o, error)) {
+    if (!outgoing_put_ram_setup(o, error) || !outgoing_sync(o, error)) {
         return false;
     }
     migration_note_setup(o->migration);
@@ -227,8 +233,11 @@ bool outgoing_precopy(Outgoing *o, GError **error)
                 !outgoing_fault(o, "src-pass-1", error)) {
                 return false;
             }
+            if (atomic_load(&o->start_postcopy) && outgoing_may_switch_over(o)) {
+                return outgoing_check(o, error);
+            }
         } while (remaining_bytes(o) > atomic_load(&c->threshold));
-        if (!sync_dirty(o, error) || !outgoing_fault(o, "src-pass-end", error)) {
+        if (!outgoing_sync(o, error) || !outgoing_fault(o, "src-pass-end", error)) {
             return false;
         }
     } while (remaining_bytes(o) > atomic_load(&c->threshold) || !outgoing_may_switch_over(o));
@@ -237,7 +246,7 @@ bool outgoing_precopy(Outgoing *o, GError **error)
 
 bool outgoing_last_pass(Outgoing *o, GError **error)
 {
-    if (!sync_dirty(o, error)) {
+    if (!outgoing_sync(o, error)) {
         return false;
     }
     migration_mark(o->migration, MARK_SYNCED);
@@ -255,7 +264,6 @@ bool outgoing_last_pass(Outgoing *o, GError **error)
         return false;
     }
     migration_mark(o->migration, MARK_RAM);
-    end_pass(o, mig_clock_now_us(), 0);
-    atomic_store(&o->migration->counters.remaining, 0);
+    outgoing_end_pass(o);
     return true;
 }

@@ -3,6 +3,10 @@
  */
 #include "backend/engine/ram-sender.h"
 
+#include <stdatomic.h>
+
+#include "backend/base/lock.h"
+
 typedef struct {
     RamBlock *ram;
     uint64_t base;     /* its first page among all RAM */
@@ -20,8 +24,10 @@ struct RamSender {
     size_t n_blocks;
     bool synced;
     bool sparse; /* what was never touched is not sent */
-    uint64_t remaining; /* set bits of all dirty maps */
-    size_t block;       /* cursor */
+    _Atomic uint64_t remaining; /* set bits of all dirty maps */
+
+    pthread_mutex_t lock; /* taking: each page goes to one thread */
+    size_t block;         /* cursor */
     size_t page;
 };
 
@@ -31,6 +37,7 @@ RamSender *ram_sender_new(Guest *guest, DirtyTracker *tracker, RamMap *map)
     uint64_t base = 0;
     RamBlock *const *blocks = guest_blocks(guest, &sender->n_blocks);
 
+    pthread_mutex_init(&sender->lock, NULL);
     sender->tracker = tracker;
     sender->map = map;
     ram_map_init(map, guest_ram_size(guest) / MIG_PAGE_SIZE);
@@ -59,6 +66,7 @@ void ram_sender_free(RamSender *sender)
         dirty_map_free(sender->blocks[i].scratch);
     }
     g_free(sender->blocks);
+    pthread_mutex_destroy(&sender->lock);
     g_free(sender);
 }
 
@@ -100,9 +108,9 @@ static bool sync_block(RamSender *sender, size_t index, uint64_t *dirtied, GErro
         dirty_map_set(b->data, first, end - first);
         *dirtied += end - first;
     }
-    sender->remaining += dirty_map_move(b->scratch, b->dirty);
+    atomic_fetch_add(&sender->remaining, dirty_map_move(b->scratch, b->dirty));
     if (!sender->synced && !sender->sparse) {
-        sender->remaining += dirty_map_set(b->dirty, 0, b->ram->n_pages);
+        atomic_fetch_add(&sender->remaining, dirty_map_set(b->dirty, 0, b->ram->n_pages));
     }
     ram_map_recount(sender->map, b->base, b->data, b->dirty);
     return true;
@@ -125,7 +133,7 @@ bool ram_sender_sync(RamSender *sender, uint64_t *ret_dirtied, GError **error)
 
 uint64_t ram_sender_remaining(const RamSender *sender)
 {
-    return sender->remaining;
+    return atomic_load(&sender->remaining);
 }
 
 /* The next dirty page from the cursor on, around and around; there is one. */
@@ -143,32 +151,41 @@ static size_t seek(RamSender *sender)
     }
 }
 
-/* The bits change on this thread only (the tracker reports in a sync), so it is enough to clear
- * them before the run is read: what the guest writes meanwhile is in the next sync. */
+/* Takes the run that begins at the dirty page @first and ends before @end; under the lock. The
+ * tracker reports in a sync, so it is enough to clear the bits before the run is read: what the
+ * guest writes meanwhile is in the next sync. */
+static void take_run(RamSender *sender, size_t block, size_t first, size_t end, RamRun *ret)
+{
+    const SenderBlock *b = &sender->blocks[block];
+
+    end = dirty_map_run_end(b->dirty, first, end);
+    end = dirty_map_run_end(b->data, first, end);
+    *ret = (RamRun){
+        .block = (unsigned)block,
+        .first = first,
+        .count = end - first,
+        .host = b->ram->host + first * MIG_PAGE_SIZE,
+        .data = dirty_map_test(b->data, first),
+    };
+    atomic_fetch_sub(&sender->remaining, dirty_map_clear(b->dirty, first, ret->count));
+    ram_map_sent(sender->map, b->base + first, ret->count);
+    sender->block = block;
+    sender->page = end;
+}
+
 static bool take(RamSender *sender, size_t max_data, size_t max_hole, RamRun *ret)
 {
+    MIG_LOCK(&sender->lock);
+
     g_assert(max_data > 0 && max_hole > 0);
-    if (sender->remaining == 0) {
+    if (atomic_load(&sender->remaining) == 0) {
         return false;
     }
 
     size_t first = seek(sender);
     const SenderBlock *b = &sender->blocks[sender->block];
     size_t max = dirty_map_test(b->data, first) ? max_data : max_hole;
-    size_t end = MIN(max, b->ram->n_pages - first) + first;
-
-    end = dirty_map_run_end(b->dirty, first, end);
-    end = dirty_map_run_end(b->data, first, end);
-    *ret = (RamRun){
-        .block = (unsigned)sender->block,
-        .first = first,
-        .count = end - first,
-        .host = b->ram->host + first * MIG_PAGE_SIZE,
-        .data = dirty_map_test(b->data, first),
-    };
-    sender->remaining -= dirty_map_clear(b->dirty, first, ret->count);
-    ram_map_sent(sender->map, b->base + first, ret->count);
-    sender->page = end;
+    take_run(sender, sender->block, first, first + MIN(max, b->ram->n_pages - first), ret);
     return true;
 }
 
@@ -180,6 +197,42 @@ bool ram_sender_take(RamSender *sender, size_t max_pages, RamRun *ret)
 void ram_sender_leave_holes_out(RamSender *sender)
 {
     sender->sparse = true;
+}
+
+bool ram_sender_take_at(RamSender *sender, size_t block, size_t first, size_t count, RamRun *ret)
+{
+    MIG_LOCK(&sender->lock);
+    const DirtyMap *dirty = sender->blocks[block].dirty;
+    size_t end = first + count;
+
+    if (!dirty_map_test(dirty, first)) {
+        first = dirty_map_run_end(dirty, first, end);
+    }
+    if (first >= end) {
+        return false;
+    }
+    take_run(sender, block, first, end, ret);
+    return true;
+}
+
+const DirtyMap *ram_sender_dirty(const RamSender *sender, size_t block)
+{
+    return sender->blocks[block].dirty;
+}
+
+void ram_sender_begin_again(RamSender *sender, size_t block, const DirtyMap *received)
+{
+    SenderBlock *b = &sender->blocks[block];
+    size_t end, first;
+    uint64_t before = dirty_map_set(b->dirty, 0, b->ram->n_pages);
+
+    atomic_fetch_add(&sender->remaining, before);
+    for (first = dirty_map_next(received, 0); first < b->ram->n_pages;
+         first = dirty_map_next(received, end)) {
+        end = dirty_map_next_clear(received, first);
+        atomic_fetch_sub(&sender->remaining, dirty_map_clear(b->dirty, first, end - first));
+    }
+    ram_map_recount(sender->map, b->base, b->data, b->dirty);
 }
 
 void ram_sender_set_encoder(RamSender *sender, PageEncoder *encoder)
@@ -238,6 +291,15 @@ static void put_data(const RamSender *sender, StreamWriter *w, const RamRun *run
     put_zeroes(w, run, run->count - zeroes, zeroes, batch);
 }
 
+void ram_sender_put(RamSender *sender, StreamWriter *w, const RamRun *run, RamBatch *batch)
+{
+    if (run->data) {
+        put_data(sender, w, run, batch);
+    } else {
+        put_zeroes(w, run, 0, run->count, batch);
+    }
+}
+
 RamBatch ram_sender_fill(RamSender *sender, StreamWriter *w, size_t max_bytes)
 {
     RamBatch batch = { 0 };
@@ -253,11 +315,7 @@ RamBatch ram_sender_fill(RamSender *sender, StreamWriter *w, size_t max_bytes)
                   MIN(holes, left / STREAM_ZERO_BYTES + 1), &run)) {
             break;
         }
-        if (run.data) {
-            put_data(sender, w, &run, &batch);
-        } else {
-            put_zeroes(w, &run, 0, run.count, &batch);
-        }
+        ram_sender_put(sender, w, &run, &batch);
     }
     page_encoder_end(sender->encoder, w);
     return batch;

@@ -5,7 +5,7 @@
  *
  * Pages that were never touched are known from the backing's holes: they go out
  * as zero pages without being read, because reading would populate them. Owned by the outgoing
- * thread.
+ * thread; pages may be taken by other threads too, each page by one of them.
  */
 #pragma once
 
@@ -56,12 +56,24 @@ bool ram_sender_take(RamSender *sender, size_t max_pages, RamRun *ret);
 /* How pages with data go through ram_sender_fill(); NULL (the default): as they are. Stays the
  * caller's. Not for postcopy: a page is placed there only once. */
 void ram_sender_set_encoder(RamSender *sender, PageEncoder *encoder);
+/* Takes the dirty pages among @count from page @first of @block on that follow each other; the next
+ * ram_sender_take() goes on behind them. False when there are none. */
+bool ram_sender_take_at(RamSender *sender, size_t block, size_t first, size_t count, RamRun *ret);
+
+/* The pages of block @block that are not yet sent; for the outgoing thread while nobody takes. */
+const DirtyMap *ram_sender_dirty(const RamSender *sender, size_t block);
+
+/* All pages of @block but those in @received are to be sent (again). Nobody takes meanwhile. */
+void ram_sender_begin_again(RamSender *sender, size_t block, const DirtyMap *received);
 
 typedef struct {
     uint64_t normal;
     uint64_t zero;
     uint64_t packed; /* by the encoder, shorter than a page */
 } RamBatch;
+
+/* Puts the pages of @run into @w, which has room for them; adds to @batch. */
+void ram_sender_put(RamSender *sender, StreamWriter *w, const RamRun *run, RamBatch *batch);
 
 /* Puts the next runs into @w until it is full, about @max_bytes are there or none is left. */
 RamBatch ram_sender_fill(RamSender *sender, StreamWriter *w, size_t max_bytes);

@@ -11,6 +11,7 @@
 
 struct SourceReturnPath {
     Transport *transport;
+    PageRequests *requests; /* NULL = nobody may ask for pages */
     GThread *thread;
 
     pthread_mutex_t lock;
@@ -19,10 +20,21 @@ struct SourceReturnPath {
     bool acked;    /* the destination is ready for the switchover */
     bool has_verdict;
     uint32_t verdict;
+    bool resume_ack;
+    char *bitmap_block; /* the bitmap that is awaited is of this one; NULL = none */
+    DirtyMap *bitmap;
+    bool bitmap_begun; /* its message has come, its bits have not */
     GError *ended; /* set once nothing more can come */
 };
 
 #define MAX_PONGS 64u /* a source sends a handful of pings; more is nonsense */
+
+static bool refuse_message(const ReturnPathMessage *message, GError **error)
+{
+    g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                "return path: message type %d has no place here", message->type);
+    return false;
+}
 
 /* Takes a message under the lock; false ends the path with the error. */
 static bool take_message(SourceReturnPath *rp, const ReturnPathMessage *message, GError **error)
@@ -45,25 +57,53 @@ static bool take_message(SourceReturnPath *rp, const ReturnPathMessage *message,
     case RETURN_SWITCHOVER_ACK:
         rp->acked = true; /* asked for or not: it does no harm */
         return true;
+    case RETURN_REQ_PAGES:
+    case RETURN_REQ_PAGES_ID:
+        if (rp->requests != NULL) {
+            return page_requests_add(rp->requests, message->block, message->start, message->length,
+                                     error);
+        }
+        return refuse_message(message, error);
+    case RETURN_RECV_BITMAP:
+        rp->bitmap_begun = g_strcmp0(rp->bitmap_block, message->block) == 0;
+        return rp->bitmap_begun || refuse_message(message, error);
+    case RETURN_RESUME_ACK:
+        rp->resume_ack = rp->requests != NULL && message->value == 1;
+        return rp->resume_ack || refuse_message(message, error);
     default:
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                    "return path: message type %d has no place in a precopy", message->type);
-        return false;
+        return refuse_message(message, error);
     }
+}
+
+/* The next message, or the bits that belong to the one before. */
+static ReturnPathResult take_next(SourceReturnPath *rp, MigCursor *in, GError **error)
+{
+    ReturnPathMessage message;
+    ReturnPathResult result;
+
+    if (rp->bitmap_begun) {
+        result = return_path_decode_bitmap(in, rp->bitmap, error);
+        if (result == RETURN_PATH_MESSAGE) {
+            rp->bitmap_begun = false;
+            g_clear_pointer(&rp->bitmap_block, g_free);
+        }
+        return result;
+    }
+    result = return_path_decode(in, &message, error);
+    if (result == RETURN_PATH_MESSAGE && !take_message(rp, &message, error)) {
+        return RETURN_PATH_BAD;
+    }
+    return result;
 }
 
 static bool take_bytes(SourceReturnPath *rp, GByteArray *buffer, GError **error)
 {
     MigCursor in = { buffer->data, buffer->data + buffer->len };
-    ReturnPathMessage message;
     MIG_LOCK(&rp->lock);
 
     for (;;) {
-        switch (return_path_decode(&in, &message, error)) {
+        switch (take_next(rp, &in, error)) {
         case RETURN_PATH_MESSAGE:
-            if (!take_message(rp, &message, error)) {
-                return false;
-            }
             break;
         case RETURN_PATH_SHORT:
             g_byte_array_remove_range(buffer, 0, (guint)(in.at - buffer->data));
@@ -101,14 +141,19 @@ static void *read_return_path(void *data)
     pthread_mutex_unlock(&rp->lock);
     /* A writer that waits for room in the peer's buffer would wait for ever. */
     transport_shutdown(rp->transport);
+    if (rp->requests != NULL) {
+        page_requests_wake(rp->requests);
+    }
     return NULL;
 }
 
-SourceReturnPath *source_return_path_new(Transport *transport, GError **error)
+SourceReturnPath *source_return_path_new(Transport *transport, PageRequests *requests,
+                                         GError **error)
 {
     SourceReturnPath *rp = g_new0(SourceReturnPath, 1);
 
     rp->transport = transport;
+    rp->requests = requests;
     pthread_mutex_init(&rp->lock, NULL);
     mig_cond_init(&rp->changed);
     rp->pongs = g_array_new(FALSE, FALSE, sizeof(uint32_t));
@@ -129,6 +174,7 @@ void source_return_path_free(SourceReturnPath *rp)
         g_thread_join(rp->thread);
     }
     g_array_unref(rp->pongs);
+    g_free(rp->bitmap_block);
     g_clear_error(&rp->ended);
     pthread_cond_destroy(&rp->changed);
     pthread_mutex_destroy(&rp->lock);
@@ -189,6 +235,51 @@ bool source_return_path_wait_ack(SourceReturnPath *rp, int64_t timeout_us)
     while (!rp->acked && rp->ended == NULL && !rp->has_verdict &&
            mig_cond_wait_until(&rp->changed, &rp->lock, deadline)) {}
     return rp->acked;
+}
+
+bool source_return_path_has_pong(SourceReturnPath *rp, uint32_t value)
+{
+    MIG_LOCK(&rp->lock);
+    return has_pong(rp, value);
+}
+
+bool source_return_path_refused(SourceReturnPath *rp)
+{
+    MIG_LOCK(&rp->lock);
+    return rp->has_verdict && rp->verdict != 0;
+}
+
+void source_return_path_expect_bitmap(SourceReturnPath *rp, const char *idstr, DirtyMap *ret)
+{
+    MIG_LOCK(&rp->lock);
+    rp->bitmap_block = g_strdup(idstr);
+    rp->bitmap = ret;
+}
+
+bool source_return_path_wait_bitmap(SourceReturnPath *rp, GError **error)
+{
+    MIG_LOCK(&rp->lock);
+
+    while (rp->bitmap_block != NULL) {
+        if (has_failed(rp, error)) {
+            return false;
+        }
+        pthread_cond_wait(&rp->changed, &rp->lock);
+    }
+    return true;
+}
+
+bool source_return_path_wait_resume_ack(SourceReturnPath *rp, GError **error)
+{
+    MIG_LOCK(&rp->lock);
+
+    while (!rp->resume_ack) {
+        if (has_failed(rp, error)) {
+            return false;
+        }
+        pthread_cond_wait(&rp->changed, &rp->lock);
+    }
+    return true;
 }
 
 Verdict source_return_path_wait_verdict(SourceReturnPath *rp, int64_t timeout_us, GError **error)

@@ -32,7 +32,7 @@ bool outgoing_may_switch_over(Outgoing *o)
     return false;
 }
 
-bool outgoing_pre_switchover(Outgoing *o, GError **error)
+bool outgoing_pre_switchover(Outgoing *o, MigrationStatus next, GError **error)
 {
     Migration *m = o->migration;
 
@@ -55,7 +55,7 @@ bool outgoing_pre_switchover(Outgoing *o, GError **error)
             mig_cond_wait_until(&o->wake, &o->lock, g_get_monotonic_time() + LOOK_US);
         }
     }
-    return migration_move(m, MIGRATION_PRE_SWITCHOVER, MIGRATION_DEVICE) ||
+    return migration_move(m, MIGRATION_PRE_SWITCHOVER, next) ||
            outgoing_check(o, error);
 }
 

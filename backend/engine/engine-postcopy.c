@@ -1,0 +1,192 @@
+/*
+ * The commands of postcopy: start, pause, recover, and going on after a pause. Main thread.
+ */
+#include "backend/engine/engine-internal.h"
+
+#include "backend/base/error.h"
+#include "backend/base/fd.h"
+
+bool engine_in_postcopy(const Engine *e)
+{
+    return e->incoming != NULL && incoming_in_postcopy(e->incoming);
+}
+
+bool engine_ram_is_whole(const Engine *e, GError **error)
+{
+    if (!engine_in_postcopy(e)) {
+        return true;
+    }
+    g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                        "part of the guest's RAM is still at the source (postcopy)");
+    mig_error_hint(error, "info migrate shows how much; wait until the migration has completed");
+    return false;
+}
+
+void engine_start_postcopy(Engine *e, BackendSession *session, json_object *args,
+                           BackendReply *reply)
+{
+    (void)session, (void)args;
+    if (!capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_RAM) &&
+        !capability_is_on(e->capabilities, CAPABILITY_DIRTY_BITMAPS)) {
+        backend_reply_failure(
+            reply, "Enable postcopy with migrate_set_capability before the start of migration");
+        return;
+    }
+    if (engine_status_of(e, true) == MIGRATION_NONE) {
+        backend_reply_failure(reply, "Postcopy must be started after migration has been started");
+        return;
+    }
+    if (e->outgoing != NULL && engine_migration_runs(e)) {
+        outgoing_start_postcopy(e->outgoing);
+    }
+    backend_reply_return(reply, NULL);
+}
+
+/* ---- pause ---- */
+
+static bool can_pause(MigrationStatus status)
+{
+    return status == MIGRATION_POSTCOPY_ACTIVE || status == MIGRATION_POSTCOPY_RECOVER;
+}
+
+void engine_pause(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
+{
+    (void)session, (void)args;
+    if (e->outgoing != NULL && engine_migration_runs(e) &&
+        (can_pause(engine_status_of(e, true)) ||
+         engine_status_of(e, true) == MIGRATION_POSTCOPY_PAUSED)) {
+        /* In postcopy-paused it ends an attempt to connect, if there is one. */
+        if (outgoing_pause(e->outgoing)) {
+            backend_reply_return(reply, NULL);
+            return;
+        }
+    }
+    if (engine_in_postcopy(e) && can_pause(engine_status_of(e, false))) {
+        incoming_pause(e->incoming);
+        backend_reply_return(reply, NULL);
+        return;
+    }
+    backend_reply_failure(reply, "migrate-pause is currently only supported during postcopy-active "
+                                 "or postcopy-recover state");
+}
+
+/* ---- recovery ---- */
+
+bool engine_is_paused(const Engine *e, bool outgoing)
+{
+    return (outgoing ? e->outgoing != NULL : engine_in_postcopy(e)) &&
+           engine_status_of(e, outgoing) == MIGRATION_POSTCOPY_PAUSED;
+}
+
+void engine_recover(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
+{
+    g_autoptr(Address) address = NULL;
+    g_auto(MigFd) fd = -1;
+    GError *error = NULL;
+
+    if (!engine_is_paused(e, false)) {
+        backend_reply_failure(reply, "Migrate recover can only be run when postcopy is paused.");
+        return;
+    }
+    address = address_from_uri(json_object_get_string(json_object_object_get(args, "uri")), &error);
+    if (address == NULL || !engine_take_named_fd(session, address, &fd, &error)) {
+        backend_reply_error(reply, error);
+        return;
+    }
+    if (e->incoming_reply != NULL) {
+        backend_reply_failure(reply, "another migrate-recover is still being answered");
+        return;
+    }
+    engine_stop_listening(e);
+    engine_listen(e, address, mig_fd_steal(&fd), reply);
+}
+
+void engine_resume(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
+{
+    g_autoptr(Address) address = NULL;
+    g_auto(MigFd) fd = -1;
+    GError *error = NULL;
+
+    address = engine_address_from_arguments(args, "migrate", &error);
+    if (address == NULL || !engine_take_named_fd(session, address, &fd, &error)) {
+        backend_reply_error(reply, error);
+        return;
+    }
+    if (capability_is_on(e->capabilities, CAPABILITY_RELEASE_RAM)) {
+        backend_reply_failure(reply,
+                              "Postcopy recovery cannot work when release-ram capability is set");
+        return;
+    }
+    Connector *connector = connector_new(address, fd, &error);
+    if (connector == NULL) {
+        backend_reply_error(reply, error);
+        return;
+    }
+    mig_fd_steal(&fd);
+    if (!outgoing_resume(e->outgoing, connector, &error)) {
+        backend_reply_error(reply, error);
+        return;
+    }
+    backend_reply_return(reply, NULL);
+}
+
+/* ---- channels that come while the guest is on its way ---- */
+
+static void refuse_channel(Engine *e, const Transport *transport, const char *why)
+{
+    g_autofree char *text =
+        g_strdup_printf("dropped a connection from %s: %s", transport_name(transport), why);
+
+    event_post(e->events, ENGINE_EVENT_NOTICE, NULL, 0, text);
+}
+
+void engine_take_postcopy_channel(Engine *e, ChannelType type, Transport *transport)
+{
+    g_autoptr(Transport) own = transport;
+    g_autoptr(GError) error = NULL;
+
+    if (type == CHANNEL_RECOVERY) {
+        if (engine_in_postcopy(e) && incoming_recover(e->incoming, own)) {
+            g_steal_pointer(&own);
+        } else {
+            refuse_channel(e, own, "no postcopy is paused here");
+        }
+    } else if (e->incoming == NULL || !incoming_add_channel(e->incoming, own, &error)) {
+        refuse_channel(e, own, error != NULL ? error->message : "no migration runs");
+    } else {
+        g_steal_pointer(&own);
+    }
+}
+
+void engine_want_channels(Engine *e)
+{
+    bool paused = engine_is_paused(e, false);
+
+    listener_want(e->listener, CHANNEL_RECOVERY, paused);
+    listener_want(e->listener, CHANNEL_PAGES,
+                  capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_PREEMPT));
+    if (paused) {
+        listener_set_busy(e->listener, true); /* the guest that is here is not to be replaced */
+    }
+}
+
+/* ---- what may be switched on ---- */
+
+bool engine_may_have_postcopy(const Engine *e, MigCapabilities on, GError **error)
+{
+    bool incoming = guest_run_state(e->guest) == RUN_STATE_INMIGRATE;
+
+    if (incoming && capability_is_on(on, CAPABILITY_POSTCOPY_RAM) &&
+        !page_faults_possible(e->guest, error)) {
+        return false;
+    }
+    if (incoming && capability_is_on(on, CAPABILITY_POSTCOPY_PREEMPT) &&
+        e->incoming_address != NULL) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                            "Postcopy preempt must be set before incoming starts");
+        mig_error_hint(error, "start this side with --incoming defer, set it, then "
+                              "migrate_incoming URI");
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,49 @@
+/*
+ * What the files of an outgoing postcopy share: postcopy-source.c (the switch and the push),
+ * postcopy-urgent.c (the channel of requested pages) and recovery-source.c (a connection that
+ * died). Nobody else includes it.
+ */
+#pragma once
+
+#include "backend/engine/outgoing-internal.h"
+
+/* Values of the pings at the stages of postcopy; PONG(LOADED) says that what the package holds is
+ * in place and that nothing but its last command, which starts the guest, comes after it. */
+enum {
+    PING_DISCARDED = 2,
+    PING_LOADED = 3,
+    PING_RUNS = 4,
+};
+
+/* ---- postcopy-urgent.c: capability postcopy-preempt ---- */
+
+typedef struct UrgentSender UrgentSender; /* outgoing-internal.h names it too */
+
+/* Opens a second connection to the peer (blocks). Nothing is sent on it before start. */
+UrgentSender *urgent_sender_open(Connector *connector, GError **error);
+
+/* From here on a thread sends what is asked for in @requests on that connection, at once and by no
+ * limit. When it fails it shuts @main down: one connection is as good as none. */
+bool urgent_sender_start(UrgentSender *u, Guest *guest, RamSender *ram, PageRequests *requests,
+                         Transport *main, MigCounters *counters, GError **error);
+
+/* All pages are taken: waits until the last of them is written, then ends the channel in QEMU 7.2's
+ * way. */
+bool urgent_sender_finish(UrgentSender *u, GError **error);
+
+/* Any thread. */
+void urgent_sender_shutdown(UrgentSender *u);
+
+/* Shuts down, joins, frees. */
+void urgent_sender_free(UrgentSender *u);
+
+/* ---- postcopy-source.c ---- */
+
+/* The guest left; what is known of it there becomes the owner. */
+void postcopy_note_owner(Outgoing *o);
+
+/* ---- recovery-source.c ---- */
+
+/* The connection is of no use any more: waits in postcopy-paused until another one goes on (true)
+ * or the attempt is given up (false; status and outcome are set). */
+bool postcopy_recover(Outgoing *o, const GError *reason);

@@ -1,0 +1,275 @@
+"""The guest leaves before its memory: postcopy, its requests, its channel of requested pages, and recovery."""
+
+import harness
+
+MEMORY = "64M"
+BUSY = "stress,rate=0,prefill=on,seed=5"
+
+
+def pair(s, machine=BUSY, memory=MEMORY, preempt=False, src_fault=None, dst_fault=None, options=(), name="m.sock"):
+    """Two sides with postcopy switched on, the destination listening."""
+    uri = f"unix:{s.path(name)}"
+    dst = s.migmon("dst", "--incoming", "defer", *options, memory=memory, machine=machine, fault=dst_fault)
+    src = s.migmon("src", *options, memory=memory, machine=machine, fault=src_fault)
+    for side in (src, dst):
+        side.capability("events")
+        side.capability("postcopy-ram")
+        side.capability("postcopy-blocktime")
+        if preempt:
+            side.capability("postcopy-preempt")
+    dst.execute("migrate-incoming", uri=uri)
+    return src, dst, uri
+
+
+def switch(src, uri, bandwidth=20 << 20):
+    """Migrates with a link far slower than the guest writes, and switches in the first pass."""
+    src.set(max_bandwidth=bandwidth)
+    src.execute("migrate", uri=uri)
+    src.wait_status("active")
+    src.execute("migrate-start-postcopy")
+
+
+def completed(src, dst):
+    src.wait_status("completed")
+    dst.wait_status("completed")
+    dst.verify()
+    if (src.run_state(), dst.run_state()) != ("postmigrate", "running"):
+        raise harness.Failure(f"source {src.run_state()}, destination {dst.run_state()}")
+    if (src.owner(), dst.owner()) != ("peer (confirmed)", "here"):
+        raise harness.Failure(f"owner {src.owner()} / {dst.owner()}")
+
+
+def statuses(process):
+    return [e["data"]["status"] for e in process.qmp.poll_events() if e["event"] == "MIGRATION"]
+
+
+def a_guest_that_writes_faster_than_the_link_gets_over(s, preempt=False):
+    src, dst, uri = pair(s, preempt=preempt)
+    switch(src, uri)
+    completed(src, dst)
+    if statuses(src) != ["setup", "active", "postcopy-active", "completed"]:
+        raise harness.Failure(f"source went through {statuses(src)}")
+    if statuses(dst) != ["setup", "active", "postcopy-active", "completed"]:
+        raise harness.Failure(f"destination went through {statuses(dst)}")
+    info = src.execute("query-migrate")
+    if info["ram"]["postcopy-requests"] == 0 or info["ram"]["postcopy-bytes"] == 0:
+        raise harness.Failure(f"nothing was asked for: {info}")
+    seen = dst.execute("query-migrate")
+    if len(seen["postcopy-vcpu-blocktime"]) != 2:
+        raise harness.Failure(f"blocktime of each vCPU is missing: {seen}")
+    faults = dst.execute("x-query-migrate-history")["page-faults"]
+    if faults["requests"] == 0 or faults["median-us"] == 0 or not faults["histogram"]:
+        raise harness.Failure(f"no latency: {faults}")
+    if "page requests: " not in dst.hmp("info migrate"):
+        raise harness.Failure(dst.hmp("info migrate"))
+
+
+def requested_pages_have_a_channel_of_their_own(s):
+    a_guest_that_writes_faster_than_the_link_gets_over(s, preempt=True)
+
+
+
+# ---- recovery ----
+
+def recover(s, src, dst, number=0):
+    """Brings a new connection to a postcopy that is paused on both sides."""
+    uri = f"unix:{s.path(f'again{number}.sock')}"
+    src.wait_status("postcopy-paused")
+    dst.wait_status("postcopy-paused")
+    dst.execute("migrate-recover", uri=uri)
+    src.execute("migrate", uri=uri, resume=True)
+
+
+def a_cut_link_is_recovered_twice_in_a_row(s, preempt=False):
+    src, dst, uri = pair(s, preempt=preempt)
+    src.set(max_postcopy_bandwidth=10 << 20)
+    switch(src, uri)
+    for number in range(2):
+        src.wait_status("postcopy-active")
+        dst.wait_status("postcopy-active")
+        (src, dst)[number].execute("migrate-pause")
+        recover(s, src, dst, number)
+    src.set(max_postcopy_bandwidth=0)
+    completed(src, dst)
+    wanted = ["setup", "active", "postcopy-active"] + ["postcopy-paused", "postcopy-recover", "postcopy-active"] * 2
+    for side in (src, dst):
+        if statuses(side) != wanted + ["completed"]:
+            raise harness.Failure(f"{side.name} went through {statuses(side)}")
+
+
+def both_links_are_recovered_with_a_channel_of_requested_pages(s):
+    a_cut_link_is_recovered_twice_in_a_row(s, preempt=True)
+
+
+def points(*names):
+    """One scene for each: the connection is cut there, or the side gives up there."""
+    for name in names:
+        for action in ("cut", "fail"):
+            with harness.scene() as s:
+                fault = f"{name}={action}"
+                src, dst, uri = pair(s, src_fault=fault if name.startswith("src") else None,
+                                     dst_fault=fault if name.startswith("dst") else None)
+                yield fault, s, src, dst, uri
+
+
+def every_stage_after_the_guest_has_left_can_be_recovered_from(s):
+    for fault, s, src, dst, uri in points("src-postcopy-run", "src-postcopy-request", "src-postcopy-push",
+                                          "src-postcopy-eof", "dst-postcopy-eof"):
+        src.set(max_postcopy_bandwidth=50 << 20)
+        switch(src, uri)
+        if "-eof=" in fault:
+            # All is there; only the source does not know it.
+            src.wait_status("postcopy-paused")
+            if dst.wait_status("completed", "postcopy-paused") == "completed":
+                dst.verify()
+                print(f"     {fault}: complete at the destination")
+                continue
+        recover(s, src, dst)
+        completed(src, dst)
+        print(f"     {fault}: recovered")
+
+
+def every_stage_of_a_recovery_can_fail_and_be_tried_again(s):
+    for fault, s, src, dst, uri in points("src-recover", "src-recover-bitmap", "src-recover-resume", "dst-recover",
+                                          "dst-recover-bitmap", "dst-recover-resume"):
+        src.set(max_postcopy_bandwidth=10 << 20)
+        switch(src, uri)
+        src.wait_status("postcopy-active")
+        dst.wait_status("postcopy-active")
+        src.execute("migrate-pause")
+        recover(s, src, dst, 1)
+        harness.wait_for(f"{fault} fires", lambda: "postcopy-recover" in statuses(src))
+        recover(s, src, dst, 2)
+        src.set(max_postcopy_bandwidth=0)
+        completed(src, dst)
+        print(f"     {fault}: tried again")
+
+
+def the_package_is_what_moves_the_guest(s):
+    for fault, s, src, dst, uri in points("src-postcopy-discard", "src-postcopy-package", "dst-postcopy-package",
+                                          "dst-postcopy-listen", "dst-postcopy-run"):
+        switch(src, uri)
+        if fault.startswith("dst") and fault.endswith("=cut"):
+            # All of the package was there: the guest runs at the destination, and can be joined again.
+            recover(s, src, dst)
+            completed(src, dst)
+            print(f"     {fault}: the guest is at the destination")
+            continue
+        if fault == "dst-postcopy-run=fail":
+            # It said that it had loaded everything, and gave up then: only the operator can know.
+            src.wait_status("postcopy-paused")
+            dst.wait_status("failed")
+            src.execute("cont", x_force=True)
+        else:
+            src.wait_status("failed")
+        src.wait_run_state("running")
+        if src.owner() != "here" or dst.run_state() == "running":
+            raise harness.Failure(f"{fault}: source {src.owner()}, destination {dst.run_state()}")
+        src.verify()
+        print(f"     {fault}: the guest is at the source")
+
+
+# ---- what is refused meanwhile ----
+
+def refused(process, part, command, **arguments):
+    try:
+        process.execute(command, **arguments)
+    except harness.QmpError as error:
+        if part not in str(error):
+            raise
+        return
+    raise harness.Failure(f"{process.name}: {command} was not refused")
+
+
+def what_needs_the_whole_guest_is_refused(s):
+    src, dst, uri = pair(s)
+    src.set(max_postcopy_bandwidth=5 << 20)
+    switch(src, uri)
+    src.wait_status("postcopy-active")
+    dst.wait_status("postcopy-active")
+    refused(src, "postcopy cannot be cancelled", "migrate_cancel")
+    refused(dst, "postcopy cannot be cancelled", "migrate_cancel")
+    refused(src, "not finalized", "cont")
+    refused(dst, "still at the source", "x-guest-verify")
+    refused(dst, "in progress", "migrate", uri="file:/no/such")
+    # A vCPU that waits for a page stands too; it goes on from there.
+    dst.execute("stop")
+    if dst.run_state() != "paused":
+        raise harness.Failure(dst.run_state())
+    dst.execute("cont")
+    evidence = src.execute("x-query-owner")["evidence"]
+    if "pages are still here" not in evidence:
+        raise harness.Failure(evidence)
+    src.execute("migrate-pause")
+    src.wait_status("postcopy-paused")
+    dst.wait_status("postcopy-paused")
+    refused(src, "cannot be cancelled", "migrate_cancel")
+    refused(dst, "cannot be cancelled", "migrate_cancel")
+    refused(src, "migrate-pause is currently only supported", "migrate-pause")
+    refused(src, "not finalized", "cont")
+    # A source that does not find the destination stays where it is.
+    src.execute("migrate", uri=f"unix:{s.path('nobody')}", resume=True)
+    src.wait_log("Failed to connect")
+    src.wait_status("postcopy-paused")
+    recover(s, src, dst)
+    src.set(max_postcopy_bandwidth=0)
+    completed(src, dst)
+
+
+def both_sides_must_want_it(s):
+    uri = f"unix:{s.path('m.sock')}"
+    dst = s.migmon("dst", "--incoming", uri, memory=MEMORY, machine=BUSY)
+    src = s.migmon("src", memory=MEMORY, machine=BUSY)
+    refused(src, "Enable postcopy with", "migrate-start-postcopy")
+    src.capability("postcopy-ram")
+    refused(src, "Postcopy must be started after", "migrate-start-postcopy")
+    refused(dst, "only be run when postcopy is paused", "migrate-recover", uri=uri)
+    refused(dst, "must be set before incoming", "migrate-set-capabilities", capabilities=[
+        {"capability": "postcopy-ram", "state": True}, {"capability": "postcopy-preempt", "state": True}])
+    src.execute("migrate", uri=uri)
+    src.wait_status("failed")
+    dst.wait_log("RAM postcopy is disabled but have 16 byte advise")
+    src.wait_run_state("running")
+    # Advised and never started: an ordinary precopy.
+    dst.capability("postcopy-ram")
+    src.execute("x-guest-set", key="rate", value="10M")
+    src.set(max_bandwidth=0)
+    src.execute("migrate", uri=uri)
+    completed(src, dst)
+
+
+def a_dead_side_is_not_the_end_of_the_other(s):
+    src, dst, uri = pair(s)
+    src.set(max_postcopy_bandwidth=5 << 20)
+    switch(src, uri)
+    src.wait_status("postcopy-active")
+    dst.wait_status("postcopy-active")
+    dst.kill()
+    src.wait_status("postcopy-paused")
+    if src.run_state() == "running":
+        raise harness.Failure("the source runs a guest that had left")
+    src.execute("cont", x_force=True)
+    src.wait_run_state("running")
+    src.verify()
+
+
+def the_tracker_does_not_matter(s):
+    for tracker in ("async", "sync"):
+        with harness.scene() as s:
+            src, dst, uri = pair(s, options=("--tracker", tracker))
+            switch(src, uri)
+            completed(src, dst)
+            back = f"unix:{s.path('back.sock')}"
+            src.execute("migrate-incoming", uri=back)
+            switch(dst, back)
+            dst.wait_status("completed")
+            src.wait_status("completed")
+            src.verify()
+
+
+harness.run([a_guest_that_writes_faster_than_the_link_gets_over, requested_pages_have_a_channel_of_their_own,
+             a_cut_link_is_recovered_twice_in_a_row, both_links_are_recovered_with_a_channel_of_requested_pages,
+             every_stage_after_the_guest_has_left_can_be_recovered_from,
+             every_stage_of_a_recovery_can_fail_and_be_tried_again, the_package_is_what_moves_the_guest,
+             what_needs_the_whole_guest_is_refused, both_sides_must_want_it, a_dead_side_is_not_the_end_of_the_other,
+             the_tracker_does_not_matter])
