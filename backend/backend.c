@@ -241,7 +241,8 @@ static bool answer_from_tables(BackendReply *reply, const SchemaCommand *command
 }
 
 /* The checked arguments in the current shape; caller puts. NULL with @error. */
-static json_object *arguments_of(json_object *request, const SchemaCommand *command, GError **error)
+static json_object *arguments_of(Backend *backend, json_object *request,
+                                 const SchemaCommand *command, GError **error)
 {
     json_object *given = json_object_object_get(request, "arguments");
     json_object *args;
@@ -254,7 +255,11 @@ static json_object *arguments_of(json_object *request, const SchemaCommand *comm
     } else {
         args = json_object_get(given);
     }
-    if (args != NULL && !schema_check_arguments(command, args, error)) {
+    bool good = args != NULL
+                && (backend->ops->check != NULL
+                        ? backend->ops->check(backend, command, args, error)
+                        : schema_check_arguments(command, args, error));
+    if (!good) {
         json_object_put(args);
         return NULL;
     }
@@ -293,7 +298,7 @@ static void begin(Request *request, bool in_turn)
                     "the connection was closed before the command was run");
     } else {
         command = command_of(request->request, &error);
-        args = command == NULL ? NULL : arguments_of(request->request, command, &error);
+        args = command == NULL ? NULL : arguments_of(session->backend, request->request, command, &error);
     }
 
     BackendReply *reply = reply_for(request, in_turn);
@@ -434,6 +439,11 @@ void backend_clear(Backend *backend)
     }
     g_ptr_array_unref(backend->sessions);
     g_array_unref(backend->subscribers);
+}
+
+json_object *backend_target(Backend *backend)
+{
+    return backend->ops->target != NULL ? backend->ops->target(backend) : NULL;
 }
 
 void backend_free(Backend *backend)

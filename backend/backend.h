@@ -63,10 +63,14 @@ bool backend_check_request(json_object *request, bool oob_enabled, GError **erro
 /* Prints every request as JSON on this stream of text (NULL = off). */
 void backend_set_trace(Backend *backend, void (*trace)(const char *json, void *data), void *data);
 
+/* Whom it speaks for when that is not the guest of this process: what x-query-target says, NULL
+ * otherwise. Borrowed; valid until the main loop goes on. */
+json_object *backend_target(Backend *backend);
+
 void backend_free(Backend *backend);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Backend, backend_free)
 
-/* ---- implementers: engine, later qmp ---- */
+/* ---- implementers: engine, managed ---- */
 
 typedef struct {
     /* @args is checked against the schema, in the current shape (schema_normalise_migrate) and never
@@ -75,6 +79,11 @@ typedef struct {
     void (*execute)(Backend *backend, BackendSession *session, const SchemaCommand *command,
                     json_object *args, BackendReply *reply);
     void (*free)(Backend *backend);
+    /* Optional: instead of schema_check_arguments(), where somebody else's schema counts. */
+    bool (*check)(Backend *backend, const SchemaCommand *command, json_object *args,
+                  GError **error);
+    /* Optional: backend_target(). */
+    json_object *(*target)(Backend *backend);
 } BackendOps;
 
 typedef struct {

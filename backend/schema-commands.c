@@ -122,6 +122,16 @@ static const SchemaCommand commands[] = {
     { "x-query-guest", NULL, &schema_x_guest_value_list, false },
     { "x-guest-set", ARGS(MEMBER("key", schema_str) MEMBER("value", schema_str)), NULL, false },
     { "x-guest-verify", NULL, &schema_x_verify, false },
+    /* What is attached: backend/managed. */
+    { "x-connect", ARGS(MEMBER("address", schema_str) OPTIONAL("side", schema_x_side)),
+      &schema_x_target, false },
+    { "x-disconnect", ARGS(OPTIONAL("side", schema_x_side)), NULL, false },
+    { "x-query-target", NULL, &schema_x_target, false },
+    { "x-peer-command", ARGS(MEMBER("command-line", schema_str) OPTIONAL("side", schema_x_side)),
+      &schema_str, false },
+    { "x-migrate-to", ARGS(OPTIONAL("uri", schema_str) OPTIONAL("resume", schema_bool)), NULL,
+      false },
+    { "x-migrate-check", ARGS(OPTIONAL("uri", schema_str)), &schema_x_check, false },
     { "x-guest-plant", ARGS(MEMBER("fault", schema_str)), &schema_x_planted, false },
 };
 
@@ -132,6 +142,9 @@ static const SchemaEvent events[] = {
     { "RESUME", NULL },
     { "SHUTDOWN", ARGS(MEMBER("guest", schema_bool) MEMBER("reason", schema_shutdown_cause)) },
     { "X_NOTICE", ARGS(MEMBER("text", schema_str) OPTIONAL("outgoing", schema_bool)), .hidden = true },
+    { "X_PEER",
+      ARGS(MEMBER("side", schema_x_side) MEMBER("event", schema_str) OPTIONAL("data", schema_any)),
+      .hidden = true },
     { "X_INCOMING_FAILED", ARGS(MEMBER("text", schema_str)), .hidden = true },
 };
 

@@ -37,11 +37,11 @@ static const SchemaType info_enum = STRUCT("SchemaInfoEnum",
     { "values", &schema_str_list, false, true },);
 static const SchemaType info_array = STRUCT("SchemaInfoArray",
     MEMBER("element-type", schema_str));
-static const SchemaType any_type = { .kind = SCHEMA_ANY, .name = "any" };
+const SchemaType schema_any = { .kind = SCHEMA_ANY, .name = "any" };
 static const SchemaType info_object_member = STRUCT("SchemaInfoObjectMember",
     MEMBER("name", schema_str)
     MEMBER("type", schema_str)
-    OPTIONAL("default", any_type)
+    OPTIONAL("default", schema_any)
     OPTIONAL("features", schema_str_list));
 static const SchemaType info_object_member_list = LIST(info_object_member);
 static const SchemaType info_object_variant = STRUCT("SchemaInfoObjectVariant",
@@ -78,7 +78,7 @@ const SchemaType schema_info_list = LIST(info);
 
 const SchemaType *const schema_control_types[] = {
     &schema_add_fd_info, &fdset_fd_info, &fdset_info,
-    &json_kind, &meta_type, &any_type, &info_builtin, &info_enum_member, &info_enum, &info_array,
+    &json_kind, &meta_type, &schema_any, &info_builtin, &info_enum_member, &info_enum, &info_array,
     &info_object_member, &info_object_variant, &info_object, &info_alternate_member,
     &info_alternate, &info_command, &info_event, &info,
     NULL,

@@ -240,7 +240,7 @@ const SchemaType schema_shutdown_cause = ENUM("ShutdownCause",
 /* ---- migmon's own ---- */
 
 static const SchemaType x_owner_value = ENUM("XOwnerState",
-    NAMES("here", "peer (confirmed)", "unknown (commit sent)", "none"));
+    NAMES("here", "peer (confirmed)", "unknown (commit sent)", "unknown (no answer)", "none"));
 const SchemaType schema_x_owner =
     STRUCT("XOwner", MEMBER("owner", x_owner_value) MEMBER("evidence", schema_str)
                          MEMBER("migrated", schema_bool));
@@ -381,5 +381,7 @@ const SchemaType *const schema_named_types[] = {
     &schema_dirty_rate_info, &schema_dirty_limit_info, &schema_migration_thread, &schema_colo_mode,
     &schema_colo_reason, &schema_colo_status, &schema_replication_status, &schema_job_type,
     &schema_job_status, &schema_job_info, &schema_object_type, &schema_x_deleted,
+    &schema_x_side, &schema_x_end, &schema_x_setting, &schema_x_target, &schema_x_severity,
+    &schema_x_finding, &schema_x_check,
     NULL,
 };

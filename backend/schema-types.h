@@ -5,7 +5,7 @@
 
 #include "backend/schema.h"
 
-extern const SchemaType schema_str, schema_bool, schema_int, schema_uint64, schema_size;
+extern const SchemaType schema_any, schema_str, schema_bool, schema_int, schema_uint64, schema_size;
 extern const SchemaType schema_str_list;
 
 extern const SchemaType schema_capability_status_list;
@@ -30,6 +30,10 @@ extern const SchemaType schema_colo_mode, schema_colo_reason, schema_colo_status
 extern const SchemaType schema_replication_status;
 extern const SchemaType schema_job_type, schema_job_status, schema_job_info, schema_job_info_list;
 extern const SchemaType schema_object_type, schema_x_deleted;
+
+/* schema-types-managed.c */
+extern const SchemaType schema_x_side, schema_x_end, schema_x_setting, schema_x_target;
+extern const SchemaType schema_x_severity, schema_x_finding, schema_x_check;
 
 /* Every type that has a name in QAPI, NULL terminated: of schema-types.c, of schema-control.c. */
 extern const SchemaType *const schema_named_types[], *const schema_control_types[];

@@ -10,6 +10,7 @@
 
 #include "backend/base/error.h"
 #include "commands/suggest.h"
+#include "commands/target.h"
 #include "commands/topics.h"
 
 static void print_row(HmpCall *call, const Command *command, const char *before)
@@ -87,6 +88,28 @@ static bool print_topics(HmpCall *call, const char *name)
             call_print(call, "%s (%s) -- %s\n", name, topic_kind_title((TopicKind)kind),
                        topic_summary((TopicKind)kind, name));
             topic_describe((TopicKind)kind, name, print_fact, call);
+            found = true;
+        }
+    }
+    return found;
+}
+
+/* What only an attached QEMU knows: its schema tells no more than this. */
+static bool print_theirs(HmpCall *call, const char *name)
+{
+    json_object *target = backend_target(call->hmp->backend);
+    bool found = false;
+
+    for (int kind = TARGET_PARAMETER; kind <= TARGET_CAPABILITY; kind++) {
+        json_object *setting = target_setting(target, (TargetKind)kind, name);
+        bool parameter = kind == TARGET_PARAMETER;
+
+        if (setting) {
+            g_autofree char *text = target_setting_text(setting);
+
+            call_print(call, "%s (migration %s of %s)%s%s\n", name,
+                       parameter ? "parameter" : "capability", target_version(target),
+                       *text != '\0' ? " -- " : "", text);
             found = true;
         }
     }
@@ -181,6 +204,9 @@ static void run_help(HmpCall *call)
     bool found = print_command(call, &head);
     if (!head.group && print_topics(call, name)) {
         found = true;
+    }
+    if (!found && !head.group) {
+        found = print_theirs(call, name);
     }
     if (!found) {
         error = unknown_name(call, text, &head);

@@ -155,10 +155,16 @@ extern const Command cmd_announce_self, cmd_calc_dirty_rate, cmd_cancel_vcpu_dir
     cmd_client_migrate_info, cmd_closefd, cmd_delvm, cmd_getfd, cmd_loadvm, cmd_migrate_continue,
     cmd_migrate_pause, cmd_migrate_recover, cmd_migrate_start_postcopy, cmd_object_add,
     cmd_object_del, cmd_print, cmd_savevm, cmd_set_vcpu_dirty_limit, cmd_x_colo_lost_heartbeat;
+extern const Command cmd_connect, cmd_disconnect, cmd_migrate_check, cmd_migrate_to, cmd_peer, cmd_qemu;
+
+/* For commands that start a migration: Ctrl-C asks to cancel it; the line lives until its end. */
+void migrate_allow_interrupt(HmpCall *call);
+void migrate_wait_for_end(HmpCall *call);
+
 /* A line was given: for info history. */
 void recent_note(Hmp *hmp, const char *line);
 /* Sub-commands of info. */
-extern const Command info_dirty_rate, info_history, info_snapshots, info_vcpu_dirty_limit;
+extern const Command info_target, info_dirty_rate, info_history, info_snapshots, info_vcpu_dirty_limit;
 
 /* "NAME PARAMS -- HELP" for each row of @table. */
 void help_print_table(HmpCall *call, const Command *const *table, const char *before);

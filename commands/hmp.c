@@ -93,6 +93,11 @@ void hmp_set_place(Hmp *hmp, const char *place)
     hmp->place = g_strdup(place);
 }
 
+json_object *hmp_target(const Hmp *hmp)
+{
+    return backend_target(hmp->backend);
+}
+
 BackendSession *hmp_session(Hmp *hmp)
 {
     return hmp->session;

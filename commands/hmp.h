@@ -21,6 +21,7 @@ typedef enum {
     HMP_ERROR_VERIFY,  /* guest_verify found differences */
     HMP_ERROR_TIMEOUT, /* wait ran out */
     HMP_ERROR_ASSERT,  /* assert or expect did not hold */
+    HMP_ERROR_CONNECT, /* a monitor could not be attached */
 } HmpResult;
 
 typedef struct {
@@ -79,6 +80,9 @@ const char *hmp_failure(const Hmp *hmp);
 
 /* HMP_JSON: where the next lines stand ("script.hmp:12"), for their objects; NULL = nowhere. */
 void hmp_set_place(Hmp *hmp, const char *place);
+
+/* backend_target() of its backend; borrowed. */
+json_object *hmp_target(const Hmp *hmp);
 
 /* The greeting line of migmon's monitors. */
 const char *hmp_banner(void);

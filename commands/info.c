@@ -9,9 +9,11 @@
 #include <string.h>
 
 #include "backend/base/size.h"
+#include "backend/capabilities.h"
 #include "backend/history.h"
 #include "backend/info.h"
 #include "backend/parameters.h"
+#include "commands/target.h"
 
 static size_t list_length(json_object *list)
 {
@@ -155,6 +157,29 @@ static void run_migrate(HmpCall *call)
 
 /* ---- parameters and capabilities ---- */
 
+/* What only an attached QEMU has, and what it lacks. */
+static void print_foreign(HmpCall *call, json_object *value)
+{
+    json_object *target = backend_target(call->hmp->backend);
+    const ParamDesc *row;
+
+    if (!target) {
+        return;
+    }
+    json_object_object_foreach(value, name, setting)
+    {
+        if (!param_find(name)) {
+            call_print(call, "%s: %s (of %s)\n", name, json_object_get_string(setting),
+                       target_version(target));
+        }
+    }
+    for (size_t i = 0; (row = param_in_info_order(i)) != NULL; i++) {
+        if (!target_setting(target, TARGET_PARAMETER, row->name)) {
+            call_print(call, "%s: not known to %s\n", row->name, target_version(target));
+        }
+    }
+}
+
 static void print_parameters(HmpCall *call, json_object *value, const GError *error)
 {
     g_autoptr(GString) text = g_string_new(NULL);
@@ -162,6 +187,7 @@ static void print_parameters(HmpCall *call, json_object *value, const GError *er
     if (!error) {
         parameters_format_hmp(value, text);
         call_print(call, "%s", text->str);
+        print_foreign(call, value);
     }
     call_finish_with(call, value, error);
 }
@@ -173,11 +199,19 @@ static void run_parameters(HmpCall *call)
 
 static void print_capabilities(HmpCall *call, json_object *value, const GError *error)
 {
+    json_object *target = backend_target(call->hmp->backend);
+
     for (size_t i = 0; !error && i < list_length(value); i++) {
         json_object *row = json_object_array_get_idx(value, i);
         bool on = json_object_get_boolean(json_object_object_get(row, "state"));
 
         call_print(call, "%s: %s\n", json_text(row, "capability"), on ? "on" : "off");
+    }
+    for (int i = 0; !error && target && i < CAPABILITY__COUNT; i++) {
+        if (!target_setting(target, TARGET_CAPABILITY, capability_table[i].name)) {
+            call_print(call, "%s: not known to %s\n", capability_table[i].name,
+                       target_version(target));
+        }
     }
     call_finish_with(call, value, error);
 }
@@ -342,5 +376,5 @@ const Command cmd_info = {
         (const Command *const[]){ &info_dirty_rate, &row_guest, &info_history, &row_migrate,
                                   &row_migrate_capabilities, &row_migrate_parameters,
                                   &row_migration_threads, &row_name, &info_snapshots, &row_status,
-                                  &row_uuid, &info_vcpu_dirty_limit, &row_version, NULL },
+                                  &info_target, &row_uuid, &info_vcpu_dirty_limit, &row_version, NULL },
 };

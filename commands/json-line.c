@@ -72,6 +72,7 @@ void json_error_set_kind(json_object *error, HmpResult result)
         [HMP_ERROR_VERIFY] = "verify",
         [HMP_ERROR_TIMEOUT] = "timeout",
         [HMP_ERROR_ASSERT] = "assert",
+        [HMP_ERROR_CONNECT] = "connect",
     };
 
     json_object_object_add(error, "kind", json_object_new_string(names[result]));

@@ -143,18 +143,30 @@ static void cancel_wait(HmpCall *call)
 
 /* ---- migrate ---- */
 
-static void migrate_done(HmpCall *call, json_object *value, const GError *error)
+void migrate_allow_interrupt(HmpCall *call)
 {
-    if (error || call_has(call, "d")) {
-        call_finish_with(call, value, error);
-        return;
+    if (!(call->hmp->flags & HMP_NO_WAIT)) {
+        call->interrupt = cancel_wait;
     }
+}
+
+void migrate_wait_for_end(HmpCall *call)
+{
     if (call->hmp->flags & HMP_NO_WAIT) {
         call_print(call, "terminal does not allow synchronous migration, continuing detached\n");
         call_finish(call, HMP_OK);
         return;
     }
     watch_start(call, &wait_for_end, g_new0(bool, 1), g_free);
+}
+
+static void migrate_done(HmpCall *call, json_object *value, const GError *error)
+{
+    if (error || call_has(call, "d")) {
+        call_finish_with(call, value, error);
+        return;
+    }
+    migrate_wait_for_end(call);
 }
 
 /* Warns as HMP does; whether it can be done the backend says. */
@@ -186,8 +198,8 @@ static void run_migrate(HmpCall *call)
     if (call_has(call, "r")) {
         json_object_object_add(args, "resume", json_object_new_boolean(TRUE));
     }
-    if (!call_has(call, "d") && !(call->hmp->flags & HMP_NO_WAIT)) {
-        call->interrupt = cancel_wait;
+    if (!call_has(call, "d")) {
+        migrate_allow_interrupt(call);
     }
     call_request(call, "migrate", args, migrate_done);
 }

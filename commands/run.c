@@ -38,8 +38,9 @@ static void quit_known(HmpCall *call, json_object *info, const GError *error)
     const char *status = error ? "" : info_status(info);
     MigrationStatus known;
 
+    /* What is attached goes on by itself. */
     if (migration_status_from_name(status, &known) && !migration_status_is_over(known) &&
-        known != MIGRATION_SETUP) {
+        known != MIGRATION_SETUP && !backend_target(call->hmp->backend)) {
         call->hmp->quit_asked = true;
         call_print(call, "a migration runs: quit again to cancel it and end the guest\n");
         call_finish(call, HMP_OK);

@@ -11,10 +11,22 @@
 #include "backend/capabilities.h"
 #include "backend/parameters.h"
 #include "commands/suggest.h"
+#include "commands/target.h"
 
 static GError *unknown_name(const char *name)
 {
     return g_error_new(MIG_ERROR, MIG_ERROR_GENERIC, "invalid parameter value: %s", name);
+}
+
+/* Names that only an attached QEMU knows. */
+static void offer_theirs(Suggestion *near, HmpCall *call, TargetKind kind)
+{
+    json_object *target = backend_target(call->hmp->backend);
+    const char *name;
+
+    for (size_t i = 0; (name = target_setting_name(target, kind, i)) != NULL; i++) {
+        suggestion_offer(near, name);
+    }
 }
 
 static void refuse_parameter(HmpCall *call, const char *name)
@@ -26,6 +38,7 @@ static void refuse_parameter(HmpCall *call, const char *name)
     for (size_t i = 0; i < param_count; i++) {
         suggestion_offer(&near, param_table[i].name);
     }
+    offer_theirs(&near, call, TARGET_PARAMETER);
     suggestion_hint(&near, "", &error);
     call_fail(call, HMP_ERROR_SYNTAX, error);
 }
@@ -34,7 +47,7 @@ static void parameter_set(HmpCall *call, json_object *value, const GError *error
 {
     const ParamDesc *desc = param_find(call_text(call, "parameter"));
 
-    if (!error && !desc->supported) {
+    if (!error && desc && !desc->supported && !backend_target(call->hmp->backend)) {
         call_hint(call, "%s is kept but has no effect in this build", desc->name);
     }
     call_finish_value(call, value, error);
@@ -44,14 +57,19 @@ static void run_set_parameter(HmpCall *call)
 {
     const char *name = call_text(call, "parameter");
     const ParamDesc *desc = param_find(name);
+    json_object *theirs =
+        desc ? NULL
+             : target_setting(backend_target(call->hmp->backend), TARGET_PARAMETER, name);
     g_autoptr(GError) error = NULL;
 
-    if (!desc) {
+    if (!desc && !theirs) {
         refuse_parameter(call, name);
         return;
     }
 
-    json_object *value = param_value_from_text(desc, call_text(call, "value"), &error);
+    const char *text = call_text(call, "value");
+    json_object *value = desc ? param_value_from_text(desc, text, &error)
+                              : target_value_from_text(theirs, text, &error);
     if (error) {
         call_fail(call, HMP_ERROR_SYNTAX, error);
         return;
@@ -71,6 +89,7 @@ static void refuse_capability(HmpCall *call, const char *name)
     for (int i = 0; i < CAPABILITY__COUNT; i++) {
         suggestion_offer(&near, capability_table[i].name);
     }
+    offer_theirs(&near, call, TARGET_CAPABILITY);
     suggestion_hint(&near, "", &error);
     call_fail(call, HMP_ERROR_SYNTAX, error);
 }
@@ -80,7 +99,8 @@ static void run_set_capability(HmpCall *call)
     const char *name = call_text(call, "capability");
     MigCapability id;
 
-    if (!capability_find(name, &id)) {
+    if (!capability_find(name, &id) &&
+        !target_setting(backend_target(call->hmp->backend), TARGET_CAPABILITY, name)) {
         refuse_capability(call, name);
         return;
     }

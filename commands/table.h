@@ -16,6 +16,8 @@ typedef enum {
     ARG_PARAMETER,   /* name of a migration parameter */
     ARG_PARAM_VALUE, /* value of the parameter before it */
     ARG_CAPABILITY,
+    ARG_MONITOR,     /* address of a QMP monitor */
+    ARG_PEER_COMMAND, /* of the attached QEMU's human monitor */
     ARG_STATUS,      /* a MigrationStatus */
     ARG_WAIT,        /* a MigrationStatus or an event */
     ARG_INTEGER,     /* C integer expression, 64 bits */

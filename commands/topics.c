@@ -84,6 +84,7 @@ static const TopicWord event_words[] = {
     { "JOB_STATUS_CHANGE", "3.0", NULL, NO_CAPABILITY, "a background job entered another state" },
     { "X_INCOMING_FAILED", "migmon", "destination", NO_CAPABILITY,
       "the address of --incoming cannot be listened on; the program ends" },
+    { "X_PEER", "migmon", NULL, NO_CAPABILITY, "an event of the attached destination" },
     { "X_NOTICE", "migmon", NULL, NO_CAPABILITY, "a sentence for people about a migration" },
 };
 

@@ -5,12 +5,14 @@
 #pragma once
 
 #include <glib.h>
+#include <json-c/json.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 typedef struct {
     bool batch;                      /* batch commands are offered too */
     const char *const *variables;    /* names that are set; NULL terminated; may be NULL */
+    json_object *target;             /* backend_target(); may be NULL */
     const char *const *history_uris; /* URIs used before, newest first; NULL terminated; may be NULL */
 } CompletionEnv;
 

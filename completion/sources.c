@@ -71,10 +71,14 @@ static void list_parameters(Source *source)
         const ParamDesc *row = &param_table[i];
         bool mib = row->kind == PARAM_MIB_SIZE;
         const char *unit = mib ? "MiB/s, or with suffix B K M G" : row->unit;
-        g_autofree char *note = setting_note(row->help, unit, row->supported);
+        g_autofree char *lacks = source_target_note(source, true, row->name);
+        g_autofree char *note =
+            lacks ? g_steal_pointer(&lacks)
+                  : setting_note(row->help, unit, row->supported || source_has_target(source));
 
         source_add(source, row->name, note, true);
     }
+    source_list_theirs(source, true);
 }
 
 static void list_on_off(Source *source)
@@ -95,6 +99,8 @@ static void list_parameter_values(Source *source)
         }
     } else if (row && row->kind != PARAM_STRING && row->kind != PARAM_MAPPING) {
         source_list_numbers(source, row);
+    } else if (!row) {
+        source_list_their_values(source);
     }
 }
 
@@ -102,10 +108,14 @@ static void list_capabilities(Source *source)
 {
     for (int i = 0; i < CAPABILITY__COUNT; i++) {
         const CapabilityDesc *row = &capability_table[i];
-        g_autofree char *note = setting_note(row->help, "", row->supported);
+        g_autofree char *lacks = source_target_note(source, false, row->name);
+        g_autofree char *note =
+            lacks ? g_steal_pointer(&lacks)
+                  : setting_note(row->help, "", row->supported || source_has_target(source));
 
         source_add(source, row->name, note, true);
     }
+    source_list_theirs(source, false);
 }
 
 static void list_statuses(Source *source)
@@ -205,6 +215,8 @@ static void (*const source_of[ARG_KIND__COUNT])(Source *source) = {
     [ARG_GUEST_KEY] = list_guest_keys,
     [ARG_GUEST_VALUE] = list_guest_values,
     [ARG_GUEST_FAULT] = list_guest_faults,
+    [ARG_MONITOR] = source_list_monitors,
+    [ARG_PEER_COMMAND] = source_list_peer_commands,
     [ARG_WAIT] = source_list_wait,
     [ARG_VARIABLE] = source_list_variables,
     [ARG_FILE] = list_files,

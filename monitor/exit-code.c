@@ -27,6 +27,10 @@ static const struct {
     { "failed", "outgoing", "none", ANY, EXIT_CODE_UNKNOWN },
     { "failed", NULL, NULL, NO, EXIT_CODE_CONNECT },
     { "failed", NULL, NULL, ANY, EXIT_CODE_FAILED },
+    { "postcopy-paused", NULL, NULL, ANY, EXIT_CODE_FAILED_MOVED },
+    /* An attached QEMU that cannot be asked any more. */
+    { NULL, NULL, "unknown (no answer)", ANY, EXIT_CODE_UNKNOWN },
+    { NULL, "outgoing", "none", ANY, EXIT_CODE_UNKNOWN },
 };
 
 static bool fits(const char *wanted, const char *found)
@@ -58,6 +62,8 @@ ExitCode exit_code_for(const ExitFacts *facts)
         return EXIT_CODE_TIMEOUT;
     case HMP_ERROR_ASSERT:
         return EXIT_CODE_ASSERTION;
+    case HMP_ERROR_CONNECT:
+        return EXIT_CODE_CONNECT;
     case HMP_OK:
     case HMP_ERROR_FAILED:
         break;

@@ -138,8 +138,26 @@ static void watch_signals(Program *program)
     g_unix_signal_add(SIGHUP, on_terminate, program);
 }
 
+static void on_attached(const GError *error, void *data)
+{
+    Program *program = data;
+
+    g_clear_pointer(&program->attach, attach_free);
+    if (program->ending) {
+        return;
+    }
+    if (error == NULL) {
+        program_enter_first_stage(program);
+        return;
+    }
+    console_complain(program->console, "migmon: %s", error->message);
+    program->code = EXIT_CODE_CONNECT;
+    program_end(program);
+}
+
 static void close_front_ends(Program *program)
 {
+    attach_free(program->attach);
     if (program->subscription != 0) {
         backend_unsubscribe(program->backend, program->subscription);
     }
@@ -203,7 +221,12 @@ static ExitCode run(Program *program)
             plain_view_new(program->backend, program->console, PLAIN_MS);
     }
     watch_signals(program);
-    program_enter_first_stage(program);
+    if (program->options.connect != NULL || program->options.peer != NULL) {
+        program->attach =
+            attach_new(program->backend, &program->options, on_attached, program);
+    } else {
+        program_enter_first_stage(program);
+    }
     g_main_loop_run(program->loop);
     return program_was_interrupted(program) ? EXIT_CODE_INTERRUPTED : program->code;
 }

@@ -22,6 +22,8 @@
 typedef struct {
     char *memory;
     char *smp;
+    char *peer_timeout;
+    gboolean observe;
     gboolean dashboard, plain, ascii, no_mouse;
     gboolean paused, prealloc, interactive, json, trace_requests, version, help;
     char **rest;
@@ -32,7 +34,7 @@ typedef struct {
 #define TEXTS G_OPTION_ARG_FILENAME_ARRAY
 #define FLAG  G_OPTION_ARG_NONE
 
-#define N_ENTRIES 31
+#define N_ENTRIES 35
 
 /* The table. */
 static void fill_entries(Raw *raw, GOptionEntry entries[N_ENTRIES])
@@ -56,6 +58,16 @@ static void fill_entries(Raw *raw, GOptionEntry entries[N_ENTRIES])
         { "uuid", 0, 0, TEXT, &o->uuid, "UUID of the guest", "UUID" },
         { "incoming", 0, 0, TEXT, &o->incoming,
           "wait for a migration; defer: until migrate_incoming says where", "URI|defer" },
+        { "connect", 0, 0, TEXT, &o->connect,
+          "drive a running QEMU by its QMP monitor instead of a guest here: unix:PATH or "
+          "tcp:HOST:PORT",
+          "ADDR" },
+        { "peer", 0, 0, TEXT, &o->peer,
+          "attach to the QEMU that is the destination, too: unix:PATH or tcp:HOST:PORT", "ADDR" },
+        { "observe", 0, 0, FLAG, &raw->observe, "send nothing but queries to what is attached",
+          NULL },
+        { "peer-timeout", 0, 0, TEXT, &raw->peer_timeout,
+          "seconds until an attached QEMU counts as not answering (default 10)", "SECONDS" },
         { "paused", 'S', 0, FLAG, &raw->paused, "do not start the guest", NULL },
         { "command", 'c', 0, TEXTS, &o->commands, "run this monitor command; may be repeated",
           "CMD" },
@@ -151,6 +163,34 @@ static bool read_smp(const char *text, unsigned *ret, GError **error)
     return true;
 }
 
+static bool read_peer_timeout(const char *text, unsigned *ret, GError **error)
+{
+    char *end = NULL;
+    double seconds = text != NULL ? g_ascii_strtod(text, &end) : 0;
+
+    if (text != NULL && (end == text || *end != '\0' || !(seconds >= 0.1 && seconds <= 86400))) {
+        return complain(error, "--peer-timeout", text, "a number of seconds, 0.1 to 86400");
+    }
+    *ret = (unsigned)(seconds * 1000);
+    return true;
+}
+
+/* What makes a guest here does not go with one that is elsewhere. */
+static bool check_attached(const Options *o, GError **error)
+{
+    if (o->connect != NULL && (o->incoming != NULL || o->ram_file != NULL || o->machine != NULL)) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "--connect drives a guest that runs elsewhere: --machine, --ram-file and "
+                    "--incoming are of a guest here");
+        return false;
+    }
+    if (o->observe && o->connect == NULL && o->peer == NULL) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "--observe goes with --connect or --peer");
+        return false;
+    }
+    return true;
+}
+
 static bool check(Raw *raw, GError **error)
 {
     Options *o = raw->options;
@@ -163,7 +203,9 @@ static bool check(Raw *raw, GError **error)
     if (o->tracker != NULL && strcmp(o->tracker, "async") != 0 && strcmp(o->tracker, "sync") != 0) {
         return complain(error, "--tracker", o->tracker, "async or sync");
     }
-    return read_memory(raw->memory, &o->memory, error) && read_smp(raw->smp, &o->smp, error);
+    return read_memory(raw->memory, &o->memory, error) && read_smp(raw->smp, &o->smp, error) &&
+           read_peer_timeout(raw->peer_timeout, &o->peer_timeout, error) &&
+           check_attached(o, error);
 }
 
 bool options_parse(int argc, char **argv, Options *ret, GError **error)
@@ -181,6 +223,7 @@ bool options_parse(int argc, char **argv, Options *ret, GError **error)
     context = make_context(&raw);
     good = g_option_context_parse_strv(context, &copy, error);
     ret->paused = raw.paused;
+    ret->observe = raw.observe;
     ret->prealloc = raw.prealloc;
     ret->dashboard = raw.dashboard;
     ret->plain = raw.plain;
@@ -198,6 +241,7 @@ bool options_parse(int argc, char **argv, Options *ret, GError **error)
     g_strfreev(raw.rest);
     g_free(raw.memory);
     g_free(raw.smp);
+    g_free(raw.peer_timeout);
     if (!good) {
         options_clear(ret);
     }
@@ -213,6 +257,8 @@ void options_clear(Options *options)
     g_free(options->uuid);
     g_free(options->incoming);
     g_free(options->tracker);
+    g_free(options->connect);
+    g_free(options->peer);
     g_free(options->completion);
     g_free(options->color);
     g_free(options->theme);

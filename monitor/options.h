@@ -18,6 +18,9 @@ typedef struct {
     char *uuid;
     char *incoming;
     char *tracker;
+    char *connect, *peer;  /* monitors of the source and the destination */
+    bool observe;
+    unsigned peer_timeout; /* ms, 0 = the default */
     char *completion; /* a shell */
     bool paused;
     bool prealloc;

@@ -57,7 +57,8 @@ void program_wind_up(Program *program, bool asked)
         return;
     }
     program->ending = true;
-    program->cut = program->migrating;
+    /* What is attached goes on by itself. */
+    program->cut = program->migrating && backend_target(program->backend) == NULL;
     g_clear_pointer(&program->outcome, outcome_wait_free);
     if (!asked && !program->cut) {
         stop_soon(program);

@@ -9,6 +9,7 @@
 
 #include "backend/backend.h"
 #include "commands/hmp.h"
+#include "monitor/attach.h"
 #include "monitor/batch.h"
 #include "monitor/console.h"
 #include "monitor/dashboard.h"
@@ -38,6 +39,7 @@ typedef struct {
     Prompt *prompt;
     Dashboard *dashboard; /* with the prompt */
     PlainView *plain;
+    Attach *attach; /* --connect, --peer: before the first stage */
     OutcomeWait *outcome;
     Ending *end;
     unsigned subscription;

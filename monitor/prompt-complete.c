@@ -100,6 +100,7 @@ static char **attempt(const char *text, int start, int end)
         .batch = true,
         .variables = (const char *const *)variables,
         .history_uris = (const char *const *)uris,
+        .target = hmp_target(monitor),
     };
 
     (void)start;

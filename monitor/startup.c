@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "backend/base/error.h"
-#include "backend/engine/engine.h"
+#include "backend/managed/managed.h"
 
 /* Descriptors 0 to 2 exist, so that no other file gets their numbers. */
 static void hold_standard_descriptors(void)
@@ -85,7 +85,14 @@ Backend *startup_make_backend(const Options *options, GError **error)
         .paused = options->paused,
     };
 
-    return engine_new(&engine, error);
+    const ManagedOptions managed = {
+        .engine = options->connect == NULL ? &engine : NULL,
+        .observe = options->observe,
+        .connect_ms = options->peer_timeout,
+        .answer_ms = options->peer_timeout,
+    };
+
+    return managed_new(&managed, error);
 }
 
 bool startup_collect_script(const Options *options, Script **ret_script, GError **error)

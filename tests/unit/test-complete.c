@@ -41,11 +41,12 @@ static const struct {
 } rows[] = {
     /* commands */
     { "migr", 0,
-      "migrate migrate_cancel migrate_continue migrate_incoming migrate_pause migrate_recover "
-      "migrate_set_capability migrate_set_parameter migrate_start_postcopy" },
+      "migrate migrate_cancel migrate_check migrate_continue migrate_incoming migrate_pause "
+      "migrate_recover "
+      "migrate_set_capability migrate_set_parameter migrate_start_postcopy migrate_to" },
     { "migrate_set_", 0, "migrate_set_capability migrate_set_parameter" },
     { "migrate_set_c", 0, "migrate_set_capability" },
-    { "  q", 2, "q quit" },
+    { "  q", 2, "q qemu quit" },
     { "?", 0, "?" },
     { "MIGR", 0, "" },
     { "wai", 0, "" },
@@ -53,11 +54,11 @@ static const struct {
     { "info ", 5,
       "dirty_rate guest history migrate migrate_capabilities migrate_parameters "
       "migration_threads name snapshots "
-      "status uuid vcpu_dirty_limit version" },
+      "status target uuid vcpu_dirty_limit version" },
     { "info  mig", 6, "migrate migrate_capabilities migrate_parameters migration_threads" },
     { "info migrate ", 13, "" },
     { "info/mig", 8, "" },
-    { "help migrate_c", 5, "migrate_cancel migrate_continue" },
+    { "help migrate_c", 5, "migrate_cancel migrate_check migrate_continue" },
     { "help max-b", 5, "max-bandwidth" },
     { "help validate", 5, "validate-uuid" },
     { "help postmi", 5, "postmigrate" },

@@ -282,6 +282,7 @@ static void test_lists(void **state)
         "info name  -- show the current VM name\n"
         "info snapshots  -- show the currently saved VM snapshots\n"
         "info status  -- show the current VM status (running|paused)\n"
+        "info target  -- show what is attached: both ends of a migration\n"
         "info uuid  -- show the current VM UUID\n"
         "info vcpu_dirty_limit  -- show dirty page limit information of all vCPU\n"
         "info version  -- show the version of QEMU\n";

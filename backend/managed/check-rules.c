@@ -1,0 +1,481 @@
+/*
+ * The rules of migrate_check: each compares one thing of the two ends and
+ * names side, what it found, what is needed and what to do about it.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "backend/base/address.h"
+#include "backend/base/size.h"
+#include "backend/capabilities.h"
+#include "backend/info.h"
+#include "backend/managed/check.h"
+#include "backend/parameters.h"
+
+static size_t length(json_object *list)
+{
+    return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+}
+
+static const char *member(json_object *object, const char *name)
+{
+    json_object *value =
+        json_object_is_type(object, json_type_object) ? json_object_object_get(object, name) : NULL;
+
+    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+}
+
+static QmpPeer *peer_of(const Check *check, Side side)
+{
+    return side == SIDE_SOURCE ? managed_source(check->managed)
+                               : managed_destination(check->managed);
+}
+
+/* Both are there, or the rule is in doubt. */
+static bool both(Check *check, const char *name)
+{
+    bool known = check_fact(check, SIDE_SOURCE, name) != NULL &&
+                 check_fact(check, SIDE_DESTINATION, name) != NULL;
+
+    if (!known) {
+        check_doubt(check);
+    }
+    return known;
+}
+
+static void differ(Check *check, const char *here, const char *there, const char *option)
+{
+    if (strcmp(here, there) != 0) {
+        g_autofree char *remedy = g_strdup_printf(option, here);
+
+        check_find(check, FINDING_ERROR, SIDE_DESTINATION, there, here, remedy);
+    }
+}
+
+/* ---- versions and machines ---- */
+
+static void version(Check *check)
+{
+    unsigned here = qmp_peer_version_number(peer_of(check, SIDE_SOURCE)) / 100;
+    unsigned there = qmp_peer_version_number(peer_of(check, SIDE_DESTINATION)) / 100;
+
+    if (here > there) {
+        g_autofree char *needed =
+            g_strdup_printf("%s or newer", qmp_peer_version(peer_of(check, SIDE_SOURCE)));
+
+        check_find(check, FINDING_WARNING, SIDE_DESTINATION,
+                   qmp_peer_version(peer_of(check, SIDE_DESTINATION)), needed,
+                   "a newer QEMU there; to an older one only what both have can move");
+    }
+}
+
+/* "pc-i440fx-7.2-machine" without its end. */
+static char *machine_of(Check *check, Side side)
+{
+    json_object *type = check_fact(check, side, "machine");
+    const char *text =
+        json_object_is_type(type, json_type_string) ? json_object_get_string(type) : "";
+
+    return g_strndup(text, strlen(text) - (g_str_has_suffix(text, "-machine") ? 8 : 0));
+}
+
+static bool knows_machine(Check *check, const char *name)
+{
+    json_object *list = check_fact(check, SIDE_DESTINATION, "machines");
+
+    for (size_t i = 0; i < length(list); i++) {
+        json_object *row = json_object_array_get_idx(list, i);
+
+        if (strcmp(member(row, "name"), name) == 0 || strcmp(member(row, "alias"), name) == 0) {
+            return true;
+        }
+    }
+    return length(list) == 0;
+}
+
+static void machine(Check *check)
+{
+    if (!both(check, "machine")) {
+        return;
+    }
+    g_autofree char *here = machine_of(check, SIDE_SOURCE);
+    g_autofree char *there = machine_of(check, SIDE_DESTINATION);
+
+    if (!knows_machine(check, here)) {
+        g_autofree char *observed = g_strdup_printf("%s; it does not know %s", there, here);
+
+        check_find(check, FINDING_ERROR, SIDE_DESTINATION, observed, here,
+                   "a QEMU there that knows this machine, or a guest started with an older one");
+        return;
+    }
+    differ(check, here, there, "start it with -M %s");
+}
+
+static void accelerator(Check *check)
+{
+    if (!both(check, "kvm")) {
+        return;
+    }
+    bool here = json_object_get_boolean(
+        json_object_object_get(check_fact(check, SIDE_SOURCE, "kvm"), "enabled"));
+    bool there = json_object_get_boolean(
+        json_object_object_get(check_fact(check, SIDE_DESTINATION, "kvm"), "enabled"));
+
+    if (here != there) {
+        check_find(check, FINDING_WARNING, SIDE_DESTINATION, there ? "kvm" : "tcg",
+                   here ? "kvm" : "tcg", "start it with the same -accel");
+    }
+}
+
+/* ---- vCPUs and memory ---- */
+
+static void vcpus(Check *check)
+{
+    if (!both(check, "cpus")) {
+        return;
+    }
+    g_autofree char *here = g_strdup_printf("%zu", length(check_fact(check, SIDE_SOURCE, "cpus")));
+    g_autofree char *there =
+        g_strdup_printf("%zu", length(check_fact(check, SIDE_DESTINATION, "cpus")));
+
+    differ(check, here, there, "start it with -smp %s");
+}
+
+static void cpu_model(Check *check)
+{
+    if (length(check_fact(check, SIDE_SOURCE, "cpus")) == 0 || !both(check, "cpu-type")) {
+        return;
+    }
+    const char *here = json_object_get_string(check_fact(check, SIDE_SOURCE, "cpu-type"));
+    const char *there = json_object_get_string(check_fact(check, SIDE_DESTINATION, "cpu-type"));
+
+    differ(check, here, there, "start it with the same -cpu (%s)");
+}
+
+static void memory(Check *check)
+{
+    static const char *const parts[] = { "base-memory", "plugged-memory" };
+
+    if (!both(check, "memory")) {
+        return;
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
+        uint64_t size[SIDE__COUNT];
+
+        for (int side = 0; side < SIDE__COUNT; side++) {
+            json_object *reply = check_fact(check, (Side)side, "memory");
+
+            size[side] = json_object_get_uint64(json_object_object_get(reply, parts[i]));
+        }
+        if (size[SIDE_SOURCE] != size[SIDE_DESTINATION]) {
+            g_autofree char *here = size_format(size[SIDE_SOURCE]);
+            g_autofree char *there = size_format(size[SIDE_DESTINATION]);
+            g_autofree char *observed = g_strdup_printf("%s %s", parts[i], there);
+            g_autofree char *remedy = g_strdup_printf(i == 0 ? "start it with -m %" PRIu64 "B"
+                                                             : "give it %" PRIu64 " bytes of DIMMs",
+                                                      size[SIDE_SOURCE]);
+
+            check_find(check, FINDING_ERROR, SIDE_DESTINATION, observed, here, remedy);
+        }
+    }
+}
+
+static bool has_id(json_object *list, const char *key, const char *id)
+{
+    for (size_t i = 0; i < length(list); i++) {
+        if (strcmp(member(json_object_array_get_idx(list, i), key), id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void ram_blocks(Check *check)
+{
+    if (!both(check, "memdevs")) {
+        return;
+    }
+    for (int side = 0; side < SIDE__COUNT; side++) {
+        json_object *mine = check_fact(check, (Side)side, "memdevs");
+        json_object *other = check_fact(check, (Side)!side, "memdevs");
+
+        for (size_t i = 0; i < length(mine); i++) {
+            const char *id = member(json_object_array_get_idx(mine, i), "id");
+
+            if (*id != '\0' && !has_id(other, "id", id)) {
+                g_autofree char *needed = g_strdup_printf("memory backend '%s', as the other side "
+                                                          "has it",
+                                                          id);
+
+                check_find(check, FINDING_ERROR, (Side)!side, "there is none of that id", needed,
+                           "the same memory-backend objects with the same ids on both sides");
+            }
+        }
+    }
+}
+
+/* Bytes of a page of the backend; 0 = plain pages or not known. */
+static uint64_t huge_page(Check *check, Side side, const char *id)
+{
+    g_autofree char *huge = g_strdup_printf("hugetlb of /objects/%s", id);
+    g_autofree char *size = g_strdup_printf("hugetlbsize of /objects/%s", id);
+
+    return json_object_get_boolean(check_fact(check, side, huge))
+               ? json_object_get_uint64(check_fact(check, side, size))
+               : 0;
+}
+
+static void page_size(Check *check)
+{
+    json_object *memdevs = check_fact(check, SIDE_SOURCE, "memdevs");
+    bool postcopy = check_capability(check, SIDE_SOURCE, "postcopy-ram") > 0;
+
+    if (!both(check, "memdevs")) {
+        return;
+    }
+    for (size_t i = 0; i < length(memdevs); i++) {
+        const char *id = member(json_object_array_get_idx(memdevs, i), "id");
+        uint64_t here = huge_page(check, SIDE_SOURCE, id);
+        uint64_t there = huge_page(check, SIDE_DESTINATION, id);
+
+        if (here != there) {
+            g_autofree char *needed = here != 0 ? size_format(here) : g_strdup("plain pages");
+            g_autofree char *size = there != 0 ? size_format(there) : g_strdup("plain pages");
+            g_autofree char *observed = g_strdup_printf("%s in '%s'", size, id);
+
+            check_find(check, postcopy ? FINDING_ERROR : FINDING_WARNING, SIDE_DESTINATION,
+                       observed, needed,
+                       "the same page size on both sides; post-copy cannot do without");
+        }
+    }
+}
+
+/* ---- devices ---- */
+
+static void compare_devices(Check *check, Side mine, Side other)
+{
+    json_object *list = check_fact(check, mine, "devices");
+    json_object *theirs = check_fact(check, other, "devices");
+
+    for (size_t i = 0; i < length(list); i++) {
+        json_object *row = json_object_array_get_idx(list, i);
+        const char *id = member(row, "name"), *type = member(row, "type");
+
+        if (!g_str_has_prefix(type, "child<")) {
+            continue;
+        }
+        if (!has_id(theirs, "name", id)) {
+            g_autofree char *needed =
+                g_strdup_printf("%s '%s', as at the %s", type + 6, id, side_name(mine));
+
+            g_strdelimit(needed, ">", ' ');
+            check_find(check, FINDING_ERROR, other, "there is no such device", needed,
+                       "the same -device options on both sides");
+        } else if (mine == SIDE_SOURCE) {
+            for (size_t k = 0; k < length(theirs); k++) {
+                json_object *their = json_object_array_get_idx(theirs, k);
+
+                if (strcmp(member(their, "name"), id) == 0 &&
+                    strcmp(member(their, "type"), type) != 0) {
+                    check_find(check, FINDING_ERROR, other, member(their, "type"), type,
+                               "the same -device options on both sides");
+                }
+            }
+        }
+    }
+}
+
+static void devices(Check *check)
+{
+    if (both(check, "devices")) {
+        compare_devices(check, SIDE_SOURCE, SIDE_DESTINATION);
+        compare_devices(check, SIDE_DESTINATION, SIDE_SOURCE);
+    }
+}
+
+/* ---- the states ---- */
+
+static bool is_under_way(Check *check, Side side)
+{
+    MigrationStatus status;
+
+    return migration_status_from_name(check_text(check, side, "migrate", "status"), &status) &&
+           !migration_status_is_over(status);
+}
+
+static void source_state(Check *check)
+{
+    const char *state = check_text(check, SIDE_SOURCE, "state", "status");
+
+    if (is_under_way(check, SIDE_SOURCE)) {
+        check_find(check, FINDING_ERROR, SIDE_SOURCE,
+                   check_text(check, SIDE_SOURCE, "migrate", "status"), "no migration under way",
+                   "wait for its end, or migrate_cancel");
+    } else if (strcmp(state, "inmigrate") == 0 || strcmp(state, "postmigrate") == 0) {
+        check_find(check, FINDING_ERROR, SIDE_SOURCE, state, "a guest that is here",
+                   "attach the QEMU that has the guest");
+    }
+}
+
+static void destination_state(Check *check)
+{
+    const char *state = check_text(check, SIDE_DESTINATION, "state", "status");
+    const char *status = check_text(check, SIDE_DESTINATION, "migrate", "status");
+
+    if (strcmp(state, "inmigrate") != 0) {
+        check_find(check, FINDING_ERROR, SIDE_DESTINATION, state, "inmigrate",
+                   "start it with -incoming defer");
+    } else if (*status != '\0' && strcmp(status, "none") != 0 && strcmp(status, "setup") != 0) {
+        check_find(check, FINDING_ERROR, SIDE_DESTINATION, status, "waiting for a first migration",
+                   "start it anew: QEMU takes one migration in its life");
+    }
+}
+
+static void blockers(Check *check)
+{
+    json_object *list =
+        json_object_object_get(check_fact(check, SIDE_SOURCE, "migrate"), "blocked-reasons");
+
+    for (size_t i = 0; i < length(list); i++) {
+        check_find(check, FINDING_ERROR, SIDE_SOURCE,
+                   json_object_get_string(json_object_array_get_idx(list, i)),
+                   "nothing that blocks migration", "take that away from the guest first");
+    }
+}
+
+static void uuid(Check *check)
+{
+    const char *here = check_text(check, SIDE_SOURCE, "uuid", "UUID");
+    const char *there = check_text(check, SIDE_DESTINATION, "uuid", "UUID");
+    bool validated = check_capability(check, SIDE_SOURCE, "validate-uuid") > 0;
+
+    if (strcmp(here, there) != 0) {
+        g_autofree char *remedy = g_strdup_printf("start it with -uuid %s", here);
+
+        check_find(check, validated ? FINDING_ERROR : FINDING_WARNING, SIDE_DESTINATION, there,
+                   here, remedy);
+    }
+}
+
+/* ---- settings ---- */
+
+static void capabilities(Check *check)
+{
+    json_object *list = check_fact(check, SIDE_SOURCE, "capabilities");
+
+    if (!both(check, "capabilities")) {
+        return;
+    }
+    for (size_t i = 0; i < length(list); i++) {
+        json_object *row = json_object_array_get_idx(list, i);
+        const char *name = member(row, "capability");
+        bool on = json_object_get_boolean(json_object_object_get(row, "state"));
+        int there = check_capability(check, SIDE_DESTINATION, name);
+        MigCapability id;
+        bool known = capability_find(name, &id);
+        g_autofree char *needed = g_strdup_printf("%s %s", name, on ? "on" : "off");
+
+        if ((known && strcmp(capability_table[id].side, "both") != 0) ||
+            strcmp(name, "events") == 0) {
+            continue;
+        }
+        if (on && there < 0) {
+            g_autofree char *remedy = g_strdup_printf("migrate_set_capability %s off", name);
+            g_autofree char *observed = g_strdup_printf(
+                "%s does not know it", qmp_peer_version(peer_of(check, SIDE_DESTINATION)));
+
+            check_find(check, FINDING_ERROR, SIDE_DESTINATION, observed, needed, remedy);
+        } else if (there >= 0 && there != (int)on) {
+            g_autofree char *observed = g_strdup_printf("%s %s", name, there ? "on" : "off");
+
+            check_find(check, FINDING_WARNING, SIDE_DESTINATION, observed, needed,
+                       "migrate_to sets it there; without it set it by hand");
+        }
+    }
+}
+
+static void parameters(Check *check)
+{
+    json_object *here = check_fact(check, SIDE_SOURCE, "parameters");
+    json_object *there = check_fact(check, SIDE_DESTINATION, "parameters");
+
+    if (!both(check, "parameters")) {
+        return;
+    }
+    json_object_object_foreach(here, name, value)
+    {
+        const ParamDesc *row = param_find(name);
+        json_object *other = NULL;
+
+        if (row == NULL || strcmp(row->side, "both") != 0 || g_str_has_prefix(name, "tls-") ||
+            !json_object_object_get_ex(there, name, &other) || json_object_equal(value, other)) {
+            continue;
+        }
+        g_autofree char *observed = g_strdup_printf("%s %s", name, json_object_get_string(other));
+        g_autofree char *needed = g_strdup_printf("%s %s", name, json_object_get_string(value));
+
+        check_find(check, FINDING_WARNING, SIDE_DESTINATION, observed, needed,
+                   "migrate_to sets it there; without it set it by hand");
+    }
+}
+
+static void tls(Check *check)
+{
+    bool here = *check_text(check, SIDE_SOURCE, "parameters", "tls-creds") != '\0';
+    bool there = *check_text(check, SIDE_DESTINATION, "parameters", "tls-creds") != '\0';
+
+    if (here != there) {
+        check_find(
+            check, FINDING_ERROR, here ? SIDE_DESTINATION : SIDE_SOURCE, "tls-creds is empty",
+            "credentials, as the other side has them",
+            "object_add tls-creds-... there and migrate_set_parameter tls-creds, or empty it "
+            "on both sides");
+    }
+}
+
+/* What some ways cannot carry. */
+static void way(Check *check)
+{
+    static const char *const names[] = { "multifd", "postcopy-ram" };
+    g_autoptr(Address) address = check->uri != NULL ? address_from_uri(check->uri, NULL) : NULL;
+    bool file = address != NULL && address->kind == ADDRESS_FILE;
+
+    if (check->uri == NULL) {
+        check_doubt(check);
+        return;
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        bool on = check_capability(check, SIDE_SOURCE, names[i]) > 0;
+
+        if (on && address != NULL && !address_is_socket(address) && !(file && i == 0)) {
+            g_autofree char *remedy =
+                g_strdup_printf("migrate_set_capability %s off, or another address", names[i]);
+            g_autofree char *needed = g_strdup_printf("tcp: or unix: for %s", names[i]);
+
+            check_find(check, FINDING_ERROR, SIDE_SOURCE, check->uri, needed, remedy);
+        }
+    }
+}
+
+const CheckRule check_rules[] = {
+    { "version", version },
+    { "machine type", machine },
+    { "accelerator", accelerator },
+    { "vCPUs", vcpus },
+    { "CPU model", cpu_model },
+    { "RAM size", memory },
+    { "RAM blocks", ram_blocks },
+    { "page size", page_size },
+    { "devices", devices },
+    { "state of the source", source_state },
+    { "state of the destination", destination_state },
+    { "blockers", blockers },
+    { "UUID", uuid },
+    { "capabilities", capabilities },
+    { "parameters", parameters },
+    { "TLS", tls },
+    { "way", way },
+    { "address", check_address },
+    { "userfaultfd", check_userfault },
+    { NULL, NULL },
+};

@@ -1,0 +1,274 @@
+/*
+ * Attaching and letting go of monitors, and what becomes of their events: the
+ * source's are those of this backend, the destination's are told beside them.
+ */
+#include <string.h>
+
+#include "backend/base/error.h"
+#include "backend/managed/managed-internal.h"
+
+static void forget_target(Managed *m)
+{
+    g_clear_pointer(&m->target, json_object_put);
+}
+
+/* ---- what an end says ---- */
+
+static void on_event(const BackendEvent *event, void *data)
+{
+    End *end = data;
+    Managed *m = end->managed;
+    json_object *status = NULL;
+
+    if (end->connecting != NULL) {
+        return; /* the first look has not been told yet */
+    }
+    if (end->side == SIDE_SOURCE) {
+        backend_emit(&m->base, event);
+        if (strcmp(event->name, "MIGRATION") == 0 &&
+            json_object_object_get_ex(event->data, "status", &status)) {
+            settle_status(m, json_object_get_string(status), event->time_us);
+        }
+        return;
+    }
+
+    json_object *told = json_object_new_object();
+    json_object_object_add(told, "side", json_object_new_string(side_name(end->side)));
+    json_object_object_add(told, "event", json_object_new_string(event->name));
+    if (event->data != NULL) {
+        json_object_object_add(told, "data", json_object_get(event->data));
+    }
+    backend_emit(&m->base,
+                 &(BackendEvent){
+                     .name = "X_PEER", .data = told, .time_us = event->time_us, .hidden = true });
+    json_object_put(told);
+}
+
+static void on_seen(json_object *info, void *data)
+{
+    End *end = data;
+
+    if (end->side == SIDE_SOURCE && end->peer != NULL) {
+        json_object *limit =
+            json_object_object_get(qmp_peer_parameters(end->peer), "downtime-limit");
+
+        history_seen(end->managed->history, info, json_object_get_uint64(limit));
+    }
+}
+
+static void on_notice(const char *text, void *data)
+{
+    End *end = data;
+
+    managed_notice(end->managed, "%s", text);
+}
+
+/* ---- the commands of its human monitor ---- */
+
+/* "name|alias arguments -- help" */
+static json_object *read_help(const char *text)
+{
+    json_object *list = json_object_new_array();
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+
+    for (char **line = lines; *line != NULL; line++) {
+        size_t n = strcspn(*line, " \r");
+
+        if (n > 0 && strstr(*line, " -- ") != NULL && g_ascii_islower(**line)) {
+            g_autofree char *names = g_strndup(*line, n);
+            g_auto(GStrv) each = g_strsplit(names, "|", -1);
+
+            for (char **name = each; *name != NULL; name++) {
+                json_object_array_add(list, json_object_new_string(*name));
+            }
+        }
+    }
+    return list;
+}
+
+static void on_help(json_object *value, const GError *error, void *data)
+{
+    End *end = data;
+
+    if (error == NULL && end->peer != NULL && json_object_is_type(value, json_type_string)) {
+        json_object_put(end->commands);
+        end->commands = read_help(json_object_get_string(value));
+        forget_target(end->managed);
+    }
+}
+
+static void ask_help(End *end)
+{
+    json_object *args = json_object_new_object();
+
+    json_object_object_add(args, "command-line", json_object_new_string("help"));
+    qmp_peer_ask(end->peer, "human-monitor-command", args, -1, on_help, end);
+    json_object_put(args);
+}
+
+/* ---- attaching ---- */
+
+/* A source in the middle of a migration, or one that waits for a guest. */
+static void begin_history(Managed *m)
+{
+    QmpPeer *source = managed_source(m);
+    const char *status = qmp_peer_status(source);
+
+    history_free(m->history);
+    m->history = history_new();
+    /* Only a source counts what it sends. */
+    history_set_incoming(m->history,
+                         strcmp(qmp_peer_run_state(source), "inmigrate") == 0 ||
+                             (strcmp(status, "completed") == 0 &&
+                              json_object_object_get(qmp_peer_info(source), "ram") == NULL));
+    if (strcmp(status, "none") != 0) {
+        history_status(m->history, status, g_get_real_time());
+        on_seen(qmp_peer_info(source), &m->ends[SIDE_SOURCE]);
+    }
+}
+
+static void tell_status(Managed *m)
+{
+    json_object *told = json_object_new_object();
+
+    json_object_object_add(told, "status", json_object_new_string(history_last_status(m->history)));
+    backend_emit(&m->base, &(BackendEvent){ .name = "MIGRATION",
+                                            .data = told,
+                                            .time_us = g_get_real_time(),
+                                            .hidden = true });
+    json_object_put(told);
+}
+
+static void on_ready(const GError *error, void *data)
+{
+    End *end = data;
+    Managed *m = end->managed;
+    BackendReply *reply = g_steal_pointer(&end->connecting);
+
+    forget_target(m);
+    if (reply == NULL) { /* it is back */
+        if (!m->observe) {
+            ask_help(end);
+        }
+        return;
+    }
+    if (error != NULL) {
+        GError *told = g_error_copy(error);
+
+        g_prefix_error(&told, "the %s could not be attached: ", side_name(end->side));
+        managed_drop_end(m, end->side);
+        backend_reply_error(reply, told);
+        return;
+    }
+    if (end->side == SIDE_SOURCE) {
+        begin_history(m);
+    }
+    if (!m->observe) {
+        ask_help(end);
+    }
+    backend_reply_return(reply, json_object_get(managed_target(m)));
+    if (end->side == SIDE_SOURCE && !history_is_over(m->history)) {
+        tell_status(m); /* one is under way: whoever waits for such has to know */
+    }
+}
+
+static const QmpPeerCallbacks peer_callbacks = {
+    .ready = on_ready,
+    .event = on_event,
+    .seen = on_seen,
+    .notice = on_notice,
+};
+
+void managed_drop_end(Managed *m, Side side)
+{
+    End *end = &m->ends[side];
+    QmpPeer *peer = g_steal_pointer(&end->peer);
+
+    if (side == SIDE_SOURCE) {
+        settle_clear(m);
+    }
+    g_clear_pointer(&end->commands, json_object_put);
+    forget_target(m);
+    qmp_peer_free(peer);
+    if (end->connecting != NULL) {
+        backend_reply_error(
+            g_steal_pointer(&end->connecting),
+            g_error_new(MIG_ERROR, MIG_ERROR_CANCELLED, "the connection was given up"));
+    }
+}
+
+/* The guest of this process is left alone while it moves. */
+static bool engine_is_busy(const Managed *m)
+{
+    return managed_source(m) == NULL && m->engine_busy;
+}
+
+static const char *text_of(json_object *args, const char *name)
+{
+    json_object *value = json_object_object_get(args, name);
+
+    return value != NULL ? json_object_get_string(value) : NULL;
+}
+
+/* A monitor serves one client: who becomes the other end is let go of as what it was. */
+static void drop_same(Managed *m, Side side, const char *address)
+{
+    QmpPeer *peer = m->ends[side].peer;
+    g_autofree char *uri =
+        *address == '/' ? g_strconcat("unix:", address, NULL) : g_strdup(address);
+
+    if (peer != NULL && strcmp(qmp_peer_address(peer), uri) == 0) {
+        managed_drop_end(m, side);
+    }
+}
+
+void managed_connect(Managed *m, BackendSession *session, json_object *args, BackendReply *reply)
+{
+    const char *which = text_of(args, "side");
+    Side side = g_strcmp0(which, "destination") == 0 ? SIDE_DESTINATION : SIDE_SOURCE;
+    const QmpPeerOptions options = {
+        .side = side_name(side),
+        .times = m->times,
+        .observe = m->observe,
+    };
+    End *end = &m->ends[side];
+    GError *error = NULL;
+
+    (void)session;
+    if (m->moving != NULL || (side == SIDE_SOURCE && engine_is_busy(m))) {
+        backend_reply_failure(reply, "a migration is under way; migrate_cancel ends it");
+        return;
+    }
+    managed_drop_end(m, side);
+    drop_same(m, !side, text_of(args, "address"));
+    end->peer = qmp_peer_new(text_of(args, "address"), &options, &peer_callbacks, end, &error);
+    if (end->peer == NULL) {
+        backend_reply_error(reply, error);
+        return;
+    }
+    end->connecting = reply;
+}
+
+void managed_disconnect(Managed *m, BackendSession *session, json_object *args, BackendReply *reply)
+{
+    const char *which = text_of(args, "side");
+    bool any = false;
+
+    (void)session;
+    if (m->moving != NULL) {
+        backend_reply_failure(reply, "migrate_to is at work: every step of it ends before long");
+        return;
+    }
+    for (int side = SIDE__COUNT; side-- > 0;) {
+        if (m->ends[side].peer != NULL &&
+            (which == NULL || strcmp(which, side_name((Side)side)) == 0)) {
+            any = true;
+            managed_drop_end(m, (Side)side);
+        }
+    }
+    if (any) {
+        backend_reply_return(reply, NULL);
+    } else {
+        backend_reply_failure(reply, "nothing is attached");
+    }
+}

@@ -1,0 +1,325 @@
+/*
+ * Requests for an attached QEMU: checked against its schema instead of ours,
+ * brought into the shape that it has, and refused with its name and version
+ * where it cannot follow.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "backend/base/address.h"
+#include "backend/base/error.h"
+#include "backend/capabilities.h"
+#include "backend/managed/managed-internal.h"
+#include "backend/parameters.h"
+
+/* ---- the check ---- */
+
+static bool refuse_unknown(QmpPeer *peer, const char *kind, const char *name, const char *since,
+                           GError **error)
+{
+    g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "%s does not know the %s '%s'",
+                qmp_peer_title(peer), kind, name);
+    if (since != NULL && strcmp(since, "migmon") == 0) {
+        mig_error_hint(error, "only the guest of migmon itself has it");
+    } else if (since != NULL) {
+        mig_error_hint(error, "QEMU has it since %s", since);
+    }
+    return false;
+}
+
+static const SchemaMember *member_named(const SchemaCommand *command, const char *name)
+{
+    for (const SchemaMember *m = command->args; m != NULL && m->name != NULL; m++) {
+        if (strcmp(m->name, name) == 0) {
+            return m;
+        }
+    }
+    return NULL;
+}
+
+/* What our tables know is checked as always; what only QEMU knows it checks itself. */
+static bool check_parameters(QmpPeer *peer, const SchemaCommand *command, json_object *args,
+                             GError **error)
+{
+    json_object *ours = json_object_new_object();
+    bool good = true;
+
+    json_object_object_foreach(args, name, value)
+    {
+        const ParamDesc *row = param_find(name);
+
+        if (good && !peer_schema_has_parameter(qmp_peer_schema(peer), name)) {
+            good = refuse_unknown(peer, "migration parameter", name,
+                                  row != NULL ? row->since : NULL, error);
+        }
+        if (member_named(command, name) != NULL) {
+            json_object_object_add(ours, name, json_object_get(value));
+        }
+    }
+    good = good && schema_check_arguments(command, ours, error);
+    json_object_put(ours);
+    return good;
+}
+
+static bool check_capabilities(QmpPeer *peer, const SchemaCommand *command, json_object *args,
+                               GError **error)
+{
+    json_object *list = json_object_object_get(args, "capabilities");
+    size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+    bool foreign = false;
+
+    for (size_t i = 0; i < n; i++) {
+        json_object *member =
+            json_object_object_get(json_object_array_get_idx(list, i), "capability");
+        const char *name =
+            json_object_is_type(member, json_type_string) ? json_object_get_string(member) : "";
+        MigCapability id;
+        bool ours = capability_find(name, &id);
+
+        if (*name != '\0' && !peer_schema_has_capability(qmp_peer_schema(peer), name)) {
+            return refuse_unknown(peer, "migration capability", name,
+                                  ours ? capability_table[id].since : NULL, error);
+        }
+        foreign |= *name != '\0' && !ours;
+    }
+    return foreign || schema_check_arguments(command, args, error);
+}
+
+bool forward_check(Managed *m, const SchemaCommand *command, json_object *args, GError **error)
+{
+    QmpPeer *peer = managed_source(m);
+
+    if (qmp_peer_schema(peer) != NULL && strcmp(command->name, "migrate-set-parameters") == 0) {
+        return check_parameters(peer, command, args, error);
+    }
+    if (qmp_peer_schema(peer) != NULL && strcmp(command->name, "migrate-set-capabilities") == 0) {
+        return check_capabilities(peer, command, args, error);
+    }
+    return schema_check_arguments(command, args, error);
+}
+
+/* ---- addresses ---- */
+
+static char *uri_of_channels(json_object *channels, GError **error)
+{
+    json_object *addr = json_object_object_get(json_object_array_get_idx(channels, 0), "addr");
+    g_autoptr(Address) address = address_from_json(addr, error);
+
+    return address != NULL ? address_to_uri(address) : NULL;
+}
+
+static bool has_argument(QmpPeer *peer, const char *command, const char *argument)
+{
+    return qmp_peer_schema(peer) != NULL &&
+           peer_schema_has_argument(qmp_peer_schema(peer), command, argument);
+}
+
+json_object *forward_address(QmpPeer *peer, const char *command, json_object *args, GError **error)
+{
+    json_object *channels = json_object_object_get(args, "channels");
+    json_object *sent = json_object_new_object();
+    bool as_uri = channels != NULL && json_object_is_type(channels, json_type_array) &&
+                  json_object_array_length(channels) == 1 &&
+                  !has_argument(peer, command, "channels");
+
+    json_object_object_foreach(args, name, value)
+    {
+        if (as_uri && strcmp(name, "channels") == 0) {
+            g_autofree char *uri = uri_of_channels(channels, error);
+
+            if (uri == NULL) {
+                json_object_put(sent);
+                return NULL;
+            }
+            json_object_object_add(sent, "uri", json_object_new_string(uri));
+        } else if (!has_argument(peer, command, name)) {
+            g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "%s does not know '%s' of '%s'",
+                        qmp_peer_title(peer), name, command);
+            json_object_put(sent);
+            return NULL;
+        } else {
+            json_object_object_add(sent, name, json_object_get(value));
+        }
+    }
+    return sent;
+}
+
+/* ---- sending ---- */
+
+static void on_answer(json_object *value, const GError *error, void *data)
+{
+    BackendReply *reply = data;
+
+    if (error != NULL) {
+        backend_reply_error(reply, g_error_copy(error));
+    } else {
+        backend_reply_return(reply, json_object_get(value));
+    }
+}
+
+void forward_send(QmpPeer *peer, const char *command, json_object *args, int fd,
+                  BackendReply *reply)
+{
+    qmp_peer_ask(peer, command, args, fd, on_answer, reply);
+}
+
+static void note_address(Managed *m, json_object *args)
+{
+    json_object *channels = json_object_object_get(args, "channels");
+    json_object *uri = json_object_object_get(args, "uri");
+
+    g_free(m->uri);
+    m->uri = channels != NULL ? uri_of_channels(channels, NULL)
+                              : g_strdup(uri != NULL ? json_object_get_string(uri) : "");
+    m->uri = m->uri != NULL ? m->uri : g_strdup("");
+    history_set_peer(m->history, m->uri);
+}
+
+static void forward_migrate(Managed *m, BackendSession *session, const SchemaCommand *command,
+                            json_object *args, BackendReply *reply)
+{
+    GError *error = NULL;
+    json_object *sent = forward_address(managed_source(m), command->name, args, &error);
+
+    (void)session;
+    if (sent == NULL) {
+        backend_reply_error(reply, error);
+        return;
+    }
+    note_address(m, args);
+    history_set_incoming(m->history, strcmp(command->name, "migrate-incoming") == 0);
+    forward_send(managed_source(m), command->name, sent, -1, reply);
+    json_object_put(sent);
+}
+
+/* A source that has handed its guest over is not started a second time by mistake. */
+static void forward_cont(Managed *m, BackendSession *session, const SchemaCommand *command,
+                         json_object *args, BackendReply *reply)
+{
+    bool force = json_object_get_boolean(json_object_object_get(args, "x-force"));
+    g_autofree char *evidence = NULL;
+    const char *owner = managed_owner(m, &evidence);
+    bool moved = strcmp(qmp_peer_run_state(managed_source(m)), "postmigrate") == 0;
+
+    (void)session;
+    if (moved && !force && strcmp(owner, "here") != 0) {
+        GError *error = g_error_new(MIG_ERROR, MIG_ERROR_GENERIC,
+                                    "the guest may run elsewhere: owner is %s", owner);
+
+        mig_error_hint(&error, "%s", evidence);
+        mig_error_hint(&error, "cont -f runs it here all the same; two running copies destroy each "
+                               "other's data");
+        backend_reply_error(reply, error);
+        return;
+    }
+    forward_send(managed_source(m), command->name, NULL, -1, reply);
+}
+
+static void forward_with_fd(Managed *m, BackendSession *session, const SchemaCommand *command,
+                            json_object *args, BackendReply *reply)
+{
+    int fd = backend_session_pop_fd(session);
+
+    forward_send(managed_source(m), command->name, args, fd, reply);
+}
+
+/* ---- what goes through its human monitor ---- */
+
+static void on_text(json_object *value, const GError *error, void *data)
+{
+    BackendReply *reply = data;
+    const char *text = error == NULL ? json_object_get_string(value) : NULL;
+
+    if (error != NULL) {
+        backend_reply_error(reply, g_error_copy(error));
+    } else if (text != NULL && *text != '\0') {
+        g_autofree char *line = g_strchomp(g_strdup(text));
+
+        backend_reply_failure(reply, "%s",
+                              g_str_has_prefix(line, "Error: ") ? line + strlen("Error: ") : line);
+    } else {
+        backend_reply_return(reply, NULL);
+    }
+}
+
+static void send_line(QmpPeer *peer, const char *line, QmpLinkDone done, BackendReply *reply)
+{
+    json_object *args = json_object_new_object();
+
+    json_object_object_add(args, "command-line", json_object_new_string(line));
+    qmp_peer_ask(peer, "human-monitor-command", args, -1, done, reply);
+    json_object_put(args);
+}
+
+/* savevm, loadvm and delvm are no QMP commands there; their text is an error. */
+static void forward_snapshot(Managed *m, BackendSession *session, const SchemaCommand *command,
+                             json_object *args, BackendReply *reply)
+{
+    json_object *tag = json_object_object_get(args, "tag");
+    g_autofree char *quoted =
+        tag != NULL ? g_strescape(json_object_get_string(tag), NULL) : g_strdup("");
+    g_autofree char *line = g_strdup_printf(*quoted != '\0' ? "%s \"%s\"" : "%s%s",
+                                            command->name + strlen("x-"), quoted);
+
+    (void)session;
+    send_line(managed_source(m), line, on_text, reply);
+}
+
+static void on_peer_text(json_object *value, const GError *error, void *data)
+{
+    BackendReply *reply = data;
+
+    if (error != NULL) {
+        backend_reply_error(reply, g_error_copy(error));
+        return;
+    }
+    g_auto(GStrv) parts = g_strsplit(json_object_get_string(value), "\r\n", -1);
+    g_autofree char *text = g_strjoinv("\n", parts);
+    backend_reply_return(reply, json_object_new_string(text));
+}
+
+void managed_peer_command(Managed *m, BackendSession *session, json_object *args,
+                          BackendReply *reply)
+{
+    json_object *which = json_object_object_get(args, "side");
+    bool there = which != NULL && strcmp(json_object_get_string(which), "destination") == 0;
+    QmpPeer *peer = there ? managed_destination(m) : managed_source(m);
+
+    (void)session;
+    if (peer == NULL) {
+        backend_reply_failure(reply, "no QEMU is attached as the %s",
+                              side_name(there ? SIDE_DESTINATION : SIDE_SOURCE));
+        return;
+    }
+    send_line(peer, json_object_get_string(json_object_object_get(args, "command-line")),
+              on_peer_text, reply);
+}
+
+/* ---- dispatch ---- */
+
+static const struct {
+    const char *name;
+    void (*run)(Managed *m, BackendSession *session, const SchemaCommand *command,
+                json_object *args, BackendReply *reply);
+} special[] = {
+    { "add-fd", forward_with_fd },
+    { "cont", forward_cont },
+    { "getfd", forward_with_fd },
+    { "migrate", forward_migrate },
+    { "migrate-incoming", forward_migrate },
+    { "x-delvm", forward_snapshot },
+    { "x-loadvm", forward_snapshot },
+    { "x-savevm", forward_snapshot },
+};
+
+void forward_execute(Managed *m, BackendSession *session, const SchemaCommand *command,
+                     json_object *args, BackendReply *reply)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(special); i++) {
+        if (strcmp(special[i].name, command->name) == 0) {
+            special[i].run(m, session, command, args, reply);
+            return;
+        }
+    }
+    forward_send(managed_source(m), command->name, args, -1, reply);
+}

@@ -1,0 +1,294 @@
+/*
+ * See history.h. A pass ends when the count of dirty syncs grows; how long it
+ * took and what it sent is therefore as exact as the looks are frequent.
+ */
+#include "backend/managed/history.h"
+
+#include <string.h>
+
+#include "backend/base/clock.h"
+#include "backend/engine/verdict.h"
+#include "backend/info.h"
+
+#define MAX_MOVES  1000
+#define MAX_PASSES 10000
+
+typedef struct {
+    char *status;
+    int64_t time_us, wall_us;
+} Move;
+
+typedef struct {
+    uint64_t number;
+    int64_t start_us, end_us;
+    uint64_t bytes, pages, zero_pages, dirtied_pages, remaining;
+} Pass;
+
+struct History {
+    GArray *moves;  /* Move */
+    GArray *passes; /* Pass */
+    char *peer, *outcome;
+    bool incoming;
+    int64_t start_us, end_us; /* end 0 = under way */
+    /* The pass under way, as it began. */
+    uint64_t sync_count, began_bytes, began_pages, began_zero;
+    int64_t began_us;
+    /* The last look. */
+    uint64_t bandwidth, limit_ms, page_size;
+    bool active;
+};
+
+static void clear_move(void *data)
+{
+    g_free(((Move *)data)->status);
+}
+
+History *history_new(void)
+{
+    History *history = g_new0(History, 1);
+
+    history->moves = g_array_new(FALSE, FALSE, sizeof(Move));
+    g_array_set_clear_func(history->moves, clear_move);
+    history->passes = g_array_new(FALSE, FALSE, sizeof(Pass));
+    history->peer = g_strdup("");
+    history->outcome = g_strdup("");
+    return history;
+}
+
+void history_free(History *history)
+{
+    if (history != NULL) {
+        g_array_unref(history->moves);
+        g_array_unref(history->passes);
+        g_free(history->peer);
+        g_free(history->outcome);
+        g_free(history);
+    }
+}
+
+static void set_text(char **place, const char *text)
+{
+    char *copy = g_strdup(text);
+
+    g_free(*place);
+    *place = copy;
+}
+
+void history_set_peer(History *history, const char *peer)
+{
+    set_text(&history->peer, peer);
+}
+
+void history_set_incoming(History *history, bool incoming)
+{
+    history->incoming = incoming;
+}
+
+void history_set_outcome(History *history, const char *outcome)
+{
+    set_text(&history->outcome, outcome);
+}
+
+const char *history_outcome(const History *history)
+{
+    return history->outcome;
+}
+
+bool history_is_incoming(const History *history)
+{
+    return history->incoming;
+}
+
+const char *history_last_status(const History *history)
+{
+    return history->moves->len > 0
+               ? g_array_index(history->moves, Move, history->moves->len - 1).status
+               : "none";
+}
+
+static bool is_over(const char *status)
+{
+    MigrationStatus known;
+
+    return migration_status_from_name(status, &known) && migration_status_is_over(known);
+}
+
+bool history_is_over(const History *history)
+{
+    return is_over(history_last_status(history));
+}
+
+static void begin(History *history, int64_t now_us)
+{
+    g_array_set_size(history->moves, 0);
+    g_array_set_size(history->passes, 0);
+    set_text(&history->outcome, "");
+    history->start_us = history->began_us = now_us;
+    history->end_us = 0;
+    history->sync_count = history->began_bytes = history->began_pages = history->began_zero = 0;
+    history->bandwidth = 0;
+}
+
+void history_status(History *history, const char *status, int64_t wall_us)
+{
+    int64_t now_us = mig_clock_now_us();
+
+    if (strcmp(status, history_last_status(history)) == 0) {
+        return;
+    }
+    if (!is_over(status) && history_is_over(history)) {
+        begin(history, now_us);
+    }
+    if (history->moves->len < MAX_MOVES) {
+        Move move = { g_strdup(status), now_us, wall_us };
+
+        g_array_append_val(history->moves, move);
+    }
+    if (history->start_us == 0) {
+        history->start_us = now_us;
+    }
+    history->active = strcmp(status, "active") == 0;
+    history->end_us = is_over(status) ? now_us : 0;
+}
+
+static uint64_t number(json_object *object, const char *member)
+{
+    return json_object_get_uint64(json_object_object_get(object, member));
+}
+
+static void end_pass(History *history, json_object *ram, int64_t now_us)
+{
+    uint64_t dirty_rate = number(ram, "dirty-pages-rate"); /* pages/s over the pass that ended */
+    Pass pass = {
+        .number = history->sync_count,
+        .start_us = history->began_us,
+        .end_us = now_us,
+        .bytes = number(ram, "transferred") - history->began_bytes,
+        .pages = number(ram, "normal") + number(ram, "duplicate") - history->began_pages,
+        .zero_pages = number(ram, "duplicate") - history->began_zero,
+        .remaining = number(ram, "remaining"),
+    };
+
+    pass.dirtied_pages = (uint64_t)((double)dirty_rate * (double)(now_us - pass.start_us) / 1e6);
+    if (history->passes->len < MAX_PASSES) {
+        g_array_append_val(history->passes, pass);
+    }
+}
+
+void history_seen(History *history, json_object *info, uint64_t limit_ms)
+{
+    json_object *ram = NULL;
+    int64_t now_us = mig_clock_now_us();
+
+    if (!json_object_object_get_ex(info, "ram", &ram) ||
+        !json_object_is_type(ram, json_type_object)) {
+        return;
+    }
+    uint64_t count = number(ram, "dirty-sync-count");
+    double mbps = json_object_get_double(json_object_object_get(ram, "mbps"));
+
+    history->incoming = false; /* only a source counts what it sends */
+    history->limit_ms = limit_ms;
+    history->page_size = number(ram, "page-size");
+    history->bandwidth = mbps > 0 ? (uint64_t)(mbps * 1e6 / 8) : history->bandwidth;
+    if (count <= history->sync_count) {
+        return;
+    }
+    if (history->sync_count > 0) {
+        end_pass(history, ram, now_us);
+        history->began_us = now_us;
+    }
+    history->sync_count = count;
+    history->began_bytes = number(ram, "transferred");
+    history->began_pages = number(ram, "normal") + number(ram, "duplicate");
+    history->began_zero = number(ram, "duplicate");
+}
+
+/* ---- as an answer ---- */
+
+static void add_int(json_object *object, const char *key, int64_t value)
+{
+    json_object_object_add(object, key, json_object_new_int64(value));
+}
+
+static void add_uint(json_object *object, const char *key, uint64_t value)
+{
+    json_object_object_add(object, key, json_object_new_uint64(value));
+}
+
+static void add_text(json_object *object, const char *key, const char *value)
+{
+    json_object_object_add(object, key, json_object_new_string(value));
+}
+
+static json_object *moves_to_json(const History *history)
+{
+    json_object *list = json_object_new_array();
+
+    for (guint i = 0; i < history->moves->len; i++) {
+        const Move *move = &g_array_index(history->moves, Move, i);
+        json_object *o = json_object_new_object();
+
+        add_text(o, "status", move->status);
+        add_int(o, "time-ms", (move->time_us - history->start_us) / 1000);
+        add_int(o, "wall-us", move->wall_us);
+        json_object_array_add(list, o);
+    }
+    return list;
+}
+
+static json_object *passes_to_json(const History *history)
+{
+    json_object *list = json_object_new_array();
+
+    for (guint i = 0; i < history->passes->len; i++) {
+        const Pass *pass = &g_array_index(history->passes, Pass, i);
+        int64_t duration = MAX(pass->end_us - pass->start_us, 1);
+        json_object *o = json_object_new_object();
+
+        add_uint(o, "pass", pass->number);
+        add_int(o, "start-ms", (pass->start_us - history->start_us) / 1000);
+        add_int(o, "duration-ms", duration / 1000);
+        add_uint(o, "bytes", pass->bytes);
+        add_uint(o, "pages", pass->pages);
+        add_uint(o, "zero-pages", pass->zero_pages);
+        add_uint(o, "dirtied-pages", pass->dirtied_pages);
+        add_uint(o, "remaining-bytes", pass->remaining);
+        add_uint(o, "bytes-per-second", (uint64_t)((double)pass->bytes * 1e6 / (double)duration));
+        json_object_array_add(list, o);
+    }
+    return list;
+}
+
+json_object *history_to_json(const History *history)
+{
+    json_object *o = json_object_new_object();
+    guint n = history->passes->len;
+    VerdictFacts facts = { .limit_ms = history->limit_ms };
+    int64_t end = history->end_us != 0 ? history->end_us : mig_clock_now_us();
+
+    if (n > 0 && history->active && history->limit_ms > 0) {
+        const Pass *last = &g_array_index(history->passes, Pass, n - 1);
+
+        facts.remaining = last->remaining;
+        facts.sent = last->pages * history->page_size;
+        facts.dirtied = last->dirtied_pages * history->page_size;
+        facts.duration_us = last->end_us - last->start_us;
+        facts.bandwidth = history->bandwidth;
+    }
+    g_autofree char *verdict = verdict_text(&facts);
+    g_autofree char *advice = verdict_advice(&facts);
+    add_text(o, "direction",
+             history->moves->len == 0 ? "none"
+             : history->incoming      ? "incoming"
+                                      : "outgoing");
+    add_text(o, "peer", history->peer);
+    json_object_object_add(o, "states", moves_to_json(history));
+    json_object_object_add(o, "passes", passes_to_json(history));
+    add_uint(o, "threshold-bytes", history->bandwidth * history->limit_ms / 1000);
+    add_int(o, "elapsed-ms", history->moves->len > 0 ? (end - history->start_us) / 1000 : 0);
+    add_text(o, "verdict", verdict);
+    add_text(o, "advice", advice);
+    add_text(o, "outcome", history->outcome);
+    return o;
+}

@@ -1,0 +1,357 @@
+/*
+ * migrate_to: one command for both ends. It looks at both, sets on each what
+ * belongs to it, lets the destination listen and sends the source there. What
+ * it set is put back when a step fails, and after a failure or a cancel.
+ */
+#include "backend/managed/move.h"
+
+#include <string.h>
+
+#include "backend/base/address.h"
+#include "backend/base/error.h"
+#include "backend/info.h"
+
+static json_object *reply_of(const Move *move, Side side, const char *name)
+{
+    return steps_reply(move->looked, side, name);
+}
+
+static const char *text_of(json_object *object, const char *member)
+{
+    json_object *value = json_object_is_type(object, json_type_object)
+                             ? json_object_object_get(object, member)
+                             : NULL;
+
+    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+}
+
+static void move_free(void *data)
+{
+    Move *move = data;
+
+    json_object_put(move->plan.capabilities[SIDE_SOURCE]);
+    json_object_put(move->plan.capabilities[SIDE_DESTINATION]);
+    json_object_put(move->plan.parameters[SIDE_SOURCE]);
+    json_object_put(move->plan.parameters[SIDE_DESTINATION]);
+    g_clear_error(&move->error);
+    g_free(move->uri);
+    g_free(move);
+}
+
+/* ---- the end of the command ---- */
+
+static void on_undone(Steps *steps, const GError *error, void *data)
+{
+    Move *move = data;
+    Managed *m = move->managed;
+
+    (void)steps, (void)error;
+    m->moving = NULL;
+    restore_clear(&m->restore);
+    backend_reply_error(move->reply, g_steal_pointer(&move->error));
+    move_free(move);
+}
+
+/* Takes @error over; what was set so far is put back before the command ends with it. */
+static void fail(Move *move, GError *error)
+{
+    Managed *m = move->managed;
+
+    move->error = error;
+    m->moving = steps_new(m, on_undone, move_free, move);
+    restore_add_steps(m, m->moving);
+    /* A query that changes nothing: there is at least one step. */
+    steps_add(m->moving, SIDE_SOURCE, "query-status", NULL, "last", false);
+    steps_run(m->moving);
+}
+
+static void succeed(Move *move)
+{
+    move->managed->moving = NULL;
+    backend_reply_return(move->reply, NULL);
+    move_free(move);
+}
+
+/* ---- starting ---- */
+
+static void on_started(Steps *steps, const GError *error, void *data)
+{
+    Move *move = data;
+
+    (void)steps;
+    if (error != NULL) {
+        fail(move, g_error_copy(error));
+    } else {
+        succeed(move);
+    }
+}
+
+/* The shape that the side has: channels or a URI. */
+json_object *move_address(Managed *m, Side side, const char *command, const char *uri,
+                          GError **error)
+{
+    g_autoptr(Address) address = address_from_uri(uri, error);
+    json_object *args = json_object_new_object();
+
+    if (address == NULL) {
+        json_object_put(args);
+        return NULL;
+    }
+    if (managed_has(m, side, command, "channels")) {
+        json_object_object_add(args, "channels", address_to_channels(address));
+    } else {
+        json_object_object_add(args, "uri", json_object_new_string(uri));
+    }
+    return args;
+}
+
+static void start_source(Move *move)
+{
+    Managed *m = move->managed;
+    GError *error = NULL;
+    json_object *args = move_address(m, SIDE_SOURCE, "migrate", move->uri, &error);
+
+    if (args == NULL) {
+        fail(move, error);
+        return;
+    }
+    g_free(m->uri);
+    m->uri = g_strdup(move->uri);
+    history_set_peer(m->history, m->uri);
+    m->moving = steps_new(m, on_started, move_free, move);
+    steps_add(m->moving, SIDE_SOURCE, "migrate", args, "migrate", true);
+    steps_run(m->moving);
+}
+
+char *move_resolve_uri(const char *uri, json_object *info)
+{
+    g_autoptr(Address) address = address_from_uri(uri, NULL);
+    json_object *list = json_object_object_get(info, "socket-address");
+    json_object *first =
+        json_object_is_type(list, json_type_array) ? json_object_array_get_idx(list, 0) : NULL;
+
+    if (address == NULL || address->kind != ADDRESS_INET || strcmp(address->port, "0") != 0 ||
+        *text_of(first, "port") == '\0') {
+        return g_strdup(uri);
+    }
+    g_free(address->port);
+    address->port = g_strdup(text_of(first, "port"));
+    return address_to_uri(address);
+}
+
+static void on_listening(Steps *steps, const GError *error, void *data)
+{
+    Move *move = data;
+    json_object *info = steps_reply(steps, SIDE_DESTINATION, "listening");
+
+    if (error != NULL) {
+        fail(move, g_error_copy(error));
+        return;
+    }
+    if (info != NULL) {
+        char *uri = move_resolve_uri(move->uri, info);
+
+        g_free(move->uri);
+        move->uri = uri;
+    }
+    start_source(move);
+}
+
+/* ---- setting and listening ---- */
+
+static json_object *capabilities_argument(json_object *list)
+{
+    json_object *args = json_object_new_object();
+
+    json_object_object_add(args, "capabilities", json_object_get(list));
+    return args;
+}
+
+static void add_settings(Move *move, Steps *steps, Side side)
+{
+    if (json_object_array_length(move->plan.capabilities[side]) > 0) {
+        steps_add(steps, side, "migrate-set-capabilities",
+                  capabilities_argument(move->plan.capabilities[side]), "capabilities", true);
+    }
+    if (json_object_object_length(move->plan.parameters[side]) > 0) {
+        steps_add(steps, side, "migrate-set-parameters",
+                  json_object_get(move->plan.parameters[side]), "parameters", true);
+    }
+}
+
+/* For migrate-incoming; NULL with an error. */
+static json_object *listening_arguments(Move *move, GError **error)
+{
+    Managed *m = move->managed;
+    json_object *args = move_address(m, SIDE_DESTINATION, "migrate-incoming", move->uri, error);
+
+    /* So that it can be asked what went wrong; older ones end. */
+    if (args != NULL && managed_has(m, SIDE_DESTINATION, "migrate-incoming", "exit-on-error")) {
+        json_object_object_add(args, "exit-on-error", json_object_new_boolean(false));
+    }
+    return args;
+}
+
+static void set_and_listen(Move *move)
+{
+    Managed *m = move->managed;
+    GError *error = NULL;
+    json_object *args = move->listens ? NULL : listening_arguments(move, &error);
+
+    if (error != NULL) {
+        fail(move, error);
+        return;
+    }
+
+    Steps *steps = steps_new(m, on_listening, move_free, move);
+    m->moving = steps;
+    add_settings(move, steps, SIDE_DESTINATION);
+    add_settings(move, steps, SIDE_SOURCE);
+    if (args != NULL) {
+        steps_add(steps, SIDE_DESTINATION, "migrate-incoming", args, "incoming", true);
+    }
+    steps_add(steps, SIDE_DESTINATION, "query-migrate", NULL, "listening", false);
+    steps_run(steps);
+}
+
+/* ---- looking ---- */
+
+static bool is_under_way(json_object *info)
+{
+    MigrationStatus status;
+
+    return migration_status_from_name(text_of(info, "status"), &status) &&
+           !migration_status_is_over(status);
+}
+
+static char *uri_of_socket(json_object *address)
+{
+    g_autoptr(Address) known = NULL;
+    json_object *copy = NULL;
+
+    if (json_object_deep_copy(address, &copy, NULL) != 0) {
+        return NULL;
+    }
+    json_object_object_add(copy, "transport", json_object_new_string("socket"));
+    known = address_from_json(copy, NULL);
+    json_object_put(copy);
+    return known != NULL ? address_to_uri(known) : NULL;
+}
+
+/* Where the destination listens already; NULL = it does not. */
+static char *listening_uri(json_object *info)
+{
+    json_object *list = json_object_object_get(info, "socket-address");
+
+    if (!json_object_is_type(list, json_type_array) || json_object_array_length(list) == 0) {
+        return NULL;
+    }
+    return uri_of_socket(json_object_array_get_idx(list, 0));
+}
+
+static bool check_ends(Move *move, GError **error)
+{
+    Managed *m = move->managed;
+    const char *there = text_of(reply_of(move, SIDE_DESTINATION, "status"), "status");
+    g_autofree char *source = managed_title(m, SIDE_SOURCE);
+    g_autofree char *destination = managed_title(m, SIDE_DESTINATION);
+
+    if (is_under_way(reply_of(move, SIDE_SOURCE, "migrate"))) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "%s migrates already", source);
+        mig_error_hint(error, "info migrate shows it, migrate_cancel ends it");
+        return false;
+    }
+    if (strcmp(there, "inmigrate") != 0) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "%s does not wait for a guest: its guest is %s", destination, there);
+        mig_error_hint(error, "start it with -incoming defer");
+        return false;
+    }
+    return true;
+}
+
+/* Takes the URI that was given, else the one where it listens. */
+static bool choose_uri(Move *move, GError **error)
+{
+    char *known = listening_uri(reply_of(move, SIDE_DESTINATION, "migrate"));
+
+    move->listens = known != NULL || is_under_way(reply_of(move, SIDE_DESTINATION, "migrate"));
+    if (move->uri == NULL && known == NULL) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "the destination does not listen yet: say where it is to listen");
+        mig_error_hint(error, "migrate_to tcp:HOST:0 lets the kernel choose a port; "
+                              "migrate_to unix:PATH on one machine");
+        return false;
+    }
+    if (move->uri == NULL) {
+        move->uri = known;
+    } else {
+        g_free(known);
+    }
+    return true;
+}
+
+static void on_looked(Steps *steps, const GError *error, void *data)
+{
+    Move *move = data;
+    GError *problem = error != NULL ? g_error_copy(error) : NULL;
+
+    move->looked = steps;
+    if (problem == NULL && check_ends(move, &problem) && choose_uri(move, &problem) &&
+        plan_make(move, &problem)) {
+        move->looked = NULL;
+        set_and_listen(move);
+        return;
+    }
+    move->looked = NULL;
+    move->managed->moving = NULL;
+    backend_reply_error(move->reply, problem);
+    move_free(move);
+}
+
+void managed_migrate_to(Managed *m, BackendSession *session, json_object *args, BackendReply *reply)
+{
+    static const struct {
+        const char *command, *name;
+    } questions[] = {
+        { "query-status", "status" },
+        { "query-migrate", "migrate" },
+        { "query-migrate-capabilities", "capabilities" },
+        { "query-migrate-parameters", "parameters" },
+    };
+    json_object *uri = json_object_object_get(args, "uri");
+    bool resume = json_object_get_boolean(json_object_object_get(args, "resume"));
+
+    (void)session;
+    if (managed_destination(m) == NULL || (managed_source(m) == NULL && m->engine == NULL)) {
+        GError *error = g_error_new(MIG_ERROR, MIG_ERROR_GENERIC, "no %s is attached",
+                                    managed_destination(m) == NULL ? "destination" : "source");
+
+        mig_error_hint(&error, managed_destination(m) == NULL
+                                   ? "peer unix:PATH attaches one by its QMP monitor"
+                                   : "connect unix:PATH attaches one by its QMP monitor");
+        backend_reply_error(reply, error);
+        return;
+    }
+    if (m->moving != NULL) {
+        backend_reply_failure(reply, "another migrate_to is being prepared");
+        return;
+    }
+    if (resume) {
+        move_recover(m, uri != NULL ? json_object_get_string(uri) : NULL, reply);
+        return;
+    }
+
+    Move *move = g_new0(Move, 1);
+    move->managed = m;
+    move->reply = reply;
+    move->uri = uri != NULL ? g_strdup(json_object_get_string(uri)) : NULL;
+    restore_clear(&m->restore);
+    m->moving = steps_new(m, on_looked, move_free, move);
+    for (int side = 0; side < SIDE__COUNT; side++) {
+        for (size_t i = 0; i < G_N_ELEMENTS(questions); i++) {
+            steps_add(m->moving, (Side)side, questions[i].command, NULL, questions[i].name, true);
+        }
+    }
+    steps_run(m->moving);
+}

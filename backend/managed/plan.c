@@ -1,0 +1,175 @@
+/*
+ * Which capabilities and parameters migrate_to sets on which side: what was
+ * tuned at the source goes to the destination where it counts there too. The
+ * side of each is the column of the tables; what only QEMU knows is taken to
+ * belong to both.
+ */
+#include <string.h>
+
+#include "backend/base/address.h"
+#include "backend/base/error.h"
+#include "backend/capabilities.h"
+#include "backend/managed/move.h"
+#include "backend/parameters.h"
+
+static size_t length(json_object *list)
+{
+    return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+}
+
+static const char *name_at(json_object *list, size_t i)
+{
+    json_object *name = json_object_object_get(json_object_array_get_idx(list, i), "capability");
+
+    return name != NULL ? json_object_get_string(name) : "";
+}
+
+static bool state_at(json_object *list, size_t i)
+{
+    return json_object_get_boolean(
+        json_object_object_get(json_object_array_get_idx(list, i), "state"));
+}
+
+/* -1 = the side does not know it. */
+static int state_of(json_object *list, const char *name)
+{
+    for (size_t i = 0; i < length(list); i++) {
+        if (strcmp(name_at(list, i), name) == 0) {
+            return state_at(list, i);
+        }
+    }
+    return -1;
+}
+
+static void add_capability(json_object *list, const char *name, bool on)
+{
+    json_object *row = json_object_new_object();
+
+    json_object_object_add(row, "capability", json_object_new_string(name));
+    json_object_object_add(row, "state", json_object_new_boolean(on));
+    json_object_array_add(list, row);
+}
+
+/* Plans one change and remembers what was before. */
+static void change_capability(Move *move, Side side, const char *name, bool on)
+{
+    Restore *before = &move->managed->restore;
+    int now = state_of(steps_reply(move->looked, side, "capabilities"), name);
+
+    if (now < 0 || now == (int)on) {
+        return;
+    }
+    if (before->capabilities[side] == NULL) {
+        before->capabilities[side] = json_object_new_array();
+    }
+    add_capability(move->plan.capabilities[side], name, on);
+    add_capability(before->capabilities[side], name, now > 0);
+}
+
+static const char *side_of_capability(const char *name)
+{
+    MigCapability id;
+
+    return capability_find(name, &id) ? capability_table[id].side : "both";
+}
+
+static bool plan_capabilities(Move *move, GError **error)
+{
+    json_object *here = steps_reply(move->looked, SIDE_SOURCE, "capabilities");
+    json_object *there = steps_reply(move->looked, SIDE_DESTINATION, "capabilities");
+    g_autoptr(Address) address = address_from_uri(move->uri, NULL);
+    bool two_way = address != NULL && (address_is_socket(address) || address->kind == ADDRESS_RDMA);
+
+    for (size_t i = 0; i < length(here); i++) {
+        const char *name = name_at(here, i), *side = side_of_capability(name);
+        bool on = state_at(here, i);
+
+        if (strcmp(side, "source") == 0 || strcmp(name, "events") == 0 ||
+            (strcmp(side, "destination") == 0 && !on)) {
+            continue;
+        }
+        if (on && state_of(there, name) < 0) {
+            g_autofree char *title = managed_title(move->managed, SIDE_DESTINATION);
+
+            g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                        "%s does not know the migration capability '%s', which is on at the source",
+                        title, name);
+            mig_error_hint(error, "migrate_set_capability %s off", name);
+            return false;
+        }
+        change_capability(move, SIDE_DESTINATION, name, on);
+    }
+    change_capability(move, SIDE_SOURCE, "events", true);
+    change_capability(move, SIDE_DESTINATION, "events", true);
+    if (two_way) { /* so that the source learns whether the destination took the guest */
+        change_capability(move, SIDE_SOURCE, "return-path", true);
+    }
+    return true;
+}
+
+/* Credentials are objects of each side; a mapping of disks names its own nodes. */
+static bool is_of_each_side(const char *name)
+{
+    return g_str_has_prefix(name, "tls-") || strcmp(name, "block-bitmap-mapping") == 0;
+}
+
+static bool is_default(const ParamDesc *row, json_object *value)
+{
+    MigParameters initial;
+
+    parameters_init(&initial);
+
+    json_object *all = parameters_to_json(&initial);
+    bool same = json_object_equal(json_object_object_get(all, row->name), value) != 0;
+
+    json_object_put(all);
+    parameters_clear(&initial);
+    return same;
+}
+
+static bool goes_there(const char *name, json_object *value)
+{
+    const ParamDesc *row = param_find(name);
+
+    if (is_of_each_side(name) || (row != NULL && strcmp(row->side, "source") == 0)) {
+        return false;
+    }
+    return row == NULL || strcmp(row->side, "both") == 0 || !is_default(row, value);
+}
+
+static void plan_parameters(Move *move)
+{
+    Restore *before = &move->managed->restore;
+    json_object *here = steps_reply(move->looked, SIDE_SOURCE, "parameters");
+    json_object *there = steps_reply(move->looked, SIDE_DESTINATION, "parameters");
+
+    json_object_object_foreach(here, name, value)
+    {
+        json_object *now = NULL;
+
+        if (!goes_there(name, value) || !json_object_object_get_ex(there, name, &now) ||
+            json_object_equal(now, value)) {
+            continue;
+        }
+        if (before->parameters[SIDE_DESTINATION] == NULL) {
+            before->parameters[SIDE_DESTINATION] = json_object_new_object();
+        }
+        json_object_object_add(move->plan.parameters[SIDE_DESTINATION], name,
+                               json_object_get(value));
+        json_object_object_add(before->parameters[SIDE_DESTINATION], name, json_object_get(now));
+    }
+}
+
+bool plan_make(Move *move, GError **error)
+{
+    for (int side = 0; side < SIDE__COUNT; side++) {
+        move->plan.capabilities[side] = json_object_new_array();
+        move->plan.parameters[side] = json_object_new_object();
+    }
+    if (!plan_capabilities(move, error)) {
+        restore_clear(&move->managed->restore);
+        return false;
+    }
+    plan_parameters(move);
+    return true;
+}

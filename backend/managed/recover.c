@@ -1,0 +1,190 @@
+/*
+ * Recovery of a paused post-copy migration as one command: both ends are
+ * brought to postcopy-paused, the destination listens anew, the source goes on
+ * there. An end that has not noticed the lost link is told to pause.
+ */
+#include <string.h>
+
+#include "backend/base/error.h"
+#include "backend/managed/move.h"
+
+#define AGAIN_MS  100
+#define MAX_TRIES 50
+/* How often it is only looked at. */
+#define PATIENT_TRIES 3
+
+typedef struct {
+    Managed *managed;
+    BackendReply *reply;
+    char *uri;
+    unsigned tries;
+    bool told[SIDE__COUNT]; /* to pause */
+} Recovery;
+
+static void look(Recovery *recovery);
+
+static void recovery_free(void *data)
+{
+    Recovery *recovery = data;
+
+    g_free(recovery->uri);
+    g_free(recovery);
+}
+
+static void end(Recovery *recovery, GError *error)
+{
+    recovery->managed->moving = NULL;
+    if (error != NULL) {
+        backend_reply_error(recovery->reply, error);
+    } else {
+        backend_reply_return(recovery->reply, NULL);
+    }
+    recovery_free(recovery);
+}
+
+/* ---- going on ---- */
+
+static const char *status_of(const Steps *steps, Side side)
+{
+    json_object *status = json_object_object_get(steps_reply(steps, side, "migrate"), "status");
+
+    return status != NULL ? json_object_get_string(status) : "none";
+}
+
+/* The source connects after it has answered: until it has left its pause nothing is won. */
+static void on_resumed(Steps *steps, const GError *error, void *data)
+{
+    Recovery *recovery = data;
+    Managed *m = recovery->managed;
+    bool still = error == NULL && strcmp(status_of(steps, SIDE_SOURCE), "postcopy-paused") == 0;
+
+    if (still && recovery->tries < MAX_TRIES) {
+        recovery->tries++;
+        m->moving = steps_new(m, on_resumed, recovery_free, recovery);
+        steps_add_pause(m->moving, AGAIN_MS);
+        steps_add(m->moving, SIDE_SOURCE, "query-migrate", NULL, "migrate", true);
+        steps_run(m->moving);
+        return;
+    }
+    if (still) {
+        g_autofree char *title = managed_title(m, SIDE_SOURCE);
+
+        end(recovery,
+            g_error_new(MIG_ERROR, MIG_ERROR_GENERIC,
+                        "%s stays in postcopy-paused: it cannot reach %s", title, recovery->uri));
+        return;
+    }
+    end(recovery, error != NULL ? g_error_copy(error) : NULL);
+}
+
+static void on_listening(Steps *steps, const GError *error, void *data)
+{
+    Recovery *recovery = data;
+    Managed *m = recovery->managed;
+    json_object *info = steps_reply(steps, SIDE_DESTINATION, "listening");
+    GError *problem = error != NULL ? g_error_copy(error) : NULL;
+
+    if (problem == NULL && info != NULL) {
+        char *uri = move_resolve_uri(recovery->uri, info);
+
+        g_free(recovery->uri);
+        recovery->uri = uri;
+    }
+
+    json_object *args =
+        problem != NULL ? NULL : move_address(m, SIDE_SOURCE, "migrate", recovery->uri, &problem);
+    if (args == NULL) {
+        end(recovery, problem);
+        return;
+    }
+    json_object_object_add(args, "resume", json_object_new_boolean(true));
+    m->moving = steps_new(m, on_resumed, recovery_free, recovery);
+    recovery->tries = 0;
+    steps_add(m->moving, SIDE_SOURCE, "migrate", args, "resume", true);
+    steps_add(m->moving, SIDE_SOURCE, "query-migrate", NULL, "migrate", true);
+    steps_run(m->moving);
+}
+
+static void listen_there(Recovery *recovery)
+{
+    Managed *m = recovery->managed;
+    json_object *args = json_object_new_object();
+
+    json_object_object_add(args, "uri", json_object_new_string(recovery->uri));
+    m->moving = steps_new(m, on_listening, recovery_free, recovery);
+    steps_add(m->moving, SIDE_DESTINATION, "migrate-recover", args, "recover", true);
+    steps_add(m->moving, SIDE_DESTINATION, "query-migrate", NULL, "listening", false);
+    steps_run(m->moving);
+}
+
+/* ---- both paused? ---- */
+
+static void on_looked(Steps *steps, const GError *error, void *data)
+{
+    Recovery *recovery = data;
+    Managed *m = recovery->managed;
+    bool paused = true;
+
+    if (error != NULL) {
+        end(recovery, g_error_copy(error));
+        return;
+    }
+    for (int side = 0; side < SIDE__COUNT; side++) {
+        const char *status = status_of(steps, (Side)side);
+        bool stands = strcmp(status, "postcopy-paused") == 0;
+
+        if (!stands && (!g_str_has_prefix(status, "postcopy-") || recovery->tries >= MAX_TRIES)) {
+            g_autofree char *title = managed_title(m, (Side)side);
+
+            end(recovery,
+                g_error_new(MIG_ERROR, MIG_ERROR_GENERIC,
+                            "%s is not paused in post-copy: its migration is '%s'", title, status));
+            return;
+        }
+        paused = paused && stands;
+    }
+    if (paused) {
+        listen_there(recovery);
+        return;
+    }
+    /* The link is being found dead, or only one side knows: the other is told. */
+    if (++recovery->tries > PATIENT_TRIES) {
+        for (int side = 0; side < SIDE__COUNT; side++) {
+            recovery->told[side] |= strcmp(status_of(steps, (Side)side), "postcopy-active") == 0;
+        }
+    }
+    look(recovery);
+}
+
+static void look(Recovery *recovery)
+{
+    Managed *m = recovery->managed;
+
+    m->moving = steps_new(m, on_looked, recovery_free, recovery);
+    if (recovery->tries > 0) {
+        steps_add_pause(m->moving, AGAIN_MS);
+    }
+    for (int side = 0; side < SIDE__COUNT; side++) {
+        if (recovery->told[side]) {
+            recovery->told[side] = false;
+            steps_add(m->moving, (Side)side, "migrate-pause", NULL, "pause", false);
+        }
+        steps_add(m->moving, (Side)side, "query-migrate", NULL, "migrate", true);
+    }
+    steps_run(m->moving);
+}
+
+void move_recover(Managed *m, const char *uri, BackendReply *reply)
+{
+    Recovery *recovery;
+
+    if (uri == NULL && *m->uri == '\0') {
+        backend_reply_failure(reply, "say where the destination is to listen: migrate_to -r URI");
+        return;
+    }
+    recovery = g_new0(Recovery, 1);
+    recovery->managed = m;
+    recovery->reply = reply;
+    recovery->uri = g_strdup(uri != NULL ? uri : m->uri);
+    look(recovery);
+}

@@ -1,0 +1,247 @@
+/*
+ * The end of a migration of what is attached: both ends are asked once more,
+ * what migrate_to has changed is put back unless the guest has moved, and the
+ * outcome is put into one sentence with the errors of both.
+ */
+#include <string.h>
+
+#include "backend/info.h"
+#include "backend/managed/managed-internal.h"
+
+/* How often, and how many times, a destination is asked whether it has the guest. */
+#define AGAIN_MS  50
+#define MAX_TRIES 40
+
+void restore_clear(Restore *restore)
+{
+    for (int side = 0; side < SIDE__COUNT; side++) {
+        g_clear_pointer(&restore->capabilities[side], json_object_put);
+        g_clear_pointer(&restore->parameters[side], json_object_put);
+    }
+}
+
+static json_object *arguments(const char *name, json_object *value)
+{
+    json_object *args = json_object_new_object();
+
+    json_object_object_add(args, name, json_object_get(value));
+    return args;
+}
+
+void restore_add_steps(Managed *m, Steps *steps)
+{
+    for (int side = 0; side < SIDE__COUNT; side++) {
+        bool there = side == SIDE_SOURCE || managed_destination(m) != NULL;
+
+        if (there && m->restore.capabilities[side] != NULL) {
+            steps_add(steps, (Side)side, "migrate-set-capabilities",
+                      arguments("capabilities", m->restore.capabilities[side]),
+                      "restore-capabilities", false);
+        }
+        if (there && m->restore.parameters[side] != NULL) {
+            steps_add(steps, (Side)side, "migrate-set-parameters",
+                      json_object_get(m->restore.parameters[side]), "restore-parameters", false);
+        }
+    }
+}
+
+static const char *error_of(const Steps *steps, Side side)
+{
+    json_object *text =
+        json_object_object_get(steps_reply(steps, side, "query-migrate"), "error-desc");
+
+    return json_object_is_type(text, json_type_string) ? json_object_get_string(text) : NULL;
+}
+
+/* "; the destination says: ..." as far as there is something to say. */
+static char *their_side(const Managed *m, const Steps *steps)
+{
+    QmpPeer *peer = managed_destination(m);
+    const char *error = error_of(steps, SIDE_DESTINATION);
+
+    if (peer == NULL) {
+        return g_strdup("");
+    }
+    if (error != NULL) {
+        return g_strdup_printf("; %s says: %s", qmp_peer_title(peer), error);
+    }
+    g_autofree char *trouble = qmp_peer_trouble(peer);
+    if (*trouble == '\0') {
+        return g_strdup_printf("; %s: guest %s, migration %s", qmp_peer_title(peer),
+                               qmp_peer_run_state(peer), qmp_peer_status(peer));
+    }
+    g_autofree char *process = qmp_peer_process(peer);
+    bool ended = strstr(process, "has ended") != NULL;
+    return g_strdup_printf("; %s %s%s%s%s", qmp_peer_title(peer), trouble,
+                           *process != '\0' ? "; " : "", process,
+                           ended ? ": its standard error says why" : "");
+}
+
+static char *not_put_back(const Managed *m, const Steps *steps)
+{
+    for (int side = 0; side < SIDE__COUNT; side++) {
+        const char *error = steps_error(steps, (Side)side, "restore-capabilities");
+
+        error = error != NULL ? error : steps_error(steps, (Side)side, "restore-parameters");
+        if (error != NULL && side == SIDE_SOURCE) {
+            return g_strdup_printf("; settings of the source could not be put back: %s", error);
+        }
+    }
+    (void)m;
+    return g_strdup("");
+}
+
+static char *compose(Managed *m, const Steps *steps, const char *status)
+{
+    const char *peer = *m->uri != '\0' ? m->uri : "its destination";
+    const char *error = error_of(steps, SIDE_SOURCE);
+    g_autofree char *evidence = NULL;
+    g_autofree char *theirs = their_side(m, steps);
+    g_autofree char *left = not_put_back(m, steps);
+
+    managed_owner(m, &evidence);
+    if (strcmp(status, "completed") == 0) {
+        return g_strdup_printf("migration to %s completed: %s", peer, evidence);
+    }
+    if (strcmp(status, "cancelled") == 0) {
+        return g_strdup_printf("migration to %s cancelled; guest %s at the source%s%s", peer,
+                               qmp_peer_run_state(managed_source(m)), theirs, left);
+    }
+    return g_strdup_printf("migration to %s failed: %s; guest %s at the source%s%s", peer,
+                           error != NULL ? error : "the source gives no reason",
+                           qmp_peer_run_state(managed_source(m)), theirs, left);
+}
+
+static void answer_curious(Managed *m)
+{
+    for (guint i = 0; i < m->curious->len; i++) {
+        backend_reply_return(g_ptr_array_index(m->curious, i), history_to_json(m->history));
+    }
+    g_ptr_array_set_size(m->curious, 0);
+}
+
+static void tell(Managed *m, const char *text)
+{
+    json_object *data = json_object_new_object();
+
+    json_object_object_add(data, "text", json_object_new_string(text));
+    json_object_object_add(data, "outgoing", json_object_new_boolean(true));
+    backend_emit(&m->base, &(BackendEvent){ .name = "X_NOTICE",
+                                            .data = data,
+                                            .time_us = g_get_real_time(),
+                                            .hidden = true });
+    json_object_put(data);
+}
+
+static bool is_over(const char *status)
+{
+    MigrationStatus known;
+
+    return migration_status_from_name(status, &known) && migration_status_is_over(known) &&
+           known != MIGRATION_NONE;
+}
+
+static void begin_settling(Managed *m, const char *status);
+
+static gboolean on_settle_again(void *data)
+{
+    Managed *m = data;
+
+    m->settle_again = 0;
+    begin_settling(m, history_last_status(m->history));
+    return G_SOURCE_REMOVE;
+}
+
+/* The source has sent everything, and the destination is still busy with it. */
+static bool is_arriving(const Managed *m, const char *status)
+{
+    QmpPeer *peer = managed_destination(m);
+
+    return strcmp(status, "completed") == 0 && peer != NULL && qmp_peer_answers(peer) &&
+           !is_over(qmp_peer_status(peer)) && m->settle_tries < MAX_TRIES;
+}
+
+static void on_settled(Steps *steps, const GError *error, void *data)
+{
+    Managed *m = data;
+    const char *status = history_last_status(m->history);
+    g_autofree char *text = NULL;
+
+    (void)error;
+    m->settling = NULL;
+    if (is_arriving(m, status)) {
+        m->settle_tries++;
+        m->settle_again = g_timeout_add(AGAIN_MS, on_settle_again, m);
+        return;
+    }
+    if (strcmp(status, "completed") != 0) {
+        restore_clear(&m->restore);
+    }
+    text = compose(m, steps, status);
+    history_set_outcome(m->history, text);
+    answer_curious(m);
+    tell(m, text);
+}
+
+static void begin_settling(Managed *m, const char *status)
+{
+    m->settling = steps_new(m, on_settled, NULL, m);
+    steps_add(m->settling, SIDE_SOURCE, "query-migrate", NULL, "query-migrate", false);
+    steps_add(m->settling, SIDE_SOURCE, "query-status", NULL, "query-status", false);
+    if (managed_destination(m) != NULL) {
+        steps_add(m->settling, SIDE_DESTINATION, "query-migrate", NULL, "query-migrate", false);
+        steps_add(m->settling, SIDE_DESTINATION, "query-status", NULL, "query-status", false);
+    }
+    if (strcmp(status, "completed") != 0) {
+        restore_add_steps(m, m->settling);
+    } else {
+        restore_clear(&m->restore);
+    }
+    steps_run(m->settling);
+}
+
+void settle_clear(Managed *m)
+{
+    g_clear_handle_id(&m->settle_again, g_source_remove);
+    if (m->settling != NULL) {
+        steps_cancel(g_steal_pointer(&m->settling));
+    }
+    answer_curious(m);
+}
+
+void settle_status(Managed *m, const char *status, int64_t time_us)
+{
+    history_status(m->history, status, time_us);
+    if (!is_over(status)) {
+        settle_clear(m); /* the next one has begun */
+    }
+    if (m->settling != NULL || m->settle_again != 0 || !is_over(status) ||
+        history_is_incoming(m->history)) {
+        return;
+    }
+    m->settle_tries = 0;
+    begin_settling(m, status);
+}
+
+static void on_engine_settled(Steps *steps, const GError *error, void *data)
+{
+    Managed *m = data;
+
+    (void)steps, (void)error;
+    m->settling = NULL;
+    restore_clear(&m->restore);
+}
+
+void settle_engine(Managed *m)
+{
+    bool any = false;
+
+    for (int side = 0; side < SIDE__COUNT; side++) {
+        any |= m->restore.capabilities[side] != NULL || m->restore.parameters[side] != NULL;
+    }
+    if (any && m->settling == NULL) {
+        m->settling = steps_new(m, on_engine_settled, NULL, m);
+        restore_add_steps(m, m->settling);
+        steps_run(m->settling);
+    }
+}

@@ -1,0 +1,100 @@
+/*
+ * What is attached, as data: who is at each end, what is known of it, and what
+ * the source can do beyond the tables of this program. Front ends read it for
+ * completion, help and the dashboard.
+ */
+#include <string.h>
+
+#include "backend/managed/managed-internal.h"
+
+static void add_text(json_object *object, const char *key, const char *value)
+{
+    json_object_object_add(object, key, json_object_new_string(value));
+}
+
+static json_object *describe_end(const End *end)
+{
+    const QmpLink *link = qmp_peer_link(end->peer);
+    g_autofree char *trouble = qmp_peer_trouble(end->peer);
+    json_object *error = json_object_object_get(qmp_peer_info(end->peer), "error-desc");
+    json_object *o = json_object_new_object();
+
+    add_text(o, "side", side_name(end->side));
+    add_text(o, "address", qmp_peer_address(end->peer));
+    add_text(o, "version", qmp_peer_version(end->peer));
+    add_text(o, "name", qmp_peer_name(end->peer));
+    add_text(o, "uuid", qmp_peer_uuid(end->peer));
+    json_object_object_add(o, "answers", json_object_new_boolean(qmp_peer_answers(end->peer)));
+    if (*trouble != '\0') {
+        g_autofree char *process = qmp_peer_process(end->peer);
+        g_autofree char *text = g_strconcat(trouble, *process != '\0' ? "; " : "", process, NULL);
+
+        add_text(o, "trouble", text);
+    }
+    add_text(o, "run-state", qmp_peer_run_state(end->peer));
+    add_text(o, "status", qmp_peer_status(end->peer));
+    if (json_object_is_type(error, json_type_string)) {
+        json_object_object_add(o, "error-desc", json_object_get(error));
+    }
+    json_object_object_add(o, "commands-sent", json_object_new_uint64(qmp_link_sent(link)));
+    return o;
+}
+
+static json_object *describe_ends(const Managed *m)
+{
+    json_object *list = json_object_new_array();
+
+    for (int side = 0; side < SIDE__COUNT; side++) {
+        if (m->ends[side].peer != NULL) {
+            json_object_array_add(list, describe_end(&m->ends[side]));
+        }
+    }
+    return list;
+}
+
+/* The parts that do not change while it is attached are made once. */
+json_object *managed_target(Managed *m)
+{
+    QmpPeer *source = managed_source(m);
+
+    if (source == NULL || m->ends[SIDE_SOURCE].connecting != NULL) {
+        return NULL;
+    }
+    if (m->target == NULL) {
+        json_object *commands = m->ends[SIDE_SOURCE].commands;
+        const PeerSchema *schema = qmp_peer_schema(source);
+
+        m->target = json_object_new_object();
+        add_text(m->target, "version", qmp_peer_version(source));
+        add_text(m->target, "title", qmp_peer_title(source));
+        json_object_object_add(m->target, "observe", json_object_new_boolean(m->observe));
+        json_object_object_add(m->target, "parameters",
+                               schema != NULL ? peer_schema_parameters(schema)
+                                              : json_object_new_array());
+        json_object_object_add(m->target, "capabilities",
+                               schema != NULL ? peer_schema_capabilities(schema)
+                                              : json_object_new_array());
+        json_object_object_add(m->target, "commands",
+                               commands != NULL ? json_object_get(commands)
+                                                : json_object_new_array());
+    }
+    return m->target;
+}
+
+void managed_query_target(Managed *m, BackendSession *session, json_object *args,
+                          BackendReply *reply)
+{
+    json_object *whole = json_object_new_object();
+    json_object *known = managed_target(m);
+
+    (void)session, (void)args;
+    json_object_object_add(whole, "attached", json_object_new_boolean(managed_source(m) != NULL));
+    json_object_object_add(whole, "ends", describe_ends(m));
+    if (known != NULL) {
+        json_object_object_foreach(known, name, value)
+        {
+            json_object_object_add(whole, name, json_object_get(value));
+        }
+    }
+    backend_reply_return(reply, whole);
+}

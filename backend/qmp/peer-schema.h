@@ -1,0 +1,29 @@
+/*
+ * What a monitor says about itself in query-qmp-schema: which commands it has
+ * and with which arguments, which migration parameters and capabilities. What
+ * is asked is asked of this, never of a version number. Main thread.
+ */
+#pragma once
+
+#include <glib.h>
+#include <json-c/json.h>
+#include <stdbool.h>
+
+typedef struct PeerSchema PeerSchema;
+
+/* @list: the reply; a reference is taken. Whatever is in it that is not understood is not there. */
+PeerSchema *peer_schema_new(json_object *list);
+void peer_schema_free(PeerSchema *schema);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PeerSchema, peer_schema_free)
+
+bool peer_schema_has_command(const PeerSchema *schema, const char *command);
+bool peer_schema_has_argument(const PeerSchema *schema, const char *command, const char *argument);
+
+/* Names of migrate-set-parameters and MigrationCapability. */
+bool peer_schema_has_parameter(const PeerSchema *schema, const char *name);
+bool peer_schema_has_capability(const PeerSchema *schema, const char *name);
+
+/* [{"name", "type": "int|boolean|string|enum|list|object", "values"?: [...], "features"?: [...]}];
+ * caller puts. Capabilities have no type. */
+json_object *peer_schema_parameters(const PeerSchema *schema);
+json_object *peer_schema_capabilities(const PeerSchema *schema);

@@ -1,0 +1,638 @@
+/*
+ * See peer.h. One gate for all requests (qmp_peer_ask), one look at all
+ * replies; the poll is a request like the others and skipped when somebody
+ * else has just looked.
+ */
+#include "backend/qmp/peer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "backend/base/clock.h"
+#include "backend/base/error.h"
+#include "backend/info.h"
+#include "backend/qmp/peer-process.h"
+
+/* How often the migration is looked at while nobody else does: under way, and at rest without
+ * events. */
+#define BUSY_MS 250
+#define IDLE_MS 2000
+
+/* Asked in this order whenever the connection has come up. */
+static const char *const first_questions[] = {
+    "query-qmp-schema",
+    "query-version",
+    "query-name",
+    "query-uuid",
+    "query-status",
+    "query-migrate-capabilities",
+    "query-migrate-parameters",
+    "query-migrate",
+};
+
+struct QmpPeer {
+    QmpLink *link;
+    char *side, *title, *version;
+    unsigned version_number;
+    bool observe;
+    const QmpPeerCallbacks *callbacks;
+    void *data;
+    bool freed;
+    bool told_ready;
+    bool was_lost;
+    unsigned question; /* of first_questions, in flight */
+    PeerSchema *schema;
+    char *name, *uuid, *run_state, *status;
+    json_object *info, *parameters;
+    GHashTable *capabilities; /* names of those that are on */
+    bool events_on;
+    unsigned differs; /* looks in a row whose status no event has told */
+    int64_t seen_us;  /* the last reply of query-migrate */
+    guint poll;
+    bool polling;
+    bool asks_status;
+};
+
+typedef struct {
+    QmpPeer *peer;
+    char *command;
+    json_object *arguments;
+    QmpLinkDone done;
+    void *data;
+} Ask;
+
+static void schedule_poll(QmpPeer *peer);
+
+static void set_text(char **place, const char *text)
+{
+    if (text != *place) {
+        g_free(*place);
+        *place = g_strdup(text != NULL ? text : "");
+    }
+}
+
+static const char *member_text(json_object *object, const char *member)
+{
+    json_object *value = json_object_is_type(object, json_type_object)
+                             ? json_object_object_get(object, member)
+                             : NULL;
+
+    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : NULL;
+}
+
+/* ---- what is known ---- */
+
+const char *qmp_peer_version(const QmpPeer *peer)
+{
+    return peer->version;
+}
+
+unsigned qmp_peer_version_number(const QmpPeer *peer)
+{
+    return peer->version_number;
+}
+
+const char *qmp_peer_title(const QmpPeer *peer)
+{
+    return peer->title;
+}
+
+const char *qmp_peer_address(const QmpPeer *peer)
+{
+    return qmp_link_address(peer->link);
+}
+
+const char *qmp_peer_name(const QmpPeer *peer)
+{
+    return peer->name;
+}
+
+const char *qmp_peer_uuid(const QmpPeer *peer)
+{
+    return peer->uuid;
+}
+
+const PeerSchema *qmp_peer_schema(const QmpPeer *peer)
+{
+    return peer->schema;
+}
+
+const QmpLink *qmp_peer_link(const QmpPeer *peer)
+{
+    return peer->link;
+}
+
+const char *qmp_peer_run_state(const QmpPeer *peer)
+{
+    return peer->run_state;
+}
+
+const char *qmp_peer_status(const QmpPeer *peer)
+{
+    return peer->status;
+}
+
+json_object *qmp_peer_info(const QmpPeer *peer)
+{
+    return peer->info;
+}
+
+bool qmp_peer_capability(const QmpPeer *peer, const char *name)
+{
+    return g_hash_table_contains(peer->capabilities, name);
+}
+
+json_object *qmp_peer_parameters(const QmpPeer *peer)
+{
+    return peer->parameters;
+}
+
+bool qmp_peer_answers(const QmpPeer *peer)
+{
+    return qmp_link_is_up(peer->link) && qmp_link_silent_ms(peer->link) == 0;
+}
+
+char *qmp_peer_trouble(const QmpPeer *peer)
+{
+    if (!qmp_link_is_up(peer->link)) {
+        return g_strdup("is not connected");
+    }
+    unsigned ms = qmp_link_silent_ms(peer->link);
+    return ms > 0 ? g_strdup_printf("has not answered for %.1f s", ms / 1e3) : g_strdup("");
+}
+
+char *qmp_peer_process(const QmpPeer *peer)
+{
+    return peer_process_text(qmp_link_pid(peer->link));
+}
+
+char *qmp_peer_knowledge(const QmpPeer *peer)
+{
+    if (peer->seen_us == 0) {
+        return g_strdup("nothing is known of its guest");
+    }
+    return g_strdup_printf("last known, %.1f s ago: guest %s, migration %s",
+                           (double)(mig_clock_now_us() - peer->seen_us) / 1e6, peer->run_state,
+                           peer->status);
+}
+
+/* ---- telling ---- */
+
+static void notice(QmpPeer *peer, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+static void notice(QmpPeer *peer, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_autofree char *text = g_strdup_vprintf(format, args);
+    va_end(args);
+    peer->callbacks->notice(text, peer->data);
+}
+
+/* "; A; B" of what is known beyond the first sentence. */
+static char *circumstances(const QmpPeer *peer)
+{
+    g_autofree char *process = qmp_peer_process(peer);
+    g_autofree char *knowledge = qmp_peer_knowledge(peer);
+
+    return g_strdup_printf("%s%s; %s", *process != '\0' ? "; " : "", process, knowledge);
+}
+
+static void emit_status(QmpPeer *peer, bool hidden, int64_t time_us)
+{
+    json_object *data = json_object_new_object();
+    const BackendEvent event = {
+        .name = "MIGRATION", .data = data, .time_us = time_us, .hidden = hidden
+    };
+
+    json_object_object_add(data, "status", json_object_new_string(peer->status));
+    peer->callbacks->event(&event, peer->data);
+    json_object_put(data);
+}
+
+/* ---- looking at replies ---- */
+
+static bool is_running(const char *status)
+{
+    MigrationStatus known;
+
+    return !migration_status_from_name(status, &known) || !migration_status_is_over(known);
+}
+
+static void note_migrate(QmpPeer *peer, json_object *info)
+{
+    const char *status = member_text(info, "status");
+    bool changed;
+
+    json_object_put(peer->info);
+    peer->info = json_object_get(info);
+    peer->seen_us = mig_clock_now_us();
+    status = status != NULL ? status : "none";
+    changed = strcmp(status, peer->status) != 0;
+    peer->differs = changed ? peer->differs + 1 : 0;
+    peer->callbacks->seen(info, peer->data);
+    /* An event that is under way is given the time to come. */
+    if (changed && (!peer->events_on || !peer->told_ready || peer->differs > 1)) {
+        peer->differs = 0;
+        set_text(&peer->status, status);
+        if (peer->told_ready) {
+            emit_status(peer, true, g_get_real_time());
+        }
+    }
+    schedule_poll(peer);
+}
+
+static void note_capabilities(QmpPeer *peer, json_object *list)
+{
+    size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+
+    for (size_t i = 0; i < n; i++) {
+        json_object *row = json_object_array_get_idx(list, i);
+
+        const char *name = member_text(row, "capability");
+
+        if (name != NULL && json_object_get_boolean(json_object_object_get(row, "state"))) {
+            g_hash_table_add(peer->capabilities, g_strdup(name));
+        } else if (name != NULL) {
+            g_hash_table_remove(peer->capabilities, name);
+        }
+    }
+    peer->events_on = qmp_peer_capability(peer, "events");
+}
+
+static void note_parameters(QmpPeer *peer, json_object *changed, bool all)
+{
+    if (!json_object_is_type(changed, json_type_object)) {
+        return;
+    }
+    if (all) {
+        json_object_put(peer->parameters);
+        peer->parameters = json_object_new_object();
+    }
+    json_object_object_foreach(changed, name, value)
+    {
+        json_object_object_add(peer->parameters, name, json_object_get(value));
+    }
+}
+
+static void note_version(QmpPeer *peer, json_object *version)
+{
+    json_object *qemu = json_object_object_get(version, "qemu");
+    const char *package = member_text(version, "package");
+    int major = json_object_get_int(json_object_object_get(qemu, "major"));
+    int minor = json_object_get_int(json_object_object_get(qemu, "minor"));
+    int micro = json_object_get_int(json_object_object_get(qemu, "micro"));
+
+    g_free(peer->version);
+    peer->version = package != NULL && g_str_has_prefix(package, "migmon-")
+                        ? g_strdup_printf("migmon %s", package + strlen("migmon-"))
+                        : g_strdup_printf("QEMU %d.%d.%d", major, minor, micro);
+    peer->version_number = (unsigned)(major * 10000 + minor * 100 + micro);
+    g_free(peer->title);
+    peer->title = g_strdup_printf("the %s (%s at %s)", peer->side, peer->version,
+                                  qmp_link_address(peer->link));
+    qmp_link_set_name(peer->link, peer->title);
+}
+
+static void note_reply(QmpPeer *peer, const char *command, json_object *arguments,
+                       json_object *value)
+{
+    if (strcmp(command, "query-migrate") == 0) {
+        note_migrate(peer, value);
+    } else if (strcmp(command, "query-status") == 0) {
+        set_text(&peer->run_state, member_text(value, "status"));
+    } else if (strcmp(command, "query-migrate-capabilities") == 0) {
+        note_capabilities(peer, value);
+    } else if (strcmp(command, "migrate-set-capabilities") == 0) {
+        note_capabilities(peer, json_object_object_get(arguments, "capabilities"));
+    } else if (strcmp(command, "query-migrate-parameters") == 0) {
+        note_parameters(peer, value, true);
+    } else if (strcmp(command, "migrate-set-parameters") == 0) {
+        note_parameters(peer, arguments, false);
+    } else if (strcmp(command, "query-qmp-schema") == 0) {
+        g_clear_pointer(&peer->schema, peer_schema_free);
+        peer->schema = peer_schema_new(value);
+    } else if (strcmp(command, "query-version") == 0) {
+        note_version(peer, value);
+    } else if (strcmp(command, "query-name") == 0) {
+        set_text(&peer->name, member_text(value, "name"));
+    } else if (strcmp(command, "query-uuid") == 0) {
+        set_text(&peer->uuid, member_text(value, "UUID"));
+    } else if (!g_str_has_prefix(command, "query-")) {
+        qmp_peer_look(peer); /* it may have begun or ended something */
+    }
+}
+
+/* ---- asking ---- */
+
+static void on_answer(json_object *value, const GError *error, void *data)
+{
+    Ask *ask = data;
+
+    if (error == NULL && !ask->peer->freed) {
+        note_reply(ask->peer, ask->command, ask->arguments, value);
+    }
+    if (ask->done != NULL) {
+        ask->done(value, error, ask->data);
+    }
+    json_object_put(ask->arguments);
+    g_free(ask->command);
+    g_free(ask);
+}
+
+typedef struct {
+    QmpLinkDone done;
+    void *data;
+    GError *error;
+} Refusal;
+
+static gboolean deliver_refusal(void *data)
+{
+    Refusal *refusal = data;
+
+    refusal->done(NULL, refusal->error, refusal->data);
+    g_error_free(refusal->error);
+    g_free(refusal);
+    return G_SOURCE_REMOVE;
+}
+
+static GError *refusal_of(const QmpPeer *peer, const char *command)
+{
+    GError *error = NULL;
+
+    if (peer->observe && !g_str_has_prefix(command, "query-")) {
+        g_set_error(&error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
+                    "'%s' is not sent: --observe sends nothing but queries", command);
+    } else if (peer->schema != NULL && !peer_schema_has_command(peer->schema, command)) {
+        g_set_error(&error, MIG_ERROR, MIG_ERROR_COMMAND_NOT_FOUND,
+                    "%s does not have the command '%s'", peer->title, command);
+    }
+    return error;
+}
+
+void qmp_peer_ask(QmpPeer *peer, const char *command, json_object *arguments, int fd,
+                  QmpLinkDone done, void *data)
+{
+    GError *error = refusal_of(peer, command);
+    bool oob = strcmp(command, "migrate-recover") == 0 || strcmp(command, "migrate-pause") == 0;
+
+    if (error != NULL) {
+        Refusal *refusal = g_new0(Refusal, 1);
+
+        *refusal = (Refusal){ done, data, error };
+        if (fd >= 0) {
+            close(fd);
+        }
+        g_idle_add_full(G_PRIORITY_DEFAULT, deliver_refusal, refusal, NULL);
+        return;
+    }
+
+    Ask *ask = g_new0(Ask, 1);
+    *ask = (Ask){ peer, g_strdup(command), json_object_get(arguments), done, data };
+    qmp_link_send(peer->link, command, arguments, oob, fd, on_answer, ask);
+}
+
+/* ---- looking by itself ---- */
+
+static void on_polled(json_object *value, const GError *error, void *data)
+{
+    QmpPeer *peer = data;
+
+    (void)value, (void)error;
+    if (!peer->freed) {
+        peer->polling = false;
+        schedule_poll(peer);
+    }
+}
+
+static gboolean on_poll(void *data)
+{
+    QmpPeer *peer = data;
+
+    peer->poll = 0;
+    if (!peer->polling && qmp_peer_answers(peer)) {
+        peer->polling = true;
+        qmp_peer_ask(peer, "query-migrate", NULL, -1, on_polled, peer);
+    }
+    return G_SOURCE_REMOVE;
+}
+
+/* From the last look on. */
+static void schedule_poll(QmpPeer *peer)
+{
+    bool running = is_running(peer->status) || peer->differs > 0;
+    int64_t passed_ms = (mig_clock_now_us() - peer->seen_us) / 1000;
+    int64_t period = running ? BUSY_MS : IDLE_MS;
+
+    g_clear_handle_id(&peer->poll, g_source_remove);
+    if (peer->polling || !peer->told_ready || (!running && peer->events_on)) {
+        return;
+    }
+    peer->poll = g_timeout_add((guint)CLAMP(period - passed_ms, 1, period), on_poll, peer);
+}
+
+void qmp_peer_look(QmpPeer *peer)
+{
+    g_clear_handle_id(&peer->poll, g_source_remove);
+    if (!peer->polling && peer->told_ready) {
+        peer->poll = g_idle_add_full(G_PRIORITY_DEFAULT, on_poll, peer, NULL);
+    }
+}
+
+static void on_status(json_object *value, const GError *error, void *data)
+{
+    QmpPeer *peer = data;
+
+    (void)value, (void)error;
+    if (!peer->freed) {
+        peer->asks_status = false;
+    }
+}
+
+/* "paused" can mean several things: the run state's name is asked for. */
+static void ask_status(QmpPeer *peer)
+{
+    if (!peer->asks_status && peer->told_ready) {
+        peer->asks_status = true;
+        qmp_peer_ask(peer, "query-status", NULL, -1, on_status, peer);
+    }
+}
+
+/* ---- the link ---- */
+
+static void on_event(const char *name, json_object *event_data, int64_t time_us, void *data)
+{
+    QmpPeer *peer = data;
+    const BackendEvent event = { .name = name, .data = event_data, .time_us = time_us };
+
+    if (strcmp(name, "MIGRATION") == 0) {
+        const char *status = member_text(event_data, "status");
+
+        peer->events_on = true;
+        peer->differs = 0;
+        set_text(&peer->status, status);
+        qmp_peer_look(peer);
+        ask_status(peer);
+    } else if (strcmp(name, "STOP") == 0 || strcmp(name, "RESUME") == 0) {
+        set_text(&peer->run_state, *name == 'S' ? "paused" : "running");
+        ask_status(peer);
+    }
+    peer->callbacks->event(&event, peer->data);
+}
+
+static void be_ready(QmpPeer *peer)
+{
+    if (!peer->told_ready) {
+        peer->told_ready = true;
+        schedule_poll(peer);
+        peer->callbacks->ready(NULL, peer->data);
+        return;
+    }
+    schedule_poll(peer);
+    if (peer->was_lost) {
+        peer->was_lost = false;
+        notice(peer, "%s is connected again: guest %s, migration %s", peer->title, peer->run_state,
+               peer->status);
+    }
+    peer->callbacks->ready(NULL, peer->data);
+}
+
+static void ask_first(QmpPeer *peer);
+
+static void on_first_answer(json_object *value, const GError *error, void *data)
+{
+    QmpPeer *peer = data;
+
+    (void)value;
+    if (peer->freed) {
+        return;
+    }
+    if (error != NULL && g_error_matches(error, MIG_ERROR, MIG_ERROR_IO)) {
+        if (!peer->told_ready) {
+            peer->told_ready = true;
+            peer->callbacks->ready(error, peer->data);
+        }
+        return;
+    }
+    peer->question++;
+    ask_first(peer);
+}
+
+static void ask_first(QmpPeer *peer)
+{
+    if (peer->question < G_N_ELEMENTS(first_questions)) {
+        qmp_peer_ask(peer, first_questions[peer->question], NULL, -1, on_first_answer, peer);
+    } else {
+        be_ready(peer);
+    }
+}
+
+static void on_up(json_object *greeting, void *data)
+{
+    QmpPeer *peer = data;
+    json_object *version = json_object_object_get(greeting, "version");
+
+    if (version != NULL) {
+        note_version(peer, version);
+    }
+    g_clear_pointer(&peer->schema, peer_schema_free); /* it may be another one */
+    peer->question = 0;
+    peer->polling = false;
+    ask_first(peer);
+}
+
+static void on_down(const GError *error, void *data)
+{
+    QmpPeer *peer = data;
+    g_autofree char *known = NULL;
+
+    g_clear_handle_id(&peer->poll, g_source_remove);
+    if (!peer->told_ready) {
+        peer->told_ready = true;
+        peer->callbacks->ready(error, peer->data);
+        return;
+    }
+    peer->was_lost = true;
+    known = circumstances(peer);
+    notice(peer, "%s is lost: %s%s; it is looked for again", peer->title, error->message, known);
+}
+
+static void on_silent(const char *command, unsigned ms, void *data)
+{
+    QmpPeer *peer = data;
+    g_autofree char *known = circumstances(peer);
+
+    if (peer->told_ready) {
+        notice(peer, "%s has not answered '%s' for %.1f s%s", peer->title, command, ms / 1e3,
+               known);
+    }
+}
+
+static void on_answers(const char *command, unsigned ms, void *data)
+{
+    QmpPeer *peer = data;
+
+    peer->polling = false;
+    if (peer->told_ready) {
+        notice(peer, "%s answers again, '%s' took %.1f s", peer->title, command, ms / 1e3);
+        qmp_peer_look(peer);
+    }
+}
+
+static const QmpLinkCallbacks link_callbacks = {
+    .up = on_up,
+    .down = on_down,
+    .event = on_event,
+    .silent = on_silent,
+    .answers = on_answers,
+};
+
+QmpPeer *qmp_peer_new(const char *address, const QmpPeerOptions *options,
+                      const QmpPeerCallbacks *callbacks, void *data, GError **error)
+{
+    QmpPeer *peer = g_new0(QmpPeer, 1);
+
+    peer->link = qmp_link_new(address, &options->times, &link_callbacks, peer, error);
+    if (peer->link == NULL) {
+        g_free(peer);
+        return NULL;
+    }
+    peer->side = g_strdup(options->side);
+    peer->title = g_strdup_printf("the %s (%s)", peer->side, qmp_link_address(peer->link));
+    qmp_link_set_name(peer->link, peer->title);
+    peer->version = g_strdup("QEMU");
+    peer->observe = options->observe;
+    peer->callbacks = callbacks;
+    peer->data = data;
+    peer->name = g_strdup("");
+    peer->uuid = g_strdup("");
+    peer->run_state = g_strdup("unknown");
+    peer->status = g_strdup("none");
+    peer->info = json_object_new_object();
+    peer->parameters = json_object_new_object();
+    peer->capabilities = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    return peer;
+}
+
+void qmp_peer_free(QmpPeer *peer)
+{
+    if (peer == NULL) {
+        return;
+    }
+    peer->freed = true;
+    g_clear_handle_id(&peer->poll, g_source_remove);
+    qmp_link_free(peer->link);
+    peer_schema_free(peer->schema);
+    json_object_put(peer->info);
+    json_object_put(peer->parameters);
+    g_hash_table_unref(peer->capabilities);
+    g_free(peer->side);
+    g_free(peer->title);
+    g_free(peer->version);
+    g_free(peer->name);
+    g_free(peer->uuid);
+    g_free(peer->run_state);
+    g_free(peer->status);
+    g_free(peer);
+}

@@ -1,0 +1,133 @@
+"""Driving real QEMUs: one batch from attaching to recovery, both versions, with guests that really run."""
+
+import os
+import re
+import subprocess
+
+import harness
+import real_guest
+
+
+def batch(s, lines, *options, expect=0, env=None):
+    """Runs a batch; returns its output (both streams in order)."""
+    script = s.path("script.hmp")
+    with open(script, "w") as file:
+        file.write("\n".join(lines) + "\n")
+    done = subprocess.run([harness.MIGMON, *options, "--batch", script], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=4 * harness.PATIENCE, check=False, env={**os.environ, **(env or {})})
+    if done.returncode != expect:
+        raise harness.Failure(f"exit {done.returncode}, expected {expect}:\n{done.stdout}")
+    return done.stdout
+
+
+def need(text, *patterns):
+    for pattern in patterns:
+        if not re.search(pattern, text, re.M):
+            raise harness.Failure(f"/{pattern}/ is not in:\n{text}")
+
+
+def three_ends(s, first, second):
+    a = real_guest.start(s, first, "a")
+    b = real_guest.start(s, second, "b", "-incoming", "defer")
+    c = real_guest.start(s, second, "c", "-incoming", "defer")
+    return a, b, c
+
+
+def address(process):
+    return f"unix:{process.qmp_path}"
+
+
+def one_batch_tunes_cancels_migrates_and_recovers(s, first, second):
+    a, b, c = three_ends(s, first, second)
+    d = real_guest.start(s, second, "d", "-incoming", "defer")
+    text = batch(s, [
+        "info target",
+        f"migrate_check unix:{s.path('m1')}",
+        "expect ^check: 0 errors, 0 warnings",
+        "migrate_set_parameter max-bandwidth 1M",
+        f"migrate_to -d unix:{s.path('m1')}",
+        "wait active 30",
+        "assert owner == here",
+        "migrate_cancel",
+        "wait cancelled 30",
+        "assert run-state == running",
+        # The first destination may have ended with that; the next waits elsewhere.
+        f"peer {address(c)}",
+        "migrate_set_parameter max-bandwidth 1G",
+        "migrate_set_parameter downtime-limit 1000",
+        f"migrate_to unix:{s.path('m2')}",
+        "assert status == completed",
+        "assert owner == peer",
+        # On from there, by post-copy that is cut and recovered.
+        f"connect {address(c)}",
+        f"peer {address(d)}",
+        "migrate_set_capability postcopy-ram on",
+        "migrate_set_parameter max-bandwidth 1M",
+        "migrate_set_parameter max-postcopy-bandwidth 1M",
+        f"migrate_to -d unix:{s.path('m3')}",
+        "wait active 30",
+        "migrate_start_postcopy",
+        "wait postcopy-active 30",
+        # A pause before the guest has begun to run there fails the migration.
+        "sleep 1", "qemu -p info status", "expect running",
+        "migrate_pause",
+        "wait postcopy-paused 30",
+        "migrate_set_parameter max-postcopy-bandwidth 0",
+        f"migrate_to -r unix:{s.path('m4')}",
+        "assert status == completed",
+        "assert owner == peer",
+        "info migrate",
+    ], "--connect", address(a), "--peer", address(b))
+    need(text, r"^source: QEMU .* guest a running", r"^destination: QEMU .* guest b inmigrate",
+         r"cancelled; guest running at the source", r"^outcome: migration to unix:.*m3.*completed|m4.*completed",
+         r"^owner: peer \(confirmed\)")
+    text = batch(s, ["info status", "expect ^VM status: running"], "--connect", address(d))
+    return text.strip()
+
+
+def settings_are_put_back_after_a_cancel(s, first, second):
+    """What migrate_to set on both sides is as before."""
+    a = real_guest.start(s, first, "a")
+    b = real_guest.start(s, second, "b", "-incoming", "defer")
+    text = batch(s, [
+        "migrate_set_capability xbzrle on",
+        "migrate_set_parameter max-bandwidth 1M",
+        "echo BEFORE", "info migrate_capabilities",
+        f"migrate_to -d unix:{s.path('m')}",
+        "wait active 30",
+        "echo WHILE", "info migrate_capabilities",
+        "qemu -p info migrate_capabilities",
+        "migrate_cancel", "wait cancelled 30", "info migrate",
+        "echo AFTER", "info migrate_capabilities",
+    ], "--connect", address(a), "--peer", address(b), expect=5)
+    before, rest = text.split("BEFORE\n")[1].split("WHILE\n")
+    during, after = rest.split("AFTER\n")
+    need(during, r"^events: on", r"^return-path: on", r"(?s)xbzrle: on.*xbzrle: on")
+    need(before, r"^events: off", r"^xbzrle: on")
+    after = after.split("dirty-limit", maxsplit=1)[0]
+    if not before.startswith(after):
+        raise harness.Failure(f"before:\n{before}\nafter:\n{after}")
+
+
+def main():
+    qemus = harness.real_qemus()
+    if not qemus:
+        harness.skip("no qemu-system-x86_64 is installed")
+    pairs = [(v, v) for v in qemus] + [("7.2", "10.0")]
+    tests = []
+    for function in (one_batch_tunes_cancels_migrates_and_recovers, settings_are_put_back_after_a_cancel):
+        for first, second in pairs:
+            if first not in qemus or second not in qemus:
+                print(f"{first} -> {second} is not tried: not both are here")
+                continue
+
+            def test(s, function=function, first=first, second=second):
+                return function(s, qemus[first], qemus[second])
+            test.__name__ = f"{function.__name__}_{first}_to_{second}"
+            tests.append(test)
+    harness.run(tests)
+
+
+if __name__ == "__main__":
+    main()
