@@ -137,6 +137,9 @@ static void query_owner(Managed *m, BackendSession *session, json_object *args, 
     (void)session, (void)args;
     json_object_object_add(o, "owner", json_object_new_string(owner));
     json_object_object_add(o, "evidence", json_object_new_string(evidence));
+    json_object_object_add(
+        o, "migrated",
+        json_object_new_boolean(strcmp(history_last_status(m->history), "none") != 0));
     backend_reply_return(reply, o);
 }
 
