@@ -12,8 +12,8 @@
 /* ---- rates ---- */
 
 typedef struct {
-    double rate, dirty;
-    bool any, dirty_any; /* before the first pass has ended nobody knows what is dirtied */
+    double rate, dirty;  /* averages of so many samples */
+    unsigned n, n_dirty; /* before the first pass has ended nobody knows what is dirtied */
 } Column;
 
 /* A column filled up to level 0..8 in its cell (left and right half for braille). */
@@ -43,7 +43,6 @@ static int level(double value, double top, int rows, int row)
 /* Averages of the samples of this migration, over time; what no sample fell into is as before. */
 static void fill_columns(const Ui *ui, Column *columns, int n, uint64_t span_ms)
 {
-    g_autofree unsigned *counts = g_new0(unsigned, (size_t)n);
     const ModelSample *at = ui_sample(ui);
     uint64_t end = ui_sample_end(ui), first = model_first(ui->model);
 
@@ -56,21 +55,20 @@ static void fill_columns(const Ui *ui, Column *columns, int n, uint64_t span_ms)
         }
         column = (int)(sample->elapsed_ms * (uint64_t)n / (span_ms + 1));
         if (column < n && sample->has_ram) {
+            bool knows_dirty = sample->end_pass > sample->first_pass;
+
             columns[column].rate += (double)sample->rate;
-            columns[column].dirty += (double)sample->dirty_rate;
-            columns[column].dirty_any |= sample->end_pass > sample->first_pass;
-            counts[column]++;
+            columns[column].dirty += knows_dirty ? (double)sample->dirty_rate : 0;
+            columns[column].n++;
+            columns[column].n_dirty += knows_dirty;
         }
     }
     for (int i = 0; i < n; i++) {
-        columns[i].any = counts[i] > 0;
-        if (counts[i] > 0) {
-            columns[i].rate /= counts[i];
-            columns[i].dirty /= counts[i];
-        }
+        columns[i].rate /= MAX(columns[i].n, 1u);
+        columns[i].dirty /= MAX(columns[i].n_dirty, 1u);
     }
     for (int i = 1, last = (int)(at->elapsed_ms * (uint64_t)n / (span_ms + 1)); i < n; i++) {
-        if (!columns[i].any && columns[i - 1].any && i <= last) {
+        if (columns[i].n == 0 && columns[i - 1].n > 0 && i <= last) {
             columns[i] = columns[i - 1];
         }
     }
@@ -174,7 +172,7 @@ void pane_draw_rates(const Ui *ui, Rect area, Canvas *canvas)
                 canvas_cell(canvas, plot, x, y, STYLE_LIMIT, 0x2504);
             }
         }
-        if (left->dirty_any || right->dirty_any) {
+        if (left->n_dirty > 0 || right->n_dirty > 0) {
             canvas_cell(canvas, plot, x, plot.h - 1 - MIN((int)(dirty / top * plot.h), plot.h - 1),
                         STYLE_DIRTY, 0x25cf);
         }

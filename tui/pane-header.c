@@ -214,7 +214,8 @@ void pane_draw_progress(const Ui *ui, Rect area, Canvas *canvas)
                       "%s sent, %s to go", sent, left);
     }
     if (*sample->time && y + 1 < area.h) {
-        canvas_printf(canvas, area, 0, y + 1, STYLE_NORMAL, "time goes to: %s", sample->time);
+        canvas_printf(canvas, area, 0, y + 1, STYLE_NORMAL, "time %s to: %s",
+                      sample_is_running(sample) ? "goes" : "went", sample->time);
     }
 }
 
