@@ -141,8 +141,6 @@ static bool protect_data(RamSnapshot *s, SnapshotBlock *b, GError **error)
     size_t first, end = 0;
 
     if (!uffd_register_wp(s->uffd, b->ram->guest, b->ram->size, error)) {
-        mig_error_hint(error, "a range has one watcher: let calc_dirty_rate -b end, take "
-                              "set_vcpu_dirty_limit back");
         return false;
     }
     s->n_registered++;

@@ -37,10 +37,10 @@ struct scan_arg {
     uint64_t category_anyof_mask;
     uint64_t return_mask;
 };
-#define SCAN_IOCTL        _IOWR('f', 16, struct scan_arg)
-#define SCAN_WP_MATCHING  (UINT64_C(1) << 0)
-#define SCAN_CHECK_ASYNC  (UINT64_C(1) << 1)
-#define SCAN_CAT_WRITTEN  (UINT64_C(1) << 1)
+#define SCAN_IOCTL       _IOWR('f', 16, struct scan_arg)
+#define SCAN_WP_MATCHING (UINT64_C(1) << 0)
+#define SCAN_CHECK_ASYNC (UINT64_C(1) << 1)
+#define SCAN_CAT_WRITTEN (UINT64_C(1) << 1)
 
 const uint64_t uffd_features_async = FEATURE_WP_ASYNC | UFFD_FEATURE_WP_HUGETLBFS_SHMEM;
 const uint64_t uffd_features_sync =
@@ -90,8 +90,9 @@ static bool register_range(int uffd, void *start, size_t length, uint64_t mode, 
 
         mig_error_set_errno(error, errno, "registering %zu bytes with userfaultfd", length);
         if (busy) {
-            mig_error_hint(error, "something else watches the guest's memory already: a dirty limit, "
-                                  "calc_dirty_rate -b, a migration or a snapshot; end it first");
+            mig_error_hint(error,
+                           "memory has one watcher, and this has one already: a dirty limit, "
+                           "calc_dirty_rate -b, a migration or a snapshot; end it first");
         }
         return false;
     }

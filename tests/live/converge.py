@@ -139,10 +139,10 @@ def vcpus_keep_their_limits(s):
 
     def settled():
         """Some windows of the limit have passed, and it is content."""
-        rates(3)
+        rates(2)
         harness.wait_for("both are under their limits",
                          lambda: all(0 < row["current-rate"] <= row["limit-rate"] for row in limits(src).values()))
-        return rates(3)
+        return rates(2)
     free = rates(1)
     src.hmp("set_vcpu_dirty_limit 20 0")
     src.hmp("set_vcpu_dirty_limit 5 1")
@@ -221,8 +221,8 @@ def parameters_count_at_once_and_cancel_gives_the_speed_back(s):
     src.capability("auto-converge")
     src.execute("migrate", uri=uri)
     harness.wait_for("it is throttled", lambda: "cpu-throttle-percentage" in src.execute("query-migrate"))
-    # So slow a link that the migration stays for us to look at.
-    src.set(cpu_throttle_increment=98, max_bandwidth=2 * MIB)
+    # So short a pause that the migration stays for us to look at.
+    src.set(cpu_throttle_increment=98, downtime_limit=1)
     harness.wait_for("the new step is taken",
                      lambda: src.execute("query-migrate").get("cpu-throttle-percentage", 0) >= 98)
     slow = pace(src)

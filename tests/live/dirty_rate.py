@@ -81,12 +81,12 @@ def vcpus_are_told_apart(s):
     return f"{rates} MB/s"
 
 
-def measuring_and_migrating_do_not_disturb_each_other(s):
+def measure_beside_a_migration(s, *options):
     """One kernel tracker serves both, whoever begins or ends first."""
     path = s.path("m.sock")
     machine = "stress,rate=30M,set=24M,zero=0"
     dst = s.migmon("dst", "--smp", "2", "--incoming", f"unix:{path}", machine=machine)
-    src = s.migmon("src", "--smp", "2", machine=machine)
+    src = s.migmon("src", "--smp", "2", *options, machine=machine)
     measure(src, "dirty-bitmap")
     src.set(max_bandwidth=8 * MIB, downtime_limit=100)
     src.execute("calc-dirty-rate", calc_time=300, calc_time_unit="millisecond", mode="dirty-bitmap")
@@ -105,6 +105,14 @@ def measuring_and_migrating_do_not_disturb_each_other(s):
     # It is still measuring, and lets itself be ended with the program.
     if src.execute("query-dirty-rate")["status"] != "measuring":
         raise harness.Failure("the measurement ended with the migration")
+
+
+def measuring_and_migrating_do_not_disturb_each_other(s):
+    measure_beside_a_migration(s)
+
+
+def nor_do_they_with_the_handlers_tracker(s):
+    measure_beside_a_migration(s, "--tracker", "sync")
 
 
 def what_cannot_be_measured_is_refused(s):
@@ -133,4 +141,5 @@ def what_cannot_be_measured_is_refused(s):
 
 
 harness.run([measured_rates_are_the_workloads, idle_and_standing_guests_write_nothing, vcpus_are_told_apart,
-             measuring_and_migrating_do_not_disturb_each_other, what_cannot_be_measured_is_refused])
+             measuring_and_migrating_do_not_disturb_each_other, nor_do_they_with_the_handlers_tracker,
+             what_cannot_be_measured_is_refused])
