@@ -84,6 +84,12 @@ static const Rule rules[] = {
       "dirty-limit conflicts with auto-converge either of then available currently" },
     { CAPABILITY_MULTIFD, BIT(XBZRLE), 0, "Multifd is not compatible with xbzrle" },
     { CAPABILITY_COMPRESS, BIT(XBZRLE), 0, "Compression is not compatible with xbzrle" },
+    { CAPABILITY_MAPPED_RAM, BIT(XBZRLE), 0, "Mapped-ram migration is incompatible with xbzrle" },
+    { CAPABILITY_MAPPED_RAM, BIT(COMPRESS), 0,
+      "Mapped-ram migration is incompatible with compress" },
+    { CAPABILITY_MAPPED_RAM, BIT(POSTCOPY_RAM), 0,
+      "Mapped-ram migration is incompatible with postcopy" },
+    SNAPSHOT_WITHOUT(MAPPED_RAM, "mapped-ram"),
     /* Ours. In postcopy a hole that is never sent would be waited for. */
     { CAPABILITY_POSTCOPY_RAM, BIT(X_SPARSE_RAM), 0, "Postcopy is not compatible with x-sparse-ram" },
     SNAPSHOT_WITHOUT(X_SPARSE_RAM, "x-sparse-ram"),

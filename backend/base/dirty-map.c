@@ -139,6 +139,14 @@ size_t dirty_map_move(DirtyMap *map, DirtyMap *into)
     return changed;
 }
 
+void dirty_map_words(const DirtyMap *map, size_t first, size_t count, uint64_t *ret)
+{
+    g_assert(first <= map->n_words && count <= map->n_words - first);
+    for (size_t i = 0; i < count; i++) {
+        ret[i] = atomic_load_explicit(&map->words[first + i], memory_order_relaxed);
+    }
+}
+
 size_t dirty_map_count(const DirtyMap *map)
 {
     return dirty_map_count_range(map, 0, map->n_pages);

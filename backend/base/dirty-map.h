@@ -41,6 +41,9 @@ size_t dirty_map_run_end(const DirtyMap *map, size_t first, size_t end);
 /* Moves all set bits into @into (same size); returns how many became newly set there. */
 size_t dirty_map_move(DirtyMap *map, DirtyMap *into);
 
+/* Copies @count words of 64 bits from word @first on; bit i of word w is page 64 * w + i. */
+void dirty_map_words(const DirtyMap *map, size_t first, size_t count, uint64_t *ret);
+
 /* Number of set bits, of all or in [@first, @first + @count). */
 size_t dirty_map_count(const DirtyMap *map);
 size_t dirty_map_count_range(const DirtyMap *map, size_t first, size_t count);

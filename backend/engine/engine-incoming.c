@@ -118,6 +118,7 @@ static void on_channel(Listener *l, ChannelType type, Transport *transport, void
         .migration = m,
         .transport = transport,
         .capabilities = e->capabilities,
+        .mapped_threads = engine_mapped_threads(e),
     };
     e->incoming = incoming_new(&config, e->autostart, &error);
     if (e->incoming == NULL) {

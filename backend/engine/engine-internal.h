@@ -87,6 +87,8 @@ Address *engine_address_from_arguments(json_object *args, const char *command, G
 bool engine_take_named_fd(BackendSession *session, const Address *address, int *ret_fd,
                           GError **error);
 
+/* Threads for the pages of a mapped-ram file; 0 without the capability. */
+unsigned engine_mapped_threads(const Engine *e);
 /* Whether the parameter mode allows to go to or come from @address. */
 bool engine_mode_allows(const Engine *e, const Address *address, GError **error);
 

@@ -177,6 +177,15 @@ static bool snapshot_may_go_to(const Engine *e, const Address *address, GError *
     return true;
 }
 
+unsigned engine_mapped_threads(const Engine *e)
+{
+    if (!capability_is_on(e->capabilities, CAPABILITY_MAPPED_RAM)) {
+        return 0;
+    }
+    return capability_is_on(e->capabilities, CAPABILITY_MULTIFD) ? e->parameters.multifd_channels :
+                                                                   1;
+}
+
 /* What can fail at once; the record then says failed, as QEMU does for files, descriptors and
  * children. */
 static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigFd *fd,
@@ -222,6 +231,7 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
         .xbzrle = capability_is_on(e->capabilities, CAPABILITY_XBZRLE),
         .postcopy = capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_RAM),
         .preempt = capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_PREEMPT),
+        .mapped_threads = engine_mapped_threads(e),
         .to_file = address->kind == ADDRESS_FILE,
         .limit = e->limit,
         .converge = capability_is_on(e->capabilities, CAPABILITY_AUTO_CONVERGE)

@@ -51,6 +51,8 @@ struct Incoming {
     DeviceLoader *devices;
     Placer *placer;
     PageDecoder *decoder;
+    GArray *mapped;  /* MappedRam of each of the stream's blocks; empty without mapped-ram */
+    off_t mapped_at; /* next byte of the stream in its file */
     GArray *blocks; /* size_t: index of the guest's block for each of the stream's */
     bool has_configuration;
     bool has_block_list;
@@ -78,6 +80,15 @@ bool incoming_flush(Incoming *in, GError **error);
 
 /* Index of the guest's block @idstr that the stream has listed; false with the error. */
 bool incoming_find_block(Incoming *in, const char *idstr, size_t *ret, GError **error);
+
+/* incoming-mapped.c: in place of reading ahead. */
+bool incoming_mapped_init(Incoming *in, GError **error);
+bool incoming_mapped_read(Incoming *in, GError **error);
+/* The pages of all blocks; their memory is dropped. */
+bool incoming_mapped_load(Incoming *in, GError **error);
+
+/* Whether pages of @block never come, because both sides have the same memory. */
+bool incoming_shares(const Incoming *in, const RamBlock *block);
 
 /* Reads records until EOF is in: pages are placed, devices loaded. */
 bool incoming_load(Incoming *in, GError **error);

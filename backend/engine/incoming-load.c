@@ -145,10 +145,10 @@ bool incoming_flush(Incoming *in, GError **error)
  * nothing by it. */
 static const struct {
     const char *name;
-    MigCapability id; /* CAPABILITY__COUNT: does not exist here, so it is off */
+    MigCapability id;
 } validated[] = {
     { "x-ignore-shared", CAPABILITY_X_IGNORE_SHARED },
-    { "mapped-ram", CAPABILITY__COUNT },
+    { "mapped-ram", CAPABILITY_MAPPED_RAM },
     { "x-sparse-ram", CAPABILITY_X_SPARSE_RAM },
 };
 
@@ -157,8 +157,7 @@ static bool take_capabilities(const Incoming *in, const StreamRecord *record, GE
     for (size_t i = 0; i < G_N_ELEMENTS(validated); i++) {
         bool theirs = record->capabilities != NULL &&
                       g_strv_contains(record->capabilities, validated[i].name);
-        bool ours = validated[i].id != CAPABILITY__COUNT &&
-                    capability_is_on(in->config.capabilities, validated[i].id);
+        bool ours = capability_is_on(in->config.capabilities, validated[i].id);
 
         if (theirs != ours) {
             g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
@@ -171,7 +170,7 @@ static bool take_capabilities(const Incoming *in, const StreamRecord *record, GE
         MigCapability id;
 
         /* It changes the stream in a way that nobody here knows. */
-        if (!capability_find(*c, &id) && strcmp(*c, "mapped-ram") != 0) {
+        if (!capability_find(*c, &id)) {
             g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "Received unknown capability %s", *c);
             return false;
         }
@@ -230,11 +229,13 @@ static bool take_block(Incoming *in, const StreamRecord *record, GError **error)
         return false;
     }
     g_array_append_val(in->blocks, index);
+    if (record->is_mapped) {
+        g_array_append_val(in->mapped, record->mapped);
+    }
     return true;
 }
 
-/* Whether pages of @block never come, because both sides have the same memory. */
-static bool incoming_shares(const Incoming *in, const RamBlock *block)
+bool incoming_shares(const Incoming *in, const RamBlock *block)
 {
     return capability_is_on(in->config.capabilities, CAPABILITY_X_IGNORE_SHARED) &&
            ram_is_shared(block);
@@ -268,7 +269,7 @@ static bool begin_pages(Incoming *in, GError **error)
     }
     in->decoder = page_decoder_new(in->placer);
     in->has_block_list = true;
-    return incoming_fault(in, "dst-ram-setup", error);
+    return incoming_mapped_load(in, error) && incoming_fault(in, "dst-ram-setup", error);
 }
 
 static bool take_page(Incoming *in, const StreamRecord *record, GError **error)
@@ -381,6 +382,13 @@ static bool read_more(Incoming *in, GError **error)
     if (!incoming_flush(in, error)) {
         return false;
     }
+    if (in->prefetch == NULL) {
+        if (!incoming_mapped_read(in, error)) {
+            add_place(in, error);
+            return false;
+        }
+        return true;
+    }
     uint8_t *bytes = prefetch_next(in->prefetch, &count, error);
     if (bytes == NULL) {
         add_place(in, error);
@@ -430,7 +438,7 @@ bool incoming_drain(Incoming *in, GError **error)
     static const size_t limit = 64u << 20;
     size_t total = 0, count = 1;
 
-    while (total < limit && count > 0) {
+    while (in->prefetch != NULL && total < limit && count > 0) {
         if (prefetch_next(in->prefetch, &count, error) == NULL) {
             return false;
         }

@@ -10,6 +10,8 @@
  */
 #include "backend/engine/incoming-internal.h"
 
+#include <unistd.h>
+
 #include "backend/base/error.h"
 #include "backend/base/fault.h"
 #include "backend/base/lock.h"
@@ -184,13 +186,21 @@ static bool load_all(Incoming *in, GError **error)
            (in->runs ? postcopy_finish(in, error) : incoming_check_complete(in, error));
 }
 
+static bool begin_reading(Incoming *in, GError **error)
+{
+    if (capability_is_on(in->config.capabilities, CAPABILITY_MAPPED_RAM)) {
+        return incoming_mapped_init(in, error);
+    }
+    in->prefetch = prefetch_new(in->config.transport, error);
+    return in->prefetch != NULL;
+}
+
 static void *incoming_thread(void *data)
 {
     Incoming *in = data;
     g_autoptr(GError) error = NULL;
 
-    in->prefetch = prefetch_new(in->config.transport, &error);
-    bool complete = in->prefetch != NULL && incoming_fault(in, "dst-connected", &error) &&
+    bool complete = begin_reading(in, &error) && incoming_fault(in, "dst-connected", &error) &&
                     load_all(in, &error);
     while (!complete && in->runs && postcopy_await_connection(in, error)) {
         g_clear_error(&error);
@@ -210,6 +220,14 @@ static void *incoming_thread(void *data)
     return NULL;
 }
 
+/* Where the stream begins in a file; -1 in anything else. */
+static off_t file_position(const Transport *t)
+{
+    int fd = transport_file(t);
+
+    return fd >= 0 ? lseek(fd, 0, SEEK_CUR) : -1;
+}
+
 Incoming *incoming_new(const IncomingConfig *config, bool autostart, GError **error)
 {
     Incoming *in = g_new0(Incoming, 1);
@@ -222,10 +240,12 @@ Incoming *incoming_new(const IncomingConfig *config, bool autostart, GError **er
     atomic_store(&in->autostart, autostart);
     in->devices = device_loader_new(config->guest, config->timer);
     in->blocks = g_array_new(FALSE, FALSE, sizeof(size_t));
+    in->mapped = g_array_new(FALSE, FALSE, sizeof(MappedRam));
     in->reader = stream_reader_new(&(StreamReaderConfig){
         .find_device = device_loader_find,
         .data = in->devices,
         .zero_runs = true,
+        .file_offset = MAX(file_position(config->transport), 0),
         .max_list = device_loader_max_list(config->guest),
     });
     in->thread = g_thread_try_new("mig/dst/main", incoming_thread, in, error);
@@ -262,6 +282,7 @@ void incoming_free(Incoming *in)
     page_decoder_free(in->decoder);
     placer_free(in->placer);
     g_array_unref(in->blocks);
+    g_array_unref(in->mapped);
     migration_unref(in->migration);
     pthread_cond_destroy(&in->wake);
     pthread_mutex_destroy(&in->answer_lock);

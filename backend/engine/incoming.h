@@ -21,6 +21,7 @@ typedef struct {
     Migration *migration; /* in state setup; referenced */
     Transport *transport; /* taken over */
     MigCapabilities capabilities; /* as they are when the source comes */
+    unsigned mapped_threads; /* mapped-ram: threads that read pages */
 } IncomingConfig;
 
 /* Starts the thread. ENGINE_EVENT_ENDED comes when it is about to return. @autostart: run the guest

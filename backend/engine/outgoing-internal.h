@@ -7,6 +7,7 @@
 
 #include "backend/base/rate-limiter.h"
 #include "backend/engine/outgoing.h"
+#include "backend/engine/mapped-ram.h"
 #include "backend/engine/ram-sender.h"
 #include "backend/engine/source-return-path.h"
 #include "backend/guest/ram-snapshot.h"
@@ -60,6 +61,7 @@ struct Outgoing {
     SourceReturnPath *return_path;
     PageRequests *requests; /* capability postcopy-ram, else NULL; woken by anyone */
     RamSender *ram;
+    MappedWriter *mapped; /* mapped-ram; NULL = off */
     PageEncoder *encoder; /* NULL: pages go as they are */
     RamSnapshot *snapshot; /* in place of @ram, once the moment was taken */
     RateLimiter limiter;
@@ -101,6 +103,14 @@ bool outgoing_wait_for_limiter(Outgoing *o, GError **error);
 size_t outgoing_batch_size(const Outgoing *o);
 void outgoing_count_batch(Outgoing *o, RamBatch batch);
 bool outgoing_flush_part(Outgoing *o, GError **error);
+
+/* outgoing-mapped.c. Once connected; without the capability nothing happens. */
+bool outgoing_mapped_init(Outgoing *o, GError **error);
+/* With @mapped only: what follows a block's entry; some dirty pages. */
+bool outgoing_mapped_place(Outgoing *o, size_t block, GError **error);
+bool outgoing_mapped_part(Outgoing *o, GError **error);
+/* All pages are written. */
+bool outgoing_mapped_end(Outgoing *o, GError **error);
 
 /* background-snapshot.c: all of it, from the setup section on. True: it is completed. */
 bool outgoing_background_snapshot(Outgoing *o, GError **error);

@@ -138,12 +138,15 @@ static bool prepare_ram(Outgoing *o, GError **error)
 static void put_configuration(Outgoing *o)
 {
     const OutgoingConfig *config = &o->config;
-    const char *on[4];
+    const char *on[3];
     size_t n = 0;
     uint8_t uuid[16];
 
     if (config->ignore_shared) {
         on[n++] = "x-ignore-shared";
+    }
+    if (config->mapped_threads > 0) {
+        on[n++] = "mapped-ram";
     }
     if (config->sparse) {
         on[n++] = "x-sparse-ram";
@@ -287,7 +290,8 @@ static void *outgoing_thread(void *data)
     g_autoptr(GError) error = NULL;
 
     outgoing_free(g_steal_pointer(&o->config.predecessor));
-    if (!prepare_ram(o, &error) || !connect_to_peer(o, &error) || !begin_stream(o, &error) ||
+    if (!prepare_ram(o, &error) || !connect_to_peer(o, &error) ||
+        !outgoing_mapped_init(o, &error) || !begin_stream(o, &error) ||
         !(o->config.background_snapshot
               ? outgoing_background_snapshot(o, &error)
               : outgoing_precopy(o, &error) && leave(o, &error))) {
@@ -359,6 +363,7 @@ void outgoing_free(Outgoing *o)
     page_requests_free(o->requests);
     ram_sender_free(o->ram);
     page_encoder_free(o->encoder);
+    mapped_writer_free(o->mapped);
     ram_snapshot_free(o->snapshot);
     stream_writer_free(o->writer);
     migration_unref(o->migration);

@@ -143,6 +143,9 @@ bool outgoing_put_ram_setup(Outgoing *o, GError **error)
         if (o->config.ignore_shared) {
             stream_put_ram_address(o->writer, 0); /* where QEMU's machine none has its block too */
         }
+        if (o->mapped != NULL && !outgoing_mapped_place(o, i, error)) {
+            return false;
+        }
     }
     stream_put_ram_eos(o->writer);
     stream_put_footer(o->writer, RAM_SECTION_ID);
@@ -195,6 +198,9 @@ bool outgoing_flush_part(Outgoing *o, GError **error)
 
 static bool send_part(Outgoing *o, GError **error)
 {
+    if (o->mapped != NULL) {
+        return outgoing_mapped_part(o, error);
+    }
     stream_put_section_part(o->writer, RAM_SECTION_ID);
     outgoing_count_batch(o, ram_sender_fill(o->ram, o->writer, outgoing_batch_size(o)));
     stream_put_ram_eos(o->writer);
@@ -253,6 +259,12 @@ bool outgoing_last_pass(Outgoing *o, GError **error)
     auto_converge_end(&o->converge); /* it stands: whoever lets it go on gets it at full speed */
     stream_put_section_end(o->writer, RAM_SECTION_ID);
     while (ram_sender_remaining(o->ram) > 0) {
+        if (o->mapped != NULL) {
+            if (!outgoing_mapped_part(o, error) || !outgoing_check(o, error)) {
+                return false;
+            }
+            continue;
+        }
         outgoing_count_batch(o, ram_sender_fill(o->ram, o->writer, MAX_BATCH));
         if (!outgoing_flush(o, error) || !outgoing_check(o, error)) {
             return false;
@@ -260,7 +272,7 @@ bool outgoing_last_pass(Outgoing *o, GError **error)
     }
     stream_put_ram_eos(o->writer);
     stream_put_footer(o->writer, RAM_SECTION_ID);
-    if (!outgoing_flush(o, error)) {
+    if (!outgoing_mapped_end(o, error) || !outgoing_flush(o, error)) {
         return false;
     }
     migration_mark(o->migration, MARK_RAM);

@@ -173,7 +173,7 @@ static void take_run(RamSender *sender, size_t block, size_t first, size_t end, 
     sender->page = end;
 }
 
-static bool take(RamSender *sender, size_t max_data, size_t max_hole, RamRun *ret)
+bool ram_sender_take_holes(RamSender *sender, size_t max_data, size_t max_hole, RamRun *ret)
 {
     MIG_LOCK(&sender->lock);
 
@@ -191,7 +191,7 @@ static bool take(RamSender *sender, size_t max_data, size_t max_hole, RamRun *re
 
 bool ram_sender_take(RamSender *sender, size_t max_pages, RamRun *ret)
 {
-    return take(sender, max_pages, max_pages, ret);
+    return ram_sender_take_holes(sender, max_pages, max_pages, ret);
 }
 
 void ram_sender_leave_holes_out(RamSender *sender)
@@ -311,8 +311,8 @@ RamBatch ram_sender_fill(RamSender *sender, StreamWriter *w, size_t max_bytes)
         size_t left = max_bytes - stream_writer_pending(w);
         size_t holes = stream_writer_zero_room(w);
 
-        if (!take(sender, MIN(room, left / MIG_PAGE_SIZE + 1),
-                  MIN(holes, left / STREAM_ZERO_BYTES + 1), &run)) {
+        if (!ram_sender_take_holes(sender, MIN(room, left / MIG_PAGE_SIZE + 1),
+                                   MIN(holes, left / STREAM_ZERO_BYTES + 1), &run)) {
             break;
         }
         ram_sender_put(sender, w, &run, &batch);

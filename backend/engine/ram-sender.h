@@ -66,6 +66,9 @@ const DirtyMap *ram_sender_dirty(const RamSender *sender, size_t block);
 /* All pages of @block but those in @received are to be sent (again). Nobody takes meanwhile. */
 void ram_sender_begin_again(RamSender *sender, size_t block, const DirtyMap *received);
 
+/* Likewise with a bound of its own for runs that were never touched: they cost nothing to send. */
+bool ram_sender_take_holes(RamSender *sender, size_t max_pages, size_t max_hole, RamRun *ret);
+
 typedef struct {
     uint64_t normal;
     uint64_t zero;

@@ -19,6 +19,7 @@ typedef enum {
     AT_TOP, /* between sections */
     AT_RAM,
     AT_RAM_LIST, /* inside the block list */
+    AT_RAM_PAGES, /* in front of the pages of a mapped-ram file, which are not for the reader */
     AT_BODY,     /* of a device */
     AT_FOOTER,
     AT_TAIL,      /* after EOF */
@@ -86,7 +87,7 @@ struct StreamReader {
     uint64_t list_left;       /* bytes of RAM that the list has yet to name */
     unsigned last_block;      /* of the last page record; READER_NO_BLOCK before the first */
 
-    uint64_t skip_left; /* AT_TAIL_SKIP */
+    uint64_t skip_left; /* AT_TAIL_SKIP, AT_RAM_PAGES */
 
     uint64_t package_end; /* offset in the stream where the package ends that we are in; 0 = none */
     bool channel;         /* page records and nothing else */
@@ -149,3 +150,4 @@ ReaderStep reader_step_body;
 ReaderStep reader_step_footer;
 ReaderStep reader_step_ram;           /* reader-ram.c */
 ReaderStep reader_step_ram_list;
+ReaderStep reader_step_ram_pages;

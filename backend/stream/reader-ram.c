@@ -16,11 +16,6 @@ static Step step_total(StreamReader *r, MigCursor in, uint64_t total, StreamReco
     if (r->has_list) {
         return reader_refuse(r, error, "a second list of RAM blocks");
     }
-    if (r->mapped_ram) {
-        return reader_unsupported(r, error,
-                                  "RAM stands in a mapped-ram file: capability mapped-ram is not "
-                                  "supported by this build");
-    }
     if (r->config.max_ram != 0 && total > r->config.max_ram) {
         return reader_refuse(r, error,
                              "stream announces %" G_GUINT64_FORMAT
@@ -58,6 +53,54 @@ static char *block_fault(const StreamReader *r, const char *idstr, uint64_t leng
     return NULL;
 }
 
+/* What follows a block in a mapped-ram file; *@ret_end is where the stream goes on in it. */
+static Step get_mapped(StreamReader *r, MigCursor *in, uint64_t length, MappedRam *ret,
+                       uint64_t *ret_end, GError **error)
+{
+    uint32_t version;
+    uint64_t page_size;
+
+    if (!get_be32(in, &version) || !get_be64(in, &page_size) ||
+        !get_be64(in, &ret->bitmap_offset) || !get_be64(in, &ret->pages_offset)) {
+        return reader_more(r, 0, error);
+    }
+    if (version != MAPPED_RAM_VERSION || page_size != STREAM_PAGE_SIZE) {
+        return reader_unsupported(r, error,
+                                  "mapped-ram of version %u with pages of %" G_GUINT64_FORMAT
+                                  " bytes, only version %u with %u is supported",
+                                  version, page_size, MAPPED_RAM_VERSION, STREAM_PAGE_SIZE);
+    }
+    uint64_t here = r->config.file_offset + r->offset + (uint64_t)(in->at - (r->buffer + r->start));
+    uint64_t bitmap = mapped_ram_bitmap_size(length / STREAM_PAGE_SIZE);
+    if (ret->pages_offset % STREAM_PAGE_SIZE != 0 || ret->bitmap_offset < here ||
+        ret->pages_offset < ret->bitmap_offset || ret->pages_offset - ret->bitmap_offset < bitmap ||
+        length > INT64_MAX || ret->pages_offset > INT64_MAX - length) {
+        return reader_refuse(r, error,
+                             "bitmap at 0x%" G_GINT64_MODIFIER "x and pages at 0x%" G_GINT64_MODIFIER
+                             "x of the file cannot be, this is 0x%" G_GINT64_MODIFIER "x",
+                             ret->bitmap_offset, ret->pages_offset, here);
+    }
+    *ret_end = ret->pages_offset + length - here;
+    return STEP_RECORD;
+}
+
+/* Whoever has the file jumps over them (stream_reader_skip); bytes that come all the same are dropped. */
+Step reader_step_ram_pages(StreamReader *r, StreamRecord *ret, GError **error)
+{
+    MigCursor in = reader_cursor(r);
+    size_t count = MIN(cursor_left(&in), r->skip_left);
+
+    (void)ret;
+    in.at += count;
+    reader_take(r, &in);
+    r->skip_left -= count;
+    if (r->skip_left > 0) {
+        return reader_more(r, 0, error);
+    }
+    r->state = r->list_left > 0 ? AT_RAM_LIST : AT_RAM;
+    return STEP_AGAIN;
+}
+
 Step reader_step_ram_list(StreamReader *r, StreamRecord *ret, GError **error)
 {
     MigCursor in = reader_cursor(r);
@@ -81,6 +124,13 @@ Step reader_step_ram_list(StreamReader *r, StreamRecord *ret, GError **error)
     if (fault != NULL) {
         return reader_refuse(r, error, "%s", fault);
     }
+    MappedRam mapped = { 0 };
+    if (r->mapped_ram) {
+        Step step = get_mapped(r, &in, length, &mapped, &r->skip_left, error);
+        if (step != STEP_RECORD) {
+            return step;
+        }
+    }
 
     ReaderBlock block = { g_strdup(idstr), length };
     unsigned index = r->blocks->len;
@@ -90,10 +140,15 @@ Step reader_step_ram_list(StreamReader *r, StreamRecord *ret, GError **error)
     if (r->list_left == 0) {
         r->state = AT_RAM;
     }
+    if (r->mapped_ram) {
+        r->state = AT_RAM_PAGES;
+    }
     reader_record(r, &in, RECORD_RAM_BLOCK, ret);
     ret->block_index = index;
     ret->block_idstr = block.idstr;
     ret->block_length = length;
+    ret->is_mapped = r->mapped_ram;
+    ret->mapped = mapped;
     return STEP_RECORD;
 }
 
@@ -216,6 +271,9 @@ static Step step_page(StreamReader *r, MigCursor in, uint64_t word, StreamRecord
     Payload payload = { 0 };
     unsigned block = 0;
 
+    if (r->mapped_ram) {
+        return reader_refuse(r, error, "page record in a mapped-ram file");
+    }
     Step step = find_block(r, &in, (word & RAM_CONTINUE) != 0, &block, error);
     if (step != STEP_RECORD) {
         return step;

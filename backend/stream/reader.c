@@ -124,6 +124,16 @@ void stream_reader_filled(StreamReader *r, size_t count)
     r->end += count;
 }
 
+uint64_t stream_reader_skip(StreamReader *r)
+{
+    uint64_t count = r->state == AT_RAM_PAGES ? r->skip_left : 0;
+
+    g_assert(count == 0 || r->start == r->end);
+    r->skip_left -= count;
+    r->offset += count;
+    return count;
+}
+
 void stream_reader_end(StreamReader *r)
 {
     r->ended = true;
@@ -418,6 +428,7 @@ static ReaderStep *const steps[AT__COUNT] = {
     [AT_TOP] = reader_step_top,
     [AT_RAM] = reader_step_ram,
     [AT_RAM_LIST] = reader_step_ram_list,
+    [AT_RAM_PAGES] = reader_step_ram_pages,
     [AT_BODY] = reader_step_body,
     [AT_FOOTER] = reader_step_footer,
     [AT_TAIL] = step_tail,

@@ -28,6 +28,7 @@
 #include <stdint.h>
 
 #include "backend/stream/format.h"
+#include "backend/stream/mapped-ram.h"
 #include "backend/stream/vmstate.h"
 
 typedef struct StreamReader StreamReader;
@@ -78,6 +79,8 @@ typedef struct {
     unsigned block_index; /* order of the block list */
     const char *block_idstr;
     uint64_t block_length;
+    bool is_mapped; /* RECORD_RAM_BLOCK: its pages stand in the file, at @mapped */
+    MappedRam mapped;
     uint64_t offset; /* inside the block, page aligned, below its length */
     uint64_t n_pages; /* from offset on, inside the block; 1 unless zero_runs was asked for */
     uint8_t fill;
@@ -94,6 +97,7 @@ typedef struct {
                                       uint32_t version, GError **error);
     void *data;
     uint32_t max_list;   /* bound for lists in device bodies */
+    uint64_t file_offset; /* where the stream begins in its file, for mapped-ram */
     bool zero_runs;      /* consecutive zero pages come as one record */
     uint64_t max_ram;    /* bound for the announced RAM total, bytes; 0 = any */
     size_t buffer_size;  /* 0 = 1 MiB; at least 64 KiB */
@@ -110,6 +114,9 @@ void stream_reader_filled(StreamReader *r, size_t count);
  * overwritten with what is left unread. The buffer stays the caller's and must stay in place until
  * the next stream_reader_lend() or stream_reader_space(). */
 void stream_reader_lend(StreamReader *r, uint8_t *bytes, size_t headroom, size_t count);
+/* After STREAM_MORE: how many of the next bytes of the medium say nothing to the reader (the pages of a
+ * mapped-ram file); they count as read, and the caller must go past them. */
+uint64_t stream_reader_skip(StreamReader *r);
 /* The medium has no more bytes: the next stream_reader_next() says so, or finds that enough came. */
 void stream_reader_end(StreamReader *r);
 

@@ -326,6 +326,14 @@ void stream_writer_forget_block(StreamWriter *w)
     w->last_block = UINT_MAX;
 }
 
+void stream_put_mapped_ram(StreamWriter *w, const MappedRam *mapped)
+{
+    write_be32(w, MAPPED_RAM_VERSION);
+    write_be64(w, STREAM_PAGE_SIZE);
+    write_be64(w, mapped->bitmap_offset);
+    write_be64(w, mapped->pages_offset);
+}
+
 /* First word of a page record and, unless it is the block of the record before, the name. */
 static void put_page_header(StreamWriter *w, unsigned block, uint64_t offset, unsigned kind)
 {

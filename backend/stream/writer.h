@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 
 #include "backend/stream/format.h"
+#include "backend/stream/mapped-ram.h"
 
 typedef struct StreamWriter StreamWriter;
 
@@ -68,6 +69,8 @@ void stream_put_ram_address(StreamWriter *w, uint64_t guest_address);
 void stream_writer_add_block(StreamWriter *w, const char *idstr);
 /* The next page record names its block: the reader has forgotten (postcopy begins, or goes on). */
 void stream_writer_forget_block(StreamWriter *w);
+/* Behind a block of a mapped-ram file. */
+void stream_put_mapped_ram(StreamWriter *w, const MappedRam *mapped);
 /* @page stays the caller's and is read when the iovec is written. */
 void stream_put_page(StreamWriter *w, unsigned block, uint64_t offset, const uint8_t *page);
 void stream_put_zero_page(StreamWriter *w, unsigned block, uint64_t offset);

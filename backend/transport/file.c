@@ -63,6 +63,11 @@ static const TransportOps file_ops = {
     .receiver_limited_us = file_receiver_limited_us,
 };
 
+int transport_file(const Transport *t)
+{
+    return t->ops == &file_ops ? t->fd : -1;
+}
+
 Transport *file_transport_new(int fd, const char *name, GError **error)
 {
     g_autofree char *copy = g_strdup(name);

@@ -88,6 +88,10 @@ typedef struct {
  * receiver's window); a Unix socket or a pipe has no link between, so all of it is the receiver's. */
 void transport_get_waits(const Transport *t, TransportWaits *ret);
 
+/* The descriptor of a file, for reads and writes at any place beside those of the stream; -1 where there is
+ * none. Stays the transport's. */
+int transport_file(const Transport *t);
+
 /* True when the end of what is read brings a verdict: the exit status of a child. */
 bool transport_end_matters(const Transport *t);
 

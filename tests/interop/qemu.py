@@ -173,4 +173,5 @@ def main():
     harness.run(tests)
 
 
-main()
+if __name__ == "__main__":
+    main()

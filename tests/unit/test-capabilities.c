@@ -75,6 +75,7 @@ static const struct {
     { "xbzrle", "compress", "Compression is not compatible with xbzrle" },
     { "background-snapshot", "validate-uuid",
       "Background-snapshot is not compatible with validate-uuid" },
+    { "mapped-ram", "xbzrle", "Mapped-ram migration is incompatible with xbzrle" },
     { "background-snapshot", "xbzrle", "Background-snapshot is not compatible with xbzrle" },
     { "background-snapshot", "multifd", "Background-snapshot is not compatible with multifd" },
     { "background-snapshot", "return-path",
@@ -175,7 +176,7 @@ static const char *const qemu_order[] = {
     "validate-uuid", "background-snapshot", "zero-copy-send", "postcopy-preempt",
     "switchover-ack", "dirty-limit",
     /* not in 8.2 */
-    "x-sparse-ram",
+    "x-sparse-ram", "mapped-ram",
 };
 
 static void test_json_lists_all_in_qemus_order(void **state)
@@ -203,7 +204,7 @@ static void test_names_are_exact(void **state)
     assert_true(capability_find("x-ignore-shared", &id));
     assert_false(capability_find("XBZRLE", &id));
     assert_false(capability_find("auto_converge", &id));
-    assert_false(capability_find("mapped-ram", &id));
+    assert_false(capability_find("mapped-rom", &id));
 }
 
 int main(void)

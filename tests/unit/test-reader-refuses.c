@@ -108,7 +108,7 @@ static const struct {
     { "block without name", HEAD START "0000000000001004 00", F, "RAM block 0 has no proper name", "offset 42" },
     { "list too short", HEAD START "0000000000002004 01'a' 0000000000001000" EOS, F, "RAM block 1 has no proper name", "offset 52" },
     { "cut in the list", HEAD START "0000000000002004 01'a' 0000000000001000 01", IO, "stream ended too early", "section 2 (ram), offset 53" },
-    { "list of a mapped-ram file", HEAD "05 1a'configuration/capabilities' 00000001 00000001 0a'mapped-ram'" START "0000000000002004", U, "RAM stands in a mapped-ram file", "section 2 (ram), offset 81" },
+    { "page in a mapped-ram file", HEAD "05 1a'configuration/capabilities' 00000001 00000001 0a'mapped-ram'" START "0000000000001004 03'ram' 0000000000001000 00000001 0000000000001000 0000000000000090 0000000000001000 <8063*00> 0000000000000002", F, "page record in a mapped-ram file", "offset 8192" },
     /* page records */
     { "no flags", SETUP PART "0000000000000000", F, "Unknown combination of migration flags: 0x0\n", "section 2 (ram), offset 84" },
     { "obsolete FULL", SETUP PART "0000000000000001", F, "Unknown combination of migration flags: 0x1\n", "offset 84" },

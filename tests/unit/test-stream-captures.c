@@ -559,10 +559,6 @@ static const struct {
     const char *name;
     const char *text;
 } refused[] = {
-    { "none-10.0-mapped-ram", "capability mapped-ram is not supported" },
-    { "none-10.0-mapped-ram-offset", "capability mapped-ram is not supported" },
-    { "none-10.0-mapped-ram-multifd", "capability mapped-ram is not supported" },
-    { "pc-10.0-mapped-ram-16m", "capability mapped-ram is not supported" },
     { "none-10.0-multifd-none", "multifd flush record: capability multifd is not supported" },
     { "none-10.0-multifd-zlib", "multifd flush record: capability multifd is not supported" },
 };

@@ -1,0 +1,59 @@
+"""mapped-ram files of a real QEMU (9.0 and later) and for it: RAM compared byte for byte."""
+
+import harness
+from qemu import MEMORY, fill, ram, same, with_cleanup
+
+
+def qemu_writes(s, binary, channels, offset):
+    a, b = ram(s, "a"), ram(s, "b")
+    fill(a, 5)
+    uri = f"file:{s.path('guest')},offset={offset}"
+    src = s.qemu(binary, "src", memory=MEMORY, ram_file=a)
+    dst = s.migmon("dst", "--ram-file", b, "--ram-id", "ram0", "--incoming", "defer", memory=MEMORY, machine="none")
+    settings(src, channels)
+    settings(dst, channels)
+    src.execute("migrate", uri=uri)
+    src.wait_status("completed")
+    dst.execute("migrate-incoming", uri=uri)
+    dst.wait_status("completed")
+    same(a, b)
+
+
+def qemu_reads(s, binary, channels, offset):
+    a, b = ram(s, "a"), ram(s, "b")
+    fill(a, 6)
+    uri = f"file:{s.path('guest')},offset={offset}"
+    src = s.migmon("src", "--ram-file", a, "--ram-id", "ram0", memory=MEMORY, machine="none")
+    dst = s.qemu(binary, "dst", "-incoming", "defer", memory=MEMORY, ram_file=b)
+    settings(src, channels)
+    settings(dst, channels)
+    src.set(max_bandwidth=0)
+    src.execute("migrate", uri=uri)
+    src.wait_status("completed")
+    dst.execute("migrate-incoming", uri=uri)
+    dst.wait_status("completed")
+    same(a, b)
+
+
+def settings(side, channels):
+    side.capability("mapped-ram")
+    if channels:
+        side.capability("multifd")
+        side.execute("migrate-set-parameters", multifd_channels=channels)
+
+
+def main():
+    binary = harness.real_qemus().get("10.0")
+    if binary is None:
+        harness.skip("mapped-ram files need QEMU 9.0 or later; QEMU 10.0 is not here")
+    tests = []
+    for function in (qemu_writes, qemu_reads):
+        for channels, offset in ((0, 0), (0, 0x3000)):
+            def test(s, function=function, channels=channels, offset=offset):
+                return function(s, binary, channels, offset)
+            test.__name__ = f"{function.__name__}_{channels}_channels_at_{offset}"
+            tests.append(with_cleanup(test))
+    harness.run(tests)
+
+
+main()
