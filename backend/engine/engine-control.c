@@ -74,6 +74,14 @@ static bool cont_standing(Engine *e, RunState state, bool force, BackendReply *r
         return true;
     }
     GError *error = NULL;
+    if (guest_is_empty(e->guest)) {
+        error = g_error_new_literal(MIG_ERROR, MIG_ERROR_GENERIC,
+                                    "the guest's memory here was given back (release-ram): there "
+                                    "is nothing left to run");
+        mig_error_hint(&error, "migrate_incoming takes the guest back from where it is");
+        backend_reply_error(reply, error);
+        return true;
+    }
     if (!guest_claim_ram(e->guest, &error)) {
         mig_error_hint(&error, "the guest that runs in it would be destroyed, so -f does not help");
         backend_reply_error(reply, error);

@@ -100,7 +100,9 @@ static gboolean verify_done(void *data)
     VerifyJob *job = g_steal_pointer(&e->verify_job);
 
     g_thread_join(g_steal_pointer(&e->verify_thread));
-    if (job->ok) {
+    if (guest_is_empty(e->guest)) {
+        backend_reply_failure(reply, "the guest's memory here was given back (release-ram)");
+    } else if (job->ok) {
         backend_reply_return(reply, report_to_json(&job->report));
     } else {
         backend_reply_error(reply, g_steal_pointer(&job->error));
@@ -128,6 +130,10 @@ void engine_guest_verify(Engine *e, BackendSession *session, json_object *args, 
     }
     if (guest_run_state(e->guest) == RUN_STATE_INMIGRATE) {
         backend_reply_failure(reply, "Guest is waiting for an incoming migration");
+        return;
+    }
+    if (guest_is_empty(e->guest)) {
+        backend_reply_failure(reply, "the guest's memory here was given back (release-ram)");
         return;
     }
     GError *error = NULL;

@@ -169,7 +169,7 @@ static void on_listener_ready(Listener *l, const GError *error, void *data)
         /* The guest went out and shall come back: what is here is dropped when it does. */
         guest_stop(e->guest, RUN_STATE_INMIGRATE);
         engine_dirty_let_go(e);
-        e->holds_departed = true;
+        e->holds_departed = !guest_is_empty(e->guest);
         e->autostart = true;
     }
     event_queue_drain(e->events);

@@ -223,6 +223,7 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
         .pause_before_switchover =
             capability_is_on(e->capabilities, CAPABILITY_PAUSE_BEFORE_SWITCHOVER),
         .ignore_shared = ignore_shared,
+        .release_ram = capability_is_on(e->capabilities, CAPABILITY_RELEASE_RAM),
         .background_snapshot = snapshot,
         .to_child = address->kind == ADDRESS_EXEC,
         .stop_first = e->parameters.mode != 0,

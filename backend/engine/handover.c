@@ -96,12 +96,30 @@ static bool commit(Outgoing *o, const char *description, GError **error)
 
 /* ---- after the commit: set status, owner and outcome ---- */
 
+/* While the status still says that the migration runs, so that nobody brings a guest here
+ * meanwhile; the pause is over before it. Memory that another process took over in place is not
+ * ours to drop. */
+static void release_ram(Outgoing *o)
+{
+    g_autoptr(GError) error = NULL;
+
+    migration_mark(o->migration, MARK_OVER);
+    if (!guest_empty(o->config.guest, &error)) {
+        event_post(o->migration->events, ENGINE_EVENT_NOTICE, o->migration, 0, error->message);
+    }
+}
+
 void outgoing_handed_over(Outgoing *o, Owner owner, const char *evidence)
 {
     Migration *m = o->migration;
-    g_autofree char *text = g_strdup_printf("migration to %s completed: %s", m->peer, evidence);
+    bool release = o->config.release_ram && owner == OWNER_PEER && !o->config.ignore_shared;
+    g_autofree char *text = g_strdup_printf("migration to %s completed: %s%s", m->peer, evidence,
+                                            release ? "; the memory here was given back" : "");
 
     migration_set_owner(m, owner, evidence);
+    if (release) {
+        release_ram(o);
+    }
     guest_stop(o->config.guest, RUN_STATE_POSTMIGRATE);
     migration_set_outcome(m, text);
     migration_end(m, MIGRATION_COMPLETED);

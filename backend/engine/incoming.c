@@ -159,6 +159,7 @@ static void take_over(Incoming *in)
         give_up(in, error); /* RAM that is shared: the source, or somebody else, still has it */
         return;
     }
+    guest_fill(in->config.guest);
     if (in->return_path && two_way && !in->handover) {
         if (!incoming_answer(in, RETURN_SHUT, 0, &error)) {
             stand_unknown(in, error);

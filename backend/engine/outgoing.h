@@ -31,6 +31,7 @@ typedef struct {
     bool handover;                /* x-handover */
     bool validate_uuid;           /* send the UUID */
     bool pause_before_switchover; /* wait for outgoing_continue() when the guest stands */
+    bool release_ram;             /* give the memory back once the destination has confirmed */
     bool ignore_shared;           /* leave out RAM that the other side has too */
     bool stop_first;              /* mode cpr-reboot: nothing runs while it is written */
     bool background_snapshot;     /* write what the guest is now, and let it go on */

@@ -31,6 +31,7 @@ struct Guest {
     _Atomic RunState state;
 
     atomic_bool verify_abort;
+    atomic_bool empty; /* its memory was given back */
 };
 
 /* Any thread: which vCPU runs in the kernel's thread @thread_id; and that one waits for a missing

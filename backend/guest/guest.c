@@ -231,6 +231,22 @@ uint64_t guest_ram_size(const Guest *guest)
     return guest->block->size;
 }
 
+bool guest_empty(Guest *guest, GError **error)
+{
+    atomic_store(&guest->empty, true); /* first: nobody may start it while it goes */
+    return ram_block_drop(guest->block, error);
+}
+
+void guest_fill(Guest *guest)
+{
+    atomic_store(&guest->empty, false);
+}
+
+bool guest_is_empty(const Guest *guest)
+{
+    return atomic_load(&guest->empty);
+}
+
 bool guest_claim_ram(const Guest *guest, GError **error)
 {
     return ram_block_claim(guest->block, error);

@@ -50,6 +50,11 @@ void guest_uuid_bytes(const Guest *guest, uint8_t ret[16]);
 RamBlock *const *guest_blocks(const Guest *guest, size_t *ret_count);
 RamBlock *guest_find_block(const Guest *guest, const char *idstr, size_t *ret_index);
 uint64_t guest_ram_size(const Guest *guest); /* all blocks, bytes */
+/* The guest is elsewhere for good: what its memory holds here goes back to the host. Until
+ * guest_fill(), which whoever brings a guest calls, there is nothing here that could run. */
+bool guest_empty(Guest *guest, GError **error);
+void guest_fill(Guest *guest);
+bool guest_is_empty(const Guest *guest);
 /* Makes the files that RAM is in this process's own; before anything writes there. */
 bool guest_claim_ram(const Guest *guest, GError **error);
 

@@ -134,6 +134,54 @@ def the_source_has_its_answer_before_the_guest_can_leave_again(s):
     expect(src, "postmigrate", "peer (confirmed)")
 
 
+def resident(process):
+    """KiB of shared memory that the process has in use."""
+    with open(f"/proc/{process.pid}/status") as file:
+        return int([line for line in file if line.startswith("RssShmem")][0].split()[1])
+
+
+def released_memory_is_gone_and_cannot_run(s):
+    """release-ram: kept until the destination has confirmed, then given back; the guest can still come home."""
+    path, back = s.path("m.sock"), s.path("back.sock")
+    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=WORKLOAD, fault="dst-started=hold")
+    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
+    harness.wait_for("the guest has memory", lambda: src.verify() > 8192)
+    src.capability("release-ram")
+    src.set(max_bandwidth=0)
+    src.execute("migrate", uri=f"unix:{path}")
+    dst.wait_log("held at dst-started")
+    if resident(src) < 16 << 10:
+        raise harness.Failure(f"given back before the destination confirmed: {resident(src)} KiB left")
+    dst.execute("x-fault-release")
+    src.wait_status("completed")
+    dst.wait_status("completed")
+    if resident(src) > 1024:
+        raise harness.Failure(f"{resident(src)} KiB are still there")
+    refused(src, "cont", "nothing left to run", x_force=True)
+    refused(src, "x-guest-verify", "given back")
+    expect(src, "postmigrate", "peer (confirmed)")
+    src.execute("migrate-incoming", uri=f"unix:{back}")
+    refused(src, "cont", "waiting for an incoming migration", x_force=True)
+    dst.set(max_bandwidth=0)
+    dst.execute("migrate", uri=f"unix:{back}")
+    dst.wait_status("completed")
+    src.wait_status("completed")
+    src.wait_run_state("running")
+    src.verify()
+
+
+def released_memory_is_kept_when_nobody_confirms(s):
+    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
+    src.capability("release-ram")
+    src.set(max_bandwidth=0)
+    src.execute("migrate", uri="exec:cat >/dev/null")
+    src.wait_status("completed")
+    expect(src, "postmigrate", "unknown (commit sent)")
+    src.verify()
+    src.execute("cont", x_force=True)
+    expect(src, "running", "here")
+
+
 def a_silent_source_can_be_sent_away(s):
     dst = s.migmon("dst", "--incoming", "tcp:127.0.0.1:0", memory=MEMORY, machine=WORKLOAD)
     port = int(harness.wait_for("the destination listens",
@@ -204,6 +252,8 @@ def stop_and_cont_at_any_moment(s):
 harness.run([a_failed_migrate_does_not_make_an_unknown_guest_ours,
              a_listener_that_fails_leaves_everything_as_it_was, the_only_copy_is_not_given_up_for_a_stranger,
              memory_that_was_dropped_is_owned_by_nobody, force_that_comes_after_the_confirmation_is_refused,
-             the_source_has_its_answer_before_the_guest_can_leave_again, a_silent_source_can_be_sent_away,
+             the_source_has_its_answer_before_the_guest_can_leave_again,
+             released_memory_is_gone_and_cannot_run, released_memory_is_kept_when_nobody_confirms,
+             a_silent_source_can_be_sent_away,
              a_pipe_that_somebody_else_holds_open_does_not_matter, descriptors_of_the_program_cannot_be_named,
              stop_and_cont_at_any_moment])

@@ -49,20 +49,19 @@ def story(process):
 
 
 def of_the_moment_it_began(s):
-    """Slowly, with a guest that rewrites all of its memory meanwhile."""
-    src = vm(s)
+    """Held after its first pages, with a guest that rewrites its memory meanwhile."""
+    src = vm(s, fault="src-pass-1=hold")
     path = s.path("snapshot")
-    src.set(max_bandwidth=40 << 20)
+    src.set(max_bandwidth=0)
     before = src.verify()
     src.execute("migrate", uri=f"file:{path}")
-    src.wait_status("active")
-    harness.wait_for("the moment is taken", lambda: "RESUME" in story(src))
+    src.wait_log("held at src-pass-1")
     after = src.verify()
-    # Long after the moment the guest has overwritten most of its pages; they are saved as they were.
-    harness.wait_for("the guest has gone on", lambda: src.verify() > after + PAGES // 2)
+    # Most pages that are still to come are overwritten now; they are saved as they were.
+    harness.wait_for("the guest has gone on", lambda: src.verify() > after + PAGES)
     expect("status", src.status(), "active")
     expect("run state", src.run_state(), "running")
-    src.set(max_bandwidth=0)
+    src.execute("x-fault-release")
     src.wait_status("completed")
     end = src.verify()
     expect("events", story(src), ["setup", "active", "STOP", "RESUME", "completed"])
