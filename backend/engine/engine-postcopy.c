@@ -112,11 +112,6 @@ void engine_resume(Engine *e, BackendSession *session, json_object *args, Backen
         backend_reply_error(reply, error);
         return;
     }
-    if (capability_is_on(e->capabilities, CAPABILITY_RELEASE_RAM)) {
-        backend_reply_failure(reply,
-                              "Postcopy recovery cannot work when release-ram capability is set");
-        return;
-    }
     Connector *connector = connector_new(address, fd, &error);
     if (connector == NULL) {
         backend_reply_error(reply, error);

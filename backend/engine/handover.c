@@ -103,7 +103,9 @@ static void release_ram(Outgoing *o)
 {
     g_autoptr(GError) error = NULL;
 
-    migration_mark(o->migration, MARK_OVER);
+    if (migration_get_status(o->migration) != MIGRATION_POSTCOPY_ACTIVE) {
+        migration_mark(o->migration, MARK_OVER); /* in postcopy it was over when the guest ran there */
+    }
     if (!guest_empty(o->config.guest, &error)) {
         event_post(o->migration->events, ENGINE_EVENT_NOTICE, o->migration, 0, error->message);
     }

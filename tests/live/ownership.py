@@ -182,6 +182,37 @@ def released_memory_is_kept_when_nobody_confirms(s):
     expect(src, "running", "here")
 
 
+def released_memory_is_kept_through_a_cut_in_postcopy(s):
+    """QEMU drops each page that it sends and cannot recover then; here the memory goes when all has arrived."""
+    path, again = s.path("m.sock"), s.path("again.sock")
+    dst = s.migmon("dst", "--incoming", "defer", memory=MEMORY, machine=WORKLOAD)
+    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
+    for side in (src, dst):
+        side.capability("postcopy-ram")
+    src.capability("release-ram")
+    dst.execute("migrate-incoming", uri=f"unix:{path}")
+    src.set(max_bandwidth=4 << 20, max_postcopy_bandwidth=4 << 20)
+    src.execute("migrate", uri=f"unix:{path}")
+    src.wait_status("active")
+    src.execute("migrate-start-postcopy")
+    src.wait_status("postcopy-active")
+    dst.wait_status("postcopy-active")
+    src.execute("migrate-pause")
+    for side in (src, dst):
+        side.wait_status("postcopy-paused")
+    if resident(src) < 16 << 10:
+        raise harness.Failure(f"{resident(src)} KiB are left of what the destination may still need")
+    dst.execute("migrate-recover", uri=f"unix:{again}")
+    src.execute("migrate", uri=f"unix:{again}", resume=True)
+    src.set(max_postcopy_bandwidth=0)
+    src.wait_status("completed")
+    dst.wait_status("completed")
+    dst.verify()
+    if resident(src) > 1024:
+        raise harness.Failure(f"{resident(src)} KiB are still there")
+    refused(src, "cont", "nothing left to run", x_force=True)
+
+
 def a_silent_source_can_be_sent_away(s):
     dst = s.migmon("dst", "--incoming", "tcp:127.0.0.1:0", memory=MEMORY, machine=WORKLOAD)
     port = int(harness.wait_for("the destination listens",
@@ -254,6 +285,7 @@ harness.run([a_failed_migrate_does_not_make_an_unknown_guest_ours,
              memory_that_was_dropped_is_owned_by_nobody, force_that_comes_after_the_confirmation_is_refused,
              the_source_has_its_answer_before_the_guest_can_leave_again,
              released_memory_is_gone_and_cannot_run, released_memory_is_kept_when_nobody_confirms,
+             released_memory_is_kept_through_a_cut_in_postcopy,
              a_silent_source_can_be_sent_away,
              a_pipe_that_somebody_else_holds_open_does_not_matter, descriptors_of_the_program_cannot_be_named,
              stop_and_cont_at_any_moment])
