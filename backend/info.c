@@ -129,6 +129,18 @@ static json_object *xbzrle_to_json(const XbzrleStats *stats)
     return object;
 }
 
+static json_object *compression_to_json(const CompressionStats *stats)
+{
+    json_object *object = json_object_new_object();
+
+    add_count(object, "pages", stats->pages);
+    add_count(object, "busy", stats->busy);
+    add_rate(object, "busy-rate", stats->busy_rate);
+    add_count(object, "compressed-size", stats->compressed_size);
+    add_rate(object, "compression-rate", stats->compression_rate);
+    return object;
+}
+
 static void add_time(json_object *reply, const char *member, bool has, int64_t ms)
 {
     if (has) {
@@ -157,6 +169,9 @@ json_object *mig_info_to_json(const MigInfo *info)
     }
     if (info->has_xbzrle) {
         json_object_object_add(reply, "xbzrle-cache", xbzrle_to_json(&info->xbzrle));
+    }
+    if (info->has_compression) {
+        json_object_object_add(reply, "compression", compression_to_json(&info->compression));
     }
     if (info->has_dirty_limit) {
         json_object_object_add(reply, "dirty-limit-throttle-time-per-round",

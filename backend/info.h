@@ -48,11 +48,18 @@ typedef struct {
 } XbzrleStats;
 
 typedef struct {
+    uint64_t pages, busy, compressed_size;
+    double busy_rate, compression_rate;
+} CompressionStats;
+
+typedef struct {
     MigrationStatus status;
     bool has_ram;
     MigrationStats ram;
     bool has_xbzrle;
     XbzrleStats xbzrle;
+    bool has_compression;
+    CompressionStats compression;
     bool has_total_time, has_expected_downtime, has_downtime, has_setup_time;
     int64_t total_time, expected_downtime, downtime, setup_time; /* ms */
     bool has_blocktime;

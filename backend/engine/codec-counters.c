@@ -17,4 +17,12 @@ void codec_counters_fill_info(const CodecCounters *counters, MigInfo *info)
         .encoding_rate = atomic_load(&c->xbzrle_encoding_rate),
         .overflow = atomic_load(&c->xbzrle_overflows),
     };
+    info->has_compression = atomic_load(&c->compress);
+    info->compression = (CompressionStats){
+        .pages = atomic_load(&c->compress_pages),
+        .busy = atomic_load(&c->compress_busy),
+        .busy_rate = atomic_load(&c->compress_busy_rate),
+        .compressed_size = atomic_load(&c->compress_bytes),
+        .compression_rate = atomic_load(&c->compress_rate),
+    };
 }

@@ -19,6 +19,13 @@ typedef struct {
     _Atomic uint64_t xbzrle_overflows;
     _Atomic double xbzrle_miss_rate;     /* of the last pass: pages not found, as a share */
     _Atomic double xbzrle_encoding_rate; /* of the last pass: bytes of pages for each byte sent */
+
+    atomic_bool compress; /* likewise */
+    _Atomic uint64_t compress_pages;
+    _Atomic uint64_t compress_bytes; /* of packed pages on the wire, heads included */
+    _Atomic uint64_t compress_busy;  /* pages that went as they are, all threads being busy */
+    _Atomic double compress_busy_rate;
+    _Atomic double compress_rate; /* of the last pass: bytes of pages for each byte sent */
 } CodecCounters;
 
 /* The parts of query-migrate that belong to them. */

@@ -232,6 +232,9 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
         .xbzrle = capability_is_on(e->capabilities, CAPABILITY_XBZRLE),
         .postcopy = capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_RAM),
         .preempt = capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_PREEMPT),
+        .compress_threads = capability_is_on(e->capabilities, CAPABILITY_COMPRESS) ?
+                                e->parameters.compress_threads :
+                                0,
         .mapped_threads = engine_mapped_threads(e),
         .to_file = address->kind == ADDRESS_FILE,
         .limit = e->limit,

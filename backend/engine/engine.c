@@ -95,6 +95,8 @@ void engine_apply_settings(Engine *e)
     atomic_store(&e->settings.max_bandwidth, p->max_bandwidth);
     atomic_store(&e->settings.max_postcopy_bandwidth, p->max_postcopy_bandwidth);
     atomic_store(&e->settings.switchover_bandwidth, p->avail_switchover_bandwidth);
+    atomic_store(&e->settings.compress_level, p->compress_level);
+    atomic_store(&e->settings.compress_wait, p->compress_wait_thread);
     atomic_store(&e->settings.xbzrle_cache_size, p->xbzrle_cache_size);
     atomic_store(&e->settings.downtime_limit, p->downtime_limit);
     atomic_store(&e->settings.handover_timeout, p->x_handover_timeout);

@@ -120,12 +120,17 @@ static bool prepare_ram(Outgoing *o, GError **error)
 {
     const OutgoingConfig *config = &o->config;
 
+    CodecCounters *counters = &o->migration->counters.codec;
+
     if (config->xbzrle) {
-        o->encoder = xbzrle_encoder_new(config->settings, &o->migration->counters.codec,
+        o->encoder = xbzrle_encoder_new(config->settings, counters,
                                         guest_ram_size(config->guest) / MIG_PAGE_SIZE, error);
-        if (o->encoder == NULL) {
-            return false;
-        }
+    } else if (config->compress_threads > 0) {
+        o->encoder =
+            compress_encoder_new(config->settings, counters, config->compress_threads, error);
+    }
+    if (o->encoder == NULL && (config->xbzrle || config->compress_threads > 0)) {
+        return false;
     }
     ram_sender_set_encoder(o->ram, o->encoder);
     if (config->sparse) {

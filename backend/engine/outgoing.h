@@ -41,6 +41,7 @@ typedef struct {
     bool xbzrle;                  /* capability xbzrle */
     bool postcopy;                /* capability postcopy-ram: outgoing_start_postcopy() may come */
     bool preempt;                 /* capability postcopy-preempt */
+    unsigned compress_threads;    /* capability compress; 0 = off */
     unsigned mapped_threads;      /* capability mapped-ram: threads that write pages; 0 = off */
     bool to_file;                 /* nobody runs what is written */
     DirtyLimit *limit;            /* outlives the migration */

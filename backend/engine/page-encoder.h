@@ -55,6 +55,10 @@ struct PageEncoder {
 PageEncoder *xbzrle_encoder_new(const LiveSettings *settings, CodecCounters *counters,
                                 uint64_t n_pages, GError **error);
 
+/* Packs in @n_threads threads (>= 1). NULL with an error when there are none to be had. */
+PageEncoder *compress_encoder_new(const LiveSettings *settings, CodecCounters *counters,
+                                  unsigned n_threads, GError **error);
+
 /* NULL pointers are fine for all of these. */
 static inline void page_encoder_free(PageEncoder *encoder)
 {

@@ -97,4 +97,23 @@ def sparse_only_where_both_sides_have_it(s):
     src.verify()
 
 
-harness.run([xbzrle, huge_guest_costs_what_it_touched, sparse_only_where_both_sides_have_it])
+def compress(s):
+    """The old compression, waiting for its threads and not; another level while it runs."""
+    src, dst, uri = pair(s)
+    src.capability("compress")
+    src.set(compress_threads=2, max_bandwidth=30 << 20, downtime_limit=0)
+    src.execute("migrate", uri=uri)
+    src.wait_status("active")
+    passes(src, 1)
+    src.set(compress_level=9, compress_wait_thread=False)
+    passes(src, 2)
+    text = src.hmp("info migrate")
+    packed = arrived(src, dst)["compression"]
+    if not packed["pages"] or not 1 < packed["compression-rate"] or "compression pages: " not in text:
+        raise harness.Failure(f"{packed}\n{text}")
+    if packed["compressed-size"] >= packed["pages"] * 4096:
+        raise harness.Failure(packed)
+    return str(packed)
+
+
+harness.run([xbzrle, compress, huge_guest_costs_what_it_touched, sparse_only_where_both_sides_have_it])

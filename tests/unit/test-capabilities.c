@@ -110,6 +110,7 @@ static const struct {
     { "", "", "" },
     { "", "events", "events" },
     { "", "x-sparse-ram", "x-sparse-ram" },
+    { "", "compress", "compress" },
     { "events", "return-path validate-uuid", "events return-path validate-uuid" },
     { "events", "-events", "" },
     /* The last entry of a name counts. */
@@ -155,7 +156,7 @@ static void test_deprecation_is_told_before_the_error(void **state)
 {
     g_autoptr(GString) warnings = g_string_new(NULL);
     MigCapabilities set = 0;
-    json_object *list = list_of("compress");
+    json_object *list = list_of("compress xbzrle");
     json_object *other = list_of("events");
 
     (void)state;
