@@ -1,0 +1,143 @@
+"""Postcopy with a real QEMU at the other end, both ways: requested pages, the channel of requested pages, recovery;
+RAM compared byte for byte. QEMU's machine none has no vCPU, so reading its RAM with pmemsave is what faults."""
+
+import os
+import random
+
+import harness
+
+SIZE = 64 << 20
+MEMORY = "64M"
+
+
+def content(seed):
+    """Half random, half never touched."""
+    return random.Random(seed).randbytes(SIZE // 2) + bytes(SIZE // 2)
+
+
+def ram_file(s, data=None):
+    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else s.dir
+    path = os.path.join(folder, f"{os.path.basename(s.dir)}-{'a' if data else 'b'}")
+    s.cleanup.append(path)
+    if data is not None:
+        with open(path, "wb") as file:
+            file.write(data)
+    return path
+
+
+def with_cleanup(test, *arguments):
+    def wrapped(s):
+        s.cleanup = []
+        try:
+            return test(s, *arguments)
+        finally:
+            for path in s.cleanup:
+                if os.path.exists(path):
+                    os.unlink(path)
+    wrapped.__name__ = "_".join([test.__name__] + [str(a).replace(".", "_") for a in arguments
+                                                   if not str(a).startswith("/")])
+    return wrapped
+
+
+def same(path, data):
+    with open(path, "rb") as file:
+        found = file.read()
+    if found != data:
+        pages = [n for n in range(SIZE // 4096) if found[n * 4096:n * 4096 + 4096] != data[n * 4096:n * 4096 + 4096]]
+        raise harness.Failure(f"{len(pages)} pages differ, the first is {pages[:1]}")
+
+
+def save(s, qemu, at, size):
+    path = s.path("saved")
+    qemu.execute("pmemsave", val=at, size=size, filename=path)
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def prepare(sides, preempt, recover):
+    for side in sides:
+        side.capability("postcopy-ram")
+        if preempt:
+            side.capability("postcopy-preempt")
+
+
+def begin(src, dst, uri):
+    """Into postcopy, with most of the RAM still at the source."""
+    src.execute("migrate-set-parameters", max_bandwidth=10 << 20, max_postcopy_bandwidth=10 << 20)
+    src.execute("migrate", uri=uri)
+    src.wait_status("active")
+    src.execute("migrate-start-postcopy")
+    src.wait_status("postcopy-active")
+    dst.wait_status("postcopy-active")
+
+
+def interrupt(s, src, dst, number):
+    uri = f"unix:{s.path(f'again{number}.sock')}"
+    (dst, src)[number % 2].execute("migrate-pause")
+    src.wait_status("postcopy-paused")
+    dst.wait_status("postcopy-paused")
+    dst.execute("migrate-recover", uri=uri)
+    src.execute("migrate", uri=uri, resume=True)
+    src.wait_status("postcopy-active")
+    dst.wait_status("postcopy-active")
+
+
+def finish(src, dst):
+    src.execute("migrate-set-parameters", max_postcopy_bandwidth=0)
+    src.wait_status("completed")
+    dst.wait_status("completed")
+    dst.wait_run_state("running")
+
+
+def to_qemu(s, binary, version, preempt=False, recover=False):
+    data = content(1)
+    uri = f"unix:{s.path('m.sock')}"
+    dst = s.qemu(binary, "dst", "-incoming", "defer", memory=MEMORY, shared=True)
+    src = s.migmon("src", "--ram-file", ram_file(s, data), "--ram-id", "ram0", memory=MEMORY, machine="none")
+    prepare((src, dst), preempt, recover)
+    dst.execute("migrate-incoming", uri=uri)
+    begin(src, dst, uri)
+    if recover:
+        interrupt(s, src, dst, 0)
+        interrupt(s, src, dst, 1)
+    # From the end: the push is far from there.
+    at = SIZE // 2 - (64 << 12)
+    if save(s, dst, at, 64 << 12) != data[at:at + (64 << 12)]:
+        raise harness.Failure("pages that were asked for are wrong")
+    asked = src.execute("query-migrate")["ram"]["postcopy-requests"]
+    finish(src, dst)
+    if save(s, dst, 0, SIZE) != data:
+        raise harness.Failure("RAM differs")
+    if asked == 0:
+        raise harness.Failure("nothing was asked for")
+    if (src.owner(), src.run_state()) != ("peer (confirmed)", "postmigrate"):
+        raise harness.Failure(f"{src.owner()}, {src.run_state()}")
+    return f"{asked} pages asked for"
+
+
+def from_qemu(s, binary, version, preempt=False, recover=False):
+    data = content(2)
+    uri = f"unix:{s.path('m.sock')}"
+    target = ram_file(s)
+    dst = s.migmon("dst", "--ram-file", target, "--ram-id", "ram0", "--incoming", "defer", memory=MEMORY,
+                   machine="none")
+    src = s.qemu(binary, "src", memory=MEMORY, ram_file=ram_file(s, data))
+    prepare((src, dst), preempt, recover)
+    dst.execute("migrate-incoming", uri=uri)
+    begin(src, dst, uri)
+    if recover:
+        interrupt(s, src, dst, 0)
+        interrupt(s, src, dst, 1)
+    finish(src, dst)
+    same(target, data)
+    if dst.owner() != "here":
+        raise harness.Failure(dst.owner())
+
+
+qemus = harness.real_qemus()
+if not qemus:
+    harness.skip("no qemu-system-x86_64 here")
+harness.run([with_cleanup(test, binary, version, *mode)
+             for version, binary in qemus.items()
+             for test in (to_qemu, from_qemu)
+             for mode in ((), (True,), (False, True), (True, True))])
