@@ -360,8 +360,11 @@ void outgoing_free(Outgoing *o)
         g_thread_join(o->thread);
     }
     dirty_tracker_free(o->config.tracker);
-    urgent_sender_free(o->urgent);
+    if (o->urgent != NULL) {
+        urgent_sender_shutdown(o->urgent);
+    }
     source_return_path_free(o->return_path);
+    urgent_sender_free(o->urgent);
     transport_free(o->transport);
     connector_free(o->config.connector);
     connector_free(o->recovery);

@@ -26,6 +26,8 @@ struct PageRequests {
     size_t last_block;
     uint64_t count;
     uint64_t wakes;
+    PageRequestsServer server;
+    void *server_data;
 };
 
 PageRequests *page_requests_new(Guest *guest)
@@ -82,8 +84,10 @@ static size_t find_block(PageRequests *requests, const char *idstr, GError **err
     return requests->last_block;
 }
 
-bool page_requests_add(PageRequests *requests, const char *idstr, uint64_t start, uint32_t length,
-                       GError **error)
+/* Checks and counts a message; queues its pages, or tells who is to answer them now. */
+static bool take_message(PageRequests *requests, const char *idstr, uint64_t start, uint32_t length,
+                         size_t *ret_block, PageRequestsServer *ret_server, void **ret_data,
+                         GError **error)
 {
     MIG_LOCK(&requests->lock);
     size_t n, block = find_block(requests, idstr, error);
@@ -100,7 +104,12 @@ bool page_requests_add(PageRequests *requests, const char *idstr, uint64_t start
                     length, start, ram->idstr);
         return false;
     }
-    for (uint64_t page = start / MIG_PAGE_SIZE; page < (start + length) / MIG_PAGE_SIZE; page++) {
+    requests->count++;
+    *ret_block = block;
+    *ret_server = requests->server;
+    *ret_data = requests->server_data;
+    for (uint64_t page = start / MIG_PAGE_SIZE;
+         page < (start + length) / MIG_PAGE_SIZE && requests->server == NULL; page++) {
         if (dirty_map_set(requests->queued[block], page, 1) > 0) {
             Request *request = g_new(Request, 1);
 
@@ -108,9 +117,36 @@ bool page_requests_add(PageRequests *requests, const char *idstr, uint64_t start
             g_queue_push_tail(&requests->queue, request);
         }
     }
-    requests->count++;
-    pthread_cond_broadcast(&requests->changed);
+    if (requests->server == NULL) {
+        pthread_cond_broadcast(&requests->changed);
+    }
     return true;
+}
+
+bool page_requests_add(PageRequests *requests, const char *idstr, uint64_t start, uint32_t length,
+                       GError **error)
+{
+    PageRequestsServer server;
+    size_t block;
+    void *data;
+
+    if (!take_message(requests, idstr, start, length, &block, &server, &data, error)) {
+        return false;
+    }
+    for (uint64_t page = start / MIG_PAGE_SIZE;
+         server != NULL && page < (start + length) / MIG_PAGE_SIZE; page++) {
+        if (!server(data, block, page, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void page_requests_set_server(PageRequests *requests, PageRequestsServer server, void *data)
+{
+    MIG_LOCK(&requests->lock);
+    requests->server = server;
+    requests->server_data = data;
 }
 
 bool page_requests_take(PageRequests *requests, size_t *ret_block, size_t *ret_page)
@@ -160,6 +196,7 @@ void page_requests_clear(PageRequests *requests)
         g_free(request);
     }
     requests->last_block = NO_BLOCK;
+    requests->server = NULL;
 }
 
 uint64_t page_requests_count(PageRequests *requests)

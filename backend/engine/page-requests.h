@@ -1,7 +1,8 @@
 /*
  * The pages that a destination in postcopy waits for, in the order in which it asked. The return
- * path's thread adds, the thread that sends takes. A page stands in the queue once, so whatever
- * comes over the wire the queue is no longer than the guest has pages.
+ * path's thread adds, the thread that sends takes; or a server answers at once, in the thread that
+ * adds. A page stands in the queue once, so whatever comes over the wire the queue is no longer
+ * than the guest has pages.
  */
 #pragma once
 
@@ -21,6 +22,13 @@ void page_requests_free(PageRequests *requests);
  * pages of a block we have, or an error. */
 bool page_requests_add(PageRequests *requests, const char *idstr, uint64_t start, uint32_t length,
                        GError **error);
+
+/* Answers a request for one page; false with the error when the connection is of no use. */
+typedef bool (*PageRequestsServer)(void *data, size_t block, size_t page, GError **error);
+
+/* From here on @server answers what is added; NULL: it goes into the queue (again). A call that is
+ * under way may still be running when this returns. */
+void page_requests_set_server(PageRequests *requests, PageRequestsServer server, void *data);
 
 /* The oldest one; false when there is none. */
 bool page_requests_take(PageRequests *requests, size_t *ret_block, size_t *ret_page);

@@ -6,6 +6,7 @@
 #include "backend/engine/incoming-internal.h"
 
 #include "backend/base/error.h"
+#include "backend/base/prompt-thread.h"
 
 struct UrgentReceiver {
     Incoming *in;
@@ -90,6 +91,8 @@ static void *urgent_thread(void *data)
     UrgentReceiver *u = data;
     Incoming *in = u->in;
     g_autoptr(GError) error = NULL;
+
+    prompt_thread();
     bool ok = read_pages(u, &error);
 
     atomic_store(&u->ended, true);

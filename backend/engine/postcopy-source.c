@@ -213,7 +213,7 @@ static bool push(Outgoing *o, GError **error)
 static bool start_urgent(Outgoing *o, GError **error)
 {
     return o->urgent == NULL || urgent_sender_start(o->urgent, o->config.guest, o->ram, o->requests,
-                                                    o->transport, &o->migration->counters, error);
+                                                    &o->migration->counters, error);
 }
 
 /* All that is left of the stream, from the beginning or after a recovery. */

@@ -22,10 +22,10 @@ typedef struct UrgentSender UrgentSender; /* outgoing-internal.h names it too */
 /* Opens a second connection to the peer (blocks). Nothing is sent on it before start. */
 UrgentSender *urgent_sender_open(Connector *connector, GError **error);
 
-/* From here on a thread sends what is asked for in @requests on that connection, at once and by no
- * limit. When it fails it shuts @main down: one connection is as good as none. */
+/* From here on what is asked for in @requests goes over that connection, at once and by no limit,
+ * in the thread that adds the request. */
 bool urgent_sender_start(UrgentSender *u, Guest *guest, RamSender *ram, PageRequests *requests,
-                         Transport *main, MigCounters *counters, GError **error);
+                         MigCounters *counters, GError **error);
 
 /* All pages are taken: waits until the last of them is written, then ends the channel in QEMU 7.2's
  * way. */
@@ -34,7 +34,7 @@ bool urgent_sender_finish(UrgentSender *u, GError **error);
 /* Any thread. */
 void urgent_sender_shutdown(UrgentSender *u);
 
-/* Shuts down, joins, frees. */
+/* After the end of the return path, whose thread uses it. */
 void urgent_sender_free(UrgentSender *u);
 
 /* ---- postcopy-source.c ---- */

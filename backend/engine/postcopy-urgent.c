@@ -1,6 +1,9 @@
 /*
- * The channel of requested pages: a thread that waits for requests and writes the pages asked for,
- * each at once, beside the main channel and its queue of bytes.
+ * The channel of requested pages. A page is written in the thread that reads the request (the
+ * return path's), beside the main channel and its queue of bytes: nothing is woken on the way.
+ *
+ * A destination that asks and does not read keeps that thread waiting, and with it only its own
+ * requests. Ending the connection ends the wait.
  */
 #include "backend/engine/postcopy-source.h"
 
@@ -8,20 +11,16 @@
 
 struct UrgentSender {
     Transport *transport;
-    GThread *thread;
-    StreamWriter *writer;
-
-    /* Constant while the thread runs. */
     RamSender *ram;
-    PageRequests *requests;
-    Transport *main;
+    PageRequests *requests; /* NULL before the start */
     MigCounters *counters;
 
-    atomic_bool finish;
-    GError *error; /* the thread's, after the join */
+    pthread_mutex_t lock; /* of the writer; a page is taken and written under it */
+    StreamWriter *writer;
 };
 
-static bool send(UrgentSender *u, GError **error)
+/* Under the lock. */
+static bool flush(UrgentSender *u, GError **error)
 {
     size_t bytes = stream_writer_pending(u->writer);
     int n;
@@ -38,10 +37,12 @@ static bool send(UrgentSender *u, GError **error)
     return true;
 }
 
-static bool send_page(UrgentSender *u, size_t block, size_t page, GError **error)
+static bool serve(void *data, size_t block, size_t page, GError **error)
 {
+    UrgentSender *u = data;
     RamBatch batch = { 0 };
     RamRun run;
+    MIG_LOCK(&u->lock);
 
     if (!ram_sender_take_at(u->ram, block, page, 1, &run)) {
         return true; /* it is on its way already */
@@ -49,25 +50,7 @@ static bool send_page(UrgentSender *u, size_t block, size_t page, GError **error
     ram_sender_put(u->ram, u->writer, &run, &batch);
     atomic_fetch_add(&u->counters->normal_pages, batch.normal);
     atomic_fetch_add(&u->counters->zero_pages, batch.zero);
-    return send(u, error);
-}
-
-static void *urgent_thread(void *data)
-{
-    UrgentSender *u = data;
-    size_t block, page;
-
-    while (u->error == NULL && !transport_is_shut_down(u->transport)) {
-        if (page_requests_take(u->requests, &block, &page)) {
-            send_page(u, block, page, &u->error);
-        } else if (atomic_load(&u->finish)) {
-            return NULL;
-        } else {
-            page_requests_wait(u->requests, -1);
-        }
-    }
-    transport_shutdown(u->main);
-    return NULL;
+    return flush(u, error);
 }
 
 UrgentSender *urgent_sender_open(Connector *connector, GError **error)
@@ -79,54 +62,44 @@ UrgentSender *urgent_sender_open(Connector *connector, GError **error)
         return NULL;
     }
     UrgentSender *u = g_new0(UrgentSender, 1);
+    pthread_mutex_init(&u->lock, NULL);
     u->transport = transport;
     u->writer = stream_writer_new();
     return u;
 }
 
 bool urgent_sender_start(UrgentSender *u, Guest *guest, RamSender *ram, PageRequests *requests,
-                         Transport *main, MigCounters *counters, GError **error)
+                         MigCounters *counters, GError **error)
 {
-    size_t n;
+    size_t n, block, page;
     RamBlock *const *blocks = guest_blocks(guest, &n);
 
     for (size_t i = 0; i < n; i++) {
         stream_writer_add_block(u->writer, blocks[i]->idstr);
     }
     u->ram = ram;
-    u->requests = requests;
-    u->main = main;
     u->counters = counters;
-    u->thread = g_thread_try_new("mig/src/urgent", urgent_thread, u, error);
-    return u->thread != NULL;
-}
-
-static void join(UrgentSender *u)
-{
-    if (u->thread != NULL) {
-        page_requests_wake(u->requests);
-        g_thread_join(g_steal_pointer(&u->thread));
+    u->requests = requests;
+    page_requests_set_server(requests, serve, u);
+    while (page_requests_take(requests, &block, &page)) { /* came before */
+        if (!serve(u, block, page, error)) {
+            return false;
+        }
     }
+    return true;
 }
 
 bool urgent_sender_finish(UrgentSender *u, GError **error)
 {
-    atomic_store(&u->finish, true);
-    join(u);
-    if (u->error != NULL) {
-        g_propagate_error(error, g_steal_pointer(&u->error));
-        return false;
-    }
+    MIG_LOCK(&u->lock);
+
     stream_put_ram_eos(u->writer);
-    return send(u, error);
+    return flush(u, error);
 }
 
 void urgent_sender_shutdown(UrgentSender *u)
 {
     transport_shutdown(u->transport);
-    if (u->requests != NULL) {
-        page_requests_wake(u->requests);
-    }
 }
 
 void urgent_sender_free(UrgentSender *u)
@@ -134,10 +107,8 @@ void urgent_sender_free(UrgentSender *u)
     if (u == NULL) {
         return;
     }
-    urgent_sender_shutdown(u);
-    join(u);
     transport_free(u->transport);
     stream_writer_free(u->writer);
-    g_clear_error(&u->error);
+    pthread_mutex_destroy(&u->lock);
     g_free(u);
 }

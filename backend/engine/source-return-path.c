@@ -7,6 +7,7 @@
 #include "backend/base/bytes.h"
 #include "backend/base/error.h"
 #include "backend/base/lock.h"
+#include "backend/base/prompt-thread.h"
 #include "backend/stream/return-path.h"
 
 struct SourceReturnPath {
@@ -122,6 +123,7 @@ static void *read_return_path(void *data)
     g_autoptr(GByteArray) buffer = g_byte_array_new();
     g_autoptr(GError) error = NULL;
 
+    prompt_thread();
     while (error == NULL) {
         uint8_t bytes[RETURN_PATH_MAX_LENGTH + 4];
         ssize_t n = transport_read(rp->transport, bytes, sizeof bytes, &error);

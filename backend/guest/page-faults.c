@@ -22,6 +22,7 @@
 #include "backend/base/error.h"
 #include "backend/base/fd.h"
 #include "backend/base/lock.h"
+#include "backend/base/prompt-thread.h"
 #include "backend/guest/guest-internal.h"
 #include "backend/guest/uffd.h"
 
@@ -304,6 +305,7 @@ static gpointer handler_main(gpointer data)
         { .fd = pf->quit, .events = POLLIN },
     };
 
+    prompt_thread();
     while (fds[1].revents == 0) {
         if (poll(fds, G_N_ELEMENTS(fds), -1) < 0) {
             g_assert(errno == EINTR || errno == EAGAIN);

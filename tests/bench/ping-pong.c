@@ -2,9 +2,11 @@
  * A question of 16 bytes and an answer of a page, again and again, between two processes over a
  * socket: what a page request costs at the least, beside whatever else the machine does.
  *
- *     ping-pong unix|tcp SECONDS    prints the number of rounds and the median in microseconds
+ *     ping-pong unix|tcp SECONDS PAUSE_US    prints the number of rounds and the median in microseconds
+ *
+ * PAUSE_US between two rounds: 0 keeps both ends awake and their caches warm, a pause lets them fall
+ * asleep, as those who ask for pages do.
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -82,12 +84,13 @@ int main(int argc, char **argv)
     unsigned n = 0;
     int fds[2];
 
-    if (argc != 3 || took == NULL ||
+    if (argc != 4 || took == NULL ||
         (strcmp(argv[1], "tcp") == 0 ? connect_tcp(fds)
                                      : socketpair(AF_UNIX, SOCK_STREAM, 0, fds)) < 0) {
-        fprintf(stderr, "usage: ping-pong unix|tcp SECONDS\n");
+        fprintf(stderr, "usage: ping-pong unix|tcp SECONDS PAUSE_US\n");
         return 1;
     }
+    useconds_t pause_us = (useconds_t)atoi(argv[3]);
     pid_t child = fork();
     if (child == 0) {
         close(fds[0]);
@@ -103,6 +106,9 @@ int main(int argc, char **argv)
             return 1;
         }
         took[n++] = (uint32_t)((now_ns() - start) / 1000);
+        if (pause_us > 0) {
+            usleep(pause_us);
+        }
     }
     close(fds[0]);
     waitpid(child, NULL, 0);
