@@ -180,7 +180,7 @@ int main(int argc, char **argv)
 {
     Channel out[MAX_CHANNELS] = { 0 }, in[MAX_CHANNELS] = { 0 };
     struct stat st;
-    int file, memory, status, n = argc == 5 ? atoi(argv[3]) : 0;
+    int file = -1, memory, status, n = argc == 5 ? atoi(argv[3]) : 0;
 
     if (n < 1 || n > MAX_CHANNELS || (file = open(argv[1], O_RDONLY)) < 0 ||
         fstat(file, &st) != 0) {
