@@ -89,6 +89,8 @@ bool engine_take_named_fd(BackendSession *session, const Address *address, int *
 
 /* Threads for the pages of a mapped-ram file; 0 without the capability. */
 unsigned engine_mapped_threads(const Engine *e);
+/* Whether it can go to or come from @address with what else is set. */
+bool engine_mapped_allows(const Engine *e, const Address *address, GError **error);
 /* Whether the parameter mode allows to go to or come from @address. */
 bool engine_mode_allows(const Engine *e, const Address *address, GError **error);
 

@@ -177,15 +177,6 @@ static bool snapshot_may_go_to(const Engine *e, const Address *address, GError *
     return true;
 }
 
-unsigned engine_mapped_threads(const Engine *e)
-{
-    if (!capability_is_on(e->capabilities, CAPABILITY_MAPPED_RAM)) {
-        return 0;
-    }
-    return capability_is_on(e->capabilities, CAPABILITY_MULTIFD) ? e->parameters.multifd_channels :
-                                                                   1;
-}
-
 /* What can fail at once; the record then says failed, as QEMU does for files, descriptors and
  * children. */
 static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigFd *fd,
@@ -265,7 +256,8 @@ void engine_migrate(Engine *e, BackendSession *session, json_object *args, Backe
     g_auto(MigFd) fd = -1;
 
     if (address == NULL || !may_migrate(e, session, args, &error) ||
-        !engine_mode_allows(e, address, &error) || !snapshot_may_go_to(e, address, &error) ||
+        !engine_mode_allows(e, address, &error) ||
+        !engine_mapped_allows(e, address, &error) || !snapshot_may_go_to(e, address, &error) ||
         !engine_take_named_fd(session, address, &fd, &error)) {
         backend_reply_error(reply, error);
         return;

@@ -82,18 +82,21 @@ def loads_twice(s):
 def needs_a_file(s):
     """Anything else is refused before something is sent; the guest goes on."""
     src, dst = guests(s, 0)
-    errors = []
-    for uri in (f"unix:{s.path('m.sock')}", "exec:cat >/dev/null"):
-        if uri.startswith("unix"):
-            dst.execute("migrate-incoming", uri=uri)
+    reader, writer = os.pipe()
+    src.qmp.execute("getfd", fds=[writer], fdname="out")  # what it is shows when it is looked at
+    os.close(writer)
+    for side, command, uri in ((dst, "migrate-incoming", f"unix:{s.path('m.sock')}"),
+                               (src, "migrate", f"unix:{s.path('m.sock')}"),
+                               (src, "migrate", "exec:cat >/dev/null"), (src, "migrate", "fd:out")):
         try:
-            src.execute("migrate", uri=uri)
-            src.wait_status("failed")
-            errors.append(src.execute("query-migrate")["error-desc"])
-        except harness.QmpError as error:
-            errors.append(str(error))
-    if errors != ["Migration requires seekable transport (e.g. file)"] * 2:
-        raise harness.Failure(errors)
+            side.execute(command, uri=uri)
+            side.wait_status("failed")
+            error = side.execute("query-migrate")["error-desc"]
+        except harness.QmpError as refusal:
+            error = str(refusal)
+        if error.splitlines()[0] != "Migration requires seekable transport (e.g. file)":
+            raise harness.Failure(f"{command} {uri}: {error}")
+    os.close(reader)
     if src.run_state() != "running" or src.owner() != "here":
         raise harness.Failure(f"{src.run_state()}, owner {src.owner()}")
 
