@@ -240,7 +240,7 @@ const SchemaType schema_shutdown_cause = ENUM("ShutdownCause",
 /* ---- migmon's own ---- */
 
 static const SchemaType x_owner_value = ENUM("XOwnerState",
-    NAMES("here", "peer (confirmed)", "unknown (commit sent)", "unknown (no answer)", "none"));
+    NAMES("here", "peer (confirmed)", "unknown (commit sent)", "unknown (no answer)", "lost", "none"));
 const SchemaType schema_x_owner =
     STRUCT("XOwner", MEMBER("owner", x_owner_value) MEMBER("evidence", schema_str)
                          MEMBER("migrated", schema_bool));

@@ -27,10 +27,9 @@ static const struct {
     { "failed", "outgoing", "none", ANY, EXIT_CODE_UNKNOWN },
     { "failed", NULL, NULL, NO, EXIT_CODE_CONNECT },
     { "failed", NULL, NULL, ANY, EXIT_CODE_FAILED },
-    { "postcopy-paused", NULL, NULL, ANY, EXIT_CODE_FAILED_MOVED },
     /* An attached QEMU that cannot be asked any more. */
     { NULL, NULL, "unknown (no answer)", ANY, EXIT_CODE_UNKNOWN },
-    { NULL, "outgoing", "none", ANY, EXIT_CODE_UNKNOWN },
+    { NULL, NULL, "lost", ANY, EXIT_CODE_UNKNOWN },
 };
 
 static bool fits(const char *wanted, const char *found)

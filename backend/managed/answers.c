@@ -18,6 +18,7 @@
 #define SENT    "unknown (commit sent)"
 #define UNKNOWN "unknown (no answer)"
 #define NONE    "none"
+#define LOST    "lost"
 
 static bool is(const char *text, const char *wanted)
 {
@@ -94,17 +95,24 @@ static const char *owner_by_source(QmpPeer *source, QmpPeer *destination, const 
 }
 
 /* The source does not. */
-static const char *owner_without_source(QmpPeer *source, QmpPeer *destination)
+static const char *owner_without_source(QmpPeer *source, QmpPeer *destination,
+                                        const char **ret_more)
 {
     bool handed_over = is(qmp_peer_status(source), "completed");
+    bool divided = g_str_has_prefix(qmp_peer_status(source), "postcopy");
 
-    if (has_arrived(destination) || runs(destination)) {
+    if (has_arrived(destination) || (runs(destination) && !divided)) {
         return PEER;
     }
     if (!has_ended(source)) {
         return UNKNOWN;
     }
-    return handed_over ? SENT : NONE; /* its guest went with it */
+    if (handed_over) {
+        return SENT;
+    }
+    *ret_more = divided ? "post-copy was not over: a part of the memory has gone with the source"
+                        : "the guest has gone with the process of the source";
+    return LOST;
 }
 
 const char *managed_owner(Managed *m, char **ret_evidence)
@@ -116,7 +124,7 @@ const char *managed_owner(Managed *m, char **ret_evidence)
     g_autofree char *second = destination != NULL ? sentence(destination) : NULL;
 
     if (!qmp_peer_answers(source)) {
-        owner = owner_without_source(source, destination);
+        owner = owner_without_source(source, destination, &more);
     } else if (incoming && !is(qmp_peer_run_state(source), "inmigrate")) {
         owner = HERE; /* attached where the guest arrives */
     } else {

@@ -187,12 +187,15 @@ void check_address(Check *check)
 void check_userfault(Check *check)
 {
     const QmpLink *link = qmp_peer_link(managed_destination(check->managed));
+    /* No schema tells that: QEMU has tried the device since 8.0. */
+    bool knows_device =
+        qmp_peer_version_number(managed_destination(check->managed)) >= 80000;
     g_autofree char *why = NULL;
 
     if (check_capability(check, SIDE_SOURCE, "postcopy-ram") <= 0) {
         return;
     }
-    if (peer_process_may_userfault(qmp_link_pid(link), &why)) {
+    if (peer_process_may_userfault(qmp_link_pid(link), knows_device, &why)) {
         return;
     }
     if (why == NULL) {

@@ -58,7 +58,7 @@ static bool may_open_device(uid_t uid)
            ((device.st_mode & S_IWOTH) != 0 || device.st_uid == uid);
 }
 
-bool peer_process_may_userfault(pid_t pid, char **ret_why)
+bool peer_process_may_userfault(pid_t pid, bool knows_device, char **ret_why)
 {
     g_autofree char *capabilities = pid > 0 ? status_value(pid, "CapEff") : NULL;
     g_autofree char *uid = pid > 0 ? status_value(pid, "Uid") : NULL;
@@ -70,7 +70,7 @@ bool peer_process_may_userfault(pid_t pid, char **ret_why)
     uint64_t set = g_ascii_strtoull(capabilities, NULL, 16);
     if ((set >> CAP_SYS_PTRACE_BIT & 1) != 0 ||
         file_has_one("/proc/sys/vm/unprivileged_userfaultfd") ||
-        may_open_device((uid_t)g_ascii_strtoull(uid, NULL, 10))) {
+        (knows_device && may_open_device((uid_t)g_ascii_strtoull(uid, NULL, 10)))) {
         return true;
     }
     *ret_why = g_strdup_printf(

@@ -10,6 +10,7 @@
 /* "its process 17 has ended", "... is stopped", "... is alive"; "" for pid 0. Caller frees. */
 char *peer_process_text(pid_t pid);
 
-/* May it register user pages for missing faults (what post-copy needs)? False with the reason in
+/* May it register user pages for missing faults (what post-copy needs)? @knows_device: it tries
+ * /dev/userfaultfd, too. False with the reason in
  * *ret_why (caller frees), NULL when it cannot be known. */
-bool peer_process_may_userfault(pid_t pid, char **ret_why);
+bool peer_process_may_userfault(pid_t pid, bool knows_device, char **ret_why);

@@ -1,0 +1,73 @@
+/*
+ * The connection from inside: link.c has the socket and what arrives, link-requests.c the requests
+ * and their answers.
+ */
+#pragma once
+
+#include "backend/qmp/dial.h"
+#include "backend/qmp/framing.h"
+#include "backend/qmp/link.h"
+
+typedef enum { STAGE_DOWN, STAGE_GREETING, STAGE_NEGOTIATING, STAGE_UP } Stage;
+
+typedef struct {
+    QmpLink *link;
+    char *command;
+    json_object *arguments;
+    bool oob;
+    int fd;
+    int64_t id;
+    int64_t sent_us;
+    QmpLinkDone done; /* NULL: given up, its reply is passed over */
+    void *data;
+    GError *error; /* of one that is refused soon */
+} LinkRequest;
+
+struct QmpLink {
+    unsigned refs;
+    bool freed;
+    Address *address;
+    char *uri, *name;
+    QmpLinkTimes times;
+    const QmpLinkCallbacks *callbacks;
+    void *data;
+    Stage stage;
+    bool was_up;
+    bool has_oob;
+    pid_t pid;
+    QmpDial *dial;
+    guint retry, retry_ms;
+    guint limit; /* of the connection attempt */
+    int fd;
+    guint reader, writer;
+    JsonFramer *framer;
+    GByteArray *output;
+    json_object *greeting;
+    int64_t next_id;
+    uint64_t sent;
+    GQueue waiting;       /* LinkRequest, in-band */
+    LinkRequest *current; /* in-band, in flight */
+    GQueue out_of_band;   /* LinkRequest, in flight */
+    GQueue refused;       /* LinkRequest whose error goes out soon */
+    guint overdue;        /* timer of those in flight */
+    guint soon;
+    bool silent; /* was told */
+};
+
+/* ---- link.c ---- */
+
+/* Ends the connection; @error is taken over. */
+void link_lose(QmpLink *link, GError *error);
+void link_unref(QmpLink *link);
+
+/* ---- link-requests.c ---- */
+
+/* Writes what there is and goes on when the socket takes more. */
+void link_flush(QmpLink *link);
+void link_send_next(QmpLink *link);
+GError *link_error_from(json_object *object);
+void link_handle_reply(QmpLink *link, json_object *object, json_object *value,
+                       json_object *problem);
+/* Everything in flight and waiting is answered with @error, soon; now by the second. */
+void link_refuse_all(QmpLink *link, const GError *error);
+gboolean link_answer_refused(void *link);

@@ -1,0 +1,159 @@
+/*
+ * The history that is put together from somebody else's events and answers.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "backend/base/clock.h"
+#include "backend/managed/history.h"
+
+static json_object *look(unsigned sync, uint64_t transferred, uint64_t remaining, uint64_t rate)
+{
+    json_object *info = json_object_new_object(), *ram = json_object_new_object();
+
+    json_object_object_add(ram, "dirty-sync-count", json_object_new_int((int)sync));
+    json_object_object_add(ram, "transferred", json_object_new_uint64(transferred));
+    json_object_object_add(ram, "remaining", json_object_new_uint64(remaining));
+    json_object_object_add(ram, "dirty-pages-rate", json_object_new_uint64(rate));
+    json_object_object_add(ram, "normal", json_object_new_uint64(transferred / 4096));
+    json_object_object_add(ram, "duplicate", json_object_new_uint64(0));
+    json_object_object_add(ram, "page-size", json_object_new_int(4096));
+    json_object_object_add(ram, "mbps", json_object_new_double(8.0));
+    json_object_object_add(info, "ram", ram);
+    return info;
+}
+
+static void see(History *history, unsigned sync, uint64_t transferred, uint64_t remaining,
+                uint64_t rate)
+{
+    json_object *info = look(sync, transferred, remaining, rate);
+
+    history_seen(history, info, 300);
+    json_object_put(info);
+}
+
+static json_object *member(History *history, json_object **ret_whole, const char *name)
+{
+    *ret_whole = history_to_json(history);
+    return json_object_object_get(*ret_whole, name);
+}
+
+static void check_text(History *history, const char *name, const char *wanted)
+{
+    json_object *whole, *value = member(history, &whole, name);
+
+    assert_string_equal(json_object_get_string(value), wanted);
+    json_object_put(whole);
+}
+
+static void check_count(History *history, const char *name, size_t wanted)
+{
+    json_object *whole, *value = member(history, &whole, name);
+
+    assert_int_equal(json_object_array_length(value), wanted);
+    json_object_put(whole);
+}
+
+static void test_nothing_at_first(void **state)
+{
+    History *history = history_new();
+
+    (void)state;
+    assert_true(history_is_over(history));
+    assert_string_equal(history_last_status(history), "none");
+    check_text(history, "direction", "none");
+    check_text(history, "outcome", "");
+    check_count(history, "states", 0);
+    history_free(history);
+}
+
+static void test_states_and_the_next_attempt(void **state)
+{
+    static const char *const moves[] = { "setup", "active", "active", "cancelling", "cancelled" };
+    History *history = history_new();
+
+    (void)state;
+    history_set_peer(history, "unix:/a");
+    for (size_t i = 0; i < G_N_ELEMENTS(moves); i++) {
+        history_status(history, moves[i], 1000000 + (int64_t)i);
+        assert_int_equal(history_is_over(history), i == 4);
+    }
+    check_count(history, "states", 4); /* the same one twice is one */
+    check_text(history, "direction", "outgoing");
+    check_text(history, "peer", "unix:/a");
+    history_set_outcome(history, "cancelled");
+    history_status(history, "setup", 2000000);
+    check_count(history, "states", 1);
+    check_text(history, "outcome", ""); /* it belonged to the first */
+    history_free(history);
+}
+
+static void test_passes_end_when_the_syncs_grow(void **state)
+{
+    History *history = history_new();
+    json_object *whole, *passes, *pass;
+
+    (void)state;
+    history_status(history, "active", 1);
+    see(history, 1, 0, 100 << 20, 0);
+    see(history, 1, 50 << 20, 50 << 20, 0);
+    check_count(history, "passes", 0);
+    see(history, 2, 100 << 20, 30 << 20, 1000);
+    see(history, 3, 130 << 20, 20 << 20, 1000);
+    passes = member(history, &whole, "passes");
+    assert_int_equal(json_object_array_length(passes), 2);
+    pass = json_object_array_get_idx(passes, 0);
+    assert_int_equal(json_object_get_int64(json_object_object_get(pass, "pass")), 1);
+    assert_int_equal(json_object_get_int64(json_object_object_get(pass, "bytes")), 100 << 20);
+    assert_int_equal(json_object_get_int64(json_object_object_get(pass, "remaining-bytes")), 30 << 20);
+    pass = json_object_array_get_idx(passes, 1);
+    assert_int_equal(json_object_get_int64(json_object_object_get(pass, "bytes")), 30 << 20);
+    /* 8 Mbit/s for 300 ms. */
+    assert_int_equal(json_object_get_int64(json_object_object_get(whole, "threshold-bytes")), 300000);
+    json_object_put(whole);
+    history_free(history);
+}
+
+/* What a destination answers has no RAM in it, what a strange one answers may be anything. */
+static void test_answers_without_figures(void **state)
+{
+    static const char *const rows[] = { "{}", "{\"status\":\"active\"}", "{\"ram\":7}", "{\"ram\":{}}",
+                                        "{\"ram\":{\"dirty-sync-count\":\"x\"}}" };
+    History *history = history_new();
+
+    (void)state;
+    history_set_incoming(history, true);
+    history_status(history, "active", 1);
+    for (size_t i = 0; i < 3; i++) {
+        json_object *info = json_tokener_parse(rows[i]);
+
+        history_seen(history, info, 0);
+        json_object_put(info);
+    }
+    assert_true(history_is_incoming(history));
+    check_text(history, "direction", "incoming");
+    for (size_t i = 3; i < G_N_ELEMENTS(rows); i++) {
+        json_object *info = json_tokener_parse(rows[i]);
+
+        history_seen(history, info, 0);
+        json_object_put(info);
+    }
+    check_count(history, "passes", 0);
+    history_free(history);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nothing_at_first),
+        cmocka_unit_test(test_states_and_the_next_attempt),
+        cmocka_unit_test(test_passes_end_when_the_syncs_grow),
+        cmocka_unit_test(test_answers_without_figures),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
