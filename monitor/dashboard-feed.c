@@ -18,6 +18,7 @@ static const struct {
     { "query-migrate", 0, false },
     { "x-query-migrate-history", 200, false },
     { "x-query-owner", 500, false },
+    { "x-query-target", 500, false },
     { "query-status", 500, false },
     { "query-migrate-parameters", 1000, false },
     { "query-migrate-capabilities", 2000, false },

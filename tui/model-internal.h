@@ -21,7 +21,7 @@ struct TuiModel {
     int64_t began_us;     /* wall clock: tells attempts apart */
     GPtrArray *log;       /* LogEntry */
     char *name;
-    json_object *migrate, *history, *parameters, *capabilities, *guest;
+    json_object *migrate, *history, *parameters, *capabilities, *guest, *target;
     int64_t now_us, wall_us; /* model_clock() */
 };
 

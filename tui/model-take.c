@@ -221,6 +221,7 @@ static const struct {
     { "query-status", take_status, 0 },
     { "query-name", take_name, 0 },
     { "x-query-guest", NULL, offsetof(TuiModel, guest) },
+    { "x-query-target", NULL, offsetof(TuiModel, target) },
     { "query-migrate-parameters", take_parameters, offsetof(TuiModel, parameters) },
     { "query-migrate-capabilities", NULL, offsetof(TuiModel, capabilities) },
     { "x-query-ram-map", take_map, 0 },
@@ -253,6 +254,23 @@ static LogLevel level_of_status(const char *status)
                                                : LEVEL_INFO;
 }
 
+/* What the other end of an attached pair says. */
+static void take_peer_event(TuiModel *model, json_object *data, int64_t now_us, int64_t wall_us)
+{
+    const char *side = text(data, "side"), *name = text(data, "event");
+    const char *status = text(json_object_object_get(data, "data"), "status");
+
+    if (strcmp(name, "MIGRATION") == 0) {
+        model_log(model, level_of_status(status), now_us, wall_us, "%s: migration: %s", side,
+                  status);
+    } else if (strcmp(name, "MIGRATION_PASS") != 0) {
+        model_log(model, LEVEL_INFO, now_us, wall_us, "%s: %s", side,
+                  strcmp(name, "RESUME") == 0 ? "the guest runs there"
+                  : strcmp(name, "STOP") == 0 ? "the guest stopped there"
+                                              : name);
+    }
+}
+
 void model_event(TuiModel *model, const char *name, json_object *data, int64_t now_us,
                  int64_t wall_us)
 {
@@ -262,6 +280,8 @@ void model_event(TuiModel *model, const char *name, json_object *data, int64_t n
         model_log(model, level_of_status(status), now_us, wall_us, "migration: %s", status);
     } else if (strcmp(name, "X_NOTICE") == 0) {
         model_log(model, LEVEL_INFO, now_us, wall_us, "%s", text(data, "text"));
+    } else if (strcmp(name, "X_PEER") == 0) {
+        take_peer_event(model, data, now_us, wall_us);
     } else if (strcmp(name, "STOP") == 0) {
         model_log(model, LEVEL_INFO, now_us, wall_us, "the guest stopped here");
     } else if (strcmp(name, "RESUME") == 0) {
@@ -290,6 +310,13 @@ const char *model_guest(const TuiModel *model, const char *name)
         }
     }
     return "";
+}
+
+json_object *model_ends(const TuiModel *model)
+{
+    json_object *ends = json_object_object_get(model->target, "ends");
+
+    return length(ends) > 0 ? ends : NULL;
 }
 
 json_object *model_reply_migrate(const TuiModel *model)

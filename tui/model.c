@@ -278,5 +278,6 @@ void model_free(TuiModel *model)
     json_object_put(model->parameters);
     json_object_put(model->capabilities);
     json_object_put(model->guest);
+    json_object_put(model->target);
     g_free(model);
 }

@@ -106,6 +106,8 @@ const char *model_name(const TuiModel *model);
 /* A line of x-query-guest, "" when it is not there. */
 const char *model_guest(const TuiModel *model, const char *name);
 /* The replies themselves; NULL = not yet known. */
+/* What is attached, a list of ends as x-query-target tells them; NULL = nothing. */
+json_object *model_ends(const TuiModel *model);
 json_object *model_reply_migrate(const TuiModel *model);
 json_object *model_reply_history(const TuiModel *model);
 json_object *model_reply_parameters(const TuiModel *model);

@@ -41,17 +41,38 @@ static char *clock_text(uint64_t ms)
                                            (unsigned)(ms / 1000 % 60), (unsigned)(ms / 100 % 10));
 }
 
+static const char *end_text(json_object *end, const char *member)
+{
+    json_object *value = json_object_object_get(end, member);
+
+    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+}
+
+/* " QEMU 7.2.22 > QEMU 10.0.2" */
+static char *versions_text(json_object *ends)
+{
+    GString *versions = g_string_new(NULL);
+
+    for (size_t i = 0; i < json_object_array_length(ends); i++) {
+        g_string_append_printf(versions, "%s%s", i == 0 ? "  " : " → ",
+                               end_text(json_object_array_get_idx(ends, i), "version"));
+    }
+    return g_string_free(versions, FALSE);
+}
+
 static void draw_bar(const Ui *ui, Rect area, Canvas *canvas)
 {
     const ModelSample *sample = ui_sample(ui);
     const char *name = model_name(ui->model), *memory = model_guest(ui->model, "memory");
     g_autofree char *time = clock_text(sample->elapsed_ms);
     g_autofree char *left = NULL, *right = NULL;
+    g_autofree char *versions =
+        model_ends(ui->model) ? versions_text(model_ends(ui->model)) : g_strdup("");
     size_t comma = strcspn(memory, ",");
 
     canvas_fill(canvas, (Rect){ area.x, area.y, area.w, 1 }, STYLE_BAR, ' ');
-    left = g_strdup_printf(" migmon  %s%s%.*s", *name ? name : "guest", *memory ? ", " : "",
-                           (int)comma, memory);
+    left = g_strdup_printf(" migmon  %s%s%.*s%s", *name ? name : "guest", *memory ? ", " : "",
+                           (int)comma, memory, versions);
     canvas_text(canvas, area, 0, 0, STYLE_BAR, left);
     right = g_strdup_printf("%s%s ",
                             !ui->frozen           ? ""
@@ -86,6 +107,25 @@ static void draw_state(const Ui *ui, Rect area, Canvas *canvas, int y)
     }
 }
 
+/* "source: running, active" of each attached end; why it cannot be asked, where it cannot. */
+static int draw_ends(Rect area, Canvas *canvas, int x, int y, json_object *ends)
+{
+    for (size_t i = 0; i < json_object_array_length(ends); i++) {
+        json_object *end = json_object_array_get_idx(ends, i);
+        const char *trouble = end_text(end, "trouble"), *error = end_text(end, "error-desc");
+
+        x = canvas_printf(canvas, area, x + 2, y, *trouble ? STYLE_BAD : STYLE_NORMAL, "%s: %s",
+                          end_text(end, "side"), *trouble ? trouble : end_text(end, "run-state"));
+        if (!*trouble) {
+            x = canvas_printf(canvas, area, x, y, STYLE_NORMAL, ", %s", end_text(end, "status"));
+        }
+        if (*error) {
+            x = canvas_printf(canvas, area, x + 1, y, STYLE_BAD, "(%s)", error);
+        }
+    }
+    return x;
+}
+
 static void draw_owner(const Ui *ui, Rect area, Canvas *canvas, int y)
 {
     const ModelSample *sample = ui_sample(ui);
@@ -101,6 +141,10 @@ static void draw_owner(const Ui *ui, Rect area, Canvas *canvas, int y)
     x = canvas_printf(canvas, area, 3, y, style, "guest is %s", sample->owner);
     if (*sample->run_state) {
         x = canvas_printf(canvas, area, x, y, STYLE_NORMAL, ", %s", sample->run_state);
+    }
+    if (model_ends(ui->model) && !ui->frozen) {
+        draw_ends(area, canvas, x, y, model_ends(ui->model));
+        return; /* the evidence in short */
     }
     canvas_printf(canvas, area, x + 2, y, STYLE_DIM, "%s", sample->evidence);
 }
