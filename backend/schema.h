@@ -75,6 +75,10 @@ json_object *schema_commands_to_json(void);
  * enum values, ranges, then unknown members, with QEMU's texts and dotted paths. */
 bool schema_check_arguments(const SchemaCommand *command, json_object *arguments, GError **error);
 
+/* A reply of another program: false when something in it is of another kind than @type (NULL = {})
+ * says. What is missing or new is no fault. */
+bool schema_reply_fits(const SchemaType *type, json_object *value);
+
 /* The arguments of migrate and migrate-incoming in the current shape: channel, channeltype, nested
  * data and a file offset as a string, the spellings of the first MigrateChannel patch, become
  * channels, channel-type, flat members and an integer. What is not understood stays as it is, for

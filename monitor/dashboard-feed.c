@@ -28,6 +28,9 @@ static const struct {
 };
 enum { QUESTIONS = G_N_ELEMENTS(questions) };
 
+/* The least time between two times while nothing is under way in a QEMU that is attached. */
+#define IDLE_MS 1000
+
 struct DashboardFeed {
     unsigned refs; /* one of the owner, one of each request in flight */
     bool freed;
@@ -88,8 +91,12 @@ static bool is_due(const DashboardFeed *feed, unsigned index, int64_t now_us)
                                  !sample_is_running(model_now(feed->model)))) {
         return false;
     }
+    /* Another program is not asked more often than it has something to tell. */
+    bool idle = backend_target(feed->backend) != NULL && !sample_is_running(model_now(feed->model));
+    unsigned every_ms = idle ? MAX(questions[index].every_ms, IDLE_MS) : questions[index].every_ms;
+
     return feed->asked_us[index] == 0 ||
-           now_us - feed->asked_us[index] >= questions[index].every_ms * INT64_C(1000);
+           now_us - feed->asked_us[index] >= every_ms * INT64_C(1000);
 }
 
 static gboolean begin_soon(void *data);

@@ -6,6 +6,7 @@
 #include "backend/qmp/peer.h"
 
 struct QmpPeer {
+    unsigned refs;
     QmpLink *link;
     char *side, *title, *version;
     unsigned version_number;
@@ -24,6 +25,8 @@ struct QmpPeer {
     unsigned differs; /* looks in a row whose status no event has told */
     int64_t seen_us;  /* the last reply of query-migrate */
     guint poll;
+    GQueue refused; /* requests that are not sent; their errors go out soon */
+    guint refusing;
     bool polling;
     bool asks_status;
 };

@@ -63,7 +63,15 @@ static char *circumstances(const QmpPeer *peer)
 static void on_answer(json_object *value, const GError *error, void *data)
 {
     Ask *ask = data;
+    const SchemaCommand *command = schema_find_command(ask->command);
+    g_autoptr(GError) odd = NULL;
 
+    if (error == NULL && command != NULL && !schema_reply_fits(command->returns, value)) {
+        g_set_error(&odd, MIG_ERROR, MIG_ERROR_FORMAT,
+                    "the answer to '%s' is not of the kind that the schema says", ask->command);
+        error = odd;
+        value = NULL;
+    }
     if (error == NULL && !ask->peer->freed) {
         peer_note_reply(ask->peer, ask->command, ask->arguments, value);
     }
@@ -81,14 +89,41 @@ typedef struct {
     GError *error;
 } Refusal;
 
-static gboolean deliver_refusal(void *data)
+static void unref(QmpPeer *peer)
 {
-    Refusal *refusal = data;
+    if (--peer->refs == 0) {
+        g_free(peer);
+    }
+}
 
-    refusal->done(NULL, refusal->error, refusal->data);
-    g_error_free(refusal->error);
-    g_free(refusal);
+/* What was refused here; nothing of it may come after the peer is gone. */
+static gboolean deliver_refusals(void *data)
+{
+    QmpPeer *peer = data;
+    Refusal *refusal;
+
+    peer->refusing = 0;
+    peer->refs++; /* a done may free it */
+    while ((refusal = g_queue_pop_head(&peer->refused)) != NULL) {
+        if (refusal->done != NULL) {
+            refusal->done(NULL, refusal->error, refusal->data);
+        }
+        g_error_free(refusal->error);
+        g_free(refusal);
+    }
+    unref(peer);
     return G_SOURCE_REMOVE;
+}
+
+static void refuse(QmpPeer *peer, QmpLinkDone done, void *data, GError *error)
+{
+    Refusal *refusal = g_new0(Refusal, 1);
+
+    *refusal = (Refusal){ done, data, error };
+    g_queue_push_tail(&peer->refused, refusal);
+    if (peer->refusing == 0) {
+        peer->refusing = g_idle_add_full(G_PRIORITY_DEFAULT, deliver_refusals, peer, NULL);
+    }
 }
 
 static GError *refusal_of(const QmpPeer *peer, const char *command)
@@ -112,13 +147,10 @@ void qmp_peer_ask(QmpPeer *peer, const char *command, json_object *arguments, in
     bool oob = strcmp(command, "migrate-recover") == 0 || strcmp(command, "migrate-pause") == 0;
 
     if (error != NULL) {
-        Refusal *refusal = g_new0(Refusal, 1);
-
-        *refusal = (Refusal){ done, data, error };
         if (fd >= 0) {
             close(fd);
         }
-        g_idle_add_full(G_PRIORITY_DEFAULT, deliver_refusal, refusal, NULL);
+        refuse(peer, done, data, error);
         return;
     }
 
@@ -332,6 +364,7 @@ QmpPeer *qmp_peer_new(const char *address, const QmpPeerOptions *options,
         g_free(peer);
         return NULL;
     }
+    peer->refs = 1;
     peer->side = g_strdup(options->side);
     peer->title = g_strdup_printf("the %s (%s)", peer->side, qmp_link_address(peer->link));
     qmp_link_set_name(peer->link, peer->title);
@@ -357,6 +390,8 @@ void qmp_peer_free(QmpPeer *peer)
     peer->freed = true;
     g_clear_handle_id(&peer->poll, g_source_remove);
     qmp_link_free(peer->link);
+    g_clear_handle_id(&peer->refusing, g_source_remove);
+    deliver_refusals(peer);
     peer_schema_free(peer->schema);
     json_object_put(peer->info);
     json_object_put(peer->parameters);
@@ -368,5 +403,5 @@ void qmp_peer_free(QmpPeer *peer)
     g_free(peer->uuid);
     g_free(peer->run_state);
     g_free(peer->status);
-    g_free(peer);
+    unref(peer);
 }

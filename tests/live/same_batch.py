@@ -43,8 +43,8 @@ EXTRA = ("passes", "last pass", "dirty pages rate", "dirty-limit", "multifd byte
          "expected downtime", "last second", "throttle", "skipped")
 
 
-# Members that newer releases do not have.
-GONE = ("singlestep",)
+# Members that not every release has, or only sometimes.
+GONE = ("singlestep", "error-desc")
 
 
 def shape(text, s):

@@ -182,7 +182,7 @@ static const struct {
     { "assert downtime ", 16, "!= < <= == > >=" },
     { "assert status ", 14, "!= ==" },
     { "assert running == ", 18, "false true" },
-    { "assert owner != ", 16, "here none peer unknown" },
+    { "assert owner != ", 16, "here lost none peer unknown" },
     { "assert status == pre", 17, "pre-switchover" },
     { "assert downtime < ", 18, "" },
     { "assert nosuch == ", 17, "" },
