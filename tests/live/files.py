@@ -61,7 +61,12 @@ def alone_at_an_offset(s):
 
 
 def in_threads(s):
-    return there_and_back(s, 4, 0)
+    try:
+        return there_and_back(s, 4, 0)
+    except harness.QmpError as error:
+        if "not supported by this build" not in str(error):
+            raise
+        return f"not tried: {error}"
 
 
 def loads_twice(s):
@@ -114,4 +119,4 @@ def both_sides_must_have_it(s):
         raise harness.Failure(dst.execute("query-migrate"))
 
 
-harness.run([alone, alone_at_an_offset, loads_twice, needs_a_file, both_sides_must_have_it])
+harness.run([alone, alone_at_an_offset, in_threads, loads_twice, needs_a_file, both_sides_must_have_it])
