@@ -89,7 +89,7 @@ static void print_faults(HmpCall *call, json_object *faults)
     json_object *vcpus = json_object_object_get(faults, "vcpu-blocktime-us");
     uint64_t waiting = json_number(faults, "waiting-vcpus");
 
-    if (!faults) {
+    if (!faults || json_number(faults, "requests") == 0) {
         return;
     }
     call_print(call,

@@ -316,7 +316,7 @@ static void fill_blocktime(const PageFaultStats *faults, MigInfo *info)
 {
     info->has_blocktime = true;
     info->blocktime = faults->blocktime_us / 1000;
-    info->n_vcpus = faults->n_vcpus;
+    info->n_vcpus = MAX(faults->n_vcpus, 1); /* QEMU's machine none counts one */
     info->vcpu_blocktime = g_new0(uint64_t, MAX(faults->n_vcpus, 1));
     for (unsigned i = 0; i < faults->n_vcpus; i++) {
         info->vcpu_blocktime[i] = faults->vcpu_us[i] / 1000;

@@ -45,6 +45,8 @@ struct Outgoing {
     _Atomic int decision;
     atomic_bool keep_stopped; /* "stop" came during the switchover */
     atomic_bool go_on;        /* from pre-switchover */
+    atomic_bool left;         /* in postcopy: the package with the guest is out */
+    atomic_bool pause_wanted; /* as soon as it is */
     atomic_bool start_postcopy; /* as soon as it can */
     pthread_mutex_t lock;     /* guards @transport (the pointer) and @wake */
     pthread_cond_t wake;      /* cancel, or a setting changed */

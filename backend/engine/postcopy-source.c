@@ -112,6 +112,10 @@ static bool switch_over(Outgoing *o, GError **error)
     migration_mark(m, MARK_DEVICES);
     migration_note_postcopy(m);
     o->postcopy = true;
+    atomic_store(&o->left, true);
+    if (atomic_load(&o->pause_wanted)) {
+        outgoing_pause(o);
+    }
     return true;
 }
 

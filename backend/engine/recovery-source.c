@@ -215,6 +215,13 @@ bool outgoing_resume(Outgoing *o, Connector *connector, GError **error)
 
 bool outgoing_pause(Outgoing *o)
 {
+    /* Before the guest has left there is nothing to pause: taking the connection away would end the
+     * migration. The sending thread looks at the wish right after that. */
+    atomic_store(&o->pause_wanted, true);
+    if (!atomic_load(&o->left)) {
+        return true;
+    }
+
     MIG_LOCK(&o->lock);
 
     if (o->recovery != NULL) {

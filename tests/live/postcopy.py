@@ -1,5 +1,10 @@
 """The guest leaves before its memory: postcopy, its requests, its channel of requested pages, and recovery."""
 
+import contextlib
+import random
+import socket
+import threading
+
 import harness
 
 MEMORY = "64M"
@@ -27,6 +32,13 @@ def switch(src, uri, bandwidth=20 << 20):
     src.execute("migrate", uri=uri)
     src.wait_status("active")
     src.execute("migrate-start-postcopy")
+
+
+def fill(src):
+    """Waits until the guest's vCPUs have written about all of its pages."""
+    def steps():
+        return [int(row["value"].split()[0]) for row in src.execute("x-query-guest") if row["name"] == "steps"][0]
+    harness.wait_for("the guest has filled its memory", lambda: steps() > 14000)
 
 
 def completed(src, dst):
@@ -169,6 +181,88 @@ def the_package_is_what_moves_the_guest(s):
         print(f"     {fault}: the guest is at the source")
 
 
+class Relay:
+    """Passes everything on between @here and @there, both ways, and cuts all of it after so many bytes."""
+
+    def __init__(self, here, there, budget):
+        self.there = there
+        self.budget = budget
+        self.lock = threading.Lock()
+        self.sockets = []
+        self.is_cut = threading.Event()
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(here)
+        self.listener.listen(8)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self.listener.accept()
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(self.there)
+                with self.lock:
+                    self.sockets += [near, far]
+                for a, b in ((near, far), (far, near)):
+                    threading.Thread(target=self.move, args=(a, b), daemon=True).start()
+
+    def move(self, source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                with self.lock:
+                    data, rest = data[:self.budget], data[self.budget:]
+                    self.budget -= len(data)
+                target.sendall(data)
+                if rest or self.budget == 0:
+                    self.cut()
+                    return
+            target.shutdown(socket.SHUT_WR)
+
+    def cut(self):
+        with self.lock:
+            for each in self.sockets:
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+        self.is_cut.set()
+
+    def close(self):
+        self.listener.close()
+        self.cut()
+        for each in self.sockets:
+            each.close()
+
+
+def twenty_cuts_anywhere_are_recovered(s, preempt=False):
+    rng = random.Random(preempt)
+    src, dst, uri = pair(s, preempt=preempt, machine="stress,rate=0,prefill=on,seed=5,zero=0")
+    src.set(max_postcopy_bandwidth=40 << 20)
+    fill(src)
+    switch(src, uri)
+    src.wait_status("postcopy-active")
+    src.execute("migrate-pause")
+    cuts = 0
+    while cuts < 20:
+        src.wait_status("postcopy-paused")
+        dst.wait_status("postcopy-paused")
+        # Into the talk about what has arrived, or some way into the pages.
+        budget = rng.randrange(1, 8000) if rng.random() < 0.4 else rng.randrange(8000, 2 << 20)
+        far, near = s.path(f"far{cuts}.sock"), s.path(f"near{cuts}.sock")
+        dst.execute("migrate-recover", uri=f"unix:{far}")
+        relay = Relay(near, far, budget)
+        src.execute("migrate", uri=f"unix:{near}", resume=True)
+        if not relay.is_cut.wait(harness.PATIENCE):
+            raise harness.Failure(f"cut {cuts}: only {budget - relay.budget} of {budget} bytes passed by")
+        cuts += 1
+        relay.close()
+    recover(s, src, dst, 99)
+    src.set(max_postcopy_bandwidth=0)
+    completed(src, dst)
+
+
+def twenty_cuts_with_a_channel_of_requested_pages_are_recovered(s):
+    twenty_cuts_anywhere_are_recovered(s, preempt=True)
+
+
 # ---- what is refused meanwhile ----
 
 def refused(process, part, command, **arguments):
@@ -269,6 +363,7 @@ def the_tracker_does_not_matter(s):
 
 harness.run([a_guest_that_writes_faster_than_the_link_gets_over, requested_pages_have_a_channel_of_their_own,
              a_cut_link_is_recovered_twice_in_a_row, both_links_are_recovered_with_a_channel_of_requested_pages,
+             twenty_cuts_anywhere_are_recovered, twenty_cuts_with_a_channel_of_requested_pages_are_recovered,
              every_stage_after_the_guest_has_left_can_be_recovered_from,
              every_stage_of_a_recovery_can_fail_and_be_tried_again, the_package_is_what_moves_the_guest,
              what_needs_the_whole_guest_is_refused, both_sides_must_want_it, a_dead_side_is_not_the_end_of_the_other,
