@@ -13,6 +13,8 @@
 #include "backend/base/error.h"
 
 static const char *const param_multifd_compressions[] = { "none", "zlib", "zstd", NULL };
+static const char *const param_multifd_syncs[] = { "auto", "section", "round", NULL };
+static const char *const param_multifd_zeroes[] = { "auto", "main", "packets", NULL };
 static const char *const param_modes[] = { "normal", "cpr-reboot", NULL };
 
 const ParamDesc param_table[] = {
@@ -79,6 +81,9 @@ static const unsigned char info_order[] = {
     ROW_mode,
     ROW_x_handover,
     ROW_x_handover_timeout,
+    ROW_x_multifd_sync,
+    ROW_x_multifd_zero,
+    ROW_x_multifd_timeout,
     ROW_multifd_zlib_level,
     ROW_multifd_zstd_level,
 };

@@ -45,6 +45,8 @@ const SchemaType schema_capability_status_list = LIST(capability_status);
 
 static const SchemaType multifd_compression =
     ENUM("MultiFDCompression", NAMES("none", "zlib", "zstd"));
+static const SchemaType multifd_sync = ENUM("XMultifdSync", NAMES("auto", "section", "round"));
+static const SchemaType multifd_zero = ENUM("XMultifdZero", NAMES("auto", "main", "packets"));
 static const SchemaType mig_mode = ENUM("MigMode", NAMES("normal", "cpr-reboot"));
 static const SchemaType bitmap_transform = STRUCT("BitmapMigrationBitmapAliasTransform",
     OPTIONAL("persistent", schema_bool));
@@ -67,6 +69,8 @@ static const SchemaType node_alias_list = LIST(node_alias);
 #define SET_bool                &schema_bool
 #define SET_str                 &str_or_null
 #define SET_multifd_compression &multifd_compression
+#define SET_multifd_sync        &multifd_sync
+#define SET_multifd_zero        &multifd_zero
 #define SET_mig_mode            &mig_mode
 #define SET_node_alias_list     &node_alias_list
 
@@ -262,6 +266,14 @@ static const SchemaType x_pass = STRUCT("XPass",
     MEMBER("remaining-bytes", schema_uint64)
     MEMBER("bytes-per-second", schema_uint64));
 static const SchemaType x_pass_list = LIST(x_pass);
+static const SchemaType x_channel = STRUCT("XMigrationChannel",
+    MEMBER("name", schema_str)
+    MEMBER("bytes", schema_uint64)
+    MEMBER("bytes-per-second", schema_uint64)
+    MEMBER("normal-pages", schema_uint64)
+    MEMBER("zero-pages", schema_uint64)
+    MEMBER("state", schema_str));
+static const SchemaType x_channel_list = LIST(x_channel);
 /* Parts of the pause; those that it did not come to are absent. */
 static const SchemaMember downtime_parts[] = {
 #define MIG_PAUSE_PART(mark, member, name) OPTIONAL(member, schema_int)
@@ -317,6 +329,7 @@ const SchemaType schema_x_history = STRUCT("XMigrateHistory",
     MEMBER("peer", schema_str)
     MEMBER("states", x_state_change_list)
     MEMBER("passes", x_pass_list)
+    MEMBER("channels", x_channel_list)
     OPTIONAL("samples", x_sample_list)
     OPTIONAL("total-bytes", schema_uint64)
     OPTIONAL("transferred-bytes", schema_uint64)
@@ -365,7 +378,7 @@ const SchemaType *const schema_named_types[] = {
     &schema_str, &schema_bool, &schema_int, &schema_uint64, &schema_size,
     &uint8_type, &uint16_type, &uint32_type, &number_type, &str_or_null,
     &capability, &capability_status,
-    &multifd_compression, &mig_mode, &bitmap_transform, &bitmap_alias, &node_alias,
+    &multifd_compression, &multifd_sync, &multifd_zero, &mig_mode, &bitmap_transform, &bitmap_alias, &node_alias,
     &migrate_set_parameters, &schema_migration_parameters,
     &inet_address, &unix_address, &vsock_address, &fd_address, &socket_address_type,
     &socket_address, &exec_command, &file_args, &address_type, &address, &channel_type, &channel,
@@ -373,7 +386,7 @@ const SchemaType *const schema_named_types[] = {
     &schema_migration_info,
     &run_state, &schema_status_info, &schema_name_info, &schema_uuid_info, &version_triple,
     &schema_version_info, &command_info, &qmp_capability, &schema_shutdown_cause,
-    &x_owner_value, &schema_x_owner, &x_direction, &x_state_change, &x_pass, &x_sample, &x_bucket, &x_page_faults,
+    &x_owner_value, &schema_x_owner, &x_direction, &x_state_change, &x_pass, &x_channel, &x_sample, &x_bucket, &x_page_faults,
     &schema_x_history,
     &x_guest_value, &x_fault_count, &x_finding, &schema_x_verify, &schema_x_planted, &schema_x_dirty_pages,
     &x_downtime, &x_time, &schema_x_ram_map,

@@ -22,6 +22,9 @@ const char *const fault_point_names[] = {
     "src-connected",  /* connected, nothing sent */
     "src-setup",      /* header and configuration sent */
     "src-ram-setup",  /* block list sent */
+    "src-channel-init",   /* a multifd channel has said who it is */
+    "src-channel-packet", /* it has sent pages */
+    "src-channel-sync",   /* it has sent its part of a pass, before SYNC */
     "src-pass-1",     /* in the middle of the first pass */
     "src-pass-end",   /* a pass is over, before the next dirty sync */
     "src-stopped",    /* vCPUs stopped for the switchover */
@@ -48,6 +51,9 @@ const char *const fault_point_names[] = {
     "dst-setup",      /* header and configuration read */
     "dst-ram-setup",  /* block list read */
     "dst-page",       /* in the middle of RAM */
+    "dst-channel-init",   /* a multifd channel has said who it is */
+    "dst-channel-packet", /* pages of one are in place */
+    "dst-channel-sync",   /* SYNC of one read */
     "dst-ram-end",    /* RAM is over */
     "dst-devices",    /* device state loaded */
     "dst-postcopy-package", /* all of the package is here, nothing of it is done */

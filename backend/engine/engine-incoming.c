@@ -15,6 +15,7 @@
 
 void engine_stop_listening(Engine *e)
 {
+    engine_multifd_drop_early(e);
     g_clear_pointer(&e->listener, listener_free);
     g_clear_pointer(&e->incoming_address, address_free);
 }
@@ -99,6 +100,10 @@ static void on_channel(Listener *l, ChannelType type, Transport *transport, void
     g_autoptr(Migration) m = NULL;
     g_autoptr(GError) error = NULL;
 
+    if (type == CHANNEL_MULTIFD) {
+        engine_multifd_channel(e, transport);
+        return;
+    }
     if (type != CHANNEL_MAIN) {
         engine_take_postcopy_channel(e, type, transport);
         return;
@@ -119,13 +124,16 @@ static void on_channel(Listener *l, ChannelType type, Transport *transport, void
         .transport = transport,
         .capabilities = e->capabilities,
         .mapped_threads = engine_mapped_threads(e),
+        .multifd = engine_multifd_settings(e),
     };
     e->incoming = incoming_new(&config, e->autostart, &error);
     if (e->incoming == NULL) {
         migration_set_error(m, error->message);
         migration_move(m, MIGRATION_ACTIVE, MIGRATION_FAILED);
         listener_set_busy(l, false);
+        return;
     }
+    engine_multifd_hand_over_early(e);
 }
 
 static void on_listener_notice(Listener *l, const char *text, void *data)
@@ -234,7 +242,8 @@ void engine_migrate_incoming(Engine *e, BackendSession *session, json_object *ar
         return;
     }
     address = engine_address_from_arguments(args, "migrate-incoming", &error);
-    if (address == NULL || !engine_mode_allows(e, address, &error) ||
+    if (address == NULL || !engine_multifd_allows(e, address, &error) ||
+        !engine_mode_allows(e, address, &error) ||
         !engine_mapped_allows(e, address, &error) ||
         !engine_refuse_tls(e->parameters.tls_creds, &error) ||
         !take_incoming_fd(session, address, &fd, &error)) {

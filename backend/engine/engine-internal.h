@@ -39,6 +39,8 @@ typedef struct {
     Listener *listener;
     BackendReply *incoming_reply; /* migrate-incoming until the listener is ready */
     BackendReply *cont_reply;     /* cont -f until the outgoing thread has let go */
+    GPtrArray *early_channels; /* of Transport: multifd before their main channel; NULL = none ever */
+    guint early_timer;
     guint drain_timer;
     guint sample_timer;
     bool holds_departed; /* in inmigrate: the guest that left is still whole in RAM */
@@ -140,6 +142,18 @@ void engine_take_postcopy_channel(Engine *e, ChannelType type, Transport *transp
 void engine_want_channels(Engine *e);
 /* What this host and this side's state say to those of postcopy that are switched on. */
 bool engine_may_have_postcopy(const Engine *e, MigCapabilities on, GError **error);
+
+/* ---- engine-multifd.c ---- */
+MultifdSettings engine_multifd_settings(const Engine *e);
+/* False when multifd is on and @address is one connection only. */
+bool engine_multifd_allows(const Engine *e, const Address *address, GError **error);
+/* False when multifd is among @added and this side listens already: sources would find what was. */
+bool engine_multifd_may_change(const Engine *e, MigCapabilities added, GError **error);
+/* A connection that began as a multifd channel; @transport is taken. */
+void engine_multifd_channel(Engine *e, Transport *transport);
+/* The main channel has come: those that were faster belong to it. */
+void engine_multifd_hand_over_early(Engine *e);
+void engine_multifd_drop_early(Engine *e);
 
 /* ---- engine-control.c ---- */
 void engine_stop(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);

@@ -229,6 +229,7 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
         .mapped_threads = engine_mapped_threads(e),
         .to_file = address->kind == ADDRESS_FILE,
         .limit = e->limit,
+        .multifd = engine_multifd_settings(e),
         .converge = capability_is_on(e->capabilities, CAPABILITY_AUTO_CONVERGE)
                         ? CONVERGE_BY_THROTTLE
                     : capability_is_on(e->capabilities, CAPABILITY_DIRTY_LIMIT)
@@ -255,7 +256,8 @@ void engine_migrate(Engine *e, BackendSession *session, json_object *args, Backe
     g_autoptr(Address) address = engine_address_from_arguments(args, "migrate", &error);
     g_auto(MigFd) fd = -1;
 
-    if (address == NULL || !may_migrate(e, session, args, &error) ||
+    if (address == NULL || !engine_multifd_allows(e, address, &error) ||
+        !may_migrate(e, session, args, &error) ||
         !engine_mode_allows(e, address, &error) ||
         !engine_mapped_allows(e, address, &error) || !snapshot_may_go_to(e, address, &error) ||
         !engine_take_named_fd(session, address, &fd, &error)) {
@@ -319,6 +321,7 @@ void engine_migrate_clear(Engine *e)
         g_source_remove(e->drain_timer);
     }
     engine_stop_listening(e);
+    g_clear_pointer(&e->early_channels, g_ptr_array_unref);
     if (e->outgoing != NULL && !outgoing_cancel(e->outgoing, NULL)) {
         outgoing_abandon(e->outgoing);
     }

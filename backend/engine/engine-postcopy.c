@@ -158,6 +158,8 @@ void engine_want_channels(Engine *e)
     bool paused = engine_is_paused(e, false);
 
     listener_want(e->listener, CHANNEL_RECOVERY, paused);
+    listener_want(e->listener, CHANNEL_MULTIFD,
+                  capability_is_on(e->capabilities, CAPABILITY_MULTIFD));
     listener_want(e->listener, CHANNEL_PAGES,
                   capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_PREEMPT));
     if (paused) {

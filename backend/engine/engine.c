@@ -73,7 +73,8 @@ static void set_capabilities(Engine *e, BackendSession *session, json_object *ar
         backend_reply_failure(reply, "There's a migration process in progress");
     } else if (!capabilities_apply(&wanted, json_object_object_get(args, "capabilities"),
                                    warn_session, session, &error) ||
-               !host_allows(e, wanted & ~e->capabilities, &error)) {
+               !host_allows(e, wanted & ~e->capabilities, &error) ||
+               !engine_multifd_may_change(e, wanted & ~e->capabilities, &error)) {
         backend_reply_error(reply, error);
     } else {
         e->capabilities = wanted;

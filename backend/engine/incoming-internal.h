@@ -5,6 +5,7 @@
 #pragma once
 
 #include "backend/engine/incoming.h"
+#include "backend/engine/multifd-recv.h"
 #include "backend/engine/page-decoder.h"
 #include "backend/engine/placer.h"
 #include "backend/engine/prefetch.h"
@@ -45,8 +46,12 @@ struct Incoming {
     bool link_up;       /* page requests can be sent */
     size_t asked_block; /* the last request named it */
 
+    MultifdRecv *multifd; /* NULL = off; constant */
+    GError *channel_error; /* under @lock: a channel failed before there was a reader to tell */
+
     /* The thread only. */
     Prefetch *prefetch;
+    bool flush_seen; /* passes of multifd end where the stream says so, not with each ram body */
     StreamReader *reader;
     DeviceLoader *devices;
     Placer *placer;
@@ -66,6 +71,20 @@ struct Incoming {
 
 /* Acts on the fault point @point; false when the load shall fail there. */
 bool incoming_fault(Incoming *in, const char *point, GError **error);
+
+/* The same for another connection, by its thread; @is_gone ends a hold. */
+bool incoming_fault_with(const char *point, void (*on_cut)(void *data), bool (*is_gone)(void *data),
+                         void *data, GError **error);
+
+/* incoming-multifd.c; without the capability init leaves @multifd NULL, the next two do nothing then. */
+void incoming_multifd_init(Incoming *in);
+/* Pages may be placed. */
+void incoming_multifd_start(Incoming *in);
+/* At the end of a ram body and at a FLUSH record: a sync point, if it is one in this stream. */
+bool incoming_multifd_eos(Incoming *in, GError **error);
+bool incoming_multifd_flush(Incoming *in, GError **error);
+/* Everything has come. */
+bool incoming_multifd_finish(Incoming *in, GError **error);
 
 /* Answers on the return path; nothing to do where nobody can hear it. */
 bool incoming_answer(Incoming *in, ReturnPathType type, uint32_t value, GError **error);

@@ -35,8 +35,10 @@ static bool check_pages(Incoming *in, GError **error)
                        "x-ignore-shared: was it left out as memory in a file? Start this side "
                        "with the same --ram-file");
     }
-    mig_error_hint(
-        error, "a source with multifd sends pages on channels of their own; switch it off there");
+    if (in->multifd == NULL) {
+        mig_error_hint(error, "a source with multifd sends pages on channels of their own; "
+                              "multifd must be the same on both sides");
+    }
     return false;
 }
 
@@ -84,6 +86,9 @@ static bool take_ping(Incoming *in, uint32_t value, GError **error)
                     value);
         return false;
     }
+    if (value == MULTIFD_HELLO && !incoming_answer(in, RETURN_PONG, MULTIFD_HELLO_ANSWER, error)) {
+        return false;
+    }
     if (in->faults != NULL) {
         return postcopy_take_ping(in, value, error);
     }
@@ -92,6 +97,7 @@ static bool take_ping(Incoming *in, uint32_t value, GError **error)
     }
     /* The answer says that everything is in place, so put it there first. */
     if ((in->placer != NULL && !placer_flush(in->placer, error)) ||
+        !incoming_multifd_finish(in, error) ||
         !incoming_check_complete(in, error) || !incoming_fault(in, "dst-pong", error) ||
         !incoming_answer(in, RETURN_PONG, value, error) ||
         !incoming_fault(in, "dst-ponged", error)) {
@@ -269,6 +275,7 @@ static bool begin_pages(Incoming *in, GError **error)
     }
     in->decoder = page_decoder_new(in->placer);
     in->has_block_list = true;
+    incoming_multifd_start(in);
     return incoming_mapped_load(in, error) && incoming_fault(in, "dst-ram-setup", error);
 }
 
@@ -338,8 +345,10 @@ static bool take_record(Incoming *in, const StreamRecord *record, GError **error
     case RECORD_XBZRLE_PAGE:
     case RECORD_COMPRESSED_PAGE:
         return take_page(in, record, error);
+    case RECORD_MULTIFD_FLUSH:
+        return begin_pages(in, error) && incoming_multifd_flush(in, error);
     case RECORD_RAM_EOS:
-        return begin_pages(in, error);
+        return begin_pages(in, error) && incoming_multifd_eos(in, error);
     case RECORD_DEVICE:
         if (!in->has_block_list) {
             g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
@@ -415,7 +424,7 @@ bool incoming_load(Incoming *in, GError **error)
                 return false;
             }
             if (record.type == RECORD_EOF) {
-                return incoming_flush(in, error);
+                return incoming_flush(in, error) && incoming_multifd_finish(in, error);
             }
             break;
         case STREAM_MORE:

@@ -26,14 +26,20 @@ static bool transport_is_gone(void *data)
     return transport_is_shut_down(in->config.transport);
 }
 
-bool incoming_fault(Incoming *in, const char *point, GError **error)
+static void cut(void *data)
+{
+    incoming_pause(data);
+}
+
+bool incoming_fault_with(const char *point, void (*on_cut)(void *data), bool (*is_gone)(void *data),
+                         void *data, GError **error)
 {
     switch (fault_fire(point)) {
     case FAULT_CUT:
-        incoming_pause(in);
+        on_cut(data);
         return true;
     case FAULT_HOLD:
-        fault_hold(point, transport_is_gone, in);
+        fault_hold(point, is_gone, data);
         return true;
     case FAULT_FAIL:
     case FAULT_CANCEL: /* a destination cannot cancel; it can give up */
@@ -44,6 +50,11 @@ bool incoming_fault(Incoming *in, const char *point, GError **error)
         break;
     }
     return true;
+}
+
+bool incoming_fault(Incoming *in, const char *point, GError **error)
+{
+    return incoming_fault_with(point, cut, transport_is_gone, in, error);
 }
 
 /* ---- the end ---- */
@@ -116,6 +127,9 @@ static void give_up(Incoming *in, const GError *error)
     }
     if (in->return_path) {
         incoming_answer(in, RETURN_SHUT, 1, NULL);
+    }
+    if (in->multifd != NULL) {
+        multifd_recv_stop(in->multifd); /* nothing is placed any more */
     }
     /* As long as nothing was touched, what stood here before stays: a guest whose own way out was
      * never confirmed may be the only copy. */
@@ -192,8 +206,14 @@ static bool begin_reading(Incoming *in, GError **error)
     if (capability_is_on(in->config.capabilities, CAPABILITY_MAPPED_RAM)) {
         return incoming_mapped_init(in, error);
     }
-    in->prefetch = prefetch_new(in->config.transport, error);
-    return in->prefetch != NULL;
+    Prefetch *prefetch = prefetch_new(in->config.transport, error);
+    MIG_LOCK(&in->lock);
+
+    in->prefetch = prefetch; /* from here on a failing multifd channel can wake this thread */
+    if (prefetch != NULL && in->channel_error != NULL) {
+        prefetch_fail(prefetch, in->channel_error);
+    }
+    return prefetch != NULL;
 }
 
 static void *incoming_thread(void *data)
@@ -215,6 +235,9 @@ static void *incoming_thread(void *data)
         postcopy_complete(in);
     } else {
         take_over(in);
+    }
+    if (in->multifd != NULL) {
+        multifd_recv_stop(in->multifd);
     }
     transport_shutdown(in->config.transport);
     event_post(in->migration->events, ENGINE_EVENT_ENDED, in->migration, 0, NULL);
@@ -239,6 +262,7 @@ Incoming *incoming_new(const IncomingConfig *config, bool autostart, GError **er
     mig_cond_init(&in->wake);
     in->migration = migration_ref(config->migration);
     atomic_store(&in->autostart, autostart);
+    incoming_multifd_init(in);
     in->devices = device_loader_new(config->guest, config->timer);
     in->blocks = g_array_new(FALSE, FALSE, sizeof(size_t));
     in->mapped = g_array_new(FALSE, FALSE, sizeof(MappedRam));
@@ -268,6 +292,9 @@ void incoming_free(Incoming *in)
     if (in->urgent != NULL) {
         urgent_receiver_shutdown(in->urgent);
     }
+    if (in->multifd != NULL) {
+        multifd_recv_shutdown(in->multifd);
+    }
     pthread_cond_broadcast(&in->wake);
     pthread_mutex_unlock(&in->lock);
     if (in->thread != NULL) {
@@ -275,7 +302,9 @@ void incoming_free(Incoming *in)
     }
     urgent_receiver_free(in->urgent);
     page_faults_free(in->faults);
+    multifd_recv_free(in->multifd);
     prefetch_free(in->prefetch);
+    g_clear_error(&in->channel_error);
     transport_free(in->config.transport);
     transport_free(in->next);
     stream_reader_free(in->reader);
@@ -333,5 +362,8 @@ void incoming_pause(Incoming *in)
 
 void incoming_shutdown(Incoming *in)
 {
+    if (in->multifd != NULL) {
+        multifd_recv_shutdown(in->multifd);
+    }
     incoming_pause(in);
 }

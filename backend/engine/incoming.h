@@ -10,6 +10,7 @@
 #include "backend/capabilities.h"
 #include "backend/engine/devices.h"
 #include "backend/engine/migration.h"
+#include "backend/engine/multifd.h"
 #include "backend/guest/guest.h"
 #include "backend/transport/transport.h"
 
@@ -22,12 +23,16 @@ typedef struct {
     Transport *transport; /* taken over */
     MigCapabilities capabilities; /* as they are when the source comes */
     unsigned mapped_threads; /* mapped-ram: threads that read pages */
+    MultifdSettings multifd;
 } IncomingConfig;
 
 /* Starts the thread. ENGINE_EVENT_ENDED comes when it is about to return. @autostart: run the guest
  * when it has arrived, if the source ran it. */
 Incoming *incoming_new(const IncomingConfig *config, bool autostart, GError **error);
 void incoming_free(Incoming *in); /* shuts down and joins */
+
+/* Main thread: a multifd channel of it; @transport is taken. Only where the config has multifd. */
+void incoming_add_multifd(Incoming *in, Transport *transport);
 
 /* The record it writes; lives at least as long as @in. */
 Migration *incoming_record(const Incoming *in);

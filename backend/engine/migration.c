@@ -85,6 +85,7 @@ void migration_unref(Migration *m)
     g_array_unref(m->moves);
     g_array_unref(m->passes);
     series_clear(&m->series);
+    channels_clear(&m->channels);
     g_free(m->peer);
     g_free(m->error);
     g_free(m->outcome);
@@ -253,6 +254,8 @@ static void fill_ram(Migration *m, MigrationStats *ram)
     ram->normal_bytes = ram->normal * MIG_PAGE_SIZE;
     ram->dirty_pages_rate = completed ? 0 : atomic_load(&c->dirty_rate);
     ram->dirty_sync_count = atomic_load(&c->sync_count);
+    /* The channels are ahead of the sum by what was not looked at yet. */
+    ram->multifd_bytes = MIN(channels_bytes(&m->channels), ram->transferred);
     ram->page_size = MIG_PAGE_SIZE;
     ram->pages_per_second = atomic_load(&c->pages_per_second);
     ram->precopy_bytes = atomic_load(&c->precopy_bytes);
@@ -467,6 +470,7 @@ json_object *migration_history_to_json(Migration *m, bool with_samples)
     json_object_object_add(o, "peer", json_object_new_string(m->peer));
     json_object_object_add(o, "states", states);
     json_object_object_add(o, "passes", passes);
+    json_object_object_add(o, "channels", channels_to_json(&m->channels, end - m->start_us));
     if (with_samples) {
         json_object_object_add(o, "samples", series_to_json(&m->series, m->start_us));
     }

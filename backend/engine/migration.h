@@ -15,6 +15,7 @@
 
 #include "backend/base/lock.h"
 #include "backend/engine/codec-counters.h"
+#include "backend/engine/channels.h"
 #include "backend/engine/events.h"
 #include "backend/engine/ram-map.h"
 #include "backend/engine/series.h"
@@ -87,6 +88,7 @@ struct Migration {
 
     MigCounters counters;
     RamMap ram_map;
+    Channels channels; /* beside the main one */
 
     /* Under @lock. */
     pthread_mutex_t lock;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "backend/base/rate-limiter.h"
+#include "backend/engine/multifd-send.h"
 #include "backend/engine/outgoing.h"
 #include "backend/engine/mapped-ram.h"
 #include "backend/engine/ram-sender.h"
@@ -66,6 +67,12 @@ struct Outgoing {
     MappedWriter *mapped; /* mapped-ram; NULL = off */
     PageEncoder *encoder; /* NULL: pages go as they are */
     RamSnapshot *snapshot; /* in place of @ram, once the moment was taken */
+    MultifdSend *multifd; /* NULL = off; constant */
+    bool zero_in_packets;
+    bool part_is_open;    /* multifd: the PART of this pass was begun */
+    struct {
+        uint64_t bytes, normal, zero;
+    } collected; /* of what the multifd channels sent: is in the figures already */
     RateLimiter limiter;
     AutoConverge converge;
     RateWindow window;
@@ -82,6 +89,9 @@ struct Outgoing {
 
 /* Acts on the fault point @point; false when the migration shall fail there. */
 bool outgoing_fault(Outgoing *o, const char *point, GError **error);
+
+/* The same on the connection @transport, by its thread. */
+bool outgoing_fault_on(Outgoing *o, const char *point, Transport *transport, GError **error);
 
 /* Writes what the writer holds; counts it. */
 bool outgoing_flush(Outgoing *o, GError **error);
@@ -116,6 +126,16 @@ bool outgoing_mapped_end(Outgoing *o, GError **error);
 
 /* background-snapshot.c: all of it, from the setup section on. True: it is completed. */
 bool outgoing_background_snapshot(Outgoing *o, GError **error);
+
+/* outgoing-multifd.c; without the capability init leaves @multifd NULL and the next two do nothing. */
+void outgoing_multifd_init(Outgoing *o);
+/* With the first bytes on the main channel: what the destination is, by its answer. */
+void outgoing_multifd_ask(Outgoing *o);
+bool outgoing_multifd_connect(Outgoing *o, GError **error);
+/* Hands pages over, about @max_bytes (0 = no limit); *@ret_bytes were sent meanwhile. */
+bool outgoing_multifd_pages(Outgoing *o, size_t max_bytes, size_t *ret_bytes, GError **error);
+/* The end of a pass, before the end of its ram body. */
+bool outgoing_multifd_sync(Outgoing *o, GError **error);
 
 /* precopy.c: setup section, then passes until what is left fits into the downtime limit. */
 bool outgoing_precopy(Outgoing *o, GError **error);

@@ -28,35 +28,40 @@ bool outgoing_check(Outgoing *o, GError **error)
         g_set_error_literal(error, MIG_ERROR, MIG_ERROR_CANCELLED, "the migration was cancelled");
         return false;
     }
-    return o->return_path == NULL || !source_return_path_failed(o->return_path, error);
+    return (o->multifd == NULL || !multifd_send_failed(o->multifd, error)) &&
+           (o->return_path == NULL || !source_return_path_failed(o->return_path, error));
 }
 
 static bool transport_is_gone(void *data)
 {
-    Outgoing *o = data;
-    return transport_is_shut_down(o->transport);
+    return transport_is_shut_down(data);
 }
 
-bool outgoing_fault(Outgoing *o, const char *point, GError **error)
+bool outgoing_fault_on(Outgoing *o, const char *point, Transport *transport, GError **error)
 {
     switch (fault_fire(point)) {
     case FAULT_NONE:
     case FAULT_KILL:
         return true;
     case FAULT_CUT:
-        transport_shutdown(o->transport);
+        transport_shutdown(transport);
         return true;
     case FAULT_CANCEL:
         outgoing_cancel(o, NULL);
         return true;
     case FAULT_HOLD:
-        fault_hold(point, transport_is_gone, o);
+        fault_hold(point, transport_is_gone, transport);
         return true;
     case FAULT_FAIL:
         g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "fault injected at %s", point);
         return false;
     }
     return true;
+}
+
+bool outgoing_fault(Outgoing *o, const char *point, GError **error)
+{
+    return outgoing_fault_on(o, point, o->transport, error);
 }
 
 bool outgoing_flush(Outgoing *o, GError **error)
@@ -73,6 +78,10 @@ bool outgoing_flush(Outgoing *o, GError **error)
         if (outgoing_is_cancelled(o)) {
             g_clear_error(error);
             return outgoing_check(o, error);
+        }
+        if (o->multifd != NULL && multifd_send_failed(o->multifd, NULL)) {
+            g_clear_error(error);
+            return !multifd_send_failed(o->multifd, error);
         }
         mig_error_hint(error, "while sending to %s", transport_name(o->transport));
         return false;
@@ -191,7 +200,9 @@ static bool begin_stream(Outgoing *o, GError **error)
     if (config->postcopy) {
         postcopy_put_advise(o->writer, page_faults_page_sizes(config->guest));
     }
-    return outgoing_flush(o, error) && outgoing_fault(o, "src-setup", error);
+    outgoing_multifd_ask(o);
+    return outgoing_flush(o, error) && outgoing_fault(o, "src-setup", error) &&
+           outgoing_multifd_connect(o, error);
 }
 
 /* ---- ending ---- */
@@ -304,6 +315,9 @@ static void *outgoing_thread(void *data)
     }
     auto_converge_end(&o->converge);
 
+    if (o->multifd != NULL) {
+        multifd_send_shutdown(o->multifd);
+    }
     if (o->transport != NULL) {
         transport_shutdown(o->transport); /* also ends the return path's thread */
     }
@@ -340,6 +354,7 @@ Outgoing *outgoing_new(const OutgoingConfig *config, GError **error)
     if (config->postcopy) {
         o->requests = page_requests_new(config->guest);
     }
+    outgoing_multifd_init(o);
     o->window.start_us = now;
     rate_limiter_init(&o->limiter, atomic_load(&config->settings->max_bandwidth), now);
     o->thread = g_thread_try_new("mig/src/main", outgoing_thread, o, error);
@@ -365,6 +380,7 @@ void outgoing_free(Outgoing *o)
     }
     source_return_path_free(o->return_path);
     urgent_sender_free(o->urgent);
+    multifd_send_free(o->multifd);
     transport_free(o->transport);
     connector_free(o->config.connector);
     connector_free(o->recovery);
@@ -394,6 +410,9 @@ static void shut_everything_down(Outgoing *o)
     connector_cancel(o->config.connector);
     if (o->recovery != NULL) {
         connector_cancel(o->recovery);
+    }
+    if (o->multifd != NULL) {
+        multifd_send_shutdown(o->multifd);
     }
     if (o->transport != NULL) {
         transport_shutdown(o->transport);

@@ -12,6 +12,7 @@
 #include "backend/engine/devices.h"
 #include "backend/engine/live-settings.h"
 #include "backend/engine/migration.h"
+#include "backend/engine/multifd.h"
 #include "backend/guest/dirty-tracker.h"
 #include "backend/guest/guest.h"
 #include "backend/transport/transport.h"
@@ -46,6 +47,7 @@ typedef struct {
     bool to_file;                 /* nobody runs what is written */
     DirtyLimit *limit;            /* outlives the migration */
     ConvergeMeans converge;       /* how a guest that writes too fast is slowed down */
+    MultifdSettings multifd;
 } OutgoingConfig;
 
 /* Starts the thread. ENGINE_EVENT_ENDED comes when it is about to return. What the config hands

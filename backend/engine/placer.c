@@ -14,13 +14,15 @@
 struct Placer {
     RamBlock *const *blocks;
     size_t n_blocks;
+    bool beside;       /* the maps belong to another placer */
     DirtyMap **placed; /* holds data of this attempt */
     DirtyMap **seen;   /* came at all, zero pages too */
 
     /* The run that is being gathered: consecutive fresh pages of one block. */
     size_t block;
     uint64_t first; /* page */
-    int count;
+    int count; /* pages */
+    int n_iov; /* fewer, where they lie behind each other in the buffer too */
     struct iovec run[RUN_PAGES];
 };
 
@@ -40,26 +42,42 @@ Placer *placer_new(RamBlock *const *blocks, size_t n_blocks)
     return placer;
 }
 
+Placer *placer_new_beside(const Placer *first)
+{
+    Placer *placer = g_new0(Placer, 1);
+
+    placer->blocks = first->blocks;
+    placer->n_blocks = first->n_blocks;
+    placer->placed = first->placed;
+    placer->seen = first->seen;
+    placer->beside = true;
+    return placer;
+}
+
 void placer_free(Placer *placer)
 {
-    if (placer != NULL) {
+    if (placer == NULL) {
+        return;
+    }
+    if (!placer->beside) {
         for (size_t i = 0; i < placer->n_blocks; i++) {
             dirty_map_free(placer->placed[i]);
             dirty_map_free(placer->seen[i]);
         }
         g_free(placer->placed);
         g_free(placer->seen);
-        g_free(placer);
     }
+    g_free(placer);
 }
 
 bool placer_flush(Placer *placer, GError **error)
 {
-    int count = placer->count;
+    int n_iov = placer->n_iov;
 
     placer->count = 0;
-    return count == 0 || ram_block_write(placer->blocks[placer->block], placer->first, placer->run,
-                                         count, error);
+    placer->n_iov = 0;
+    return n_iov == 0 || ram_block_write(placer->blocks[placer->block], placer->first, placer->run,
+                                         n_iov, error);
 }
 
 bool placer_discard(Placer *placer, size_t block, size_t first, size_t count, GError **error)
@@ -113,7 +131,13 @@ bool placer_page(Placer *placer, size_t block, uint64_t offset, const uint8_t *p
         placer->block = block;
         placer->first = index;
     }
-    placer->run[placer->count++] = (struct iovec){ (void *)page, MIG_PAGE_SIZE };
+    placer->count++;
+    struct iovec *last = placer->n_iov > 0 ? &placer->run[placer->n_iov - 1] : NULL;
+    if (last != NULL && (const uint8_t *)last->iov_base + last->iov_len == page) {
+        last->iov_len += MIG_PAGE_SIZE;
+    } else {
+        placer->run[placer->n_iov++] = (struct iovec){ (void *)page, MIG_PAGE_SIZE };
+    }
     return true;
 }
 

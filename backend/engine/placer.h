@@ -3,7 +3,7 @@
  * pages are gathered and written with one pwritev straight from the reader's
  * buffer into fresh memory (no page fault, no zeroing), or copied into the mapping
  * where the page is populated already. Remembers which pages of this attempt were
- * placed. One thread.
+ * placed. A placer belongs to one thread; several stand beside each other for several threads.
  */
 #pragma once
 
@@ -18,6 +18,9 @@ typedef struct Placer Placer;
 
 /* All blocks must read as zero now. */
 Placer *placer_new(RamBlock *const *blocks, size_t n_blocks);
+/* One for another thread: what was placed is known to both. @first must outlive it. Two threads must not
+ * place the same page at the same time. */
+Placer *placer_new_beside(const Placer *first);
 void placer_free(Placer *placer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Placer, placer_free)
 

@@ -130,6 +130,17 @@ void outgoing_count_batch(Outgoing *o, RamBatch batch)
 
 /* ---- sending ---- */
 
+/* The end of a ram body. */
+static bool end_body(Outgoing *o, GError **error)
+{
+    if (o->multifd != NULL && !outgoing_multifd_sync(o, error)) {
+        return false;
+    }
+    stream_put_ram_eos(o->writer);
+    stream_put_footer(o->writer, RAM_SECTION_ID);
+    return outgoing_flush(o, error);
+}
+
 bool outgoing_put_ram_setup(Outgoing *o, GError **error)
 {
     size_t n;
@@ -147,9 +158,7 @@ bool outgoing_put_ram_setup(Outgoing *o, GError **error)
             return false;
         }
     }
-    stream_put_ram_eos(o->writer);
-    stream_put_footer(o->writer, RAM_SECTION_ID);
-    return outgoing_flush(o, error) && outgoing_fault(o, "src-ram-setup", error);
+    return end_body(o, error) && outgoing_fault(o, "src-ram-setup", error);
 }
 
 /* Waits until the limiter lets more through; false when cancelled meanwhile. */
@@ -185,14 +194,47 @@ size_t outgoing_batch_size(const Outgoing *o)
     return rate == 0 ? MAX_BATCH : (size_t)CLAMP(rate / 50, MIN_BATCH, MAX_BATCH);
 }
 
+static void account(Outgoing *o, size_t bytes)
+{
+    rate_limiter_account(&o->limiter, bytes, mig_clock_now_us());
+    outgoing_update_window(o);
+}
+
 bool outgoing_flush_part(Outgoing *o, GError **error)
 {
     size_t bytes = stream_writer_pending(o->writer);
+
     if (!outgoing_flush(o, error)) {
         return false;
     }
-    rate_limiter_account(&o->limiter, bytes, mig_clock_now_us());
-    outgoing_update_window(o);
+    account(o, bytes);
+    return true;
+}
+
+/* Some of the dirty pages as a PART of their own. */
+static bool put_part(Outgoing *o, GError **error)
+{
+    stream_put_section_part(o->writer, RAM_SECTION_ID);
+    outgoing_count_batch(o, ram_sender_fill(o->ram, o->writer, outgoing_batch_size(o)));
+    stream_put_ram_eos(o->writer);
+    stream_put_footer(o->writer, RAM_SECTION_ID);
+    return outgoing_flush_part(o, error);
+}
+
+/* Some of the dirty pages over channels of their own, in the PART of the pass. */
+static bool hand_over_pages(Outgoing *o, GError **error)
+{
+    bool limited = atomic_load(&o->config.settings->max_bandwidth) != 0;
+    size_t bytes;
+
+    if (!o->part_is_open) {
+        stream_put_section_part(o->writer, RAM_SECTION_ID);
+        o->part_is_open = true;
+    }
+    if (!outgoing_multifd_pages(o, limited ? outgoing_batch_size(o) : 0, &bytes, error)) {
+        return false;
+    }
+    account(o, bytes);
     return true;
 }
 
@@ -201,12 +243,16 @@ static bool send_part(Outgoing *o, GError **error)
     if (o->mapped != NULL) {
         return outgoing_mapped_part(o, error);
     }
-    stream_put_section_part(o->writer, RAM_SECTION_ID);
-    outgoing_count_batch(o, ram_sender_fill(o->ram, o->writer, outgoing_batch_size(o)));
-    stream_put_ram_eos(o->writer);
-    stream_put_footer(o->writer, RAM_SECTION_ID);
+    return o->multifd != NULL ? hand_over_pages(o, error) : put_part(o, error);
+}
 
-    return outgoing_flush_part(o, error);
+static bool end_part(Outgoing *o, GError **error)
+{
+    if (!o->part_is_open) {
+        return true;
+    }
+    o->part_is_open = false;
+    return end_body(o, error);
 }
 
 bool outgoing_precopy(Outgoing *o, GError **error)
@@ -243,11 +289,26 @@ bool outgoing_precopy(Outgoing *o, GError **error)
                 return outgoing_check(o, error);
             }
         } while (remaining_bytes(o) > atomic_load(&c->threshold));
-        if (!outgoing_sync(o, error) || !outgoing_fault(o, "src-pass-end", error)) {
+        if (!end_part(o, error) || !outgoing_sync(o, error) ||
+            !outgoing_fault(o, "src-pass-end", error)) {
             return false;
         }
     } while (remaining_bytes(o) > atomic_load(&c->threshold) || !outgoing_may_switch_over(o));
     return outgoing_check(o, error);
+}
+
+static bool send_last(Outgoing *o, GError **error)
+{
+    size_t bytes;
+
+    if (o->multifd != NULL) {
+        return outgoing_multifd_pages(o, 0, &bytes, error);
+    }
+    if (o->mapped != NULL) {
+        return outgoing_mapped_part(o, error);
+    }
+    outgoing_count_batch(o, ram_sender_fill(o->ram, o->writer, MAX_BATCH));
+    return outgoing_flush(o, error);
 }
 
 bool outgoing_last_pass(Outgoing *o, GError **error)
@@ -259,20 +320,11 @@ bool outgoing_last_pass(Outgoing *o, GError **error)
     auto_converge_end(&o->converge); /* it stands: whoever lets it go on gets it at full speed */
     stream_put_section_end(o->writer, RAM_SECTION_ID);
     while (ram_sender_remaining(o->ram) > 0) {
-        if (o->mapped != NULL) {
-            if (!outgoing_mapped_part(o, error) || !outgoing_check(o, error)) {
-                return false;
-            }
-            continue;
-        }
-        outgoing_count_batch(o, ram_sender_fill(o->ram, o->writer, MAX_BATCH));
-        if (!outgoing_flush(o, error) || !outgoing_check(o, error)) {
+        if (!send_last(o, error) || !outgoing_check(o, error)) {
             return false;
         }
     }
-    stream_put_ram_eos(o->writer);
-    stream_put_footer(o->writer, RAM_SECTION_ID);
-    if (!outgoing_mapped_end(o, error) || !outgoing_flush(o, error)) {
+    if (!outgoing_mapped_end(o, error) || !end_body(o, error)) {
         return false;
     }
     migration_mark(o->migration, MARK_RAM);

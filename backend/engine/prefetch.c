@@ -29,6 +29,7 @@ struct Prefetch {
     bool quit;
     bool ended;    /* nothing more comes after the filled ones */
     GError *error; /* why, when it is not the end of the stream */
+    GError *failure; /* prefetch_fail() */
 
     /* The consumer only. */
     uint64_t taken;
@@ -134,9 +135,20 @@ void prefetch_free(Prefetch *p)
         g_free(p->buffers[i].memory);
     }
     g_clear_error(&p->error);
+    g_clear_error(&p->failure);
     pthread_cond_destroy(&p->changed);
     pthread_mutex_destroy(&p->lock);
     g_free(p);
+}
+
+void prefetch_fail(Prefetch *p, const GError *error)
+{
+    MIG_LOCK(&p->lock);
+
+    if (p->failure == NULL) {
+        p->failure = g_error_copy(error);
+    }
+    pthread_cond_broadcast(&p->changed);
 }
 
 uint8_t *prefetch_next(Prefetch *p, size_t *ret_count, GError **error)
@@ -148,10 +160,15 @@ uint8_t *prefetch_next(Prefetch *p, size_t *ret_count, GError **error)
     p->released = p->taken > 0 ? p->taken - 1 : 0;
     p->hungry = true;
     pthread_cond_broadcast(&p->changed);
-    while (p->filled == p->taken && !p->ended) {
+    while (p->filled == p->taken && !p->ended && p->failure == NULL) {
         pthread_cond_wait(&p->changed, &p->lock);
     }
     p->hungry = false;
+    if (p->failure != NULL) {
+        *ret_count = 0;
+        g_propagate_error(error, g_error_copy(p->failure));
+        return NULL;
+    }
     if (p->filled == p->taken) {
         *ret_count = 0;
         if (p->error != NULL) {

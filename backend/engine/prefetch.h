@@ -23,6 +23,9 @@ Prefetch *prefetch_new(Transport *transport, GError **error);
 void prefetch_free(Prefetch *p);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Prefetch, prefetch_free)
 
+/* Any thread: the consumer's next call gives @error instead of bytes. */
+void prefetch_fail(Prefetch *p, const GError *error);
+
 /* The next bytes, after waiting for them; they stay in place until the next call but one, so that
  * what is left of them can be moved in front of what that call gives. *@ret_count is 0 at the end
  * of the stream. NULL when reading failed. One thread. */

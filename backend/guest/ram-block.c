@@ -418,8 +418,9 @@ bool ram_block_write(RamBlock *block, size_t first, struct iovec *iov, int count
     if (block->backing.pwrite) {
         return write_by_call(block, first, iov, count, error);
     }
-    for (int i = 0; i < count; i++) {
-        memcpy(block->host + (first + (size_t)i) * MIG_PAGE_SIZE, iov[i].iov_base, MIG_PAGE_SIZE);
+    uint8_t *to = block->host + first * MIG_PAGE_SIZE;
+    for (int i = 0; i < count; to += iov[i++].iov_len) {
+        memcpy(to, iov[i].iov_base, iov[i].iov_len);
     }
     return true;
 }

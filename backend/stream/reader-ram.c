@@ -310,26 +310,6 @@ static Step step_page(StreamReader *r, MigCursor in, uint64_t word, StreamRecord
 
 /* ---- everything else ---- */
 
-static Step refuse_flags(StreamReader *r, unsigned flags, GError **error)
-{
-    static const struct {
-        unsigned flag;
-        const char *what;
-        const char *capability;
-    } unsupported[] = {
-        { RAM_MULTIFD_FLUSH, "multifd flush", "multifd" },
-    };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(unsupported); i++) {
-        if ((flags & ~(unsigned)RAM_CONTINUE) == unsupported[i].flag) {
-            return reader_unsupported(
-                r, error, "%s record: capability %s is not supported by this build",
-                unsupported[i].what, unsupported[i].capability);
-        }
-    }
-    return reader_refuse_as_qemu(r, error, "Unknown combination of migration flags: 0x%x", flags);
-}
-
 Step reader_step_ram(StreamReader *r, StreamRecord *ret, GError **error)
 {
     MigCursor in = reader_cursor(r);
@@ -359,9 +339,15 @@ Step reader_step_ram(StreamReader *r, StreamRecord *ret, GError **error)
         }
         r->state = r->channel ? AT_DONE : AT_FOOTER;
         return reader_record(r, &in, RECORD_RAM_EOS, ret);
+    case RAM_MULTIFD_FLUSH:
+        if (word != RAM_MULTIFD_FLUSH) {
+            return reader_refuse(r, error, "multifd flush with an offset");
+        }
+        return reader_record(r, &in, RECORD_MULTIFD_FLUSH, ret);
     case RAM_MEM_SIZE:
         return step_total(r, in, word & ~(uint64_t)RAM_FLAGS, ret, error);
     default:
-        return refuse_flags(r, flags, error);
+        return reader_refuse_as_qemu(r, error, "Unknown combination of migration flags: 0x%x",
+                                     flags);
     }
 }

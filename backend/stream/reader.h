@@ -50,6 +50,7 @@ typedef enum {
     RECORD_ZERO_PAGE,  /* block_index, offset, n_pages, fill */
     RECORD_XBZRLE_PAGE,     /* block_index, offset, data/length = a delta for xbzrle_decode() */
     RECORD_COMPRESSED_PAGE, /* block_index, offset, data/length = a zlib stream of one page */
+    RECORD_MULTIFD_FLUSH,
     RECORD_RAM_EOS,
     RECORD_DEVICE,     /* data/length: the whole body of the current FULL (or START) section */
     RECORD_COMMAND,    /* command, data, length. PACKAGED: data is NULL; its sections and commands

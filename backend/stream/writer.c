@@ -412,6 +412,11 @@ void stream_put_compressed_page(StreamWriter *w, unsigned block, uint64_t offset
     put_copy(w, packed, length);
 }
 
+void stream_put_multifd_flush(StreamWriter *w)
+{
+    write_be64(w, RAM_MULTIFD_FLUSH);
+}
+
 void stream_put_ram_eos(StreamWriter *w)
 {
     write_be64(w, RAM_EOS);

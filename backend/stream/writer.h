@@ -82,4 +82,6 @@ void stream_put_xbzrle_page(StreamWriter *w, unsigned block, uint64_t offset, co
                             size_t length);
 void stream_put_compressed_page(StreamWriter *w, unsigned block, uint64_t offset,
                                 const uint8_t *packed, size_t length);
+/* Where a pass of multifd channels ends, for receivers that want it said. */
+void stream_put_multifd_flush(StreamWriter *w);
 void stream_put_ram_eos(StreamWriter *w);

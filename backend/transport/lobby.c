@@ -39,7 +39,7 @@ static const struct {
     size_t length;
     const char *what;
 } strangers[] = {
-    { "\x11\x22\x33\x44", 4, "a multifd channel; multifd is not supported by this build" },
+    { "\x11\x22\x33\x44", 4, "a multifd channel; capability multifd is off here" },
     { "\x16\x03", 2, "TLS; TLS is not supported by this build" },
     { "GET ", 4, "an HTTP request" },
     { "SSH-", 4, "an SSH client" },
@@ -62,6 +62,11 @@ static Recognised begins_with(const uint8_t *bytes, size_t got, const void *want
 static Recognised is_main(const uint8_t *bytes, size_t got)
 {
     return begins_with(bytes, got, "QEVM", 4);
+}
+
+static Recognised is_multifd(const uint8_t *bytes, size_t got)
+{
+    return begins_with(bytes, got, "\x11\x22\x33\x44", 4);
 }
 
 /* Command 10. */
@@ -90,6 +95,7 @@ static Recognised (*const channels[CHANNEL__COUNT])(const uint8_t *bytes, size_t
     [CHANNEL_MAIN] = is_main,
     [CHANNEL_RECOVERY] = is_recovery,
     [CHANNEL_PAGES] = is_pages,
+    [CHANNEL_MULTIFD] = is_multifd,
 };
 
 static Recognised recognise(const Lobby *lobby, const uint8_t *bytes, size_t got, ChannelType *ret)

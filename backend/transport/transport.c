@@ -248,6 +248,13 @@ bool transport_is_readable(const Transport *t)
     return t->fd < 0 || wait_fd(t->fd, POLLIN, t->wake_fd, 0) != WAIT_TIMEOUT;
 }
 
+bool transport_peer_has_left(const Transport *t)
+{
+    struct pollfd polled = { .fd = t->fd, .events = POLLRDHUP };
+
+    return t->two_way && poll(&polled, 1, 0) == 1;
+}
+
 bool transport_wait_writable(Transport *t, GError **error)
 {
     return t->fd < 0 || transport_wait(t, POLLOUT, error);

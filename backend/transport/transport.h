@@ -75,6 +75,9 @@ bool transport_is_shut_down(const Transport *t);
 /* True when a read would not wait now. */
 bool transport_is_readable(const Transport *t);
 
+/* True when the peer of a socket has closed it; what it sent may still be there. */
+bool transport_peer_has_left(const Transport *t);
+
 /* Blocks until the medium takes at least one byte, or the transport is shut down (false). */
 bool transport_wait_writable(Transport *t, GError **error);
 
@@ -142,6 +145,7 @@ typedef enum {
     CHANNEL_MAIN,     /* begins with "QEVM", or a medium that cannot be looked at ahead */
     CHANNEL_RECOVERY, /* begins with the command that asks which pages have come */
     CHANNEL_PAGES,    /* begins with a page record: requested pages of postcopy */
+    CHANNEL_MULTIFD,  /* begins with 0x11223344; before or after its main channel */
     CHANNEL__COUNT,
 } ChannelType;
 

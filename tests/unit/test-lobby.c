@@ -22,7 +22,8 @@ static void test_strays_are_dropped_with_a_word(void **state)
         const char *bytes, *notice;
     } rows[] = {
         { "GET / HTTP/1.0\r\n\r\n", "an HTTP request" },
-        { "\x11\x22\x33\x44", "multifd is not supported by this build" },
+        { "\x11\x22\x33\x44", "multifd is off here" },
+        { "\x11\x22\x33\x45", "it began with 11 22 33 45" },
         { "\x16\x03\x01\x02", "TLS is not supported by this build" },
         { "QEVX", "it began with 51 45 56 58 (\"QEVX\"), not with \"QEVM\"" },
         { "x", "it began with 78 (\"x\")" },
@@ -78,6 +79,31 @@ static void test_first_word_may_come_in_pieces(void **state)
         }
     }
     RUN_UNTIL(seen.channels == 1);
+    assert_reads(seen.transport, "QEVM");
+    end(&seen);
+}
+
+static void test_multifd_channels_are_told_apart(void **state)
+{
+    Seen seen = { 0 };
+
+    (void)state;
+    listen_uri(&seen, "tcp:127.0.0.1:0");
+    listener_want(seen.listener, CHANNEL_MULTIFD, true);
+    g_autoptr(Transport) first = connect_to(bound(&seen, 0));
+    say(first, "\x11\x22\x33\x44");
+    RUN_UNTIL(seen.channels == 1);
+    assert_int_equal(seen.type, CHANNEL_MULTIFD);
+    listener_set_busy(seen.listener, true); /* says something about main channels only */
+    g_autoptr(Transport) second = connect_to(bound(&seen, 0));
+    say(second, "\x11\x22\x33\x44");
+    RUN_UNTIL(seen.channels == 2);
+    assert_int_equal(seen.type, CHANNEL_MULTIFD);
+    listener_set_busy(seen.listener, false);
+    g_autoptr(Transport) main_channel = connect_to(bound(&seen, 0));
+    say(main_channel, "QEVM");
+    RUN_UNTIL(seen.channels == 3);
+    assert_int_equal(seen.type, CHANNEL_MAIN);
     assert_reads(seen.transport, "QEVM");
     end(&seen);
 }
@@ -163,6 +189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_strays_are_dropped_with_a_word),
         cmocka_unit_test(test_first_word_may_come_in_pieces),
+        cmocka_unit_test(test_multifd_channels_are_told_apart),
         cmocka_unit_test(test_silent_crowd_does_not_keep_the_migration_out),
         cmocka_unit_test(test_busy_listener_drops_further_channels),
         cmocka_unit_test(test_callbacks_may_free_the_listener),

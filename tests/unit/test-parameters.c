@@ -95,7 +95,10 @@ static const char default_lines[] =
     "mode: normal\n"
     /* ours */
     "x-handover: on\n"
-    "x-handover-timeout: 30000 ms\n";
+    "x-handover-timeout: 30000 ms\n"
+    "x-multifd-sync: auto\n"
+    "x-multifd-zero: auto\n"
+    "x-multifd-timeout: 30000 ms\n";
 
 static void test_info_prints_qemu_lines_then_ours(void **state)
 {
@@ -117,7 +120,7 @@ static void test_info_order_has_every_row_once(void **state)
         assert_true(g_hash_table_add(seen, (void *)param_in_info_order(i)));
     }
     assert_null(param_in_info_order(param_count));
-    assert_int_equal(param_count, 31 + 2);
+    assert_int_equal(param_count, 31 + 5);
 }
 
 static void test_json_reports_the_defaults(void **state)
@@ -132,7 +135,8 @@ static void test_json_reports_the_defaults(void **state)
         "\"block-incremental\":false,\"multifd-channels\":2,\"xbzrle-cache-size\":67108864,"
         "\"max-postcopy-bandwidth\":0,\"max-cpu-throttle\":99,\"multifd-compression\":\"none\","
         "\"multifd-zlib-level\":1,\"multifd-zstd-level\":1,\"x-vcpu-dirty-limit-period\":1000,"
-        "\"vcpu-dirty-limit\":1,\"mode\":\"normal\",\"x-handover\":true,\"x-handover-timeout\":30000}";
+        "\"vcpu-dirty-limit\":1,\"mode\":\"normal\",\"x-handover\":true,\"x-handover-timeout\":30000,"
+        "\"x-multifd-sync\":\"auto\",\"x-multifd-zero\":\"auto\",\"x-multifd-timeout\":30000}";
     MigParameters p;
 
     (void)state;

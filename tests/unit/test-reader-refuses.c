@@ -126,7 +126,7 @@ static const struct {
     { "compressed page of nothing", SETUP PART "0000000000000100 03'ram' 00000000", F, "Invalid compressed data length: 0\n", "offset 84" },
     { "compressed page of 4 GiB", SETUP PART "0000000000000100 03'ram' ffffffff", F, "Invalid compressed data length: 4294967295\n", "offset 84" },
     { "compressed page that is cut", SETUP PART "0000000000000100 03'ram' 00000009 789c", IO, "stream ended too early", "offset 102" },
-    { "multifd flush", SETUP PART "0000000000000200", U, "multifd flush record: capability multifd is not supported by this build", "offset 84" },
+    { "multifd flush with an offset", SETUP PART "0000000000001200", F, "multifd flush with an offset", "offset 84" },
     { "CONTINUE first", SETUP PART "0000000000000022 00", F, "Ack, bad migration stream!\n", "section 2 (ram), offset 84" },
     { "unknown block", SETUP PART "0000000000000002 03'rum' 00", F, "Can't find block rum\n", "section 2 (ram), offset 84" },
     { "block name empty", SETUP PART "0000000000000002 00", F, "page record without a proper block name", "offset 84" },

@@ -67,6 +67,9 @@ static bool log_record(const StreamRecord *record, void *data, GError **error)
         g_string_append_printf(log, "zero %u 0x%x %02x", record->block_index,
                                (unsigned)record->offset, record->fill);
         break;
+    case RECORD_MULTIFD_FLUSH:
+        g_string_append(log, "flush");
+        break;
     case RECORD_RAM_EOS:
         g_string_append(log, "eos");
         break;

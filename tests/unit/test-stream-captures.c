@@ -234,6 +234,9 @@ static bool take_record(const StreamRecord *record, void *data, GError **error)
         place(load, record);
         write_page(load, record);
         break;
+    case RECORD_MULTIFD_FLUSH:
+        stream_put_multifd_flush(w);
+        break;
     case RECORD_RAM_EOS:
         stream_put_ram_eos(w);
         break;
@@ -553,53 +556,12 @@ static void test_return_paths_decode(void **state)
     }
 }
 
-/* ---- what this build does not do ---- */
-
-static const struct {
-    const char *name;
-    const char *text;
-} refused[] = {
-    { "none-10.0-multifd-none", "multifd flush record: capability multifd is not supported" },
-    { "none-10.0-multifd-zlib", "multifd flush record: capability multifd is not supported" },
-};
-
-static void test_other_captures_are_refused_by_name(void **state)
-{
-    (void)state;
-    if (collection.path == NULL) {
-        print_message("  skipped: MIGMON_STREAMS is not set\n");
-        skip();
-    }
-    for (size_t i = 0; i < G_N_ELEMENTS(refused); i++) {
-        const CaptureFolder *folder;
-        json_object *capture = find_capture(refused[i].name, &folder);
-        if (capture == NULL) {
-            continue;
-        }
-        print_message("  %s\n", refused[i].name);
-        g_autoptr(GBytes) stream = capture_load(folder, capture, "main");
-        gsize length;
-        const uint8_t *bytes = g_bytes_get_data(stream, &length);
-        g_autoptr(GError) error = NULL;
-        g_autoptr(StreamReader) reader = stream_reader_new(&(StreamReaderConfig){
-            .find_device = stream_layouts_find, /* not asked before the error */
-        });
-
-        assert_int_equal(stream_test_feed(reader, bytes, length, 65536, NULL, NULL, &error),
-                         STREAM_BAD);
-        assert_true(g_error_matches(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED));
-        assert_non_null(strstr(error->message, refused[i].text));
-        assert_non_null(strstr(error->message, "offset "));
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain_captures_load_and_are_written_again),
         cmocka_unit_test(test_postcopies_come_out_whole),
         cmocka_unit_test(test_return_paths_decode),
-        cmocka_unit_test(test_other_captures_are_refused_by_name),
     };
     return cmocka_run_group_tests(tests, open_folders, close_folders);
 }

@@ -1,0 +1,132 @@
+/*
+ * multifd as the main thread sees it: settings, what it needs of an address, and channels that come
+ * before the main channel of their migration. Main thread.
+ */
+#include "backend/engine/engine-internal.h"
+
+#include "backend/base/error.h"
+
+/* Channels without a main one are of a source that is gone. */
+#define EARLY_SECONDS 30
+
+MultifdSettings engine_multifd_settings(const Engine *e)
+{
+    const MigParameters *p = &e->parameters;
+    MultifdSettings settings = {
+        .compression = (MultifdCompression)p->multifd_compression,
+        .sync = (MultifdSync)p->x_multifd_sync,
+        .zero = (MultifdZero)p->x_multifd_zero,
+        .wait_ms = (uint32_t)p->x_multifd_timeout,
+    };
+
+    /* With mapped-ram its threads share one file and no connection is needed. */
+    if (capability_is_on(e->capabilities, CAPABILITY_MULTIFD) &&
+        !capability_is_on(e->capabilities, CAPABILITY_MAPPED_RAM)) {
+        settings.channels = (unsigned)p->multifd_channels;
+        settings.level = (int)(settings.compression == MULTIFD_ZLIB ? p->multifd_zlib_level
+                                                                    : p->multifd_zstd_level);
+    }
+    return settings;
+}
+
+bool engine_multifd_allows(const Engine *e, const Address *address, GError **error)
+{
+    if (engine_multifd_settings(e).channels == 0 || address->kind == ADDRESS_INET ||
+        address->kind == ADDRESS_UNIX || address->kind == ADDRESS_VSOCK) {
+        return true;
+    }
+    g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                        "Migration requires multi-channel URIs (e.g. tcp)");
+    mig_error_hint(error, "or switch multifd off: migrate_set_capability multifd off");
+    return false;
+}
+
+bool engine_multifd_may_change(const Engine *e, MigCapabilities added, GError **error)
+{
+    if (!capability_is_on(added, CAPABILITY_MULTIFD) || e->incoming_address == NULL) {
+        return true;
+    }
+    g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                        "Multifd must be set before incoming starts");
+    mig_error_hint(error,
+                   "start the destination with --incoming defer, set it, then migrate_incoming");
+    return false;
+}
+
+/* ---- channels that were faster than the main one ---- */
+
+void engine_multifd_drop_early(Engine *e)
+{
+    if (e->early_timer != 0) {
+        g_source_remove(e->early_timer);
+        e->early_timer = 0;
+    }
+    if (e->early_channels != NULL) {
+        g_ptr_array_set_size(e->early_channels, 0);
+    }
+}
+
+static gboolean on_early_timeout(void *data)
+{
+    Engine *e = data;
+    g_autofree char *text =
+        g_strdup_printf("dropped %u multifd channels: no main channel came within %d s",
+                        e->early_channels->len, EARLY_SECONDS);
+
+    e->early_timer = 0;
+    engine_multifd_drop_early(e);
+    event_post(e->events, ENGINE_EVENT_NOTICE, NULL, 0, text);
+    return G_SOURCE_REMOVE;
+}
+
+static bool wants_channels(const Engine *e)
+{
+    return e->incoming != NULL &&
+           !migration_status_is_over(migration_get_status(incoming_record(e->incoming)));
+}
+
+void engine_multifd_channel(Engine *e, Transport *transport)
+{
+    const char *why = NULL;
+
+    if (!capability_is_on(e->capabilities, CAPABILITY_MULTIFD)) {
+        why = "capability multifd is off here";
+    } else if (wants_channels(e)) {
+        incoming_add_multifd(e->incoming, transport);
+        return;
+    } else if (e->early_channels != NULL &&
+               e->early_channels->len >= e->parameters.multifd_channels) {
+        why = "there are as many as multifd-channels says, and no main channel";
+    }
+    if (why != NULL) {
+        g_autofree char *text = g_strdup_printf("dropped a multifd channel from %s: %s",
+                                                transport_name(transport), why);
+        transport_free(transport);
+        event_post(e->events, ENGINE_EVENT_NOTICE, NULL, 0, text);
+        return;
+    }
+    if (e->early_channels == NULL) {
+        e->early_channels = g_ptr_array_new_with_free_func((GDestroyNotify)transport_free);
+    }
+    g_ptr_array_add(e->early_channels, transport);
+    if (e->early_timer == 0) {
+        e->early_timer = g_timeout_add_seconds(EARLY_SECONDS, on_early_timeout, e);
+    }
+}
+
+void engine_multifd_hand_over_early(Engine *e)
+{
+    if (e->early_channels == NULL) {
+        return;
+    }
+    while (e->early_channels->len > 0) {
+        Transport *transport = g_ptr_array_steal_index(e->early_channels, 0);
+
+        if (transport_peer_has_left(transport)) {
+            transport_free(transport); /* of an attempt that is over */
+        } else {
+            incoming_add_multifd(e->incoming, transport);
+        }
+    }
+    engine_multifd_drop_early(e);
+}
