@@ -112,8 +112,12 @@ static void show_state(HmpCall *call, json_object *info, json_object *history)
                   "migrate_cancel lets it go on here");
         end_wait(call, info, NULL);
     } else if (strcmp(status, "postcopy-paused") == 0) {
-        end_wait(call, info, "migration is paused in postcopy, the guest stands on the destination"
-                             "\nhint: once the link is back: migrate -r URI");
+        end_wait(call, info,
+                 backend_target(call->hmp->backend)
+                     ? "migration is paused in postcopy, the guest stands on the destination"
+                       "\nhint: once the link is back: migrate_to -r [URI] with both ends attached"
+                     : "migration is paused in postcopy, the guest stands on the destination"
+                       "\nhint: once the link is back: migrate -r URI");
     }
 }
 

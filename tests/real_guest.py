@@ -35,6 +35,12 @@ def machine(version="7.2"):
     return f"pc-i440fx-{version}"
 
 
+def is_listening(path):
+    """Without connecting: the monitor serves one client."""
+    with open("/proc/net/unix") as file:
+        return any(line.rstrip().endswith(" " + path) and " 00010000 " in line for line in file)
+
+
 def start(scene, binary, name, *options, memory="64M", machine_type=None, last_mib=24, pause=1 << 26,
           smp=1, uuid="11111111-2222-3333-4444-555555555555"):
     """A QEMU with that guest. Connect to its monitor only by migmon: QEMU
@@ -53,7 +59,7 @@ def start(scene, binary, name, *options, memory="64M", machine_type=None, last_m
         argv += ["-uuid", uuid]
     process = harness.Process(scene, name, argv + list(options))
     scene.processes.append(process)
-    harness.wait_for(f"{name} listens", lambda: os.path.exists(process.qmp_path)
+    harness.wait_for(f"{name} listens", lambda: is_listening(process.qmp_path)
                      or process.process.poll() is not None)
     if process.process.poll() is not None:
         raise harness.Failure(f"{name} ended: {process.output()}")

@@ -139,7 +139,7 @@ static void draw_owner(const Ui *ui, Rect area, Canvas *canvas, int y)
     }
     canvas_cell(canvas, area, 1, y, style, here ? 0x25cf : unknown ? '!' : 0x25cb);
     x = canvas_printf(canvas, area, 3, y, style, "guest is %s", sample->owner);
-    if (*sample->run_state) {
+    if (*sample->run_state && (!model_ends(ui->model) || ui->frozen)) {
         x = canvas_printf(canvas, area, x, y, STYLE_NORMAL, ", %s", sample->run_state);
     }
     if (model_ends(ui->model) && !ui->frozen) {

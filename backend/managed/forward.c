@@ -14,6 +14,16 @@
 
 /* ---- the check ---- */
 
+/* The peer is older than release @since. */
+static bool is_older(QmpPeer *peer, const char *since)
+{
+    char *end = NULL;
+    unsigned major = (unsigned)g_ascii_strtoull(since, &end, 10);
+    unsigned minor = *end == '.' ? (unsigned)g_ascii_strtoull(end + 1, NULL, 10) : 0;
+
+    return qmp_peer_version_number(peer) < major * 10000 + minor * 100;
+}
+
 static bool refuse_unknown(QmpPeer *peer, const char *kind, const char *name, const char *since,
                            GError **error)
 {
@@ -21,8 +31,10 @@ static bool refuse_unknown(QmpPeer *peer, const char *kind, const char *name, co
                 qmp_peer_title(peer), kind, name);
     if (since != NULL && strcmp(since, "migmon") == 0) {
         mig_error_hint(error, "only the guest of migmon itself has it");
-    } else if (since != NULL) {
+    } else if (since != NULL && is_older(peer, since)) {
         mig_error_hint(error, "QEMU has it since %s", since);
+    } else if (since != NULL) {
+        mig_error_hint(error, "this QEMU does not have it any more, or was built without it");
     }
     return false;
 }

@@ -34,7 +34,7 @@ struct History {
     uint64_t sync_count, began_bytes, began_pages, began_zero;
     int64_t began_us;
     /* The last look. */
-    uint64_t bandwidth, limit_ms, page_size;
+    uint64_t bandwidth, limit_ms, page_size, total, transferred;
     bool active;
 };
 
@@ -126,7 +126,7 @@ static void begin(History *history, int64_t now_us)
     history->start_us = history->began_us = now_us;
     history->end_us = 0;
     history->sync_count = history->began_bytes = history->began_pages = history->began_zero = 0;
-    history->bandwidth = 0;
+    history->bandwidth = history->total = history->transferred = 0;
 }
 
 void history_status(History *history, const char *status, int64_t wall_us)
@@ -190,6 +190,8 @@ void history_seen(History *history, json_object *info, uint64_t limit_ms)
     history->incoming = false; /* only a source counts what it sends */
     history->limit_ms = limit_ms;
     history->page_size = number(ram, "page-size");
+    history->total = number(ram, "total");
+    history->transferred = number(ram, "transferred");
     history->bandwidth = mbps > 0 ? (uint64_t)(mbps * 1e6 / 8) : history->bandwidth;
     if (count <= history->sync_count) {
         return;
@@ -285,6 +287,10 @@ json_object *history_to_json(const History *history)
     add_text(o, "peer", history->peer);
     json_object_object_add(o, "states", moves_to_json(history));
     json_object_object_add(o, "passes", passes_to_json(history));
+    if (history->total > 0) {
+        add_uint(o, "total-bytes", history->total);
+        add_uint(o, "transferred-bytes", history->transferred);
+    }
     add_uint(o, "threshold-bytes", history->bandwidth * history->limit_ms / 1000);
     add_int(o, "elapsed-ms", history->moves->len > 0 ? (end - history->start_us) / 1000 : 0);
     add_text(o, "verdict", verdict);

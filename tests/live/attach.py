@@ -111,6 +111,33 @@ def settings_are_put_back_after_a_cancel(s, first, second):
         raise harness.Failure(f"before:\n{before}\nafter:\n{after}")
 
 
+def settings_that_a_release_lacks_or_adds(s, first, second):
+    """Refused with the name and version of the QEMU; what only it knows is set and explained from its schema."""
+    src = real_guest.start(s, first, "src")
+    lacks = [("parameter", "x-handover", "off"), ("capability", "x-nothing", "on")]
+    adds = []
+    version = batch(s, ["info version"], "--connect", address(src))
+    if version.startswith("7."):
+        lacks += [("parameter", "mode", "normal"), ("capability", "switchover-ack", "on")]
+    else:
+        lacks += [("parameter", "compress-level", "3"), ("capability", "compress", "on")]
+        adds += [("direct-io", "on"), ("zero-page-detection", "legacy")]
+    for kind, name, value in lacks:
+        text = batch(s, [f"migrate_set_{kind} {name} {value}"], "--connect", address(src),
+                     expect=3 if kind == "capability" and name != "x-nothing" else 1)
+        known = name != "x-nothing"
+        need(text, rf"^Error: the source \(QEMU [\d.]+ at unix:.*\) does not know the migration {kind} '{name}'"
+             if known else "^Error: invalid parameter value: x-nothing")
+    for name, value in adds:
+        text = batch(s, [f"help {name}", f"migrate_set_parameter {name} {value}", "info migrate_parameters"],
+                     "--connect", address(src))
+        need(text, rf"^{name} \(migration parameter of QEMU [\d.]+\) -- (boolean|enum; one of: none)",
+             rf"^{name}: (true|{value}) \(of QEMU [\d.]+\)")
+    need(batch(s, ["info migrate_capabilities", "info migrate_parameters"], "--connect", address(src)),
+         r"^\S+: not known to QEMU [\d.]+$", r"^x-handover: not known to QEMU")
+    return f"{len(lacks)} refused, {len(adds)} set"
+
+
 def monitors_that_cannot_be_attached(s, first, second):
     """At the start and by a line: exit status 2, and why."""
     src = real_guest.start(s, first, "src")
@@ -156,6 +183,11 @@ def main():
                 return function(s, qemus[first], qemus[second])
             test.__name__ = f"{function.__name__}_{first}_to_{second}"
             tests.append(test)
+    for version, binary in qemus.items():
+        def settings(s, binary=binary):
+            return settings_that_a_release_lacks_or_adds(s, binary, binary)
+        settings.__name__ = f"settings_that_a_release_lacks_or_adds_{version}"
+        tests.append(settings)
     version, binary = next(iter(qemus.items()))
 
     def nobody(s):

@@ -213,6 +213,23 @@ def observe_sends_only_queries(s, binary):
     return f"{len(sent)} different commands, all of them queries"
 
 
+def address_in_the_shape_that_the_schema_has(s, binary):
+    """channels where query-qmp-schema has it, uri elsewhere."""
+    src, dst = pair(s, binary)
+    here, there = Proxy(s, "source", src.qmp_path), Proxy(s, "destination", dst.qmp_path)
+    monitor = Monitor("--connect", f"unix:{here.path}", "--peer", f"unix:{there.path}")
+    version = monitor.run("info version")
+    monitor.run(f"migrate_to -d unix:{s.path('m')}", "wait active 30", "migrate_cancel", "wait cancelled 30",
+                f"migrate -d unix:{s.path('n')}")
+    monitor.end()
+    old = version.startswith("7.")
+    for proxy, command in ((here, b"migrate"), (there, b"migrate-incoming")):
+        requests = [line for line in proxy.sent.splitlines() if b'"execute":"' + command + b'"' in line]
+        if not requests or any((b'"uri"' in r) != old or (b'"channels"' in r) == old for r in requests):
+            raise harness.Failure(f"{version}: {requests}")
+    return f"{'uri' if old else 'channels'} for {version.splitlines()[0]}"
+
+
 def one_request_is_in_flight(s, binary):
     """Several monitors of one migmon ask at the same time; the QEMU never has two to answer."""
     src = real_guest.start(s, binary, "src")
@@ -255,8 +272,8 @@ def main():
         harness.skip("no qemu-system-x86_64 is installed")
     tests = []
 
-    def add(function, *arguments):
-        version, binary = next(iter(qemus.items()))
+    def add(function, *arguments, version=next(iter(qemus))):
+        binary = qemus[version]
 
         def test(s):
             return function(s, binary, *arguments)
@@ -271,6 +288,8 @@ def main():
         add(killed, stage, side)
     add(observe_sends_only_queries)
     add(one_request_is_in_flight)
+    for version in qemus:
+        add(address_in_the_shape_that_the_schema_has, version=version)
     harness.run(tests)
 
 
