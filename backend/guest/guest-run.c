@@ -205,6 +205,18 @@ void guest_run_steps(Guest *guest, uint64_t steps)
 
 /* ---- workload ---- */
 
+/* Under the lock, while held: false when a vCPU waits for a missing page in the middle of a step,
+ * and may finish it at any moment. */
+static bool all_stand(Guest *guest)
+{
+    bool stand = true;
+
+    for (unsigned i = 0; i < guest->n_vcpus; i++) {
+        stand &= guest->vcpus[i]->ops->wait(guest->vcpus[i], false);
+    }
+    return stand;
+}
+
 static bool set_locked(Guest *guest, const char *key, const char *value, GError **error)
 {
     StressSettings settings = { 0 };
@@ -217,11 +229,19 @@ static bool set_locked(Guest *guest, const char *key, const char *value, GError 
         return false;
     }
     hold_locked(guest, 1);
-    for (unsigned i = 0; i < guest->n_vcpus; i++) {
+    bool stand = all_stand(guest);
+    for (unsigned i = 0; i < guest->n_vcpus && stand; i++) {
         stress_vcpu_apply(guest->vcpus[i], &settings);
     }
     hold_locked(guest, -1);
-    return true;
+    if (!stand) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "'%s' cannot be changed now: a vCPU waits for a page that is still at the "
+                    "source (postcopy)",
+                    key);
+        mig_error_hint(error, "try again, or wait until the migration has completed");
+    }
+    return stand;
 }
 
 bool guest_set(Guest *guest, const char *key, const char *value, GError **error)

@@ -179,7 +179,7 @@ static void stress_kick(Vcpu *vcpu)
     pthread_mutex_unlock(&v->lock);
 }
 
-static void stress_wait(Vcpu *vcpu, bool really)
+static bool stress_wait(Vcpu *vcpu, bool really)
 {
     StressVcpu *v = (StressVcpu *)vcpu;
 
@@ -187,7 +187,9 @@ static void stress_wait(Vcpu *vcpu, bool really)
     while (!v->standing && (really || !v->blocked)) {
         pthread_cond_wait(&v->stands, &v->lock);
     }
+    bool standing = v->standing;
     pthread_mutex_unlock(&v->lock);
+    return standing;
 }
 
 /* The thread looks at its pace anew. */

@@ -18,8 +18,8 @@ typedef struct {
     void (*kick)(Vcpu *vcpu);
     /* After a kick: returns when it stands at a boundary. A vCPU whose fault cannot be answered
      * because the page is still at the other side counts as standing too, unless @really: its
-     * instruction is simply not done yet. */
-    void (*wait)(Vcpu *vcpu, bool really);
+     * instruction is simply not done yet. Whether it really stands now. */
+    bool (*wait)(Vcpu *vcpu, bool really);
     /* Any thread: the vCPU waits for a missing page from now on, or no longer. */
     void (*block)(Vcpu *vcpu, bool blocked);
     /* Any thread: the kernel's number of the thread that its instructions run in, 0 = none yet. */
