@@ -104,6 +104,9 @@ static void on_channel(Listener *l, ChannelType type, Transport *transport, void
         engine_multifd_channel(e, transport);
         return;
     }
+    if (type == CHANNEL_MAIN && engine_in_postcopy(e)) {
+        type = CHANNEL_RECOVERY; /* a descriptor, whose first bytes nobody looked at */
+    }
     if (type != CHANNEL_MAIN) {
         engine_take_postcopy_channel(e, type, transport);
         return;

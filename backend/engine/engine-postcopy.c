@@ -93,6 +93,16 @@ void engine_recover(Engine *e, BackendSession *session, json_object *args, Backe
         backend_reply_error(reply, error);
         return;
     }
+    if (address->kind == ADDRESS_EXEC || address->kind == ADDRESS_FILE) {
+        g_autofree char *uri = address_to_uri(address);
+
+        error =
+            g_error_new(MIG_ERROR, MIG_ERROR_GENERIC,
+                        "migrate-recover needs a connection that goes both ways; %s does not", uri);
+        mig_error_hint(&error, "tcp:HOST:PORT, unix:PATH, or fd:NAME of a socket");
+        backend_reply_error(reply, error);
+        return;
+    }
     if (e->incoming_reply != NULL) {
         backend_reply_failure(reply, "another migrate-recover is still being answered");
         return;
@@ -141,7 +151,9 @@ void engine_take_postcopy_channel(Engine *e, ChannelType type, Transport *transp
     g_autoptr(GError) error = NULL;
 
     if (type == CHANNEL_RECOVERY) {
-        if (engine_in_postcopy(e) && incoming_recover(e->incoming, own)) {
+        if (!transport_is_two_way(own)) {
+            refuse_channel(e, own, "it goes one way only, and a recovery needs answers");
+        } else if (engine_in_postcopy(e) && incoming_recover(e->incoming, own)) {
             g_steal_pointer(&own);
         } else {
             refuse_channel(e, own, "no postcopy is paused here");

@@ -43,7 +43,7 @@ struct Incoming {
 
     /* Messages of the return path come from two threads. */
     pthread_mutex_t answer_lock;
-    bool link_up;       /* page requests can be sent */
+    atomic_bool link_up; /* page requests can be sent; looked at without the lock too */
     size_t asked_block; /* the last request named it */
 
     MultifdRecv *multifd; /* NULL = off; constant */
@@ -62,8 +62,11 @@ struct Incoming {
     bool has_configuration;
     bool has_block_list;
     bool return_path;
+    unsigned n_pings; /* answered on this connection */
     bool handover; /* PING(HANDOVER_PING) was answered */
     bool advised;  /* POSTCOPY_ADVISE */
+    uint32_t attempt; /* the PING that names the source's postcopy, 0 = it has none */
+    bool attempt_seen; /* and named it again on this connection */
     bool runs;     /* POSTCOPY_RUN: the guest lives here, whatever becomes of the connection */
     PageRun run;
     bool pages_began;
@@ -131,6 +134,9 @@ void incoming_take_channel(Incoming *in);
 /* A PING after LISTEN. */
 bool postcopy_take_ping(Incoming *in, uint32_t value, GError **error);
 
+/* A PING that names a postcopy; false when it is not the one that is paused here. */
+bool recovery_take_name(Incoming *in, uint32_t value, GError **error);
+
 /* A page or zero pages after LISTEN. */
 bool postcopy_take_page(Incoming *in, size_t block, const StreamRecord *record, GError **error);
 
@@ -139,6 +145,9 @@ bool postcopy_flush(Incoming *in, GError **error);
 
 /* EOF is in: waits for what is on its way on another channel; false when a page never came. */
 bool postcopy_finish(Incoming *in, GError **error);
+
+/* The connection has died; is there anything left that could come over another one? */
+bool postcopy_has_all(Incoming *in);
 
 /* Tells the source and everybody: all is here. */
 void postcopy_complete(Incoming *in);
@@ -154,6 +163,8 @@ UrgentReceiver *urgent_receiver_new(Incoming *in, Transport *transport, GError *
 bool urgent_receiver_ended(const UrgentReceiver *u);
 void urgent_receiver_shutdown(UrgentReceiver *u);
 void urgent_receiver_free(UrgentReceiver *u);
+/* Ends the one there is, with its thread; no other is taken. */
+void incoming_drop_channel(Incoming *in);
 
 /* ---- recovery-incoming.c ---- */
 

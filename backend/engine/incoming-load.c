@@ -79,11 +79,23 @@ bool incoming_send(Incoming *in, const GByteArray *bytes, GError **error)
     return true;
 }
 
+/* A source that asks without reading the answers would block who answers, so there is an end to it:
+ * what so few answers take is less than any connection holds. */
+#define MAX_PINGS 64u
+
 static bool take_ping(Incoming *in, uint32_t value, GError **error)
 {
     if (!in->return_path) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "PING %u, but the return path is not open",
                     value);
+        return false;
+    }
+    if (++in->n_pings > MAX_PINGS) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                    "more than %u PINGs, which no source has questions for", MAX_PINGS);
+        return false;
+    }
+    if ((value & ATTEMPT_PING_BIT) != 0 && !recovery_take_name(in, value, error)) {
         return false;
     }
     if (value == MULTIFD_HELLO && !incoming_answer(in, RETURN_PONG, MULTIFD_HELLO_ANSWER, error)) {
@@ -114,6 +126,9 @@ static bool take_command(Incoming *in, const StreamRecord *record, GError **erro
 
     switch (record->command) {
     case COMMAND_OPEN_RETURN_PATH:
+        if (in->return_path) {
+            return true; /* it is open */
+        }
         in->return_path = true;
         /* Nothing here delays the switchover. */
         return !capability_is_on(in->config.capabilities, CAPABILITY_SWITCHOVER_ACK) ||
@@ -353,6 +368,11 @@ static bool take_record(Incoming *in, const StreamRecord *record, GError **error
         if (!in->has_block_list) {
             g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
                         "state of device '%s' comes before the list of RAM blocks", record->idstr);
+            return false;
+        }
+        if (in->runs) {
+            g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                        "state of device '%s' comes after the guest was started", record->idstr);
             return false;
         }
         if (!device_loader_load(in->devices, record, error)) {

@@ -123,6 +123,7 @@ static void give_up(Incoming *in, const GError *error)
     g_autoptr(GError) reset_error = NULL;
 
     if (in->faults != NULL) {
+        incoming_drop_channel(in); /* nobody places pages any more */
         page_faults_stop(in->faults);
     }
     if (in->return_path) {
@@ -223,9 +224,10 @@ static void *incoming_thread(void *data)
 
     bool complete = begin_reading(in, &error) && incoming_fault(in, "dst-connected", &error) &&
                     load_all(in, &error);
+    complete = complete || postcopy_has_all(in);
     while (!complete && in->runs && postcopy_await_connection(in, error)) {
         g_clear_error(&error);
-        complete = load_all(in, &error);
+        complete = load_all(in, &error) || postcopy_has_all(in);
     }
     if (!complete && in->runs) {
         lose(in);

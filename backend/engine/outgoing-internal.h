@@ -62,6 +62,7 @@ struct Outgoing {
     /* The migration's thread only. */
     StreamWriter *writer;
     SourceReturnPath *return_path;
+    uint32_t attempt; /* the PING that names this postcopy */
     PageRequests *requests; /* capability postcopy-ram, else NULL; woken by anyone */
     RamSender *ram;
     MappedWriter *mapped; /* mapped-ram; NULL = off */

@@ -13,6 +13,7 @@
 #include "backend/base/error.h"
 #include "backend/base/fault.h"
 #include "backend/engine/postcopy-source.h"
+#include "backend/engine/handover.h"
 #include "backend/engine/shared-ram.h"
 #include "backend/guest/page-faults.h"
 #include "backend/stream/postcopy.h"
@@ -199,6 +200,7 @@ static bool begin_stream(Outgoing *o, GError **error)
     }
     if (config->postcopy) {
         postcopy_put_advise(o->writer, page_faults_page_sizes(config->guest));
+        stream_put_ping(o->writer, o->attempt);
     }
     outgoing_multifd_ask(o);
     return outgoing_flush(o, error) && outgoing_fault(o, "src-setup", error) &&
@@ -225,6 +227,12 @@ void outgoing_resume_guest(Outgoing *o)
     } else {
         guest_start(o->config.guest);
         event_post(o->migration->events, ENGINE_EVENT_RESUME, o->migration, 0, NULL);
+        /* The wish came between the look at it and the start: whoever made it saw a guest that stood.
+         */
+        if (atomic_load(&o->keep_stopped) &&
+            guest_change(o->config.guest, RUN_STATE_RUNNING, RUN_STATE_PAUSED)) {
+            event_post(o->migration->events, ENGINE_EVENT_STOP, o->migration, 0, NULL);
+        }
     }
 }
 
@@ -353,6 +361,7 @@ Outgoing *outgoing_new(const OutgoingConfig *config, GError **error)
     }
     if (config->postcopy) {
         o->requests = page_requests_new(config->guest);
+        o->attempt = ATTEMPT_PING_BIT | g_random_int();
     }
     outgoing_multifd_init(o);
     o->window.start_us = now;

@@ -129,6 +129,15 @@ void urgent_receiver_shutdown(UrgentReceiver *u)
     transport_shutdown(u->transport);
 }
 
+void incoming_drop_channel(Incoming *in)
+{
+    pthread_mutex_lock(&in->lock);
+    UrgentReceiver *urgent = g_steal_pointer(&in->urgent);
+    in->takes_channel = false;
+    pthread_mutex_unlock(&in->lock);
+    urgent_receiver_free(urgent); /* its thread takes the lock at its end */
+}
+
 void urgent_receiver_free(UrgentReceiver *u)
 {
     if (u == NULL) {

@@ -36,8 +36,13 @@ static void request_pages(void *data, size_t block, size_t first, size_t count)
     g_autoptr(GByteArray) bytes = g_byte_array_new();
 
     incoming_fault(in, "dst-postcopy-request", NULL);
+    /* Before the lock: who answers the source may hold it for as long as the source does not read,
+     * and whoever stops the guest waits for this thread to say that a vCPU is blocked. */
+    if (!atomic_load(&in->link_up)) {
+        return;
+    }
     MIG_LOCK(&in->answer_lock);
-    if (!in->link_up) {
+    if (!atomic_load(&in->link_up)) {
         return;
     }
     message.type = block == in->asked_block ? RETURN_REQ_PAGES : RETURN_REQ_PAGES_ID;
@@ -46,14 +51,14 @@ static void request_pages(void *data, size_t block, size_t first, size_t count)
     return_path_encode(&message, bytes);
     struct iovec iov = { bytes->data, bytes->len };
     if (!transport_write_all(in->config.transport, &iov, 1, NULL, NULL)) {
-        in->link_up = false; /* whoever reads the connection sees its end too */
+        atomic_store(&in->link_up, false); /* whoever reads the connection sees its end too */
     }
 }
 
 void incoming_link_up(Incoming *in)
 {
     MIG_LOCK(&in->answer_lock);
-    in->link_up = true;
+    atomic_store(&in->link_up, true);
 }
 
 void incoming_take_channel(Incoming *in)
@@ -172,6 +177,7 @@ static bool take_run(Incoming *in, const StreamRecord *record, GError **error)
         return false;
     }
     in->runs = true;
+    guest_fill(in->config.guest);
     incoming_start_guest(in, "it was started here; the rest of its RAM comes behind it");
     incoming_fault(in, "dst-postcopy-runs", NULL);
     return true;
@@ -229,14 +235,16 @@ static bool gather(Incoming *in, size_t block, size_t page, const uint8_t *data,
 {
     PageRun *run = &in->run;
 
-    if (!page_faults_claim(in->faults, block, page)) {
-        return true; /* it came before; the guest may have changed it */
-    }
+    /* Before the claim: a page that was claimed and is not in the run when this fails could never be
+     * placed again. */
     if (run->count == RUN_PAGES ||
         (run->count > 0 && (run->block != block || run->first + (size_t)run->count != page))) {
         if (!postcopy_flush(in, error)) {
             return false;
         }
+    }
+    if (!page_faults_claim(in->faults, block, page)) {
+        return true; /* it came before; the guest may have changed it */
     }
     if (run->count == 0) {
         run->block = block;
@@ -288,6 +296,11 @@ bool postcopy_finish(Incoming *in, GError **error)
     if (!postcopy_flush(in, error) || !incoming_fault(in, "dst-postcopy-eof", error)) {
         return false;
     }
+    if (migration_get_status(in->migration) != MIGRATION_POSTCOPY_ACTIVE) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                            "the stream ends before the source said that it goes on");
+        return false;
+    }
     if (!await_last_pages(in)) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
                     "the stream ends, but %" PRIu64 " pages never came",
@@ -295,6 +308,13 @@ bool postcopy_finish(Incoming *in, GError **error)
         return false;
     }
     return true;
+}
+
+/* Only words are missing then: a guest that has all of its RAM does not depend on its source. */
+bool postcopy_has_all(Incoming *in)
+{
+    return in->runs && postcopy_flush(in, NULL) && page_faults_missing(in->faults) == 0 &&
+           migration_get_status(in->migration) == MIGRATION_POSTCOPY_ACTIVE;
 }
 
 void postcopy_complete(Incoming *in)

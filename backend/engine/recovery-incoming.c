@@ -13,17 +13,13 @@
 
 static void close_connection(Incoming *in)
 {
-    UrgentReceiver *urgent;
-
     pthread_mutex_lock(&in->lock);
-    urgent = g_steal_pointer(&in->urgent);
-    in->takes_channel = false;
     transport_shutdown(in->config.transport);
     pthread_mutex_unlock(&in->lock);
     pthread_mutex_lock(&in->answer_lock);
-    in->link_up = false;
+    atomic_store(&in->link_up, false);
     pthread_mutex_unlock(&in->answer_lock);
-    urgent_receiver_free(urgent);
+    incoming_drop_channel(in);
     g_clear_pointer(&in->prefetch, prefetch_free);
     in->run.count = 0;
 }
@@ -70,6 +66,8 @@ static bool use_connection(Incoming *in, Transport *transport, GError **error)
     pthread_mutex_unlock(&in->answer_lock);
     transport_free(old);
 
+    in->n_pings = 0;
+    in->attempt_seen = false;
     stream_reader_resume(in->reader);
     in->prefetch = prefetch_new(transport, error);
     return in->prefetch != NULL && incoming_fault(in, "dst-recover", error);
@@ -115,10 +113,33 @@ static bool send_bitmap(Incoming *in, const StreamRecord *record, GError **error
     return incoming_send(in, bytes, error);
 }
 
+static bool refuse_stranger(GError **error)
+{
+    g_set_error_literal(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                        "the source that has come is not the one that the rest of this guest's RAM "
+                        "is at");
+    mig_error_hint(error, "another guest's postcopy may be paused too: look at which address "
+                          "migrate -r was given there");
+    return false;
+}
+
+bool recovery_take_name(Incoming *in, uint32_t value, GError **error)
+{
+    if (!in->runs) {
+        in->attempt = value;
+        return true;
+    }
+    in->attempt_seen = value == in->attempt;
+    return in->attempt_seen || refuse_stranger(error);
+}
+
 static bool go_on(Incoming *in, GError **error)
 {
     Migration *m = in->migration;
 
+    if (in->attempt != 0 && !in->attempt_seen) {
+        return refuse_stranger(error);
+    }
     if (!incoming_fault(in, "dst-recover-resume", error)) {
         return false;
     }

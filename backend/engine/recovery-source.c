@@ -49,9 +49,21 @@ static bool open_connection(Outgoing *o, Connector *connector, GError **error)
         return false;
     }
     pthread_mutex_lock(&o->lock);
-    o->transport = t;
-    o->urgent = urgent;
+    /* Whoever ended this attempt before there was a transport to shut down cancelled the connector,
+     * under this lock. */
+    bool cancelled = connector_is_cancelled(connector);
+    if (!cancelled) {
+        o->transport = t;
+        o->urgent = urgent;
+    }
     pthread_mutex_unlock(&o->lock);
+    if (cancelled) {
+        urgent_sender_free(urgent);
+        transport_free(t);
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_CANCELLED,
+                            "connecting to the destination was cancelled");
+        return false;
+    }
     return true;
 }
 
@@ -85,6 +97,7 @@ static bool agree(Outgoing *o, DirtyMap **received, GError **error)
             return false;
         }
     }
+    stream_put_ping(o->writer, o->attempt);
     stream_put_command(o->writer, COMMAND_POSTCOPY_RESUME, NULL, 0);
     if (!outgoing_flush(o, error) || !outgoing_fault(o, "src-recover-resume", error) ||
         !source_return_path_wait_resume_ack(o->return_path, error)) {

@@ -447,7 +447,7 @@ bool page_faults_place(PageFaults *pf, size_t block, size_t first, struct iovec 
     }
 
     pthread_mutex_lock(&pf->lock);
-    pf->missing -= dirty_map_set(b->received, first, (size_t)count);
+    uint64_t placed = dirty_map_set(b->received, first, (size_t)count);
     /* Only whole units are mapped. */
     for (first -= first % b->step; first < end; first += b->step) {
         size_t last = first;
@@ -463,6 +463,8 @@ bool page_faults_place(PageFaults *pf, size_t block, size_t first, struct iovec 
             first = last - b->step;
         }
     }
+    /* Last: who sees that nothing is missing may stop all this, and nobody maps any more then. */
+    pf->missing -= placed;
     pthread_mutex_unlock(&pf->lock);
     return true;
 }

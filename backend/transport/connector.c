@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "backend/base/error.h"
+#include "backend/base/lock.h"
 
 /* A Unix socket whose queue is full cannot be waited for; it is tried again after this time. */
 #define UNIX_RETRY_MS 20
@@ -110,6 +111,12 @@ void connector_cancel(Connector *connector)
 }
 
 /* ---- connecting ---- */
+
+bool connector_is_cancelled(Connector *connector)
+{
+    MIG_LOCK(&connector->lock);
+    return connector->cancelled;
+}
 
 static bool set_cancelled(const Connector *connector, GError **error)
 {

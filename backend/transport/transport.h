@@ -131,6 +131,7 @@ Transport *connector_open(Connector *connector, GError **error);
 
 /* Any thread: wakes a blocked connector_open() and fails every later one. */
 void connector_cancel(Connector *connector);
+bool connector_is_cancelled(Connector *connector);
 
 /* ---- incoming ---- */
 
