@@ -111,6 +111,25 @@ def settings_are_put_back_after_a_cancel(s, first, second):
         raise harness.Failure(f"before:\n{before}\nafter:\n{after}")
 
 
+def migmons_are_driven_like_qemus(s):
+    """Two of them attached by a third; then the guest of the third itself, with one attached destination."""
+    workload = "stress,rate=20M,prefill=on"
+    a = s.migmon("a", machine=workload)
+    b, c = (s.migmon(name, "--incoming", "defer", machine=workload) for name in "bc")
+    for process in (a, b, c):
+        process.qmp.close()
+    text = batch(s, [f"migrate_check unix:{s.path('m1')}", f"migrate_to unix:{s.path('m1')}", "assert owner == peer",
+                     "info migrate", f"connect {address(b)}", "guest_verify", "info status"],
+                 "--connect", address(a), "--peer", address(b))
+    need(text, r"^check: 0 errors, 0 warnings", r"^pause: .*load", r"^verify: ok", r"^VM status: running")
+    text = batch(s, [f"peer {address(c)}", f"migrate_to unix:{s.path('m2')}", "assert owner == peer",
+                     "qemu -p info name"],
+                 "--memory", "64M", "--machine", workload)
+    need(text, r"^destination: migmon .* guest c inmigrate", r"^c$")
+    c.connect()
+    c.wait_run_state("running")
+
+
 def settings_that_a_release_lacks_or_adds(s, first, second):
     """Refused with the name and version of the QEMU; what only it knows is set and explained from its schema."""
     src = real_guest.start(s, first, "src")
@@ -193,7 +212,7 @@ def main():
     def nobody(s):
         return monitors_that_cannot_be_attached(s, binary, binary)
     nobody.__name__ = f"monitors_that_cannot_be_attached_{version}"
-    harness.run([*tests, nobody])
+    harness.run([migmons_are_driven_like_qemus, *tests, nobody])
 
 
 if __name__ == "__main__":
