@@ -43,6 +43,9 @@ const char *const fault_point_names[] = {
     "src-postcopy-run",     /* it was sent: the guest has left */
     "src-postcopy-request", /* requested pages were sent on the main channel */
     "src-postcopy-push",    /* in the middle of the pages behind it */
+    "src-urgent-open",      /* the channel of requested pages is connected */
+    "src-urgent-page",      /* a requested page was sent on it */
+    "src-urgent-end",       /* all was pushed, its end is not yet sent */
     "src-postcopy-eof",     /* all is sent, SHUT not yet awaited */
     "src-recover",          /* connected again */
     "src-recover-bitmap",   /* asked which pages have come */
@@ -61,6 +64,9 @@ const char *const fault_point_names[] = {
     "dst-postcopy-run",     /* before the guest is started */
     "dst-postcopy-runs",    /* started */
     "dst-postcopy-request", /* a page is missing, not yet asked for */
+    "dst-urgent-open",      /* the channel of requested pages has come, nothing read */
+    "dst-urgent-page",      /* a page of it is in place */
+    "dst-urgent-end",       /* its end was read */
     "dst-postcopy-eof",     /* EOF read */
     "dst-recover",          /* connected again, nothing read */
     "dst-recover-bitmap",   /* asked which pages have come, not yet answered */
@@ -75,9 +81,12 @@ const char *const fault_point_names[] = {
 
 #define N_POINTS (G_N_ELEMENTS(fault_point_names) - 1)
 
+/* NULL terminated after FAULT_NONE. */
 static const char *const action_names[] = {
-    [FAULT_CUT] = "cut",   [FAULT_KILL] = "kill", [FAULT_CANCEL] = "cancel",
-    [FAULT_HOLD] = "hold", [FAULT_FAIL] = "fail",
+    [FAULT_CUT] = "cut",           [FAULT_KILL] = "kill",   [FAULT_CANCEL] = "cancel",
+    [FAULT_HOLD] = "hold",         [FAULT_FAIL] = "fail",   [FAULT_GARBAGE] = "garbage",
+    [FAULT_TRUNCATE] = "truncate", [FAULT_RESET] = "reset", [FAULT_SLOW] = "slow",
+    [FAULT_SLOW + 1] = NULL,
 };
 
 static _Atomic bool enabled;
@@ -101,7 +110,7 @@ static int find_point(const char *name)
 
 static FaultAction find_action(const char *name)
 {
-    for (size_t i = FAULT_NONE + 1; i < G_N_ELEMENTS(action_names); i++) {
+    for (size_t i = FAULT_NONE + 1; action_names[i] != NULL; i++) {
         if (strcmp(action_names[i], name) == 0) {
             return (FaultAction)i;
         }
@@ -121,8 +130,8 @@ static char *configure_one(const char *item)
         return g_strdup_printf("'%s' names no fault point; there are: %s", item, all);
     }
     if (action == FAULT_NONE) {
-        return g_strdup_printf("'%s' has no action; write %s=cut, kill, cancel, hold or fail", item,
-                               parts[0]);
+        g_autofree char *all = g_strjoinv(", ", (char **)&action_names[FAULT_NONE + 1]);
+        return g_strdup_printf("'%s' has no action; write %s= and one of %s", item, parts[0], all);
     }
     atomic_store(&actions[point], (int)action);
     return NULL;
@@ -157,6 +166,10 @@ FaultAction fault_fire(const char *point)
 
     int index = find_point(point);
     g_assert(index >= 0);
+    if (atomic_load(&actions[index]) == FAULT_SLOW) {
+        g_usleep(FAULT_SLOW_US);
+        return FAULT_NONE;
+    }
     FaultAction action = (FaultAction)atomic_exchange(&actions[index], FAULT_NONE);
     if (action == FAULT_KILL) {
         kill(getpid(), SIGKILL);

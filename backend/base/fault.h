@@ -7,7 +7,9 @@
  * Actions: cut (the caller's connection is shut down), kill (SIGKILL to this
  * process), cancel (as migrate_cancel, then on), hold (the thread waits until
  * x-fault-release or until its connection is shut down), fail (the caller
- * reports an error of its own). A point fires once.
+ * reports an error of its own), and what transport_break() does to the
+ * connection: garbage, truncate, reset. A point fires once; only slow stays
+ * on: the thread takes FAULT_SLOW_US longer each time it passes.
  */
 #pragma once
 
@@ -20,7 +22,13 @@ typedef enum {
     FAULT_CANCEL,
     FAULT_HOLD,
     FAULT_FAIL,
+    FAULT_GARBAGE,
+    FAULT_TRUNCATE,
+    FAULT_RESET,
+    FAULT_SLOW,
 } FaultAction;
+
+#define FAULT_SLOW_US (20 * 1000)
 
 /* All points there are, NULL terminated, for help and for the table of the tests. */
 extern const char *const fault_point_names[];
@@ -29,7 +37,8 @@ extern const char *const fault_point_names[];
  * caller frees, NULL when all is well. Once, before threads start. */
 char *fault_configure(const char *spec);
 
-/* The action set for @point, FAULT_NONE as a rule. FAULT_KILL does not return. Any thread. */
+/* The action set for @point, FAULT_NONE as a rule. FAULT_KILL does not return, FAULT_SLOW is done here.
+ * Any thread. */
 FaultAction fault_fire(const char *point);
 
 bool fault_enabled(void);

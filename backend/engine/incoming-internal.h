@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "backend/base/fault.h"
 #include "backend/engine/incoming.h"
 #include "backend/engine/multifd-recv.h"
 #include "backend/engine/page-decoder.h"
@@ -75,9 +76,10 @@ struct Incoming {
 /* Acts on the fault point @point; false when the load shall fail there. */
 bool incoming_fault(Incoming *in, const char *point, GError **error);
 
-/* The same for another connection, by its thread; @is_gone ends a hold. */
-bool incoming_fault_with(const char *point, void (*on_cut)(void *data), bool (*is_gone)(void *data),
-                         void *data, GError **error);
+/* The same for another channel than the main one: @on_break ends it or does what transport_break() does,
+ * @is_gone ends a wait there. */
+bool incoming_fault_with(const char *point, void (*on_break)(void *data, FaultAction action),
+                         bool (*is_gone)(void *data), void *data, GError **error);
 
 /* incoming-multifd.c; without the capability init leaves @multifd NULL, the next two do nothing then. */
 void incoming_multifd_init(Incoming *in);

@@ -8,6 +8,7 @@
 #include "backend/engine/incoming-internal.h"
 
 #include "backend/base/error.h"
+#include "backend/transport/transport-break.h"
 
 /* ---- what the channels say; their threads ---- */
 
@@ -24,9 +25,9 @@ static void failed(void *data, const GError *error)
     }
 }
 
-static void cut(void *data)
+static void break_channel(void *data, FaultAction action)
 {
-    transport_shutdown(data);
+    transport_break(data, action);
 }
 
 /* A channel that stands still does not see by itself that its source is gone. */
@@ -46,7 +47,7 @@ static bool source_left(void *data)
 static bool fault(void *data, const char *point, Transport *transport, GError **error)
 {
     (void)data;
-    return incoming_fault_with(point, cut, is_over, transport, error);
+    return incoming_fault_with(point, break_channel, is_over, transport, error);
 }
 
 /* ---- life ---- */

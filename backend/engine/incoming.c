@@ -15,6 +15,7 @@
 #include "backend/base/error.h"
 #include "backend/base/fault.h"
 #include "backend/base/lock.h"
+#include "backend/transport/transport-break.h"
 
 /* ---- faults ---- */
 
@@ -26,17 +27,30 @@ static bool transport_is_gone(void *data)
     return transport_is_shut_down(in->config.transport);
 }
 
-static void cut(void *data)
+static void break_link(void *data, FaultAction action)
 {
-    incoming_pause(data);
+    Incoming *in = data;
+
+    if (action == FAULT_CUT) {
+        incoming_pause(in); /* one connection is as good as none */
+    } else {
+        MIG_LOCK(&in->answer_lock); /* requests of pages are written by another thread */
+
+        transport_break(in->config.transport, action);
+    }
 }
 
-bool incoming_fault_with(const char *point, void (*on_cut)(void *data), bool (*is_gone)(void *data),
-                         void *data, GError **error)
+bool incoming_fault_with(const char *point, void (*on_break)(void *data, FaultAction action),
+                         bool (*is_gone)(void *data), void *data, GError **error)
 {
-    switch (fault_fire(point)) {
+    FaultAction action = fault_fire(point);
+
+    switch (action) {
     case FAULT_CUT:
-        on_cut(data);
+    case FAULT_GARBAGE:
+    case FAULT_TRUNCATE:
+    case FAULT_RESET:
+        on_break(data, action);
         return true;
     case FAULT_HOLD:
         fault_hold(point, is_gone, data);
@@ -47,6 +61,7 @@ bool incoming_fault_with(const char *point, void (*on_cut)(void *data), bool (*i
         return false;
     case FAULT_NONE:
     case FAULT_KILL:
+    case FAULT_SLOW:
         break;
     }
     return true;
@@ -54,7 +69,7 @@ bool incoming_fault_with(const char *point, void (*on_cut)(void *data), bool (*i
 
 bool incoming_fault(Incoming *in, const char *point, GError **error)
 {
-    return incoming_fault_with(point, cut, transport_is_gone, in, error);
+    return incoming_fault_with(point, break_link, transport_is_gone, in, error);
 }
 
 /* ---- the end ---- */

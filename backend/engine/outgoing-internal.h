@@ -91,7 +91,7 @@ struct Outgoing {
 /* Acts on the fault point @point; false when the migration shall fail there. */
 bool outgoing_fault(Outgoing *o, const char *point, GError **error);
 
-/* The same on the connection @transport, by its thread. */
+/* The same for another channel than the main one. By the thread that writes to it. */
 bool outgoing_fault_on(Outgoing *o, const char *point, Transport *transport, GError **error);
 
 /* Writes what the writer holds; counts it. */

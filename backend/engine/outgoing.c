@@ -17,6 +17,7 @@
 #include "backend/engine/shared-ram.h"
 #include "backend/guest/page-faults.h"
 #include "backend/stream/postcopy.h"
+#include "backend/transport/transport-break.h"
 
 bool outgoing_is_cancelled(const Outgoing *o)
 {
@@ -40,12 +41,12 @@ static bool transport_is_gone(void *data)
 
 bool outgoing_fault_on(Outgoing *o, const char *point, Transport *transport, GError **error)
 {
-    switch (fault_fire(point)) {
+    FaultAction action = fault_fire(point);
+
+    switch (action) {
     case FAULT_NONE:
     case FAULT_KILL:
-        return true;
-    case FAULT_CUT:
-        transport_shutdown(transport);
+    case FAULT_SLOW:
         return true;
     case FAULT_CANCEL:
         outgoing_cancel(o, NULL);
@@ -56,6 +57,12 @@ bool outgoing_fault_on(Outgoing *o, const char *point, Transport *transport, GEr
     case FAULT_FAIL:
         g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "fault injected at %s", point);
         return false;
+    case FAULT_CUT:
+    case FAULT_GARBAGE:
+    case FAULT_TRUNCATE:
+    case FAULT_RESET:
+        transport_break(transport, action);
+        return true;
     }
     return true;
 }
@@ -114,7 +121,7 @@ static bool connect_to_peer(Outgoing *o, GError **error)
     }
     if (o->config.preempt) {
         /* At once, and second: QEMU 7.2 reads nothing before it has both, later ones do not mind. */
-        struct UrgentSender *urgent = urgent_sender_open(o->config.connector, error);
+        struct UrgentSender *urgent = urgent_sender_open(o, o->config.connector, error);
 
         pthread_mutex_lock(&o->lock);
         o->urgent = urgent;

@@ -7,6 +7,7 @@
 
 #include "backend/base/error.h"
 #include "backend/base/prompt-thread.h"
+#include "backend/transport/transport-break.h"
 
 struct UrgentReceiver {
     Incoming *in;
@@ -15,6 +16,23 @@ struct UrgentReceiver {
     GThread *thread;
     atomic_bool ended;
 };
+
+static void break_channel(void *data, FaultAction action)
+{
+    UrgentReceiver *u = data;
+    transport_break(u->transport, action);
+}
+
+static bool is_gone(void *data)
+{
+    UrgentReceiver *u = data;
+    return transport_is_shut_down(u->transport);
+}
+
+static bool at_fault(UrgentReceiver *u, const char *point, GError **error)
+{
+    return incoming_fault_with(point, break_channel, is_gone, u, error);
+}
 
 static bool place(UrgentReceiver *u, const StreamRecord *record, GError **error)
 {
@@ -40,7 +58,7 @@ static bool place(UrgentReceiver *u, const StreamRecord *record, GError **error)
         return false;
     }
     postcopy_note_placed(in);
-    return true;
+    return at_fault(u, "dst-urgent-page", error);
 }
 
 static bool read_more(UrgentReceiver *u, GError **error)
@@ -66,6 +84,9 @@ static bool read_pages(UrgentReceiver *u, GError **error)
 {
     StreamRecord record;
 
+    if (!at_fault(u, "dst-urgent-open", error)) {
+        return false;
+    }
     for (;;) {
         switch (stream_reader_next(u->reader, &record, error)) {
         case STREAM_RECORD:
@@ -79,7 +100,7 @@ static bool read_pages(UrgentReceiver *u, GError **error)
             }
             break;
         case STREAM_DONE:
-            return true;
+            return at_fault(u, "dst-urgent-end", error);
         case STREAM_BAD:
             return false;
         }

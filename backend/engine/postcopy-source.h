@@ -20,7 +20,7 @@ enum {
 typedef struct UrgentSender UrgentSender; /* outgoing-internal.h names it too */
 
 /* Opens a second connection to the peer (blocks). Nothing is sent on it before start. */
-UrgentSender *urgent_sender_open(Connector *connector, GError **error);
+UrgentSender *urgent_sender_open(Outgoing *o, Connector *connector, GError **error);
 
 /* From here on what is asked for in @requests goes over that connection, at once and by no limit,
  * in the thread that adds the request. */

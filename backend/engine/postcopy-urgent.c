@@ -10,6 +10,7 @@
 #include "backend/base/error.h"
 
 struct UrgentSender {
+    Outgoing *owner;
     Transport *transport;
     RamSender *ram;
     PageRequests *requests; /* NULL before the start */
@@ -50,10 +51,10 @@ static bool serve(void *data, size_t block, size_t page, GError **error)
     ram_sender_put(u->ram, u->writer, &run, &batch);
     atomic_fetch_add(&u->counters->normal_pages, batch.normal);
     atomic_fetch_add(&u->counters->zero_pages, batch.zero);
-    return flush(u, error);
+    return flush(u, error) && outgoing_fault_on(u->owner, "src-urgent-page", u->transport, error);
 }
 
-UrgentSender *urgent_sender_open(Connector *connector, GError **error)
+UrgentSender *urgent_sender_open(Outgoing *o, Connector *connector, GError **error)
 {
     Transport *transport = connector_open(connector, error);
 
@@ -63,8 +64,12 @@ UrgentSender *urgent_sender_open(Connector *connector, GError **error)
     }
     UrgentSender *u = g_new0(UrgentSender, 1);
     pthread_mutex_init(&u->lock, NULL);
+    u->owner = o;
     u->transport = transport;
     u->writer = stream_writer_new();
+    if (!outgoing_fault_on(o, "src-urgent-open", transport, error)) {
+        g_clear_pointer(&u, urgent_sender_free);
+    }
     return u;
 }
 
@@ -93,6 +98,9 @@ bool urgent_sender_finish(UrgentSender *u, GError **error)
 {
     MIG_LOCK(&u->lock);
 
+    if (!outgoing_fault_on(u->owner, "src-urgent-end", u->transport, error)) {
+        return false;
+    }
     stream_put_ram_eos(u->writer);
     return flush(u, error);
 }

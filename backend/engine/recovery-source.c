@@ -44,7 +44,7 @@ static bool open_connection(Outgoing *o, Connector *connector, GError **error)
         transport_free(t);
         return false;
     }
-    if (o->config.preempt && (urgent = urgent_sender_open(connector, error)) == NULL) {
+    if (o->config.preempt && (urgent = urgent_sender_open(o, connector, error)) == NULL) {
         transport_free(t);
         return false;
     }

@@ -59,6 +59,19 @@ static void test_every_name_can_be_configured(void **state)
     assert_null(fault_configure(NULL));
 }
 
+static void test_slow_stays_on(void **state)
+{
+    (void)state;
+    assert_null(fault_configure("src-pass-1=slow"));
+    for (int i = 0; i < 2; i++) {
+        int64_t before = g_get_monotonic_time();
+
+        assert_int_equal(fault_fire("src-pass-1"), FAULT_NONE);
+        assert_true(g_get_monotonic_time() - before >= FAULT_SLOW_US);
+    }
+    assert_null(fault_configure(NULL));
+}
+
 static void test_mistakes_are_told(void **state)
 {
     static const struct {
@@ -68,6 +81,7 @@ static void test_mistakes_are_told(void **state)
         { "src-setup", "'src-setup' has no action" },
         { "src-setup=", "has no action" },
         { "src-setup=explode", "has no action" },
+        { "src-setup=explode", "one of cut, kill, cancel, hold, fail, garbage, truncate, reset, slow" },
         { "src-setup=cut,", "names no fault point" },
         { "=cut", "names no fault point" },
         { "src-setup=cut=cut", "has no action" },
@@ -158,6 +172,7 @@ int main(void)
         cmocka_unit_test(test_empty_is_on_without_points),
         cmocka_unit_test(test_a_point_fires_once),
         cmocka_unit_test(test_every_name_can_be_configured),
+        cmocka_unit_test(test_slow_stays_on),
         cmocka_unit_test(test_mistakes_are_told),
         cmocka_unit_test(test_kill_is_sigkill),
         cmocka_unit_test(test_hold_ends_with_a_release),

@@ -1,0 +1,53 @@
+/*
+ * Breaking a connection on purpose, for fault points (backend/base/fault.h): what a bad link, a
+ * middlebox or a wrong program on the other side does to it.
+ */
+#include "backend/transport/transport-private.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#include "backend/transport/transport-break.h"
+
+/* No section type, flag, command, message or magic of the format is made of these. */
+#define GARBAGE_BYTE  0xa5
+#define GARBAGE_BYTES 64
+
+static void write_garbage(Transport *t)
+{
+    uint8_t bytes[GARBAGE_BYTES];
+    struct iovec iov = { bytes, sizeof bytes };
+
+    memset(bytes, GARBAGE_BYTE, sizeof bytes);
+    transport_write_all(t, &iov, 1, NULL, NULL); /* a connection that is gone is broken enough */
+}
+
+/* tcp sends a reset when a connected socket is told to forget its peer. */
+static bool reset(Transport *t)
+{
+    struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+    return connect(t->fd, &nobody, sizeof nobody) == 0;
+}
+
+void transport_break(Transport *t, FaultAction action)
+{
+    switch (action) {
+    case FAULT_GARBAGE:
+        write_garbage(t);
+        break;
+    case FAULT_TRUNCATE:
+        if (shutdown(t->fd, SHUT_WR) != 0) {
+            transport_shutdown(t);
+        }
+        break;
+    case FAULT_RESET:
+        if (!reset(t)) {
+            transport_shutdown(t);
+        }
+        break;
+    default:
+        transport_shutdown(t);
+        break;
+    }
+}
