@@ -289,6 +289,23 @@ bool multifd_send_sync(MultifdSend *s, GError **error)
     return true;
 }
 
+void multifd_send_get_waits(MultifdSend *s, TransportWaits *ret)
+{
+    unsigned n = s->config.settings.channels;
+    MIG_LOCK(&s->lock);
+
+    *ret = (TransportWaits){ 0 };
+    for (unsigned i = 0; i < n; i++) {
+        TransportWaits waits = { 0 };
+
+        if (s->channels[i].transport != NULL) {
+            transport_get_waits(s->channels[i].transport, &waits);
+        }
+        ret->link_us += waits.link_us / n;
+        ret->receiver_us += waits.receiver_us / n;
+    }
+}
+
 void multifd_send_shutdown(MultifdSend *s)
 {
     MIG_LOCK(&s->lock);

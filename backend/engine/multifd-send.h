@@ -61,6 +61,9 @@ void multifd_send_submit(MultifdSend *send, MultifdJob *job);
 /* The end of a pass: waits until all jobs and then a SYNC packet on each channel are written. */
 bool multifd_send_sync(MultifdSend *send, GError **error);
 
+/* What the channels have waited for so far, as the average channel has it. Any thread. */
+void multifd_send_get_waits(MultifdSend *send, TransportWaits *ret);
+
 /* Any thread; idempotent: every channel and every wait ends. */
 void multifd_send_shutdown(MultifdSend *send);
 

@@ -21,6 +21,17 @@ static uint64_t take_growth(uint64_t *last, uint64_t now, uint64_t *span)
     return grown;
 }
 
+/* All waits for the peer so far. With multifd the main channel carries next to nothing. */
+static void read_waits(const Outgoing *o, TransportWaits *ret)
+{
+    if (o->multifd != NULL) {
+        multifd_send_get_waits(o->multifd, ret);
+    } else {
+        transport_get_waits(o->transport, ret);
+    }
+    ret->receiver_us += wait_clock_read_us(&o->answer_wait);
+}
+
 void outgoing_account_waits(Outgoing *o)
 {
     MigCounters *c = &o->migration->counters;
@@ -31,8 +42,7 @@ void outgoing_account_waits(Outgoing *o)
     if (o->transport == NULL || o->waits.since_us == 0) {
         return;
     }
-    transport_get_waits(o->transport, &waits);
-    waits.receiver_us += wait_clock_read_us(&o->answer_wait);
+    read_waits(o, &waits);
 
     uint64_t limiter = wait_clock_read_us(&o->limiter_wait);
     uint64_t span = (uint64_t)MAX(now - o->waits.since_us, 0);
@@ -49,7 +59,7 @@ void outgoing_begin_waits(Outgoing *o)
     TransportWaits waits;
     MIG_LOCK(&o->lock);
 
-    transport_get_waits(o->transport, &waits);
+    read_waits(o, &waits);
     o->waits = (WaitsSeen){
         .since_us = g_get_monotonic_time(),
         .link_us = waits.link_us,

@@ -6,6 +6,7 @@ reader of this test: nobody has to finish the migration.
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -53,6 +54,12 @@ def expect(name, shares):
     if names[0] != name:
         raise harness.Failure(f"expected {name} to hold the migration up, found {text}")
     return text
+
+
+def second_for(src, name):
+    """The newest second, once nearly all of it went to @name."""
+    time_of = src.execute("x-query-migrate-history").get("time-last-second", {})
+    return sum(time_of.values()) > 900000 and time_of[name] > 0.9 * sum(time_of.values()) and time_of
 
 
 def expect_in_a_second(s, name, uri, bandwidth=0):
@@ -115,6 +122,27 @@ def own_work_to_file(s):
     return expect("work-us", src.execute("x-query-migrate-history")["time"])
 
 
+def a_receiver_that_stands_behind_multifd(s):
+    path = s.path("m.sock")
+    dst = s.migmon("dst", "--smp", "1", "--incoming", "defer", memory="256M")
+    dst.capability("multifd")
+    dst.execute("migrate-incoming", uri=f"unix:{path}")
+    src = s.migmon("src", "--smp", "1", memory="256M", machine="stress,rate=1M,prefill=on,seed=3")
+    harness.wait_for("the guest has filled its memory", lambda: src.verify() > 60000)
+    src.capability("multifd")
+    src.set(max_bandwidth=50 << 20)
+    src.execute("migrate", uri=f"unix:{path}")
+    harness.wait_for("pages flow", lambda: src.execute("query-migrate").get("ram", {}).get("normal"))
+    dst.signal(signal.SIGSTOP)
+    src.set(max_bandwidth=0)
+    try:
+        history = harness.wait_for("a second has passed", lambda: second_for(src, "receiver-us"))
+    finally:
+        dst.signal(signal.SIGCONT)
+    src.wait_status("completed")
+    return expect("receiver-us", history)
+
+
 def in_a_network_of_its_own(program):
     """Runs this program once more behind a loopback device that carries RATE."""
     script = (f"ip link set lo up && tc qdisc add dev lo root tbf rate {RATE * 8} burst 256k latency 100ms"
@@ -142,4 +170,4 @@ if os.environ.get("MIGMON_SLOW_LINK") == "1":
     harness.run([a_slow_link])
 else:
     harness.run([the_bandwidth_limit, a_slow_receiver_behind_a_unix_socket, a_slow_receiver_behind_tcp,
-                 own_work_to_file, a_slow_link_in_a_network_of_its_own])
+                 a_receiver_that_stands_behind_multifd, own_work_to_file, a_slow_link_in_a_network_of_its_own])
