@@ -314,7 +314,7 @@ const char *model_guest(const TuiModel *model, const char *name)
 
 json_object *model_ends(const TuiModel *model)
 {
-    json_object *ends = json_object_object_get(model->target, "ends");
+    json_object *ends = array(model->target, "ends");
 
     return length(ends) > 0 ? ends : NULL;
 }
