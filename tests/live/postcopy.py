@@ -182,9 +182,11 @@ def the_package_is_what_moves_the_guest(s):
 
 
 class Relay:
-    """Passes everything on between @here and @there, both ways, and cuts all of it after so many bytes."""
+    """Passes everything on between @here and @there, both ways, and cuts all of it after so many bytes; with
+    @garbage the source gets an answer first that means nothing."""
 
-    def __init__(self, here, there, budget):
+    def __init__(self, here, there, budget, garbage=False):
+        self.garbage = garbage
         self.there = there
         self.budget = budget
         self.lock = threading.Lock()
@@ -204,9 +206,9 @@ class Relay:
                 with self.lock:
                     self.sockets += [near, far]
                 for a, b in ((near, far), (far, near)):
-                    threading.Thread(target=self.move, args=(a, b), daemon=True).start()
+                    threading.Thread(target=self.move, args=(a, b, near), daemon=True).start()
 
-    def move(self, source, target):
+    def move(self, source, target, near):
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 with self.lock:
@@ -214,6 +216,8 @@ class Relay:
                     self.budget -= len(data)
                 target.sendall(data)
                 if rest or self.budget == 0:
+                    if self.garbage:
+                        near.sendall(b"\xff" * 64)
                     self.cut()
                     return
             target.shutdown(socket.SHUT_WR)
@@ -248,7 +252,7 @@ def twenty_cuts_anywhere_are_recovered(s, preempt=False):
         budget = rng.randrange(1, 8000) if rng.random() < 0.4 else rng.randrange(8000, 2 << 20)
         far, near = s.path(f"far{cuts}.sock"), s.path(f"near{cuts}.sock")
         dst.execute("migrate-recover", uri=f"unix:{far}")
-        relay = Relay(near, far, budget)
+        relay = Relay(near, far, budget, garbage=cuts % 3 == 0)
         src.execute("migrate", uri=f"unix:{near}", resume=True)
         if not relay.is_cut.wait(harness.PATIENCE):
             raise harness.Failure(f"cut {cuts}: only {budget - relay.budget} of {budget} bytes passed by")

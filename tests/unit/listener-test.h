@@ -51,6 +51,7 @@ typedef struct {
     bool ready;
     char *error;          /* of ready, first line */
     Transport *transport; /* the latest channel */
+    ChannelType type;     /* of it */
     unsigned channels;
     GPtrArray *notices;
     Listener *listener;

@@ -184,6 +184,90 @@ static void test_callbacks_may_free_the_listener(void **state)
     }
 }
 
+/* ---- channels beside the main one ---- */
+
+static void say_bytes(Transport *t, const char *bytes, size_t length)
+{
+    struct iovec iov = { (void *)(uintptr_t)bytes, length };
+
+    assert_true(transport_write_all(t, &iov, 1, NULL, NULL));
+}
+
+static const struct {
+    const char *bytes; /* eight of them */
+    ChannelType type;
+} beside[] = {
+    { "QEVM\0\0\0\3", CHANNEL_MAIN },
+    { "\x08\0\x0a\0\4\3ra", CHANNEL_RECOVERY },
+    { "\0\0\0\0\0\x12\x30\x08", CHANNEL_PAGES }, /* a page */
+    { "\0\0\0\1\0\0\0\x02", CHANNEL_PAGES },     /* a zero page beyond 4 GiB */
+    { "\0\0\0\0\0\0\0\x10", CHANNEL_PAGES },     /* the end at once */
+    { "\0\0\0\0\0\x12\x30\x28", CHANNEL__COUNT }, /* of a block that was never named */
+    { "\0\0\0\0\0\x12\x30\x04", CHANNEL__COUNT }, /* a block list */
+    { "\x08\0\x09\0\0\0\0\0", CHANNEL__COUNT },   /* another command */
+};
+
+static void test_channels_are_known_by_their_first_word_when_they_are_wanted(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < G_N_ELEMENTS(beside); i++) {
+        for (int wanted = 0; wanted < 2; wanted++) {
+            bool admitted = beside[i].type == CHANNEL_MAIN ||
+                            (wanted && beside[i].type != CHANNEL__COUNT);
+            Seen seen = { 0 };
+
+            listen_uri(&seen, "tcp:127.0.0.1:0");
+            listener_want(seen.listener, CHANNEL_RECOVERY, wanted);
+            listener_want(seen.listener, CHANNEL_PAGES, wanted);
+            Transport *t = connect_to(bound(&seen, 0));
+            say_bytes(t, beside[i].bytes, 8);
+            RUN_UNTIL(seen.channels + seen.notices->len == 1);
+            assert_int_equal(seen.channels, admitted);
+            if (admitted) {
+                assert_int_equal(seen.type, beside[i].type);
+            }
+            transport_free(t);
+            end(&seen);
+        }
+    }
+}
+
+/* It is opened ahead of time, and nobody may ever ask for a page. */
+static void test_a_channel_of_pages_that_says_nothing_leaves_without_a_word(void **state)
+{
+    Seen seen = { 0 };
+
+    (void)state;
+    listen_uri(&seen, "tcp:127.0.0.1:0");
+    listener_want(seen.listener, CHANNEL_PAGES, true);
+    transport_free(connect_to(bound(&seen, 0)));
+    assert_channel(&seen, bound(&seen, 0)); /* the main loop has seen the other one go */
+    assert_int_equal(seen.notices->len, 0);
+    end(&seen);
+}
+
+static void test_pages_and_recovery_come_while_the_listener_is_busy(void **state)
+{
+    Seen seen = { 0 };
+
+    (void)state;
+    listen_uri(&seen, "tcp:127.0.0.1:0");
+    listener_want(seen.listener, CHANNEL_PAGES, true);
+    listener_set_busy(seen.listener, true);
+    Transport *t = connect_to(bound(&seen, 0));
+    say_bytes(t, "\0\0\0", 3); /* in two parts */
+    Transport *main = connect_to(bound(&seen, 0));
+    say(main, "QEVM");
+    RUN_UNTIL(seen.notices->len == 1);
+    assert_int_equal(seen.channels, 0);
+    say_bytes(t, "\0\0\0\0\x08", 5);
+    RUN_UNTIL(seen.channels == 1);
+    assert_int_equal(seen.type, CHANNEL_PAGES);
+    transport_free(main);
+    transport_free(t);
+    end(&seen);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +277,9 @@ int main(void)
         cmocka_unit_test(test_silent_crowd_does_not_keep_the_migration_out),
         cmocka_unit_test(test_busy_listener_drops_further_channels),
         cmocka_unit_test(test_callbacks_may_free_the_listener),
+        cmocka_unit_test(test_channels_are_known_by_their_first_word_when_they_are_wanted),
+        cmocka_unit_test(test_a_channel_of_pages_that_says_nothing_leaves_without_a_word),
+        cmocka_unit_test(test_pages_and_recovery_come_while_the_listener_is_busy),
     };
 
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
