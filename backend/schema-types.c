@@ -337,6 +337,7 @@ const SchemaType schema_x_history = STRUCT("XMigrateHistory",
     MEMBER("elapsed-ms", schema_int)
     OPTIONAL("downtime", x_downtime)
     OPTIONAL("page-faults", x_page_faults)
+    OPTIONAL("resuming", schema_bool) /* paused in postcopy, and another connection is being tried */
     OPTIONAL("time", x_time)
     OPTIONAL("time-last-second", x_time)
     MEMBER("verdict", schema_str)

@@ -111,13 +111,16 @@ static void show_state(HmpCall *call, json_object *info, json_object *history)
                   "the guest stands and waits: migrate_continue pre-switchover hands it over, "
                   "migrate_cancel lets it go on here");
         end_wait(call, info, NULL);
-    } else if (strcmp(status, "postcopy-paused") == 0) {
-        end_wait(call, info,
-                 backend_target(call->hmp->backend)
-                     ? "migration is paused in postcopy, the guest stands on the destination"
-                       "\nhint: once the link is back: migrate_to -r [URI] with both ends attached"
-                     : "migration is paused in postcopy, the guest stands on the destination"
-                       "\nhint: once the link is back: migrate -r URI");
+    } else if (strcmp(status, "postcopy-paused") == 0 &&
+               !json_object_get_boolean(json_object_object_get(history, "resuming"))) {
+        const char *both_ends = "migrate_to -r [URI] with both ends attached";
+        const char *one_end = "migrate_recover URI there, then migrate -r URI here";
+        g_autofree char *text = g_strdup_printf(
+            "migration is paused in postcopy, the guest is at the destination and needs pages that "
+            "are only here\nhint: once the link is back: %s",
+            backend_target(call->hmp->backend) ? both_ends : one_end);
+
+        end_wait(call, info, text);
     }
 }
 

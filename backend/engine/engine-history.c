@@ -49,7 +49,12 @@ void engine_query_history(Engine *e, BackendSession *session, json_object *args,
         incoming_note_faults(e->incoming);
     }
     if (e->last != NULL) {
-        backend_reply_return(reply, migration_history_to_json(e->last, with_samples));
+        json_object *history = migration_history_to_json(e->last, with_samples);
+
+        if (e->outgoing != NULL && outgoing_is_resuming(e->outgoing)) {
+            json_object_object_add(history, "resuming", json_object_new_boolean(TRUE));
+        }
+        backend_reply_return(reply, history);
         return;
     }
 

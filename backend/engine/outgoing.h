@@ -77,6 +77,9 @@ bool outgoing_pause(Outgoing *o);
 /* Main thread, in postcopy-paused: goes on over @connector (taken). */
 bool outgoing_resume(Outgoing *o, Connector *connector, GError **error);
 
+/* Any thread: outgoing_resume() came and its attempt is not over. */
+bool outgoing_is_resuming(Outgoing *o);
+
 /* Main thread: a limit changed, a waiting thread should look again. */
 void outgoing_settings_changed(Outgoing *o);
 

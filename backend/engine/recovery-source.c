@@ -226,6 +226,12 @@ bool outgoing_resume(Outgoing *o, Connector *connector, GError **error)
     return true;
 }
 
+bool outgoing_is_resuming(Outgoing *o)
+{
+    MIG_LOCK(&o->lock);
+    return o->recovery != NULL;
+}
+
 bool outgoing_pause(Outgoing *o)
 {
     /* Before the guest has left there is nothing to pause: taking the connection away would end the

@@ -15,7 +15,7 @@ def pair(s, machine=BUSY, memory=MEMORY, preempt=False, src_fault=None, dst_faul
     """Two sides with postcopy switched on, the destination listening."""
     uri = f"unix:{s.path(name)}"
     dst = s.migmon("dst", "--incoming", "defer", *options, memory=memory, machine=machine, fault=dst_fault)
-    src = s.migmon("src", *options, memory=memory, machine=machine, fault=src_fault)
+    src = s.migmon("src", "--monitor", f"unix:{s.path('src.hmp')}", *options, memory=memory, machine=machine, fault=src_fault)
     for side in (src, dst):
         side.capability("events")
         side.capability("postcopy-ram")
@@ -179,6 +179,42 @@ def the_package_is_what_moves_the_guest(s):
             raise harness.Failure(f"{fault}: source {src.owner()}, destination {dst.run_state()}")
         src.verify()
         print(f"     {fault}: the guest is at the source")
+
+
+def the_prompt_waits_for_the_end_of_a_recovery(s):
+    """HMP's migrate -r without -d, which begins while the status is still postcopy-paused."""
+    src, dst, uri = pair(s)
+    src.set(max_postcopy_bandwidth=5 << 20)
+    switch(src, uri)
+    src.wait_status("postcopy-active")
+    src.execute("migrate-pause")
+    src.wait_status("postcopy-paused")
+    dst.wait_status("postcopy-paused")
+    monitor = socket.socket(socket.AF_UNIX)
+    monitor.settimeout(harness.PATIENCE)
+    monitor.connect(s.path("src.hmp"))
+    again = s.path("again.sock")
+    text = b""
+
+    def ask(line):
+        nonlocal text
+        text = b""
+        monitor.sendall(line.encode() + b"\n")
+        while text.count(b"(migmon) ") < 1:
+            text += monitor.recv(4096)
+        return text.decode()
+    while b"(migmon) " not in text:
+        text += monitor.recv(4096)
+    answer = ask(f"migrate -r unix:{again}")  # nobody is there yet
+    if "is paused in postcopy" not in answer:
+        raise harness.Failure(answer)
+    dst.execute("migrate-recover", uri=f"unix:{again}")
+    src.set(max_postcopy_bandwidth=0)
+    answer = ask(f"migrate -r unix:{again}")
+    monitor.close()
+    if "Error" in answer or src.status() != "completed":
+        raise harness.Failure(f"{src.status()}: {answer}")
+    completed(src, dst)
 
 
 class Relay:
@@ -367,7 +403,7 @@ def the_tracker_does_not_matter(s):
 
 harness.run([a_guest_that_writes_faster_than_the_link_gets_over, requested_pages_have_a_channel_of_their_own,
              a_cut_link_is_recovered_twice_in_a_row, both_links_are_recovered_with_a_channel_of_requested_pages,
-             twenty_cuts_anywhere_are_recovered, twenty_cuts_with_a_channel_of_requested_pages_are_recovered,
+             the_prompt_waits_for_the_end_of_a_recovery, twenty_cuts_anywhere_are_recovered, twenty_cuts_with_a_channel_of_requested_pages_are_recovered,
              every_stage_after_the_guest_has_left_can_be_recovered_from,
              every_stage_of_a_recovery_can_fail_and_be_tried_again, the_package_is_what_moves_the_guest,
              what_needs_the_whole_guest_is_refused, both_sides_must_want_it, a_dead_side_is_not_the_end_of_the_other,

@@ -24,8 +24,9 @@ static const struct {
     { "{\"status\":\"failed\"}", "Error: migration failed\n", HMP_ERROR_FAILED },
     { "{\"status\":\"cancelled\"}", "Error: migration was cancelled\n", HMP_ERROR_FAILED },
     { "{\"status\":\"postcopy-paused\"}",
-      "Error: migration is paused in postcopy, the guest stands on the destination\n"
-      "hint: once the link is back: migrate -r URI\n",
+      "Error: migration is paused in postcopy, the guest is at the destination and needs pages that "
+      "are only here\n"
+      "hint: once the link is back: migrate_recover URI there, then migrate -r URI here\n",
       HMP_ERROR_FAILED },
 };
 

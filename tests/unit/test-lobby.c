@@ -199,9 +199,9 @@ static const struct {
 } beside[] = {
     { "QEVM\0\0\0\3", CHANNEL_MAIN },
     { "\x08\0\x0a\0\4\3ra", CHANNEL_RECOVERY },
-    { "\0\0\0\0\0\x12\x30\x08", CHANNEL_PAGES }, /* a page */
-    { "\0\0\0\1\0\0\0\x02", CHANNEL_PAGES },     /* a zero page beyond 4 GiB */
-    { "\0\0\0\0\0\0\0\x10", CHANNEL_PAGES },     /* the end at once */
+    { "\0\0\0\0\0\x12\x30\x08", CHANNEL_PAGES },  /* a page */
+    { "\0\0\0\1\0\0\0\x02", CHANNEL_PAGES },      /* a zero page beyond 4 GiB */
+    { "\0\0\0\0\0\0\0\x10", CHANNEL_PAGES },      /* the end at once */
     { "\0\0\0\0\0\x12\x30\x28", CHANNEL__COUNT }, /* of a block that was never named */
     { "\0\0\0\0\0\x12\x30\x04", CHANNEL__COUNT }, /* a block list */
     { "\x08\0\x09\0\0\0\0\0", CHANNEL__COUNT },   /* another command */
@@ -212,8 +212,8 @@ static void test_channels_are_known_by_their_first_word_when_they_are_wanted(voi
     (void)state;
     for (size_t i = 0; i < G_N_ELEMENTS(beside); i++) {
         for (int wanted = 0; wanted < 2; wanted++) {
-            bool admitted = beside[i].type == CHANNEL_MAIN ||
-                            (wanted && beside[i].type != CHANNEL__COUNT);
+            bool admitted =
+                beside[i].type == CHANNEL_MAIN || (wanted && beside[i].type != CHANNEL__COUNT);
             Seen seen = { 0 };
 
             listen_uri(&seen, "tcp:127.0.0.1:0");
