@@ -56,7 +56,6 @@ typedef struct {
     GPtrArray *notices;
     Listener *listener;
     bool free_in_ready, free_in_channel, free_in_notice;
-    ChannelType type; /* of the last one */
 } Seen;
 
 static void free_listener(Seen *seen)
