@@ -60,20 +60,58 @@ void pane_draw_ram(const Ui *ui, Rect area, Canvas *canvas)
                     : "· empty  ░ to send  ■ sent  1-9 dirty again, and how often it was sent");
 }
 
+static void draw_channel(Rect area, Canvas *canvas, int row, const char *name, uint64_t bytes,
+                         uint64_t rate, const char *state)
+{
+    g_autofree char *sent = size_format(bytes), *speed = size_format(rate);
+
+    canvas_text(canvas, area, 0, row, STYLE_NORMAL, name);
+    canvas_text(canvas, area, 11, row, STYLE_NORMAL, sent);
+    canvas_printf(canvas, area, 23, row, STYLE_RATE, "%s/s", speed);
+    canvas_text(canvas, area, 37, row, STYLE_NORMAL, state);
+}
+
+unsigned pane_channel_count(const Ui *ui)
+{
+    json_object *list = json_object_object_get(model_reply_history(ui->model), "channels");
+
+    return json_object_is_type(list, json_type_array)
+               ? (unsigned)MIN(json_object_array_length(list), 255)
+               : 0;
+}
+
+static uint64_t figure(json_object *row, const char *name)
+{
+    return json_object_get_uint64(json_object_object_get(row, name));
+}
+
+static const char *text_of(json_object *row, const char *name)
+{
+    const char *text = json_object_get_string(json_object_object_get(row, name));
+
+    return text != NULL ? text : "";
+}
+
+/* The first row is the whole; the newest answer has the rows of multifd, whatever moment is shown.
+ */
 void pane_draw_channels(const Ui *ui, Rect area, Canvas *canvas)
 {
     const ModelSample *at = ui_sample(ui);
-    g_autofree char *sent = size_format(at->transferred), *rate = size_format(at->rate);
+    json_object *list = json_object_object_get(model_reply_history(ui->model), "channels");
+    unsigned n = pane_channel_count(ui);
 
     if (!at->has_ram) {
         canvas_text(canvas, area, 0, 0, STYLE_DIM, "no channel");
         return;
     }
-    canvas_text(canvas, area, 0, 0, STYLE_DIM, "channel  bytes       rate          state");
-    canvas_text(canvas, area, 0, 1, STYLE_NORMAL, "main");
-    canvas_text(canvas, area, 9, 1, STYLE_NORMAL, sent);
-    canvas_printf(canvas, area, 21, 1, STYLE_RATE, "%s/s", rate);
-    canvas_text(canvas, area, 35, 1, STYLE_NORMAL, at->status);
+    canvas_text(canvas, area, 0, 0, STYLE_DIM, "channel    bytes       rate          state");
+    draw_channel(area, canvas, 1, n > 0 ? "all" : "main", at->transferred, at->rate, at->status);
+    for (unsigned i = 0; i < n && (int)i + 2 < area.h; i++) {
+        json_object *row = json_object_array_get_idx(list, i);
+
+        draw_channel(area, canvas, (int)i + 2, text_of(row, "name"), figure(row, "bytes"),
+                     figure(row, "bytes-per-second"), text_of(row, "state"));
+    }
 }
 
 static char *time_text(uint64_t us)

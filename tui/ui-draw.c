@@ -50,7 +50,7 @@ static void put_full(const Ui *ui, Layout *layout, Rect body)
         row.h = 0;
         bottom += middle;
     } else if (tall) {
-        int channels = 3;
+        int channels = 3 + (int)MIN(pane_channel_count(ui), 4);
 
         put_pair(layout, row, PANE_RAM, PANE_DOWNTIME);
         if (wide) {

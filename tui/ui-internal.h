@@ -119,6 +119,7 @@ void pane_draw_rates(const Ui *ui, Rect area, Canvas *canvas);
 void pane_draw_passes(const Ui *ui, Rect area, Canvas *canvas);
 void pane_draw_ram(const Ui *ui, Rect area, Canvas *canvas);
 void pane_draw_channels(const Ui *ui, Rect area, Canvas *canvas);
+unsigned pane_channel_count(const Ui *ui); /* rows beside the main one */
 void pane_draw_downtime(const Ui *ui, Rect area, Canvas *canvas);
 void pane_draw_settings(const Ui *ui, Rect area, Canvas *canvas);
 void pane_draw_log(const Ui *ui, Rect area, Canvas *canvas);

@@ -87,7 +87,7 @@ static void test_each_pane_in_full_size(void **state)
     } panes[] = {
         { "1", "% of the way, pass 5" }, { "2", "┄ limit 80.0 MiB/s" },
         { "3", "┃ = 23.6 MiB: fits" },   { "4", "1-9 dirty again, and how often it was sent" },
-        { "5", "main     1.1 GiB" },     { "6", "no guest was handed over" },
+        { "5", "main       1.1 GiB" },     { "6", "no guest was handed over" },
         { "7", "max-bandwidth" },        { "8", "pass 1 ended: 156.3 MiB dirtied again" },
         { "9", "output of commands" },
     };
@@ -109,6 +109,28 @@ static void test_each_pane_in_full_size(void **state)
             press_code(&board, KEY_ESCAPE);
         }
     }
+    board_clear(&board);
+}
+
+static void test_each_multifd_channel_has_a_row(void **state)
+{
+    Board board;
+
+    (void)state;
+    board_init(&board, 80, 24);
+    for (unsigned i = 0; i <= 14; i++) {
+        feed(&board, i, "active");
+    }
+    take(&board, "x-query-migrate-history",
+         "{\"direction\":\"outgoing\",\"peer\":\"tcp:p:1\",\"states\":[],\"passes\":[],"
+         "\"channels\":[{\"name\":\"multifd 0\",\"bytes\":1048576,\"bytes-per-second\":2097152,"
+         "\"state\":\"active\"},{\"name\":\"multifd 1\",\"bytes\":3145728,"
+         "\"bytes-per-second\":4096,\"state\":\"sync\"}]}");
+    model_sample(board.model);
+    press(&board, "5");
+    assert_shows(&board, "all        1.1 GiB");
+    assert_shows(&board, "multifd 0  1.0 MiB     2.0 MiB/s     active");
+    assert_shows(&board, "multifd 1  3.0 MiB     4.0 KiB/s     sync");
     board_clear(&board);
 }
 
@@ -614,6 +636,7 @@ int main(void)
         cmocka_unit_test(test_one_line_below_that),
         cmocka_unit_test(test_everything_at_80_by_24),
         cmocka_unit_test(test_each_pane_in_full_size),
+        cmocka_unit_test(test_each_multifd_channel_has_a_row),
         cmocka_unit_test(test_ascii_is_ascii),
         cmocka_unit_test(test_replay_is_identical),
         cmocka_unit_test(test_peer_text_cannot_reach_the_terminal),
