@@ -31,6 +31,16 @@ uint64_t channels_bytes(const Channels *channels)
     return sum;
 }
 
+uint64_t channels_copied_syncs(const Channels *channels)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < channels->count; i++) {
+        sum += atomic_load(&channels->stats[i].copied_syncs);
+    }
+    return sum;
+}
+
 static json_object *channel_to_json(const ChannelStats *stats, unsigned id, int64_t elapsed_us)
 {
     uint64_t bytes = atomic_load(&stats->bytes);

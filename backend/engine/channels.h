@@ -24,6 +24,7 @@ typedef struct {
     _Atomic uint64_t bytes; /* all of them, headers too */
     _Atomic uint64_t normal_pages;
     _Atomic uint64_t zero_pages;
+    _Atomic uint64_t copied_syncs; /* zero-copy-send: passes in which the kernel copied all the same */
     atomic_int state; /* ChannelState */
 } ChannelStats;
 
@@ -37,6 +38,7 @@ void channels_init(Channels *channels, unsigned count);
 void channels_clear(Channels *channels);
 
 uint64_t channels_bytes(const Channels *channels);
+uint64_t channels_copied_syncs(const Channels *channels);
 
 /* A list for x-query-migrate-history, each with its name and thread; caller puts. @elapsed_us:
  * since the attempt began. */

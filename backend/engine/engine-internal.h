@@ -149,6 +149,11 @@ MultifdSettings engine_multifd_settings(const Engine *e);
 bool engine_multifd_allows(const Engine *e, const Address *address, GError **error);
 /* False when multifd is among @added and this side listens already: sources would find what was. */
 bool engine_multifd_may_change(const Engine *e, MigCapabilities added, GError **error);
+/* False when zero-copy-send is in @set and the parameters, after @args (NULL = as they are), are not
+ * for it. */
+bool engine_zero_copy_fits(const Engine *e, MigCapabilities set, json_object *args, GError **error);
+/* False when it is on and @address or the limit on locked memory are not for it. Source. */
+bool engine_zero_copy_allows(const Engine *e, const Address *address, GError **error);
 /* A connection that began as a multifd channel; @transport is taken. */
 void engine_multifd_channel(Engine *e, Transport *transport);
 /* The main channel has come: those that were faster belong to it. */

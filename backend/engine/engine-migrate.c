@@ -258,6 +258,7 @@ void engine_migrate(Engine *e, BackendSession *session, json_object *args, Backe
 
     if (address == NULL || !engine_multifd_allows(e, address, &error) ||
         !may_migrate(e, session, args, &error) ||
+        !engine_zero_copy_allows(e, address, &error) ||
         !engine_mode_allows(e, address, &error) ||
         !engine_mapped_allows(e, address, &error) || !snapshot_may_go_to(e, address, &error) ||
         !engine_take_named_fd(session, address, &fd, &error)) {

@@ -25,6 +25,7 @@ static void set_parameters(Engine *e, BackendSession *session, json_object *args
 
     /* Who listens already would take the next source without it. */
     if ((e->incoming_address != NULL && !engine_refuse_tls(json_object_get_string(creds), &error)) ||
+        !engine_zero_copy_fits(e, e->capabilities, args, &error) ||
         !parameters_apply(&e->parameters, args, warn_session, session, &error)) {
         backend_reply_error(reply, error);
         return;
@@ -73,6 +74,7 @@ static void set_capabilities(Engine *e, BackendSession *session, json_object *ar
         backend_reply_failure(reply, "There's a migration process in progress");
     } else if (!capabilities_apply(&wanted, json_object_object_get(args, "capabilities"),
                                    warn_session, session, &error) ||
+               !engine_zero_copy_fits(e, wanted, NULL, &error) ||
                !host_allows(e, wanted & ~e->capabilities, &error) ||
                !engine_multifd_may_change(e, wanted & ~e->capabilities, &error)) {
         backend_reply_error(reply, error);

@@ -256,6 +256,7 @@ static void fill_ram(Migration *m, MigrationStats *ram)
     ram->dirty_sync_count = atomic_load(&c->sync_count);
     /* The channels are ahead of the sum by what was not looked at yet. */
     ram->multifd_bytes = MIN(channels_bytes(&m->channels), ram->transferred);
+    ram->dirty_sync_missed_zero_copy = channels_copied_syncs(&m->channels);
     ram->page_size = MIG_PAGE_SIZE;
     ram->pages_per_second = atomic_load(&c->pages_per_second);
     ram->precopy_bytes = atomic_load(&c->precopy_bytes);

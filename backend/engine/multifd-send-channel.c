@@ -13,9 +13,13 @@ static void set_state(SendChannel *channel, ChannelState state)
     atomic_store(&channel->stats->state, (int)state);
 }
 
+/* The header comes first and is used again for the next packet, so it is copied in any case. */
 static bool write_iov(SendChannel *channel, int n, size_t bytes, GError **error)
 {
-    if (!transport_write_all(channel->transport, channel->iov, n, NULL, error)) {
+    bool lend = channel->pool->config.settings.zero_copy && n > 1;
+
+    if (!transport_write_all(channel->transport, channel->iov, lend ? 1 : n, NULL, error) ||
+        (lend && !transport_lend_all(channel->transport, channel->iov + 1, n - 1, error))) {
         return false;
     }
     atomic_fetch_add(&channel->stats->bytes, bytes);
@@ -162,9 +166,26 @@ bool send_channel_job(SendChannel *channel, const MultifdJob *job, GError **erro
     return send_packet(channel, error);
 }
 
+/* A page may be sent again, by another channel, when no older content of it is on the way. */
+static bool settle(SendChannel *channel, GError **error)
+{
+    bool copied;
+
+    if (!channel->pool->config.settings.zero_copy) {
+        return true;
+    }
+    if (!transport_settle(channel->transport, &copied, error)) {
+        return false;
+    }
+    if (copied) {
+        atomic_fetch_add(&channel->stats->copied_syncs, 1);
+    }
+    return true;
+}
+
 bool send_channel_sync(SendChannel *channel, GError **error)
 {
-    if (!at_fault(channel, "src-channel-sync", error)) {
+    if (!at_fault(channel, "src-channel-sync", error) || !settle(channel, error)) {
         return false;
     }
     channel->packet = (MultifdPacket){ .sync = true };

@@ -184,6 +184,9 @@ static bool connect_channel(SendChannel *channel, Connector *connector, GError *
     if (!keep_transport(channel, transport)) {
         transport_shutdown(transport); /* and the write below says so */
     }
+    if (settings->zero_copy && !transport_prepare_lending(transport, error)) {
+        return false;
+    }
     if (!send_channel_hello(channel, error)) {
         return false;
     }

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "backend/stream/multifd-packet.h"
@@ -31,6 +32,7 @@ typedef struct {
     int level;        /* of @compression; source */
     MultifdSync sync; /* source */
     MultifdZero zero; /* source */
+    bool zero_copy;   /* source: pages leave without a copy in the kernel; plain ones only */
     uint32_t wait_ms; /* destination: until all channels have come; 0 = for ever */
 } MultifdSettings;
 

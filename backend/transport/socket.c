@@ -46,13 +46,18 @@ static ssize_t socket_writev(Transport *t, const struct iovec *iov, int n, GErro
     struct msghdr message = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
 
     for (;;) {
-        ssize_t put = sendmsg(t->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t put = sendmsg(t->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL | zero_copy_flag(t));
 
         if (put >= 0) {
+            zero_copy_sent(t);
             return put;
         }
         if (would_block()) {
-            if (!transport_wait(t, POLLOUT, error)) {
+            if (!transport_wait(t, POLLOUT, error) || !zero_copy_reap(t, error)) {
+                return -1;
+            }
+        } else if (errno == ENOBUFS && zero_copy_flag(t) != 0) {
+            if (!zero_copy_make_room(t, error)) {
                 return -1;
             }
         } else if (errno != EINTR) {

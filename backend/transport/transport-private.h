@@ -39,6 +39,17 @@ bool transport_set_cancelled(const Transport *t, GError **error);
 int wake_fd_new(GError **error);
 void wake_fd_signal(int fd);
 
+/* ---- sends without a copy (zero-copy.c); nothing happens where they are not prepared ---- */
+
+/* MSG_ZEROCOPY or 0, for the send at hand. */
+int zero_copy_flag(const Transport *t);
+/* That send took something. */
+void zero_copy_sent(Transport *t);
+/* Takes what the kernel has said; after every poll() of the socket. */
+bool zero_copy_reap(Transport *t, GError **error);
+/* The kernel will lock no more (ENOBUFS): true when the send is to be tried again. */
+bool zero_copy_make_room(Transport *t, GError **error);
+
 /* ---- makers: take @fd on success, copy @name; NULL with an error ---- */
 
 /* A connected stream socket. */

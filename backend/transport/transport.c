@@ -56,6 +56,7 @@ void transport_clear(Transport *t)
         close(t->fd);
     }
     close(t->wake_fd);
+    g_free(t->zero_copy);
     g_free(t->name);
 }
 

@@ -39,6 +39,9 @@ typedef struct {
     uint64_t (*receiver_limited_us)(const Transport *t);
 } TransportOps;
 
+/* Of sends without a copy; see zero-copy.c. */
+typedef struct ZeroCopy ZeroCopy;
+
 /* First member of every implementation. */
 struct Transport {
     const TransportOps *ops;
@@ -48,6 +51,7 @@ struct Transport {
     bool two_way;      /* the peer can answer */
     uint32_t finish_timeout_ms; /* 0 = none */
     WaitClock blocked;          /* writes that wait for the medium */
+    ZeroCopy *zero_copy;        /* NULL = off; the writer's */
     atomic_bool shut_down; /* set by transport_shutdown() before it wakes anyone */
 };
 
@@ -66,6 +70,22 @@ ssize_t transport_read(Transport *t, void *buffer, size_t size, GError **error);
  * @iov is used up (its entries change). */
 bool transport_write_all(Transport *t, struct iovec *iov, int n, size_t *ret_accepted,
                          GError **error);
+
+/* ---- sending without a copy (zero-copy.c); the writer's thread ---- */
+
+/* Whether RLIMIT_MEMLOCK lets this process have @bytes on their way at a time. Error text QEMU's. */
+bool transport_may_lend(uint64_t bytes, GError **error);
+
+/* Before the first write. False where the medium or the kernel cannot do it. */
+bool transport_prepare_lending(Transport *t, GError **error);
+
+/* transport_write_all() of memory that the kernel may read later: until transport_settle() the
+ * memory has to stay where it is. What is changed meanwhile may be sent changed. */
+bool transport_lend_all(Transport *t, struct iovec *iov, int n, GError **error);
+
+/* Waits until the kernel needs nothing of what was lent. *@ret_copied: something was, and all of it
+ * had to be copied after all. */
+bool transport_settle(Transport *t, bool *ret_copied, GError **error);
 
 /* Any thread; idempotent; every blocked or later call fails with MIG_ERROR_CANCELLED (or
  * MIG_ERROR_IO). The socket is shut down, so the peer sees the end too. */

@@ -16,7 +16,7 @@
 
 static char *directory;
 
-static char *path_of(const char *name)
+G_GNUC_UNUSED static char *path_of(const char *name)
 {
     return g_build_filename(directory, name, NULL);
 }
