@@ -45,6 +45,8 @@ static bool serve(void *data, size_t block, size_t page, GError **error)
     RamRun run;
     MIG_LOCK(&u->lock);
 
+    /* The sending thread may sleep for its limit, and this is looked at meanwhile. */
+    atomic_store(&u->counters->postcopy_requests, page_requests_count(u->requests));
     if (!ram_sender_take_at(u->ram, block, page, 1, &run)) {
         return true; /* it is on its way already */
     }
