@@ -104,8 +104,8 @@ def to_qemu(s, binary, version, preempt=False, recover=False):
     at = SIZE // 2 - (64 << 12)
     if save(s, dst, at, 64 << 12) != data[at:at + (64 << 12)]:
         raise harness.Failure("pages that were asked for are wrong")
-    asked = src.execute("query-migrate")["ram"]["postcopy-requests"]
     finish(src, dst)
+    asked = src.execute("query-migrate")["ram"]["postcopy-requests"]
     if save(s, dst, 0, SIZE) != data:
         raise harness.Failure("RAM differs")
     if asked == 0:

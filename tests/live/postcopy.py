@@ -28,6 +28,7 @@ def pair(s, machine=BUSY, memory=MEMORY, preempt=False, src_fault=None, dst_faul
 
 def switch(src, uri, bandwidth=20 << 20):
     """Migrates with a link far slower than the guest writes, and switches in the first pass."""
+    fill(src)
     src.set(max_bandwidth=bandwidth)
     src.execute("migrate", uri=uri)
     src.wait_status("active")
