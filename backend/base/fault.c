@@ -40,6 +40,7 @@ const char *const fault_point_names[] = {
     "src-shut",       /* SHUT read */
     "src-postcopy-discard", /* the ranges to discard are sent, PONG not yet awaited */
     "src-postcopy-package", /* before the package with the guest is offered to the transport */
+    "src-postcopy-commit",  /* no cancel any more, nothing of it was offered */
     "src-postcopy-run",     /* it was sent: the guest has left */
     "src-postcopy-request", /* requested pages were sent on the main channel */
     "src-postcopy-push",    /* in the middle of the pages behind it */

@@ -130,7 +130,7 @@ static bool connect_to_peer(Outgoing *o, GError **error)
             return false;
         }
     }
-    return outgoing_fault(o, "src-connected", error);
+    return outgoing_fault(o, "src-connected", error) && urgent_sender_at_open(o->urgent, error);
 }
 
 static bool prepare_ram(Outgoing *o, GError **error)

@@ -70,7 +70,9 @@ static bool commit(Outgoing *o, GError **error)
     migration_set_owner(o->migration, OWNER_UNKNOWN,
                         "the package that starts it at the destination was sent, no answer yet");
     struct iovec *iov = stream_writer_iov(o->writer, &n);
-    if (!transport_write_all(o->transport, iov, n, &accepted, error) && accepted < bytes) {
+    if ((!outgoing_fault(o, "src-postcopy-commit", error) ||
+         !transport_write_all(o->transport, iov, n, &accepted, error)) &&
+        accepted < bytes) {
         stream_writer_reset(o->writer);
         atomic_compare_exchange_strong(&o->decision, &committed, DECISION_OPEN);
         g_prefix_error(error, "sending the package: ");
@@ -262,7 +264,13 @@ static bool did_not_start(Outgoing *o, GError **reason)
         source_return_path_wait_verdict(o->return_path, G_USEC_PER_SEC, NULL);
         postcopy_note_owner(o);
     }
-    if (o->confirmed || !source_return_path_refused(o->return_path)) {
+    if (!source_return_path_refused(o->return_path)) {
+        return false;
+    }
+    if (o->confirmed) {
+        /* It said first that it had loaded everything: whether it has started it since is its secret. */
+        migration_set_owner(o->migration, OWNER_UNKNOWN,
+                            "the destination had loaded it and has failed since");
         return false;
     }
     g_clear_error(reason);

@@ -22,6 +22,9 @@ typedef struct UrgentSender UrgentSender; /* outgoing-internal.h names it too */
 /* Opens a second connection to the peer (blocks). Nothing is sent on it before start. */
 UrgentSender *urgent_sender_open(Outgoing *o, Connector *connector, GError **error);
 
+/* The fault point of a connection that is open and known; @u may be NULL. */
+bool urgent_sender_at_open(UrgentSender *u, GError **error);
+
 /* From here on what is asked for in @requests goes over that connection, at once and by no limit,
  * in the thread that adds the request. */
 bool urgent_sender_start(UrgentSender *u, Guest *guest, RamSender *ram, PageRequests *requests,

@@ -69,9 +69,6 @@ UrgentSender *urgent_sender_open(Outgoing *o, Connector *connector, GError **err
     u->owner = o;
     u->transport = transport;
     u->writer = stream_writer_new();
-    if (!outgoing_fault_on(o, "src-urgent-open", transport, error)) {
-        g_clear_pointer(&u, urgent_sender_free);
-    }
     return u;
 }
 
@@ -105,6 +102,11 @@ bool urgent_sender_finish(UrgentSender *u, GError **error)
     }
     stream_put_ram_eos(u->writer);
     return flush(u, error);
+}
+
+bool urgent_sender_at_open(UrgentSender *u, GError **error)
+{
+    return u == NULL || outgoing_fault_on(u->owner, "src-urgent-open", u->transport, error);
 }
 
 void urgent_sender_shutdown(UrgentSender *u)

@@ -89,7 +89,8 @@ static bool agree(Outgoing *o, DirtyMap **received, GError **error)
     RamBlock *const *blocks = guest_blocks(o->config.guest, &n);
 
     o->return_path = source_return_path_new(o->transport, o->requests, error);
-    if (o->return_path == NULL || !outgoing_fault(o, "src-recover", error)) {
+    if (o->return_path == NULL || !outgoing_fault(o, "src-recover", error) ||
+        !urgent_sender_at_open(o->urgent, error)) {
         return false;
     }
     for (size_t i = 0; i < n; i++) {
@@ -235,9 +236,10 @@ bool outgoing_is_resuming(Outgoing *o)
 bool outgoing_pause(Outgoing *o)
 {
     /* Before the guest has left there is nothing to pause: taking the connection away would end the
-     * migration. The sending thread looks at the wish right after that. */
-    atomic_store(&o->pause_wanted, true);
-    if (!atomic_load(&o->left)) {
+     * migration. The sending thread looks at the wish right after that. Asked again it does not wait:
+     * with a peer that takes nothing, and no cancel any more, nothing else would end this. */
+    bool asked = atomic_exchange(&o->pause_wanted, true);
+    if (!atomic_load(&o->left) && !asked) {
         return true;
     }
 
