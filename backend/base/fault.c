@@ -92,6 +92,7 @@ static const char *const action_names[] = {
 
 static _Atomic bool enabled;
 static _Atomic int actions[N_POINTS];
+static _Atomic bool told_slow;
 
 /* @releases counts x-fault-release, so a release wakes exactly those that wait. (pthread locks
  * throughout: the thread sanitizer sees through them, not through GMutex.) */
@@ -159,6 +160,11 @@ char *fault_configure(const char *spec)
     return NULL;
 }
 
+static void tell(FaultAction action, const char *point)
+{
+    fprintf(stderr, "fault: %s at %s\n", action_names[action], point);
+}
+
 FaultAction fault_fire(const char *point)
 {
     if (!atomic_load(&enabled)) {
@@ -168,10 +174,16 @@ FaultAction fault_fire(const char *point)
     int index = find_point(point);
     g_assert(index >= 0);
     if (atomic_load(&actions[index]) == FAULT_SLOW) {
+        if (!atomic_exchange(&told_slow, true)) {
+            tell(FAULT_SLOW, point);
+        }
         g_usleep(FAULT_SLOW_US);
         return FAULT_NONE;
     }
     FaultAction action = (FaultAction)atomic_exchange(&actions[index], FAULT_NONE);
+    if (action != FAULT_NONE && action != FAULT_HOLD) {
+        tell(action, point);
+    }
     if (action == FAULT_KILL) {
         kill(getpid(), SIGKILL);
         for (;;) {

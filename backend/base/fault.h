@@ -9,7 +9,8 @@
  * x-fault-release or until its connection is shut down), fail (the caller
  * reports an error of its own), and what transport_break() does to the
  * connection: garbage, truncate, reset. A point fires once; only slow stays
- * on: the thread takes FAULT_SLOW_US longer each time it passes.
+ * on: the thread takes FAULT_SLOW_US longer each time it passes. Each says on
+ * stderr that it happened: "fault: ACTION at POINT" (hold: "held").
  */
 #pragma once
 

@@ -11,11 +11,11 @@ MEMORY = "64M"
 BUSY = "stress,rate=0,prefill=on,seed=5"
 
 
-def pair(s, machine=BUSY, memory=MEMORY, preempt=False, src_fault=None, dst_fault=None, options=(), name="m.sock"):
+def pair(s, machine=BUSY, memory=MEMORY, preempt=False, options=(), name="m.sock"):
     """Two sides with postcopy switched on, the destination listening."""
     uri = f"unix:{s.path(name)}"
-    dst = s.migmon("dst", "--incoming", "defer", *options, memory=memory, machine=machine, fault=dst_fault)
-    src = s.migmon("src", "--monitor", f"unix:{s.path('src.hmp')}", *options, memory=memory, machine=machine, fault=src_fault)
+    dst = s.migmon("dst", "--incoming", "defer", *options, memory=memory, machine=machine)
+    src = s.migmon("src", "--monitor", f"unix:{s.path('src.hmp')}", *options, memory=memory, machine=machine)
     for side in (src, dst):
         side.capability("events")
         side.capability("postcopy-ram")
@@ -112,110 +112,6 @@ def a_cut_link_is_recovered_twice_in_a_row(s, preempt=False):
 
 def both_links_are_recovered_with_a_channel_of_requested_pages(s):
     a_cut_link_is_recovered_twice_in_a_row(s, preempt=True)
-
-
-def points(*names):
-    """One scene for each: the connection is cut there, or the side gives up there."""
-    for name in names:
-        for action in ("cut", "fail"):
-            with harness.scene() as s:
-                fault = f"{name}={action}"
-                src, dst, uri = pair(s, src_fault=fault if name.startswith("src") else None,
-                                     dst_fault=fault if name.startswith("dst") else None)
-                yield fault, s, src, dst, uri
-
-
-def every_stage_after_the_guest_has_left_can_be_recovered_from(s):
-    for fault, s, src, dst, uri in points("src-postcopy-run", "src-postcopy-request", "src-postcopy-push",
-                                          "src-postcopy-eof", "dst-postcopy-eof"):
-        src.set(max_postcopy_bandwidth=50 << 20)
-        switch(src, uri)
-        if "-eof=" in fault:
-            # All is there, so the destination needs nobody; whether the source knows it depends on the link.
-            dst.wait_status("completed")
-            dst.verify()
-            src.wait_status("postcopy-paused", "completed")
-            print(f"     {fault}: complete at the destination")
-            continue
-        recover(s, src, dst)
-        completed(src, dst)
-        print(f"     {fault}: recovered")
-
-
-def every_stage_of_a_recovery_can_fail_and_be_tried_again(s):
-    for fault, s, src, dst, uri in points("src-recover", "src-recover-bitmap", "src-recover-resume", "dst-recover",
-                                          "dst-recover-bitmap", "dst-recover-resume"):
-        src.set(max_postcopy_bandwidth=10 << 20)
-        switch(src, uri)
-        src.wait_status("postcopy-active")
-        dst.wait_status("postcopy-active")
-        src.execute("migrate-pause")
-        recover(s, src, dst, 1)
-        harness.wait_for(f"{fault} fires", lambda: "postcopy-recover" in statuses(src))
-        recover(s, src, dst, 2)
-        src.set(max_postcopy_bandwidth=0)
-        completed(src, dst)
-        print(f"     {fault}: tried again")
-
-
-def the_package_is_what_moves_the_guest(s):
-    for fault, s, src, dst, uri in points("src-postcopy-discard", "src-postcopy-package", "dst-postcopy-package",
-                                          "dst-postcopy-listen", "dst-postcopy-run"):
-        switch(src, uri)
-        if fault.startswith("dst") and fault.endswith("=cut"):
-            # All of the package was there: the guest runs at the destination, and can be joined again.
-            recover(s, src, dst)
-            completed(src, dst)
-            print(f"     {fault}: the guest is at the destination")
-            continue
-        if fault == "dst-postcopy-run=fail":
-            # It said that it had loaded everything, and gave up then: only the operator can know.
-            src.wait_status("postcopy-paused")
-            dst.wait_status("failed")
-            src.execute("cont", x_force=True)
-        else:
-            src.wait_status("failed")
-        src.wait_run_state("running")
-        if src.owner() != "here" or dst.run_state() == "running":
-            raise harness.Failure(f"{fault}: source {src.owner()}, destination {dst.run_state()}")
-        src.verify()
-        print(f"     {fault}: the guest is at the source")
-
-
-def the_prompt_waits_for_the_end_of_a_recovery(s):
-    """HMP's migrate -r without -d, which begins while the status is still postcopy-paused."""
-    src, dst, uri = pair(s)
-    src.set(max_postcopy_bandwidth=5 << 20)
-    switch(src, uri)
-    src.wait_status("postcopy-active")
-    src.execute("migrate-pause")
-    src.wait_status("postcopy-paused")
-    dst.wait_status("postcopy-paused")
-    monitor = socket.socket(socket.AF_UNIX)
-    monitor.settimeout(harness.PATIENCE)
-    monitor.connect(s.path("src.hmp"))
-    again = s.path("again.sock")
-    text = b""
-
-    def ask(line):
-        nonlocal text
-        text = b""
-        monitor.sendall(line.encode() + b"\n")
-        while text.count(b"(migmon) ") < 1:
-            text += monitor.recv(4096)
-        return text.decode()
-    while b"(migmon) " not in text:
-        text += monitor.recv(4096)
-    answer = ask(f"migrate -r unix:{again}")  # nobody is there yet
-    if "is paused in postcopy" not in answer:
-        raise harness.Failure(answer)
-    dst.execute("migrate-recover", uri=f"unix:{again}")
-    src.set(max_postcopy_bandwidth=0)
-    answer = ask(f"migrate -r unix:{again}")
-    monitor.close()
-    if "Error" in answer or src.status() != "completed":
-        raise harness.Failure(f"{src.status()}: {answer}")
-    completed(src, dst)
 
 
 class Relay:
@@ -405,7 +301,5 @@ def the_tracker_does_not_matter(s):
 harness.run([a_guest_that_writes_faster_than_the_link_gets_over, requested_pages_have_a_channel_of_their_own,
              a_cut_link_is_recovered_twice_in_a_row, both_links_are_recovered_with_a_channel_of_requested_pages,
              the_prompt_waits_for_the_end_of_a_recovery, twenty_cuts_anywhere_are_recovered, twenty_cuts_with_a_channel_of_requested_pages_are_recovered,
-             every_stage_after_the_guest_has_left_can_be_recovered_from,
-             every_stage_of_a_recovery_can_fail_and_be_tried_again, the_package_is_what_moves_the_guest,
              what_needs_the_whole_guest_is_refused, both_sides_must_want_it, a_dead_side_is_not_the_end_of_the_other,
              the_tracker_does_not_matter])

@@ -202,121 +202,18 @@ def force_works_as_soon_as_the_other_process_is_gone(s):
     expect("source", src.run_state(), "running")
 
 
-OLD = ["src-connected", "src-setup", "src-ram-setup", "src-stopped", "src-ram-end", "src-devices", "src-before-eof",
-       "src-after-eof"]
-NEW = ["dst-connected", "dst-setup", "dst-ram-setup", "dst-ram-end", "dst-devices", "dst-eof", "dst-started"]
-
-
 def save(s, src, state):
     src.capability("x-ignore-shared")
     src.set(mode="cpr-reboot")
     src.execute("migrate", uri=f"file:{state}")
 
 
-def restore(s, name, ram, state, fault=None):
-    new = vm(s, name, ram, "--incoming", "defer", fault=fault)
+def restore(s, name, ram, state):
+    new = vm(s, name, ram, "--incoming", "defer")
     new.capability("x-ignore-shared")
     new.set(mode="cpr-reboot")
     new.execute("migrate-incoming", uri=f"file:{state}")
     return new
-
-
-@with_ram
-def faults_of_the_old_process(s):
-    """Before the commit the guest goes on here, or dies with its process; it never runs in two."""
-    ram, state = ram_file(s), s.path("vm.state")
-    print(f"{'':16} {'fail':10} {'cancel':10} {'kill'}")
-    for point in OLD:
-        row = []
-        for fault in ("fail", "hold", "kill"):
-            old = vm(s, f"{point}-{fault}", ram, fault=f"{point}={fault}")
-            worked(old)
-            try:
-                save(s, old, state)
-            except (harness.Failure, OSError):
-                if fault != "kill":
-                    raise
-            if fault == "kill":
-                old.process.wait(harness.PATIENCE)
-                new = restore(s, "new", ram, state)
-                harness.wait_for("the load is over", lambda: new.status() in ("completed", "failed"))
-                # The end of the state was written, so it is a guest: its memory stood still from before that.
-                expect(point, new.status(), "completed" if point == "src-after-eof" else "failed")
-                if new.status() == "completed":
-                    new.verify()
-                row.append("next" if new.status() == "completed" else "gone")
-                s.drop(new)
-                s.processes.remove(old)
-                old.process.stdin.close()
-            else:
-                committed = point == "src-after-eof"
-                if fault == "hold":
-                    old.wait_log(f"held at {point}")
-                    if committed:
-                        refused(old, "migrate_cancel", "handed over")
-                        old.execute("x-fault-release")
-                    else:
-                        old.execute("migrate_cancel")
-                old.wait_status("completed" if committed and fault == "hold"
-                                else "failed" if fault == "fail" else "cancelled")
-                if not committed:
-                    expect(point, (old.run_state(), old.owner()), ("running", "here"))
-                    worked(old, old.verify())
-                else:
-                    expect(point, old.run_state(), "postmigrate")
-                row.append("file" if committed else "old")
-                s.drop(old)
-            os.unlink(ram)
-        print(f"{point:16} {row[0]:10} {row[1]:10} {row[2]}", flush=True)
-
-
-@with_ram
-def faults_of_the_new_process(s):
-    """The memory is not written before the guest runs: whoever dies while loading, the next one can load again."""
-    ram, state = ram_file(s), s.path("vm.state")
-    print(f"{'':16} {'fail':10} {'kill'}")
-    for point in NEW:
-        for fault in ("fail", "kill"):
-            old = vm(s, f"old-{point}-{fault}", ram)
-            worked(old)
-            save(s, old, state)
-            old.wait_status("completed")
-            steps = old.verify()
-            s.drop(old)
-            try:
-                first = restore(s, f"first-{point}-{fault}", ram, state, fault=f"{point}={fault}")
-                first.process.wait(harness.PATIENCE) if fault == "kill" else None
-            except (harness.Failure, OSError):
-                if fault != "kill":
-                    raise
-                first = s.processes[-1]
-                first.process.wait(harness.PATIENCE)
-            if fault == "kill":
-                s.processes.remove(first)
-                first.process.stdin.close()
-            elif point not in ("dst-eof", "dst-started"):  # they cannot fail any more
-                first.wait_status("failed")
-                expect(point, first.owner(), "none")
-                s.drop(first)
-            else:
-                first.wait_status("completed")
-                first.verify()
-                s.drop(first)
-                os.unlink(ram)
-                continue
-            second = restore(s, f"second-{point}-{fault}", ram, state)
-            second.wait_status("completed")
-            if point == "dst-started":
-                pass  # the guest ran in the first: what its memory holds is no longer what the state says
-            else:
-                here = second.verify()
-                if here < steps:
-                    raise harness.Failure(f"{point}: left with {steps} steps, came with {here}")
-                worked(second, here)
-            s.drop(second)
-            os.unlink(ram)
-        print(f"{point:16} {'runs' if point in NEW[-2:] else 'again':10} "
-              f"{'lost' if point == 'dst-started' else 'again'}", flush=True)
 
 
 @with_ram
@@ -342,6 +239,6 @@ def a_damaged_state_leaves_the_memory(s):
     worked(new, new.verify())
 
 
-harness.run([reboot, faults_of_the_old_process, faults_of_the_new_process, a_damaged_state_leaves_the_memory, reboot_without_shared_ram_writes_all_of_it, reboot_goes_through_a_file_only,
-             to_a_process_beside_it, a_destination_without_the_capability_does_not_touch_the_memory,
-             memory_of_the_wrong_kind_is_told, force_works_as_soon_as_the_other_process_is_gone])
+harness.run([reboot, a_damaged_state_leaves_the_memory, reboot_without_shared_ram_writes_all_of_it,
+             reboot_goes_through_a_file_only, to_a_process_beside_it,
+             a_destination_without_the_capability_does_not_touch_the_memory, memory_of_the_wrong_kind_is_told, force_works_as_soon_as_the_other_process_is_gone])
