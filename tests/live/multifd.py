@@ -1,6 +1,7 @@
 """Pages over several connections: a running guest moves, with every number of channels and every packing, and
 proves on arrival that nothing was lost; and what happens when the channels are not as they should be."""
 
+import contextlib
 import os
 import socket
 import struct
@@ -219,14 +220,18 @@ def hostile_channels(s):
     dst.capability("multifd")
     dst.execute("migrate-incoming", uri=uri)
     for what, (channels, text) in HOSTILE.items():
-        with socket.socket(socket.AF_UNIX) as stream:
-            stream.connect(uri[5:])
-            stream.sendall(start(8 << 20))
+        with contextlib.ExitStack() as stack:
+            def connect(data):
+                end = stack.enter_context(socket.socket(socket.AF_UNIX))
+                end.connect(uri[5:])
+                end.sendall(data)
+                return end
+            connect(start(8 << 20))
             dst.wait_status("active", "failed")
-            for data in channels:
-                with socket.socket(socket.AF_UNIX) as channel:
-                    channel.connect(uri[5:])
-                    channel.sendall(data)
+            ends = [connect(data) for data in channels]
+            if "middle" in text:  # else they stay: an end would be an error of its own
+                for end in ends:
+                    end.close()
             dst.wait_status("failed")
         said = dst.execute("query-migrate")["error-desc"]
         if text not in said:
