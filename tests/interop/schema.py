@@ -178,6 +178,8 @@ EXPECTED = [
     (BOTH, r"x-.*: command in migmon only", "what only migmon can do, or QEMU only at its human monitor"),
     (BOTH, r"cont\.x-force: in migmon only", "cont -f: the operator takes a guest back"),
     (BOTH, PARAMETERS + r"x-handover(-timeout)?: in migmon only", "the confirmed hand-over"),
+    (BOTH, PARAMETERS + r"x-multifd-(sync|timeout|zero): in migmon only", "how a peer of any release is served"),
+    (BOTH, CAPABILITIES + r"x-sparse-ram: in migmon only", "memory that was never touched is left out"),
     # What migmon leaves out.
     (BOTH, r"object-add\.qom-type\..*: in QEMU only", "objects of devices and back ends that migmon has not"),
     (BOTH, r"object-add: told apart by None in migmon, by qom-type in QEMU",
@@ -200,6 +202,8 @@ EXPECTED = [
     (OLD, r"query-migrate ->\.(compression|(disk|ram)\.skipped|disk): deprecated in migmon only",
      "since 8.1 and 8.2"),
     (OLD, r"query-status ->\.singlestep: deprecated in migmon only", "since 8.1"),
+    # 10.0 has it, and so has migmon.
+    (OLD, CAPABILITIES + r"mapped-ram: in migmon only", "since 9.0"),
     # 8.2 has it and 10.0 has no more.
     (NEW, r"migrate\.(blk|inc): in migmon only", "removed in 9.1"),
     (NEW, CAPABILITIES + r"(block|compress): in migmon only", "removed in 9.1"),
@@ -211,7 +215,6 @@ EXPECTED = [
     (NEW, r"migrate-incoming\.exit-on-error: in QEMU only", "since 9.1"),
     (NEW, r"migrate(-incoming)?\.channels\[\]\.channel-type\.cpr: in QEMU only", "since 10.0"),
     (NEW, r".*\.(state|status)\.postcopy-recover-setup: in QEMU only", "since 9.1"),
-    (NEW, CAPABILITIES + r"mapped-ram: in QEMU only", "since 9.0"),
     (NEW, CAPABILITIES + r"zero-blocks: deprecated in QEMU only", "since 9.2"),
     (NEW, PARAMETERS + r"(direct-io|multifd-qatzip-level|zero-page-detection|mode\.cpr-transfer): in QEMU only",
      "since 9.0 to 10.0"),

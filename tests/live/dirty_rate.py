@@ -6,6 +6,7 @@ import harness
 MIB = 1 << 20
 PATTERNS = ("uniform", "hotcold", "sweep", "phases", "growing")
 WINDOWS = 4
+TRIES = 3
 AIMS = {"dirty-bitmap": 10, "page-sampling": 25}  # percent
 
 
@@ -28,7 +29,18 @@ def measure(process, mode, milliseconds=250):
 
 
 def row(process, what, mode):
-    """Sums over several windows; the line of the table, checked."""
+    """The line of the table, checked. Kernel and ledger are read one after the other: where the measuring thread
+    loses its processor in between, the two have not seen the same window, so there are three tries."""
+    for _ in range(TRIES - 1):
+        if try_row(process, what, mode) is None:
+            return
+    problem = try_row(process, what, mode)
+    if problem is not None:
+        raise harness.Failure(problem)
+
+
+def try_row(process, what, mode):
+    """Sums over several windows; what is wrong with them, or None."""
     measured = written = 0
     for _ in range(WINDOWS):
         pages, truth, reply = measure(process, mode)
@@ -38,7 +50,8 @@ def row(process, what, mode):
     print(f"     {what:10} {mode:14} {measured // WINDOWS:7} {written // WINDOWS:7} {off:+6.1f} %"
           f"   {reply['dirty-rate']:4} MB/s", flush=True)
     if written == 0 or abs(off) > AIMS[mode]:
-        raise harness.Failure(f"{what}, {mode}: {measured} pages measured, {written} written")
+        return f"{what}, {mode}: {measured} pages measured, {written} written"
+    return None
 
 
 def measured_rates_are_the_workloads(s):

@@ -3,6 +3,7 @@ same shape come out, text and JSON, and the same exit status."""
 
 import difflib
 import json
+import os
 import re
 import subprocess
 
@@ -83,6 +84,9 @@ def on_qemu(s, binary, *options):
     destinations = [real_guest.start(s, binary, f"dst{i}", "-incoming", f"unix:{s.path(where)}")
                     for i, where in enumerate(("first", "second"))]
     try:
+        # A QEMU answers its monitor before it listens.
+        for where in ("first", "second"):
+            harness.wait_for(f"{where} is listened on", lambda where=where: os.path.exists(s.path(where)))
         return run(s, "QEMU", "--connect", f"unix:{src.qmp_path}", *options)
     finally:
         for process in (src, *destinations):
