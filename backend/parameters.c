@@ -84,6 +84,7 @@ static const unsigned char info_order[] = {
     ROW_x_multifd_sync,
     ROW_x_multifd_zero,
     ROW_x_multifd_timeout,
+    ROW_direct_io,
     ROW_multifd_zlib_level,
     ROW_multifd_zstd_level,
 };

@@ -127,6 +127,7 @@ static void on_channel(Listener *l, ChannelType type, Transport *transport, void
         .transport = transport,
         .capabilities = e->capabilities,
         .mapped_threads = engine_mapped_threads(e),
+        .direct_io = e->parameters.direct_io != 0,
         .multifd = engine_multifd_settings(e),
     };
     e->incoming = incoming_new(&config, e->autostart, &error);

@@ -227,6 +227,7 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
                                 e->parameters.compress_threads :
                                 0,
         .mapped_threads = engine_mapped_threads(e),
+        .direct_io = e->parameters.direct_io != 0,
         .to_file = address->kind == ADDRESS_FILE,
         .limit = e->limit,
         .multifd = engine_multifd_settings(e),

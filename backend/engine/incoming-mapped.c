@@ -22,6 +22,9 @@ bool incoming_mapped_init(Incoming *in, GError **error)
                        transport_name(in->config.transport));
         return false;
     }
+    if (in->config.direct_io && !transport_file_go_direct(in->config.transport, error)) {
+        return false;
+    }
     in->mapped_at = lseek(fd, 0, SEEK_CUR);
     return true;
 }
@@ -71,6 +74,7 @@ bool incoming_mapped_load(Incoming *in, GError **error)
             continue;
         }
         if (!mapped_ram_load(transport_file(in->config.transport),
+                             transport_file_pages(in->config.transport),
                              &g_array_index(in->mapped, MappedRam, i), block,
                              MAX(in->config.mapped_threads, 1), &pages, error) ||
             !placer_zero(in->placer, index, 0, block->n_pages, error)) {

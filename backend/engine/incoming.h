@@ -23,6 +23,7 @@ typedef struct {
     Transport *transport; /* taken over */
     MigCapabilities capabilities; /* as they are when the source comes */
     unsigned mapped_threads; /* mapped-ram: threads that read pages */
+    bool direct_io;          /* past the page cache */
     MultifdSettings multifd;
 } IncomingConfig;
 

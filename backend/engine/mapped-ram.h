@@ -19,8 +19,9 @@
 
 typedef struct MappedWriter MappedWriter;
 
-/* @fd is written at any place; it and the blocks stay the caller's. */
-MappedWriter *mapped_writer_new(int fd, RamBlock *const *blocks, size_t n_blocks,
+/* @fd is written at any place, @pages_fd (of the same file) by whole pages at page borders; they and
+ * the blocks stay the caller's. */
+MappedWriter *mapped_writer_new(int fd, int pages_fd, RamBlock *const *blocks, size_t n_blocks,
                                 unsigned n_threads, GError **error);
 void mapped_writer_free(MappedWriter *writer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MappedWriter, mapped_writer_free)
@@ -40,5 +41,5 @@ bool mapped_writer_bitmaps(MappedWriter *writer, uint64_t *ret_bytes, GError **e
 
 /* Puts the pages of the file into @block, which must read as zero; *@ret_pages of them. Pages that
  * are not in the bitmap are left alone. */
-bool mapped_ram_load(int fd, const MappedRam *mapped, RamBlock *block, unsigned n_threads,
+bool mapped_ram_load(int fd, int pages_fd, const MappedRam *mapped, RamBlock *block, unsigned n_threads,
                      uint64_t *ret_pages, GError **error);

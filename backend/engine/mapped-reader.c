@@ -22,6 +22,7 @@
 
 typedef struct {
     int fd;
+    int pages_fd;
     const MappedRam *mapped;
     RamBlock *block;
     size_t first;     /* page: of the order */
@@ -120,7 +121,7 @@ static bool load_run(Load *load, size_t first, size_t count)
     uint8_t *buffer = own_buffer(load);
     GError *error = NULL;
 
-    if (!read_all(load->fd, buffer, count * MIG_PAGE_SIZE,
+    if (!read_all(load->pages_fd, buffer, count * MIG_PAGE_SIZE,
                   load->mapped->pages_offset + first * MIG_PAGE_SIZE, &error) ||
         !place(load->block, buffer, count * MIG_PAGE_SIZE, first * MIG_PAGE_SIZE, &error)) {
         note_error(load, error);
@@ -188,12 +189,12 @@ static bool load_orders(Load *load, Crew *crew)
     return true;
 }
 
-bool mapped_ram_load(int fd, const MappedRam *mapped, RamBlock *block, unsigned n_threads,
+bool mapped_ram_load(int fd, int pages_fd, const MappedRam *mapped, RamBlock *block, unsigned n_threads,
                      uint64_t *ret_pages, GError **error)
 {
     static GPrivate buffer = G_PRIVATE_INIT(g_aligned_free);
     g_autofree uint64_t *words = g_new0(uint64_t, ORDER * PIECE_PAGES / 64);
-    Load load = { .fd = fd, .mapped = mapped, .block = block, .words = words, .buffer = &buffer };
+    Load load = { .fd = fd, .pages_fd = pages_fd, .mapped = mapped, .block = block, .words = words, .buffer = &buffer };
     g_autoptr(Crew) crew = crew_new(n_threads, load_piece, &load, error);
 
     if (crew == NULL) {

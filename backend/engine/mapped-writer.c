@@ -24,6 +24,7 @@ typedef struct {
 
 struct MappedWriter {
     int fd;
+    int pages_fd;
     WriterBlock *blocks;
     size_t n_blocks;
     Crew *crew;
@@ -46,12 +47,12 @@ static void note_error(MappedWriter *w, int errnum)
     }
 }
 
-static bool write_all(MappedWriter *w, const void *bytes, size_t count, uint64_t at)
+static bool write_all(MappedWriter *w, int fd, const void *bytes, size_t count, uint64_t at)
 {
     const uint8_t *from = bytes;
 
     while (count > 0) {
-        ssize_t n = pwrite(w->fd, from, count, (off_t)at);
+        ssize_t n = pwrite(fd, from, count, (off_t)at);
 
         if (n < 0 && errno == EINTR) {
             continue;
@@ -83,7 +84,7 @@ static bool put_pages(MappedWriter *w, const RamRun *run, size_t index, size_t c
     }
     dirty_map_set(b->present, first, count);
     atomic_fetch_add(&w->n_normal, count);
-    return write_all(w, run->host + index * MIG_PAGE_SIZE, count * MIG_PAGE_SIZE,
+    return write_all(w, w->pages_fd, run->host + index * MIG_PAGE_SIZE, count * MIG_PAGE_SIZE,
                      b->mapped.pages_offset + first * MIG_PAGE_SIZE);
 }
 
@@ -115,12 +116,13 @@ static void write_run(void *data, size_t piece)
 
 /* ---- the migration's thread ---- */
 
-MappedWriter *mapped_writer_new(int fd, RamBlock *const *blocks, size_t n_blocks,
+MappedWriter *mapped_writer_new(int fd, int pages_fd, RamBlock *const *blocks, size_t n_blocks,
                                 unsigned n_threads, GError **error)
 {
     MappedWriter *w = g_new0(MappedWriter, 1);
 
     w->fd = fd;
+    w->pages_fd = pages_fd;
     w->n_blocks = n_blocks;
     w->blocks = g_new0(WriterBlock, n_blocks);
     for (size_t i = 0; i < n_blocks; i++) {
@@ -198,7 +200,7 @@ static bool write_bitmap(MappedWriter *w, const WriterBlock *b)
         for (size_t i = 0; i < count; i++) {
             words[i] = GUINT64_TO_LE(words[i]);
         }
-        if (!write_all(w, words, count * sizeof *words, b->mapped.bitmap_offset + first * 8)) {
+        if (!write_all(w, w->fd, words, count * sizeof *words, b->mapped.bitmap_offset + first * 8)) {
             return false;
         }
     }

@@ -27,7 +27,10 @@ bool outgoing_mapped_init(Outgoing *o, GError **error)
                        transport_name(o->transport));
         return false;
     }
-    o->mapped = mapped_writer_new(fd, blocks, n, o->config.mapped_threads, error);
+    if (o->config.direct_io && !transport_file_go_direct(o->transport, error)) {
+        return false;
+    }
+    o->mapped = mapped_writer_new(fd, transport_file_pages(o->transport), blocks, n, o->config.mapped_threads, error);
     return o->mapped != NULL;
 }
 

@@ -44,6 +44,7 @@ typedef struct {
     bool preempt;                 /* capability postcopy-preempt */
     unsigned compress_threads;    /* capability compress; 0 = off */
     unsigned mapped_threads;      /* capability mapped-ram: threads that write pages; 0 = off */
+    bool direct_io;               /* they go past the page cache */
     bool to_file;                 /* nobody runs what is written */
     DirtyLimit *limit;            /* outlives the migration */
     ConvergeMeans converge;       /* how a guest that writes too fast is slowed down */

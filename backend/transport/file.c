@@ -2,6 +2,10 @@
  * A file, one way. Bytes before the offset stay as they are; the file is cut
  * there first, so that nothing of an older and longer stream follows the new
  * one. Finishing means that the bytes are on the disk.
+ *
+ * For pages there can be a second open file description of the same file, with O_DIRECT: what it
+ * moves goes past the page cache and has to be whole pages at page borders. The stream between them
+ * knows no borders and stays on the first one.
  */
 #include "backend/transport/transport-private.h"
 
@@ -11,6 +15,11 @@
 #include <unistd.h>
 
 #include "backend/base/error.h"
+
+typedef struct {
+    Transport base;
+    MigFd direct; /* -1 = none */
+} FileTransport;
 
 static ssize_t file_readv(Transport *t, const struct iovec *iov, int n, GError **error)
 {
@@ -47,6 +56,12 @@ static bool file_finish(Transport *t, GError **error)
     return true;
 }
 
+static void file_free(Transport *t)
+{
+    mig_fd_clear(&((FileTransport *)t)->direct);
+    transport_destroy(t);
+}
+
 /* There is nobody at the other end: the medium is slow, or nothing is. */
 static uint64_t file_receiver_limited_us(const Transport *t)
 {
@@ -58,7 +73,7 @@ static const TransportOps file_ops = {
     .kind = "file",
     .readv = file_readv,
     .writev = file_writev,
-    .free = transport_destroy,
+    .free = file_free,
     .finish = file_finish,
     .receiver_limited_us = file_receiver_limited_us,
 };
@@ -68,10 +83,45 @@ int transport_file(const Transport *t)
     return t->ops == &file_ops ? t->fd : -1;
 }
 
+int transport_file_pages(const Transport *t)
+{
+    int fd = transport_file(t);
+
+    if (fd >= 0 && ((const FileTransport *)t)->direct >= 0) {
+        return ((const FileTransport *)t)->direct;
+    }
+    return fd;
+}
+
+bool transport_file_go_direct(Transport *t, GError **error)
+{
+    FileTransport *file = (FileTransport *)t;
+    int mode = fcntl(t->fd, F_GETFL);
+    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", t->fd);
+
+    g_assert(t->ops == &file_ops && file->direct < 0);
+    file->direct = open(path, (mode & O_ACCMODE) | O_DIRECT | O_CLOEXEC);
+    if (file->direct < 0) {
+        int reason = errno;
+
+        mig_error_set_errno(error, reason, "Unable to open %s", t->name);
+        mig_error_hint(error, reason == EINVAL
+                                  ? "its file system cannot do direct I/O: another place, or "
+                                    "migrate_set_parameter direct-io off"
+                                  : "it is opened once more for direct I/O; migrate_set_parameter "
+                                    "direct-io off goes without");
+        return false;
+    }
+    return true;
+}
+
 Transport *file_transport_new(int fd, const char *name, GError **error)
 {
     g_autofree char *copy = g_strdup(name);
-    Transport *t = g_new0(Transport, 1);
+    FileTransport *file = g_new0(FileTransport, 1);
+    Transport *t = &file->base;
+
+    file->direct = -1;
 
     if (!transport_init(t, &file_ops, fd, copy, error)) {
         g_free(t);

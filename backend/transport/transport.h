@@ -115,6 +115,12 @@ void transport_get_waits(const Transport *t, TransportWaits *ret);
  * none. Stays the transport's. */
 int transport_file(const Transport *t);
 
+/* The same for whole pages at page borders, from and to memory that is aligned likewise: past the page
+ * cache once transport_file_go_direct() has opened it so. That is for files only and fails where
+ * the file system cannot. */
+int transport_file_pages(const Transport *t);
+bool transport_file_go_direct(Transport *t, GError **error);
+
 /* True when the end of what is read brings a verdict: the exit status of a child. */
 bool transport_end_matters(const Transport *t);
 

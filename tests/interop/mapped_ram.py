@@ -4,14 +4,14 @@ import harness
 from qemu import MEMORY, fill, ram, same, with_cleanup
 
 
-def qemu_writes(s, binary, channels, offset):
+def qemu_writes(s, binary, channels, offset, direct):
     a, b = ram(s, "a"), ram(s, "b")
     fill(a, 5)
     uri = f"file:{s.path('guest')},offset={offset}"
     src = s.qemu(binary, "src", memory=MEMORY, ram_file=a)
     dst = s.migmon("dst", "--ram-file", b, "--ram-id", "ram0", "--incoming", "defer", memory=MEMORY, machine="none")
-    settings(src, channels)
-    settings(dst, channels)
+    settings(src, channels, direct)
+    settings(dst, channels, direct)
     src.execute("migrate", uri=uri)
     src.wait_status("completed")
     dst.execute("migrate-incoming", uri=uri)
@@ -19,14 +19,14 @@ def qemu_writes(s, binary, channels, offset):
     same(a, b)
 
 
-def qemu_reads(s, binary, channels, offset):
+def qemu_reads(s, binary, channels, offset, direct):
     a, b = ram(s, "a"), ram(s, "b")
     fill(a, 6)
     uri = f"file:{s.path('guest')},offset={offset}"
     src = s.migmon("src", "--ram-file", a, "--ram-id", "ram0", memory=MEMORY, machine="none")
     dst = s.qemu(binary, "dst", "-incoming", "defer", memory=MEMORY, ram_file=b)
-    settings(src, channels)
-    settings(dst, channels)
+    settings(src, channels, direct)
+    settings(dst, channels, direct)
     src.set(max_bandwidth=0)
     src.execute("migrate", uri=uri)
     src.wait_status("completed")
@@ -35,8 +35,10 @@ def qemu_reads(s, binary, channels, offset):
     same(a, b)
 
 
-def settings(side, channels):
+def settings(side, channels, direct):
     side.capability("mapped-ram")
+    if direct:
+        side.execute("migrate-set-parameters", direct_io=True)
     if channels:
         side.capability("multifd")
         side.execute("migrate-set-parameters", multifd_channels=channels)
@@ -48,15 +50,11 @@ def main():
         harness.skip("mapped-ram files need QEMU 9.0 or later; QEMU 10.0 is not here")
     tests = []
     for function in (qemu_writes, qemu_reads):
-        for channels, offset in ((0, 0), (0, 0x3000), (2, 0), (4, 0x1000)):
-            def test(s, function=function, channels=channels, offset=offset):
-                try:
-                    return function(s, binary, channels, offset)
-                except harness.QmpError as error:
-                    if "not supported by this build" not in str(error):
-                        raise
-                    return f"not tried: {error}"
-            test.__name__ = f"{function.__name__}_{channels}_channels_at_{offset}"
+        for channels, offset, direct in ((0, 0, False), (0, 0x3000, False), (2, 0, False), (4, 0x1000, False),
+                                         (2, 0, True), (4, 0x1000, True)):
+            def test(s, function=function, channels=channels, offset=offset, direct=direct):
+                return function(s, binary, channels, offset, direct)
+            test.__name__ = f"{function.__name__}_{channels}_channels_at_{offset}{'_direct' * direct}"
             tests.append(with_cleanup(test))
     harness.run(tests)
 

@@ -204,6 +204,7 @@ EXPECTED = [
     (OLD, r"query-status ->\.singlestep: deprecated in migmon only", "since 8.1"),
     # 10.0 has it, and so has migmon.
     (OLD, CAPABILITIES + r"mapped-ram: in migmon only", "since 9.0"),
+    (OLD, PARAMETERS + r"direct-io: in migmon only", "since 9.1"),
     # 8.2 has it and 10.0 has no more.
     (NEW, r"migrate\.(blk|inc): in migmon only", "removed in 9.1"),
     (NEW, CAPABILITIES + r"(block|compress): in migmon only", "removed in 9.1"),
@@ -216,7 +217,7 @@ EXPECTED = [
     (NEW, r"migrate(-incoming)?\.channels\[\]\.channel-type\.cpr: in QEMU only", "since 10.0"),
     (NEW, r".*\.(state|status)\.postcopy-recover-setup: in QEMU only", "since 9.1"),
     (NEW, CAPABILITIES + r"zero-blocks: deprecated in QEMU only", "since 9.2"),
-    (NEW, PARAMETERS + r"(direct-io|multifd-qatzip-level|zero-page-detection|mode\.cpr-transfer): in QEMU only",
+    (NEW, PARAMETERS + r"(multifd-qatzip-level|zero-page-detection|mode\.cpr-transfer): in QEMU only",
      "since 9.0 to 10.0"),
     (NEW, r"query-migrationthreads: deprecated in QEMU only", "since 9.2"),
 ]

@@ -140,7 +140,7 @@ def settings_that_a_release_lacks_or_adds(s, first, second):
         lacks += [("parameter", "mode", "normal"), ("capability", "switchover-ack", "on")]
     else:
         lacks += [("parameter", "compress-level", "3"), ("capability", "compress", "on")]
-        adds += [("direct-io", "on"), ("zero-page-detection", "legacy")]
+        adds += [("multifd-qatzip-level", "2"), ("zero-page-detection", "legacy")]
     for kind, name, value in lacks:
         text = batch(s, [f"migrate_set_{kind} {name} {value}"], "--connect", address(src),
                      expect=3 if kind == "capability" and name != "x-nothing" else 1)
@@ -150,7 +150,7 @@ def settings_that_a_release_lacks_or_adds(s, first, second):
     for name, value in adds:
         text = batch(s, [f"help {name}", f"migrate_set_parameter {name} {value}", "info migrate_parameters"],
                      "--connect", address(src))
-        need(text, rf"^{name} \(migration parameter of QEMU [\d.]+\) -- (boolean|enum; one of: none)",
+        need(text, rf"^{name} \(migration parameter of QEMU [\d.]+\) -- (int|enum; one of: none)",
              rf"^{name}: (true|{value}) \(of QEMU [\d.]+\)")
     need(batch(s, ["info migrate_capabilities", "info migrate_parameters"], "--connect", address(src)),
          r"^\S+: not known to QEMU [\d.]+$", r"^x-handover: not known to QEMU")

@@ -25,15 +25,18 @@ def passes(src, count):
                      lambda: src.execute("query-migrate")["ram"]["dirty-sync-count"] >= count)
 
 
-def there_and_back(s, channels, offset):
-    path = s.path("guest.mapped")
+def there_and_back(s, channels, offset, path=None, direct=False):
+    path = path or s.path("guest.mapped")
     with open(path, "wb") as file:
         file.write(b"\xaa" * (offset + 5000))
     src, dst = guests(s, channels)
     uri = f"file:{path}" + (f",offset={offset}" if offset else "")
-    src.set(max_bandwidth=60 << 20, downtime_limit=0)
+    src.set(max_bandwidth=60 << 20, downtime_limit=0, direct_io=direct)
+    dst.set(direct_io=direct)
     src.execute("migrate", uri=uri)
     src.wait_status("active")
+    if direct != is_open_directly(src, path):
+        raise harness.Failure(f"direct-io is {direct}, and the file is open the other way")
     passes(src, 4)  # dirtied pages go to the place they had
     src.set(max_bandwidth=0, downtime_limit=300)
     src.wait_status("completed")
@@ -61,12 +64,87 @@ def alone_at_an_offset(s):
 
 
 def in_threads(s):
+    return there_and_back(s, 4, 0)
+
+
+# ---- direct I/O ----
+
+def is_open_directly(process, path):
+    """Whether one of its descriptors of @path has O_DIRECT."""
+    folder = f"/proc/{process.pid}/fd"
+    for number in os.listdir(folder):
+        try:
+            if os.readlink(f"{folder}/{number}") == path:
+                with open(f"/proc/{process.pid}/fdinfo/{number}") as info:
+                    flags = next(line for line in info if line.startswith("flags:"))
+                if int(flags.split()[1], 8) & os.O_DIRECT:
+                    return True
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    return False
+
+
+def can_be_direct(folder):
     try:
-        return there_and_back(s, 4, 0)
-    except harness.QmpError as error:
-        if "not supported by this build" not in str(error):
-            raise
-        return f"not tried: {error}"
+        fd = os.open(os.path.join(folder, f"migmon-direct-{os.getpid()}"), os.O_RDWR | os.O_CREAT | os.O_DIRECT, 0o600)
+    except OSError:
+        return False
+    finally:
+        os.unlink(os.path.join(folder, f"migmon-direct-{os.getpid()}"))
+    os.close(fd)
+    return True
+
+
+def direct(s, folder, channels=0, offset=0):
+    """Where the file system can do it; else an error that says so, and the guest goes on."""
+    path = os.path.join(folder, f"migmon-guest-{os.getpid()}")
+    try:
+        if can_be_direct(folder):
+            return there_and_back(s, channels, offset, path, True)
+        src, _ = guests(s, channels)
+        src.set(direct_io=True)
+        src.execute("migrate", uri=f"file:{path}")
+        src.wait_status("failed")
+        error = src.execute("query-migrate")["error-desc"]
+        if error != f"Unable to open file:{path}: Invalid argument" or src.run_state() != "running":
+            raise harness.Failure(f"{error}; {src.run_state()}")
+        return f"refused: {error}"
+    finally:
+        if os.path.exists(path):
+            os.unlink(path)
+
+
+def direct_on_a_disk(s):
+    return direct(s, s.dir)
+
+
+def direct_on_a_disk_in_threads_at_an_offset(s):
+    return direct(s, s.dir, 3, 0x3001)
+
+
+def direct_in_memory(s):
+    return direct(s, "/dev/shm", 2) if os.access("/dev/shm", os.W_OK) else "not tried: there is no /dev/shm"
+
+
+def is_read_directly(s):
+    if not can_be_direct(s.dir):
+        return "not tried: the file system cannot"
+    path = s.path("guest.mapped")
+    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
+    dst = s.migmon("dst", "--incoming", "defer", memory=MEMORY, machine=WORKLOAD, fault="dst-ram-setup=hold")
+    for side in (src, dst):
+        side.capability("mapped-ram")
+    src.set(max_bandwidth=0)
+    src.execute("migrate", uri=f"file:{path}")
+    src.wait_status("completed")
+    dst.set(direct_io=True)
+    dst.execute("migrate-incoming", uri=f"file:{path}")
+    dst.wait_log("fault: held at dst-ram-setup")
+    if not is_open_directly(dst, path):
+        raise harness.Failure("the file is not open for direct I/O")
+    dst.execute("migrate_cancel")  # lets it go on, perhaps to its end: all is read
+    dst.wait_status("completed", "failed")
+    return None
 
 
 def loads_twice(s):
@@ -119,4 +197,5 @@ def both_sides_must_have_it(s):
         raise harness.Failure(dst.execute("query-migrate"))
 
 
-harness.run([alone, alone_at_an_offset, in_threads, loads_twice, needs_a_file, both_sides_must_have_it])
+harness.run([alone, alone_at_an_offset, in_threads, direct_on_a_disk, direct_on_a_disk_in_threads_at_an_offset,
+             direct_in_memory, is_read_directly, loads_twice, needs_a_file, both_sides_must_have_it])

@@ -132,7 +132,7 @@ static void load_capture(const CaptureFolder *folder, json_object *capture, unsi
     g_autoptr(RamBlock) block =
         ram_block_new(name, capture_number(capture, "ram_size"), NULL, &error);
     int fd = file_with(file, offset + length);
-    assert_true(mapped_ram_load(fd, &walk.mapped, block, n_threads, &pages, &error));
+    assert_true(mapped_ram_load(fd, fd, &walk.mapped, block, n_threads, &pages, &error));
     close(fd);
     g_autofree char *digest = capture_sha256(block->host, block->size);
     assert_string_equal(digest, capture_text(capture, "ram_sha256_at_stop"));
@@ -182,7 +182,7 @@ static int setup(void **state)
     f->map = g_new0(RamMap, 1);
     f->sender = ram_sender_new(f->guest, NULL, f->map);
     f->fd = file_with(NULL, 0);
-    f->writer = mapped_writer_new(f->fd, guest_blocks(f->guest, &n), n, 3, NULL);
+    f->writer = mapped_writer_new(f->fd, f->fd, guest_blocks(f->guest, &n), n, 3, NULL);
     *state = f;
     return 0;
 }
@@ -241,7 +241,7 @@ static void expect_same_ram(Fixture *f)
     g_autoptr(GError) error = NULL;
     uint64_t pages;
 
-    assert_true(mapped_ram_load(f->fd, &f->mapped, copy, 2, &pages, &error));
+    assert_true(mapped_ram_load(f->fd, f->fd, &f->mapped, copy, 2, &pages, &error));
     assert_memory_equal(copy->host, f->block->host, copy->size);
 }
 
@@ -287,7 +287,7 @@ static void test_a_file_that_is_cut_is_an_error(void **state)
     memset(f->block->host, 7, f->block->size);
     write_pass(f);
     assert_int_equal(ftruncate(f->fd, (off_t)(next - 5000)), 0);
-    assert_false(mapped_ram_load(f->fd, &f->mapped, copy, 3, &pages, &error));
+    assert_false(mapped_ram_load(f->fd, f->fd, &f->mapped, copy, 3, &pages, &error));
     assert_true(g_error_matches(error, MIG_ERROR, MIG_ERROR_IO));
     assert_non_null(strstr(error->message, "file ends"));
 }

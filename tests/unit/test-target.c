@@ -14,7 +14,7 @@
 static const char text[] =
     "{\"version\":\"QEMU 10.0.2\",\"commands\":[\"savevm\",\"system_reset\",\"info\"],"
     "\"parameters\":[{\"name\":\"max-bandwidth\",\"type\":\"int\"},"
-    "{\"name\":\"direct-io\",\"type\":\"boolean\"},"
+    "{\"name\":\"new-flag\",\"type\":\"boolean\"},"
     "{\"name\":\"zero-page-detection\",\"type\":\"enum\",\"values\":[\"none\",\"legacy\",\"multifd\"]},"
     "{\"name\":\"cpr-exec-command\",\"type\":\"list\",\"features\":[\"unstable\"]},"
     "{\"name\":\"ticks\",\"type\":\"int\"},{\"name\":\"label\",\"type\":\"string\"}],"
@@ -39,11 +39,11 @@ static int tear_down(void **state)
 static void test_settings_are_found_by_name(void **state)
 {
     (void)state;
-    assert_non_null(target_setting(target, TARGET_PARAMETER, "direct-io"));
+    assert_non_null(target_setting(target, TARGET_PARAMETER, "new-flag"));
     assert_null(target_setting(target, TARGET_PARAMETER, "new-thing"));
     assert_non_null(target_setting(target, TARGET_CAPABILITY, "new-thing"));
     assert_null(target_setting(NULL, TARGET_CAPABILITY, "new-thing"));
-    assert_string_equal(target_setting_name(target, TARGET_PARAMETER, 1), "direct-io");
+    assert_string_equal(target_setting_name(target, TARGET_PARAMETER, 1), "new-flag");
     assert_null(target_setting_name(target, TARGET_PARAMETER, 6));
     assert_string_equal(target_version(target), "QEMU 10.0.2");
     assert_string_equal(target_version(NULL), "");
@@ -54,8 +54,8 @@ static void test_values_by_the_schemas_type(void **state)
     static const struct {
         const char *name, *typed, *value; /* NULL = refused */
     } rows[] = {
-        { "direct-io", "on", "true" },   { "direct-io", "off", "false" },
-        { "direct-io", "yes", NULL },    { "ticks", "12", "12" },
+        { "new-flag", "on", "true" },   { "new-flag", "off", "false" },
+        { "new-flag", "yes", NULL },    { "ticks", "12", "12" },
         { "ticks", "2k", "2048" },       { "ticks", "two", NULL },
         { "label", "any text", "\"any text\"" },
         { "zero-page-detection", "legacy", "\"legacy\"" },
@@ -100,8 +100,8 @@ static void test_completion_knows_the_target(void **state)
     static const struct {
         const char *line, *words;
     } rows[] = {
-        { "migrate_set_parameter dir", "direct-io(of QEMU 10.0.2: boolean)" },
-        { "migrate_set_parameter direct-io ", "off on" },
+        { "migrate_set_parameter new", "new-flag(of QEMU 10.0.2: boolean)" },
+        { "migrate_set_parameter new-flag ", "off on" },
         { "migrate_set_parameter zero-page-detection l", "legacy" },
         { "migrate_set_parameter compress-l", "compress-level([not known to QEMU 10.0.2])" },
         { "migrate_set_capability new", "new-thing(of QEMU 10.0.2)" },
