@@ -138,6 +138,7 @@ static bool add_run(SendChannel *channel, const RamRun *run, bool tested, GError
         return false;
     }
     channel->block = run->block;
+    ram_run_map_in(run);
     for (size_t i = 0; i < run->count; i++) {
         const uint8_t *page = run->host + i * MIG_PAGE_SIZE;
         uint64_t offset = (run->first + i) * MIG_PAGE_SIZE;

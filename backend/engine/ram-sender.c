@@ -23,6 +23,7 @@ struct RamSender {
     SenderBlock *blocks;
     size_t n_blocks;
     bool synced;
+    bool first_pass; /* until the second sync */
     bool sparse; /* what was never touched is not sent */
     _Atomic uint64_t remaining; /* set bits of all dirty maps */
 
@@ -125,6 +126,7 @@ bool ram_sender_sync(RamSender *sender, uint64_t *ret_dirtied, GError **error)
             return false;
         }
     }
+    sender->first_pass = !sender->synced;
     sender->synced = true;
     page_encoder_sync(sender->encoder);
     *ret_dirtied = dirtied;
@@ -167,6 +169,7 @@ static void take_run(RamSender *sender, size_t block, size_t first, size_t end, 
         .host = b->ram->host + first * MIG_PAGE_SIZE,
         .data = dirty_map_test(b->data, first),
     };
+    ret->unread = ret->data && sender->first_pass;
     atomic_fetch_sub(&sender->remaining, dirty_map_clear(b->dirty, first, ret->count));
     ram_map_sent(sender->map, b->base + first, ret->count);
     sender->block = block;
@@ -240,6 +243,16 @@ void ram_sender_set_encoder(RamSender *sender, PageEncoder *encoder)
     sender->encoder = encoder;
 }
 
+/* The kernel maps 16 pages around a fault anyway. */
+#define MAP_IN_MIN 32
+
+void ram_run_map_in(const RamRun *run)
+{
+    if (run->unread && run->count >= MAP_IN_MIN) {
+        ram_map_in(run->host, run->count * MIG_PAGE_SIZE);
+    }
+}
+
 static void put_zeroes(StreamWriter *w, const RamRun *run, size_t index, size_t count,
                        RamBatch *batch)
 {
@@ -277,6 +290,8 @@ static void put_page(const RamSender *sender, StreamWriter *w, const RamRun *run
 static void put_data(const RamSender *sender, StreamWriter *w, const RamRun *run, RamBatch *batch)
 {
     size_t zeroes = 0; /* pages before this one that are to go as zero pages */
+
+    ram_run_map_in(run);
 
     for (size_t i = 0; i < run->count; i++) {
         if (ram_page_is_zero(run->host + i * MIG_PAGE_SIZE)) {

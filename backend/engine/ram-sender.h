@@ -47,7 +47,12 @@ typedef struct {
     size_t count;
     const uint8_t *host; /* the memory of the first */
     bool data;           /* false: never touched; zero, and not to be read */
+    bool unread;         /* nobody here has read this data before */
 } RamRun;
+
+/* Before the data of @run is read, by the thread that reads it: brings it in at once where that
+ * pays. */
+void ram_run_map_in(const RamRun *run);
 
 /* Takes the next run, of at most @max_pages (> 0); its pages count as sent from here on. Order: on
  * from where the last run ended, around and around. False when none is left. */

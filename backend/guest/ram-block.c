@@ -314,7 +314,8 @@ static void zero_data(RamBlock *block, size_t from, size_t to)
 }
 
 #ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#define MADV_POPULATE_READ  22 /* Linux 5.14 */
+#define MADV_POPULATE_WRITE 23
 #endif
 
 /* Through the second mapping: it is the one that pages are placed through. The tracked one finds
@@ -352,6 +353,11 @@ bool ram_block_populate(RamBlock *block, GError **error)
     block->populated = true;
     atomic_store(&block->untouched, empty);
     return true;
+}
+
+void ram_map_in(const uint8_t *host, size_t size)
+{
+    madvise((void *)(uintptr_t)host, size, MADV_POPULATE_READ); /* or the faults come one by one */
 }
 
 void ram_block_touch(RamBlock *block)
