@@ -52,6 +52,7 @@ const char *const fault_point_names[] = {
     "src-recover-bitmap",   /* asked which pages have come */
     "src-recover-resume",   /* said that it goes on, not yet answered */
     "dst-connected",  /* connection taken, nothing read */
+    "dst-switchover-ack", /* asked whether it is ready for a switchover, not yet answered */
     "dst-setup",      /* header and configuration read */
     "dst-ram-setup",  /* block list read */
     "dst-page",       /* in the middle of RAM */

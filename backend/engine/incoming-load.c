@@ -132,7 +132,8 @@ static bool take_command(Incoming *in, const StreamRecord *record, GError **erro
         in->return_path = true;
         /* Nothing here delays the switchover. */
         return !capability_is_on(in->config.capabilities, CAPABILITY_SWITCHOVER_ACK) ||
-               incoming_answer(in, RETURN_SWITCHOVER_ACK, 0, error);
+               (incoming_fault(in, "dst-switchover-ack", error) &&
+                incoming_answer(in, RETURN_SWITCHOVER_ACK, 0, error));
     case COMMAND_PING:
         get_be32(&payload, &value); /* the reader has checked the length */
         return take_ping(in, value, error);

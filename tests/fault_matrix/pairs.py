@@ -47,6 +47,9 @@ class Pair:
         if self.mode == "multifd":
             side.capability("multifd")
             side.set(multifd_channels=2)
+        if self.point == "dst-switchover-ack":
+            side.capability("return-path")
+            side.capability("switchover-ack")
         if self.mode in POSTCOPY:
             side.capability("postcopy-ram")
         if self.mode == "preempt":
