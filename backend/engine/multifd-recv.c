@@ -72,13 +72,15 @@ void multifd_recv_free(MultifdRecv *r)
 
 /* ---- failures ---- */
 
-/* Takes @error: the first one ends the attempt, unless the guest is complete already. */
-static void fail(MultifdRecv *r, GError *error)
+/* Takes @error: the first one ends the attempt, unless the guest is complete already. False when
+ * nothing was wanted any more: the channel ended as it should. */
+static bool fail(MultifdRecv *r, GError *error)
 {
-    bool first;
+    bool matters, first;
 
     pthread_mutex_lock(&r->lock);
-    first = r->error == NULL && !r->finished && !r->quit;
+    matters = !r->finished && !r->quit;
+    first = matters && r->error == NULL;
     if (first) {
         r->error = g_error_copy(error);
         pthread_cond_broadcast(&r->changed);
@@ -88,6 +90,14 @@ static void fail(MultifdRecv *r, GError *error)
         r->config.failed(r->config.data, error);
     }
     g_error_free(error);
+    return matters;
+}
+
+static void set_state(RecvChannel *channel, ChannelState state)
+{
+    if (channel->stats != NULL) {
+        atomic_store(&channel->stats->state, (int)state);
+    }
 }
 
 static void *channel_thread(void *data)
@@ -95,12 +105,9 @@ static void *channel_thread(void *data)
     RecvChannel *channel = data;
     MultifdRecv *r = channel->pool;
     GError *error = NULL;
-    bool ok = recv_channel_run(channel, &error);
 
-    if (channel->stats != NULL) {
-        atomic_store(&channel->stats->state, ok ? CHANNEL_STATE_DONE : CHANNEL_STATE_FAILED);
-    }
-    if (ok) {
+    if (recv_channel_run(channel, &error)) {
+        set_state(channel, CHANNEL_STATE_DONE);
         MIG_LOCK(&r->lock);
         channel->ended = true;
         pthread_cond_broadcast(&r->changed);
@@ -109,7 +116,7 @@ static void *channel_thread(void *data)
     if (channel->stats != NULL) {
         g_prefix_error(&error, "multifd channel %u: ", channel->id);
     }
-    fail(r, error);
+    set_state(channel, fail(r, error) ? CHANNEL_STATE_FAILED : CHANNEL_STATE_DONE);
     return NULL;
 }
 
@@ -301,6 +308,7 @@ bool multifd_recv_sync(MultifdRecv *r, GError **error)
     MIG_LOCK(&r->lock);
 
     r->points++;
+    r->left_us = g_get_monotonic_time(); /* a source that is gone already has its moment too */
     while (!all_are_there(r)) {
         if (has_failed(r, error)) {
             return false;
