@@ -272,11 +272,9 @@ static bool begin_pages(Incoming *in, GError **error)
     if (in->has_block_list || in->blocks->len == 0) {
         return true;
     }
-    in->placer = placer_new(blocks, n);
     for (size_t i = 0; i < n; i++) {
         if (incoming_shares(in, blocks[i])) {
-            placer_leave_out(in->placer, i); /* the source's memory is this memory */
-            continue;
+            continue; /* the source's memory is this memory */
         }
         if (!ram_block_claim(blocks[i], error)) {
             mig_error_hint(error,
@@ -287,6 +285,14 @@ static bool begin_pages(Incoming *in, GError **error)
         atomic_store(&in->dropped, true);
         if (!ram_block_drop(blocks[i], error)) {
             return false;
+        }
+    }
+    /* Not before: from the placer on the memory counts as written, and what was populated for this
+     * attempt would be given back and got again. */
+    in->placer = placer_new(blocks, n);
+    for (size_t i = 0; i < n; i++) {
+        if (incoming_shares(in, blocks[i])) {
+            placer_leave_out(in->placer, i);
         }
     }
     in->decoder = page_decoder_new(in->placer);
