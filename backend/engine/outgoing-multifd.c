@@ -222,7 +222,9 @@ bool outgoing_multifd_sync(Outgoing *o, GError **error)
     bool ok = multifd_send_sync(o->multifd, error);
 
     collect(o);
-    if (ok && o->config.multifd.sync != MULTIFD_SYNC_SECTION) {
+    /* Where holes are left out nothing but this record tells a destination without multifd that
+     * pages are missing; whoever knows x-sparse-ram knows it. */
+    if (ok && (o->config.multifd.sync != MULTIFD_SYNC_SECTION || o->config.sparse)) {
         stream_put_multifd_flush(o->writer);
     }
     return ok;
