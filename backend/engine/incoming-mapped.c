@@ -58,12 +58,23 @@ bool incoming_mapped_read(Incoming *in, GError **error)
     return true;
 }
 
+static bool is_over(void *data)
+{
+    return transport_is_shut_down(data);
+}
+
 /* Blocks whose memory both sides have are in the file without pages. */
 bool incoming_mapped_load(Incoming *in, GError **error)
 {
     MigCounters *c = &in->migration->counters;
     size_t n;
     RamBlock *const *blocks = guest_blocks(in->config.guest, &n);
+    const MappedFile file = {
+        .fd = transport_file(in->config.transport),
+        .pages_fd = transport_file_pages(in->config.transport),
+        .is_over = is_over,
+        .data = in->config.transport,
+    };
 
     for (guint i = 0; i < in->mapped->len; i++) {
         size_t index = g_array_index(in->blocks, size_t, i);
@@ -73,9 +84,7 @@ bool incoming_mapped_load(Incoming *in, GError **error)
         if (incoming_shares(in, block)) {
             continue;
         }
-        if (!mapped_ram_load(transport_file(in->config.transport),
-                             transport_file_pages(in->config.transport),
-                             &g_array_index(in->mapped, MappedRam, i), block,
+        if (!mapped_ram_load(&file, &g_array_index(in->mapped, MappedRam, i), block,
                              MAX(in->config.mapped_threads, 1), &pages, error) ||
             !placer_zero(in->placer, index, 0, block->n_pages, error)) {
             g_prefix_error(error, "RAM block %s: ", block->idstr);

@@ -39,7 +39,15 @@ bool mapped_writer_bitmaps(MappedWriter *writer, uint64_t *ret_bytes, GError **e
 
 /* ---- reading ---- */
 
+typedef struct {
+    int fd;       /* read at any place */
+    int pages_fd; /* of the same file: by whole pages at page borders */
+    /* Asked between runs, from any of the threads: true ends the load. */
+    bool (*is_over)(void *data);
+    void *data;
+} MappedFile;
+
 /* Puts the pages of the file into @block, which must read as zero; *@ret_pages of them. Pages that
  * are not in the bitmap are left alone. */
-bool mapped_ram_load(int fd, int pages_fd, const MappedRam *mapped, RamBlock *block, unsigned n_threads,
-                     uint64_t *ret_pages, GError **error);
+bool mapped_ram_load(const MappedFile *file, const MappedRam *mapped, RamBlock *block,
+                     unsigned n_threads, uint64_t *ret_pages, GError **error);

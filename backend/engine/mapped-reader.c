@@ -21,8 +21,7 @@
 #define BUFFER      ((size_t)PIECE_PAGES * MIG_PAGE_SIZE)
 
 typedef struct {
-    int fd;
-    int pages_fd;
+    const MappedFile *file;
     const MappedRam *mapped;
     RamBlock *block;
     size_t first;     /* page: of the order */
@@ -47,6 +46,12 @@ static void note_error(Load *load, GError *error)
 static bool has_failed(Load *load)
 {
     MIG_LOCK(&load->lock);
+
+    if (load->error == NULL && load->file->is_over != NULL &&
+        load->file->is_over(load->file->data)) {
+        load->error =
+            g_error_new_literal(MIG_ERROR, MIG_ERROR_CANCELLED, "the migration was cancelled");
+    }
     return load->error != NULL;
 }
 
@@ -121,7 +126,7 @@ static bool load_run(Load *load, size_t first, size_t count)
     uint8_t *buffer = own_buffer(load);
     GError *error = NULL;
 
-    if (!read_all(load->pages_fd, buffer, count * MIG_PAGE_SIZE,
+    if (!read_all(load->file->pages_fd, buffer, count * MIG_PAGE_SIZE,
                   load->mapped->pages_offset + first * MIG_PAGE_SIZE, &error) ||
         !place(load->block, buffer, count * MIG_PAGE_SIZE, first * MIG_PAGE_SIZE, &error)) {
         note_error(load, error);
@@ -173,7 +178,7 @@ static bool load_orders(Load *load, Crew *crew)
         size_t pages = MIN(n_pages - load->first, (size_t)ORDER * PIECE_PAGES);
         GError *error = NULL;
 
-        if (!read_all(load->fd, load->words, mapped_ram_bitmap_size(pages),
+        if (!read_all(load->file->fd, load->words, mapped_ram_bitmap_size(pages),
                       load->mapped->bitmap_offset + load->first / 8, &error)) {
             note_error(load, error);
             return false;
@@ -189,12 +194,14 @@ static bool load_orders(Load *load, Crew *crew)
     return true;
 }
 
-bool mapped_ram_load(int fd, int pages_fd, const MappedRam *mapped, RamBlock *block, unsigned n_threads,
-                     uint64_t *ret_pages, GError **error)
+bool mapped_ram_load(const MappedFile *file, const MappedRam *mapped, RamBlock *block,
+                     unsigned n_threads, uint64_t *ret_pages, GError **error)
 {
     static GPrivate buffer = G_PRIVATE_INIT(g_aligned_free);
     g_autofree uint64_t *words = g_new0(uint64_t, ORDER * PIECE_PAGES / 64);
-    Load load = { .fd = fd, .pages_fd = pages_fd, .mapped = mapped, .block = block, .words = words, .buffer = &buffer };
+    Load load = {
+        .file = file, .mapped = mapped, .block = block, .words = words, .buffer = &buffer
+    };
     g_autoptr(Crew) crew = crew_new(n_threads, load_piece, &load, error);
 
     if (crew == NULL) {

@@ -3,6 +3,7 @@
  * goes through the stream writer. Runs on the outgoing thread.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "backend/base/clock.h"
@@ -25,6 +26,13 @@ bool outgoing_mapped_init(Outgoing *o, GError **error)
                             "Migration requires seekable transport (e.g. file)");
         mig_error_hint(error, "capability mapped-ram is on, but %s is no file",
                        transport_name(o->transport));
+        return false;
+    }
+    if ((fcntl(fd, F_GETFL) & O_APPEND) != 0) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "%s was opened for appending, and pages would not get to their places",
+                    transport_name(o->transport));
+        mig_error_hint(error, "open it without O_APPEND");
         return false;
     }
     if (o->config.direct_io && !transport_file_go_direct(o->transport, error)) {

@@ -184,6 +184,19 @@ def needs_a_file(s):
         raise harness.Failure(f"{src.run_state()}, owner {src.owner()}")
 
 
+def not_into_a_file_for_appending(s):
+    """The kernel would put every page at the end of it, whatever place was asked for."""
+    src, _ = guests(s, 0)
+    file = os.open(s.path("guest.mapped"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    src.qmp.execute("getfd", fds=[file], fdname="out")
+    os.close(file)
+    src.execute("migrate", uri="fd:out")
+    src.wait_status("failed")
+    error = src.execute("query-migrate")["error-desc"]
+    if "opened for appending" not in error or src.run_state() != "running":
+        raise harness.Failure(f"{src.run_state()}: {error}")
+
+
 def both_sides_must_have_it(s):
     src, dst = guests(s, 0)
     uri = f"file:{s.path('guest.mapped')}"
@@ -198,4 +211,5 @@ def both_sides_must_have_it(s):
 
 
 harness.run([alone, alone_at_an_offset, in_threads, direct_on_a_disk, direct_on_a_disk_in_threads_at_an_offset,
-             direct_in_memory, is_read_directly, loads_twice, needs_a_file, both_sides_must_have_it])
+             direct_in_memory, is_read_directly, loads_twice, needs_a_file, not_into_a_file_for_appending,
+             both_sides_must_have_it])

@@ -132,7 +132,8 @@ static void load_capture(const CaptureFolder *folder, json_object *capture, unsi
     g_autoptr(RamBlock) block =
         ram_block_new(name, capture_number(capture, "ram_size"), NULL, &error);
     int fd = file_with(file, offset + length);
-    assert_true(mapped_ram_load(fd, fd, &walk.mapped, block, n_threads, &pages, &error));
+    assert_true(mapped_ram_load(&(MappedFile){ .fd = fd, .pages_fd = fd }, &walk.mapped, block,
+                                n_threads, &pages, &error));
     close(fd);
     g_autofree char *digest = capture_sha256(block->host, block->size);
     assert_string_equal(digest, capture_text(capture, "ram_sha256_at_stop"));
@@ -241,7 +242,8 @@ static void expect_same_ram(Fixture *f)
     g_autoptr(GError) error = NULL;
     uint64_t pages;
 
-    assert_true(mapped_ram_load(f->fd, f->fd, &f->mapped, copy, 2, &pages, &error));
+    assert_true(mapped_ram_load(&(MappedFile){ .fd = f->fd, .pages_fd = f->fd }, &f->mapped, copy,
+                                2, &pages, &error));
     assert_memory_equal(copy->host, f->block->host, copy->size);
 }
 
@@ -287,9 +289,34 @@ static void test_a_file_that_is_cut_is_an_error(void **state)
     memset(f->block->host, 7, f->block->size);
     write_pass(f);
     assert_int_equal(ftruncate(f->fd, (off_t)(next - 5000)), 0);
-    assert_false(mapped_ram_load(f->fd, f->fd, &f->mapped, copy, 3, &pages, &error));
+    assert_false(mapped_ram_load(&(MappedFile){ .fd = f->fd, .pages_fd = f->fd }, &f->mapped, copy,
+                                 3, &pages, &error));
     assert_true(g_error_matches(error, MIG_ERROR, MIG_ERROR_IO));
     assert_non_null(strstr(error->message, "file ends"));
+}
+
+static bool at_once(void *data)
+{
+    (void)data;
+    return true;
+}
+
+/* Whoever waits for the load to end would else wait for the whole file. */
+static void test_a_load_can_be_ended(void **state)
+{
+    Fixture *f = *state;
+    g_autoptr(RamBlock) copy = ram_block_new("copy", f->block->size, NULL, NULL);
+    g_autoptr(GError) error = NULL;
+    uint64_t next, pages;
+    size_t first, end;
+
+    f->mapped = mapped_writer_place(f->writer, 0, 130, &next);
+    fill(f->block, 4);
+    write_pass(f);
+    const MappedFile file = { .fd = f->fd, .pages_fd = f->fd, .is_over = at_once };
+    assert_false(mapped_ram_load(&file, &f->mapped, copy, 3, &pages, &error));
+    assert_true(g_error_matches(error, MIG_ERROR, MIG_ERROR_CANCELLED));
+    assert_false(ram_block_next_data(copy, 0, &first, &end));
 }
 
 /* ---- files that cannot be ---- */
@@ -349,6 +376,7 @@ int main(void)
         TEST(test_what_is_written_loads_again),
         TEST(test_a_second_pass_writes_in_place),
         TEST(test_a_file_that_is_cut_is_an_error),
+        TEST(test_a_load_can_be_ended),
         cmocka_unit_test(test_impossible_files_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
