@@ -1,6 +1,7 @@
 """The guest leaves before its memory: postcopy, its requests, its channel of requested pages, and recovery."""
 
 import contextlib
+import os
 import random
 import socket
 import threading
@@ -114,6 +115,42 @@ def both_links_are_recovered_with_a_channel_of_requested_pages(s):
     a_cut_link_is_recovered_twice_in_a_row(s, preempt=True)
 
 
+def the_prompt_waits_for_the_end_of_a_recovery(s):
+    """HMP's migrate -r without -d, which begins while the status is still postcopy-paused."""
+    src, dst, uri = pair(s)
+    src.set(max_postcopy_bandwidth=5 << 20)
+    switch(src, uri)
+    src.wait_status("postcopy-active")
+    src.execute("migrate-pause")
+    src.wait_status("postcopy-paused")
+    dst.wait_status("postcopy-paused")
+    monitor = socket.socket(socket.AF_UNIX)
+    monitor.settimeout(harness.PATIENCE)
+    monitor.connect(s.path("src.hmp"))
+    again = s.path("again.sock")
+    text = b""
+
+    def ask(line):
+        nonlocal text
+        text = b""
+        monitor.sendall(line.encode() + b"\n")
+        while text.count(b"(migmon) ") < 1:
+            text += monitor.recv(4096)
+        return text.decode()
+    while b"(migmon) " not in text:
+        text += monitor.recv(4096)
+    answer = ask(f"migrate -r unix:{again}")  # nobody is there yet
+    if "is paused in postcopy" not in answer:
+        raise harness.Failure(answer)
+    dst.execute("migrate-recover", uri=f"unix:{again}")
+    src.set(max_postcopy_bandwidth=0)
+    answer = ask(f"migrate -r unix:{again}")
+    monitor.close()
+    if "Error" in answer or src.status() != "completed":
+        raise harness.Failure(f"{src.status()}: {answer}")
+    completed(src, dst)
+
+
 class Relay:
     """Passes everything on between @here and @there, both ways, and cuts all of it after so many bytes; with
     @garbage the source gets an answer first that means nothing."""
@@ -170,7 +207,9 @@ class Relay:
 
 
 def twenty_cuts_anywhere_are_recovered(s, preempt=False):
-    rng = random.Random(preempt)
+    seed = int(os.environ.get("MIGMON_CUT_SEED", random.randrange(1 << 32)))
+    print(f"     MIGMON_CUT_SEED={seed}", flush=True)
+    rng = random.Random(seed)
     src, dst, uri = pair(s, preempt=preempt, machine="stress,rate=0,prefill=on,seed=5,zero=0")
     src.set(max_postcopy_bandwidth=40 << 20)
     fill(src)
@@ -300,6 +339,7 @@ def the_tracker_does_not_matter(s):
 
 harness.run([a_guest_that_writes_faster_than_the_link_gets_over, requested_pages_have_a_channel_of_their_own,
              a_cut_link_is_recovered_twice_in_a_row, both_links_are_recovered_with_a_channel_of_requested_pages,
-             the_prompt_waits_for_the_end_of_a_recovery, twenty_cuts_anywhere_are_recovered, twenty_cuts_with_a_channel_of_requested_pages_are_recovered,
+             the_prompt_waits_for_the_end_of_a_recovery, twenty_cuts_anywhere_are_recovered,
+             twenty_cuts_with_a_channel_of_requested_pages_are_recovered,
              what_needs_the_whole_guest_is_refused, both_sides_must_want_it, a_dead_side_is_not_the_end_of_the_other,
              the_tracker_does_not_matter])
