@@ -35,6 +35,7 @@ typedef struct {
     int64_t time_us;       /* wall clock */
     bool hidden;           /* only for front ends of this process: not announced to QMP clients
                               (MIGRATION while the capability events is off, x- events) */
+    bool attached;         /* said by an attached QEMU: a SHUTDOWN of it is none of this program */
 } BackendEvent;
 
 typedef void (*BackendEventFn)(const BackendEvent *event, void *data);

@@ -97,10 +97,12 @@ static void event_came(const BackendEvent *event, void *data)
     Watch *watch = data;
 
     bool status = strcmp(event->name, "MIGRATION") == 0;
+    /* It can be that an attached QEMU was lost, and that nothing else will ever be heard of it. */
+    bool notice = strcmp(event->name, "X_NOTICE") == 0;
 
     if (watch->ops->heard) {
         watch->ops->heard(watch->call, event);
-    } else if (!status) {
+    } else if (!status && !notice) {
         return;
     }
     if (status && watch->ops->entered) {

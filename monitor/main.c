@@ -82,7 +82,7 @@ static void on_event(const BackendEvent *event, void *data)
     } else if (strcmp(event->name, "X_INCOMING_FAILED") == 0 && !program->ending) {
         program->code = EXIT_CODE_CONNECT; /* the notice has said why */
         program_end(program);
-    } else if (strcmp(event->name, "SHUTDOWN") == 0) {
+    } else if (strcmp(event->name, "SHUTDOWN") == 0 && !event->attached) {
         program_wind_up(program, true);
     }
 }

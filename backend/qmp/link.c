@@ -81,7 +81,7 @@ static void handle(QmpLink *link, json_object *object)
             negotiate(link, greeting);
         }
     } else if (json_object_object_get_ex(object, "event", &name)) {
-        if (link->stage == STAGE_UP) {
+        if (link->stage == STAGE_UP && json_object_is_type(name, json_type_string)) {
             handle_event(link, object, json_object_get_string(name));
         }
     } else if (json_object_object_get_ex(object, "return", &value) ||

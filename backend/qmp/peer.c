@@ -230,11 +230,19 @@ static void ask_status(QmpPeer *peer)
 static void on_event(const char *name, json_object *event_data, int64_t time_us, void *data)
 {
     QmpPeer *peer = data;
-    const BackendEvent event = { .name = name, .data = event_data, .time_us = time_us };
+    const BackendEvent event = {
+        .name = name, .data = event_data, .time_us = time_us, .attached = true
+    };
 
+    if (g_str_has_prefix(name, "X_")) {
+        return; /* those are said inside of this program, and by nobody else */
+    }
     if (strcmp(name, "MIGRATION") == 0) {
         const char *status = peer_member_text(event_data, "status");
 
+        if (status == NULL) {
+            return;
+        }
         peer->events_on = true;
         peer->differs = 0;
         peer_set_text(&peer->status, status);
@@ -340,8 +348,13 @@ static void on_answers(const char *command, unsigned ms, void *data)
     QmpPeer *peer = data;
 
     peer->polling = false;
-    if (peer->told_ready) {
-        notice(peer, "%s answers again, '%s' took %.1f s", peer->title, command, ms / 1e3);
+    if (!peer->told_ready) {
+        return;
+    }
+    notice(peer, "%s answers again, '%s' took %.1f s", peer->title, command, ms / 1e3);
+    if (peer->question < G_N_ELEMENTS(first_questions)) {
+        ask_first(peer); /* what its silence broke off */
+    } else {
         qmp_peer_look(peer);
     }
 }

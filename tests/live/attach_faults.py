@@ -188,6 +188,21 @@ def killed(s, binary, stage, side):
         raise harness.Failure(f"exit {found}, expected {code}:\n{monitor.text}")
 
 
+def ended_in_good_order(s, binary):
+    """A QEMU that ends says SHUTDOWN, which is not for migmon; a line that waits for it ends."""
+    src, dst = pair(s, binary)
+    monitor = Monitor("--connect", f"unix:{src.qmp_path}", "--peer", f"unix:{dst.qmp_path}")
+    monitor.run("info target")
+    monitor.process.stdin.write("wait completed\necho it ended\n")
+    monitor.process.stdin.flush()
+    src.signal(signal.SIGTERM)
+    monitor.wait(r"Error: the source \(QEMU .*\)(:| is not connected)")
+    said = monitor.run("info target", "echo the monitor is alive")
+    if "the monitor is alive" not in said or "destination: QEMU" not in said:
+        raise harness.Failure(said)
+    monitor.end()
+
+
 def observe_sends_only_queries(s, binary):
     """Everything that migmon sent is recorded on the way."""
     src, dst = pair(s, binary)
@@ -286,6 +301,7 @@ def main():
             add(cut_monitor, stage, side)
     for stage, side in KILLED:
         add(killed, stage, side)
+    add(ended_in_good_order)
     add(observe_sends_only_queries)
     add(one_request_is_in_flight)
     for version in qemus:

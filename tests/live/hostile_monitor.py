@@ -77,7 +77,9 @@ def serve(listener, seed):
                 else:
                     answer["return"] = thing(rng)
                 if rng.random() < 0.2:
-                    event = {"event": rng.choice(["MIGRATION", "STOP", "RESUME", "X"]), "data": thing(rng),
+                    event = {"event": rng.choice(["MIGRATION", "STOP", "RESUME", "X", "SHUTDOWN", "X_NOTICE",
+                                                  "X_INCOMING_FAILED", None, {}]),
+                             "data": {"status": thing(rng)} if rng.random() < 0.5 else thing(rng),
                              "timestamp": thing(rng)}
                     client.sendall(json.dumps(event).encode())
                 client.sendall(json.dumps(answer).encode() + b"\r\n")

@@ -269,6 +269,20 @@ static void test_rubbish_ends_the_connection(void **state)
     }
 }
 
+static void test_events_without_a_name_are_passed_over(void **state)
+{
+    Fixture f;
+
+    (void)state;
+    set_up(&f);
+    begin(&f, 10000);
+    connect_up(&f, GREETING);
+    say(&f, "{\"event\": null}{\"event\": {}}{\"event\": 7, \"data\": null}{\"event\": \"NAMED\"}");
+    UNTIL(strstr(f.told->str, "NAMED;") != NULL);
+    assert_string_equal(f.told->str, "up;NAMED;");
+    tear_down(&f);
+}
+
 static void test_first_attempt_that_fails_is_told_once(void **state)
 {
     Fixture f;
@@ -347,6 +361,7 @@ int main(void)
         cmocka_unit_test(test_one_request_is_in_flight_and_oob_passes),
         cmocka_unit_test(test_silence_is_told_and_the_late_answer_is_taken),
         cmocka_unit_test(test_rubbish_ends_the_connection),
+        cmocka_unit_test(test_events_without_a_name_are_passed_over),
         cmocka_unit_test(test_first_attempt_that_fails_is_told_once),
         cmocka_unit_test(test_greeting_that_does_not_come),
         cmocka_unit_test(test_addresses),
