@@ -121,6 +121,10 @@ static void look_at_inet(Check *check, const Address *address)
     if (bind(fd, (struct sockaddr *)&name, size) == 0) {
         return;
     }
+    if (errno == EACCES || errno == EPERM) {
+        check_doubt(check); /* not allowed to this process; QEMU may be another user */
+        return;
+    }
     bool taken = errno == EADDRINUSE;
     g_autofree char *observed = g_strdup_printf("%s: %s", check->uri, g_strerror(errno));
     check_find(check, FINDING_ERROR, SIDE_DESTINATION, observed,
@@ -188,8 +192,7 @@ void check_userfault(Check *check)
 {
     const QmpLink *link = qmp_peer_link(managed_destination(check->managed));
     /* No schema tells that: QEMU has tried the device since 8.0. */
-    bool knows_device =
-        qmp_peer_version_number(managed_destination(check->managed)) >= 80000;
+    bool knows_device = qmp_peer_version_number(managed_destination(check->managed)) >= 80000;
     g_autofree char *why = NULL;
 
     if (check_capability(check, SIDE_SOURCE, "postcopy-ram") <= 0) {

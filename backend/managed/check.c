@@ -139,6 +139,10 @@ static void on_facts(Steps *steps, const GError *error, void *data)
     if (error != NULL) {
         backend_reply_error(check->reply, g_error_copy(error));
         check_free(check);
+    } else if (managed_source(check->managed) == NULL ||
+               managed_destination(check->managed) == NULL) {
+        backend_reply_failure(check->reply, "an end was let go of before all was compared");
+        check_free(check);
     } else if (!check->detailed) {
         check->detailed = true;
         for (int side = 0; side < SIDE__COUNT; side++) {

@@ -186,6 +186,14 @@ void managed_drop_end(Managed *m, Side side)
 
     if (side == SIDE_SOURCE) {
         settle_clear(m);
+        g_free(m->uri); /* of a migration of that guest */
+        m->uri = g_strdup("");
+    }
+    if (peer != NULL && restore_forget(&m->restore, side)) {
+        managed_notice(m,
+                       "%s keeps the settings that migrate_to made there: it is let go of "
+                       "before they could be put back",
+                       qmp_peer_title(peer));
     }
     g_clear_pointer(&end->commands, json_object_put);
     forget_target(m);
@@ -235,17 +243,21 @@ void managed_connect(Managed *m, BackendSession *session, json_object *args, Bac
     GError *error = NULL;
 
     (void)session;
+    if (settle_first(m, managed_connect, args, reply)) {
+        return;
+    }
     if (m->moving != NULL || (side == SIDE_SOURCE && engine_is_busy(m))) {
         backend_reply_failure(reply, "a migration is under way; migrate_cancel ends it");
         return;
     }
-    managed_drop_end(m, side);
-    drop_same(m, !side, text_of(args, "address"));
-    end->peer = qmp_peer_new(text_of(args, "address"), &options, &peer_callbacks, end, &error);
-    if (end->peer == NULL) {
-        backend_reply_error(reply, error);
+    QmpPeer *peer = qmp_peer_new(text_of(args, "address"), &options, &peer_callbacks, end, &error);
+    if (peer == NULL) {
+        backend_reply_error(reply, error); /* what is attached stays */
         return;
     }
+    managed_drop_end(m, side); /* before the new one begins to connect, which it does later */
+    drop_same(m, !side, text_of(args, "address"));
+    end->peer = peer;
     end->connecting = reply;
 }
 
@@ -255,6 +267,9 @@ void managed_disconnect(Managed *m, BackendSession *session, json_object *args, 
     bool any = false;
 
     (void)session;
+    if (settle_first(m, managed_disconnect, args, reply)) {
+        return;
+    }
     if (m->moving != NULL) {
         backend_reply_failure(reply, "migrate_to is at work: every step of it ends before long");
         return;

@@ -198,33 +198,64 @@ static void forward_migrate(Managed *m, BackendSession *session, const SchemaCom
         backend_reply_error(reply, error);
         return;
     }
-    note_address(m, args);
-    history_set_incoming(m->history, strcmp(command->name, "migrate-incoming") == 0);
+    /* One that is under way goes on where it went; QEMU refuses a second one. */
+    if (history_is_over(m->history) ||
+        json_object_get_boolean(json_object_object_get(args, "resume"))) {
+        note_address(m, args);
+        history_set_incoming(m->history, strcmp(command->name, "migrate-incoming") == 0);
+    }
     forward_send(managed_source(m), command->name, sent, -1, reply);
     json_object_put(sent);
 }
 
+typedef struct {
+    Managed *managed;
+    BackendReply *reply;
+    bool force;
+} Cont;
+
 /* A source that has handed its guest over is not started a second time by mistake. */
+static void on_looked_for_cont(Steps *steps, const GError *error, void *data)
+{
+    g_autofree Cont *cont = data;
+    QmpPeer *source = managed_source(cont->managed);
+    g_autofree char *evidence = NULL;
+
+    (void)steps;
+    if (error != NULL || source == NULL) {
+        backend_reply_error(cont->reply, error != NULL ? g_error_copy(error)
+                                                       : g_error_new(MIG_ERROR, MIG_ERROR_GENERIC,
+                                                                     "no source is attached"));
+        return;
+    }
+    const char *owner = managed_owner(cont->managed, &evidence);
+    bool moved = strcmp(qmp_peer_run_state(source), "postmigrate") == 0;
+
+    if (moved && !cont->force && strcmp(owner, "here") != 0) {
+        GError *told = g_error_new(MIG_ERROR, MIG_ERROR_GENERIC,
+                                   "the guest may run elsewhere: owner is %s", owner);
+
+        mig_error_hint(&told, "%s", evidence);
+        mig_error_hint(&told, "cont -f runs it here all the same; two running copies destroy each "
+                              "other's data");
+        backend_reply_error(cont->reply, told);
+        return;
+    }
+    forward_send(source, "cont", NULL, -1, cont->reply);
+}
+
+/* What is known can be from before a silence in which the migration ended: it is asked anew. */
 static void forward_cont(Managed *m, BackendSession *session, const SchemaCommand *command,
                          json_object *args, BackendReply *reply)
 {
-    bool force = json_object_get_boolean(json_object_object_get(args, "x-force"));
-    g_autofree char *evidence = NULL;
-    const char *owner = managed_owner(m, &evidence);
-    bool moved = strcmp(qmp_peer_run_state(managed_source(m)), "postmigrate") == 0;
+    Cont *cont = g_new0(Cont, 1);
+    Steps *steps = steps_new(m, on_looked_for_cont, g_free, cont);
 
-    (void)session;
-    if (moved && !force && strcmp(owner, "here") != 0) {
-        GError *error = g_error_new(MIG_ERROR, MIG_ERROR_GENERIC,
-                                    "the guest may run elsewhere: owner is %s", owner);
-
-        mig_error_hint(&error, "%s", evidence);
-        mig_error_hint(&error, "cont -f runs it here all the same; two running copies destroy each "
-                               "other's data");
-        backend_reply_error(reply, error);
-        return;
-    }
-    forward_send(managed_source(m), command->name, NULL, -1, reply);
+    (void)session, (void)command;
+    *cont = (Cont){ m, reply, json_object_get_boolean(json_object_object_get(args, "x-force")) };
+    steps_add(steps, SIDE_SOURCE, "query-migrate", NULL, "migrate", true);
+    steps_add(steps, SIDE_SOURCE, "query-status", NULL, "status", true);
+    steps_run(steps);
 }
 
 static void forward_with_fd(Managed *m, BackendSession *session, const SchemaCommand *command,

@@ -102,6 +102,8 @@ const char *managed_owner(Managed *m, char **ret_evidence);
 
 void settle_status(Managed *m, const char *status, int64_t time_us);
 void settle_clear(Managed *m);
+/* While settings are being put back: true, and @run comes once that is over (without a session). */
+bool settle_first(Managed *m, ManagedCommand run, json_object *args, BackendReply *reply);
 /* A migration of the guest of this process has failed or was cancelled. */
 void settle_engine(Managed *m);
 
@@ -132,6 +134,10 @@ void managed_migrate_to(Managed *m, BackendSession *session, json_object *args,
                         BackendReply *reply);
 void move_recover(Managed *m, const char *uri, BackendReply *reply);
 void restore_clear(Restore *restore);
+/* False when there was nothing for that side. */
+bool restore_forget(Restore *restore, Side side);
+/* Adds what @more has and @restore does not: the older of both is what was there at first. */
+void restore_add(Restore *restore, const Restore *more);
 /* Adds the steps that put back what was changed. */
 void restore_add_steps(Managed *m, Steps *steps);
 /* The URI of the destination with the port that the kernel chose, from its socket-address. Caller

@@ -123,6 +123,8 @@ static void on_engine_event(const BackendEvent *event, void *data)
         m->engine_busy = !migration_status_is_over(known);
         if (known == MIGRATION_FAILED || known == MIGRATION_CANCELLED) {
             settle_engine(m);
+        } else if (known == MIGRATION_COMPLETED && managed_source(m) == NULL) {
+            restore_clear(&m->restore);
         }
     }
     if (managed_source(m) == NULL) {

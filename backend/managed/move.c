@@ -29,10 +29,8 @@ static void move_free(void *data)
 {
     Move *move = data;
 
-    json_object_put(move->plan.capabilities[SIDE_SOURCE]);
-    json_object_put(move->plan.capabilities[SIDE_DESTINATION]);
-    json_object_put(move->plan.parameters[SIDE_SOURCE]);
-    json_object_put(move->plan.parameters[SIDE_DESTINATION]);
+    restore_clear(&move->plan);
+    restore_clear(&move->before);
     g_clear_error(&move->error);
     g_free(move->uri);
     g_free(move);
@@ -79,7 +77,17 @@ static void on_started(Steps *steps, const GError *error, void *data)
     Move *move = data;
 
     (void)steps;
-    if (error != NULL) {
+    if (managed_source(move->managed) != NULL &&
+        g_error_matches(error, MIG_ERROR, MIG_ERROR_IO)) {
+        /* It was sent, and may begin when nobody expects it: its end puts things back. */
+        GError *told = g_error_copy(error);
+
+        mig_error_hint(&told, "the migration may begin all the same: info migrate tells once the "
+                              "source answers");
+        move->managed->moving = NULL;
+        backend_reply_error(move->reply, told);
+        move_free(move);
+    } else if (error != NULL) {
         fail(move, g_error_copy(error));
     } else {
         succeed(move);
@@ -118,6 +126,7 @@ static void start_source(Move *move)
     g_free(m->uri);
     m->uri = g_strdup(move->uri);
     history_set_peer(m->history, m->uri);
+    history_set_incoming(m->history, false);
     m->moving = steps_new(m, on_started, move_free, move);
     steps_add(m->moving, SIDE_SOURCE, "migrate", args, "migrate", true);
     steps_run(m->moving);
@@ -202,6 +211,7 @@ static void set_and_listen(Move *move)
         fail(move, error);
         return;
     }
+    restore_add(&m->restore, &move->before);
 
     Steps *steps = steps_new(m, on_listening, move_free, move);
     m->moving = steps;
@@ -252,6 +262,7 @@ static char *listening_uri(json_object *info)
 static bool check_ends(Move *move, GError **error)
 {
     Managed *m = move->managed;
+    const char *here = text_of(reply_of(move, SIDE_SOURCE, "status"), "status");
     const char *there = text_of(reply_of(move, SIDE_DESTINATION, "status"), "status");
     g_autofree char *source = managed_title(m, SIDE_SOURCE);
     g_autofree char *destination = managed_title(m, SIDE_DESTINATION);
@@ -261,6 +272,13 @@ static bool check_ends(Move *move, GError **error)
         mig_error_hint(error, "info migrate shows it, migrate_cancel ends it");
         return false;
     }
+    if (strcmp(here, "postmigrate") == 0 || strcmp(here, "inmigrate") == 0) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "%s does not have the guest: it is %s",
+                    source, here);
+        mig_error_hint(error,
+                       "info migrate tells where it is; connect attaches the QEMU that has it");
+        return false;
+    }
     if (strcmp(there, "inmigrate") != 0) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
                     "%s does not wait for a guest: its guest is %s", destination, there);
@@ -268,6 +286,19 @@ static bool check_ends(Move *move, GError **error)
         return false;
     }
     return true;
+}
+
+/* Both name the same place; a host can be written in many ways, and port 0 is any. */
+static bool is_same_place(const char *given, const char *known)
+{
+    g_autoptr(Address) a = address_from_uri(given, NULL), b = address_from_uri(known, NULL);
+
+    if (a == NULL || b == NULL || a->kind != b->kind) {
+        return false;
+    }
+    return a->kind == ADDRESS_UNIX   ? strcmp(a->path, b->path) == 0
+           : a->kind == ADDRESS_INET ? strcmp(a->port, "0") == 0 || strcmp(a->port, b->port) == 0
+                                     : true;
 }
 
 /* Takes the URI that was given, else the one where it listens. */
@@ -281,6 +312,13 @@ static bool choose_uri(Move *move, GError **error)
                     "the destination does not listen yet: say where it is to listen");
         mig_error_hint(error, "migrate_to tcp:HOST:0 lets the kernel choose a port; "
                               "migrate_to unix:PATH on one machine");
+        return false;
+    }
+    if (move->uri != NULL && known != NULL && !is_same_place(move->uri, known)) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "the destination listens on %s already, not on %s", known, move->uri);
+        mig_error_hint(error, "migrate_to without an address goes where it listens");
+        g_free(known);
         return false;
     }
     if (move->uri == NULL) {
@@ -309,7 +347,7 @@ static void on_looked(Steps *steps, const GError *error, void *data)
     move_free(move);
 }
 
-void managed_migrate_to(Managed *m, BackendSession *session, json_object *args, BackendReply *reply)
+static void look(Move *move)
 {
     static const struct {
         const char *command, *name;
@@ -319,6 +357,19 @@ void managed_migrate_to(Managed *m, BackendSession *session, json_object *args, 
         { "query-migrate-capabilities", "capabilities" },
         { "query-migrate-parameters", "parameters" },
     };
+    Managed *m = move->managed;
+
+    m->moving = steps_new(m, on_looked, move_free, move);
+    for (int side = 0; side < SIDE__COUNT; side++) {
+        for (size_t i = 0; i < G_N_ELEMENTS(questions); i++) {
+            steps_add(m->moving, (Side)side, questions[i].command, NULL, questions[i].name, true);
+        }
+    }
+    steps_run(m->moving);
+}
+
+void managed_migrate_to(Managed *m, BackendSession *session, json_object *args, BackendReply *reply)
+{
     json_object *uri = json_object_object_get(args, "uri");
     bool resume = json_object_get_boolean(json_object_object_get(args, "resume"));
 
@@ -331,6 +382,9 @@ void managed_migrate_to(Managed *m, BackendSession *session, json_object *args, 
                                    ? "peer unix:PATH attaches one by its QMP monitor"
                                    : "connect unix:PATH attaches one by its QMP monitor");
         backend_reply_error(reply, error);
+        return;
+    }
+    if (settle_first(m, managed_migrate_to, args, reply)) {
         return;
     }
     if (m->moving != NULL) {
@@ -346,12 +400,5 @@ void managed_migrate_to(Managed *m, BackendSession *session, json_object *args, 
     move->managed = m;
     move->reply = reply;
     move->uri = uri != NULL ? g_strdup(json_object_get_string(uri)) : NULL;
-    restore_clear(&m->restore);
-    m->moving = steps_new(m, on_looked, move_free, move);
-    for (int side = 0; side < SIDE__COUNT; side++) {
-        for (size_t i = 0; i < G_N_ELEMENTS(questions); i++) {
-            steps_add(m->moving, (Side)side, questions[i].command, NULL, questions[i].name, true);
-        }
-    }
-    steps_run(m->moving);
+    look(move);
 }

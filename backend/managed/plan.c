@@ -53,7 +53,7 @@ static void add_capability(json_object *list, const char *name, bool on)
 /* Plans one change and remembers what was before. */
 static void change_capability(Move *move, Side side, const char *name, bool on)
 {
-    Restore *before = &move->managed->restore;
+    Restore *before = &move->before;
     int now = state_of(steps_reply(move->looked, side, "capabilities"), name);
 
     if (now < 0 || now == (int)on) {
@@ -139,7 +139,7 @@ static bool goes_there(const char *name, json_object *value)
 
 static void plan_parameters(Move *move)
 {
-    Restore *before = &move->managed->restore;
+    Restore *before = &move->before;
     json_object *here = steps_reply(move->looked, SIDE_SOURCE, "parameters");
     json_object *there = steps_reply(move->looked, SIDE_DESTINATION, "parameters");
 
@@ -167,7 +167,6 @@ bool plan_make(Move *move, GError **error)
         move->plan.parameters[side] = json_object_new_object();
     }
     if (!plan_capabilities(move, error)) {
-        restore_clear(&move->managed->restore);
         return false;
     }
     plan_parameters(move);

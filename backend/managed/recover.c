@@ -174,10 +174,32 @@ static void look(Recovery *recovery)
     steps_run(m->moving);
 }
 
+/* Both have a UUID, and they differ: the pages of one guest would go into another. */
+static bool are_different_guests(const Managed *m)
+{
+    static const char none[] = "00000000-0000-0000-0000-000000000000";
+    const char *here = managed_source(m) != NULL ? qmp_peer_uuid(managed_source(m)) : "";
+    const char *there = qmp_peer_uuid(managed_destination(m));
+
+    return *here != '\0' && *there != '\0' && strcmp(here, none) != 0 && strcmp(there, none) != 0 &&
+           strcmp(here, there) != 0;
+}
+
 void move_recover(Managed *m, const char *uri, BackendReply *reply)
 {
     Recovery *recovery;
 
+    if (are_different_guests(m)) {
+        GError *error = g_error_new(
+            MIG_ERROR, MIG_ERROR_GENERIC,
+            "these are not the two ends of one migration: %s has the UUID %s, %s has %s",
+            qmp_peer_title(managed_source(m)), qmp_peer_uuid(managed_source(m)),
+            qmp_peer_title(managed_destination(m)), qmp_peer_uuid(managed_destination(m)));
+
+        mig_error_hint(&error, "peer unix:PATH attaches the destination that waits for this guest");
+        backend_reply_error(reply, error);
+        return;
+    }
     if (uri == NULL && *m->uri == '\0') {
         backend_reply_failure(reply, "say where the destination is to listen: migrate_to -r URI");
         return;

@@ -12,11 +12,72 @@
 #define AGAIN_MS  50
 #define MAX_TRIES 40
 
+bool restore_forget(Restore *restore, Side side)
+{
+    bool any = restore->capabilities[side] != NULL || restore->parameters[side] != NULL;
+
+    g_clear_pointer(&restore->capabilities[side], json_object_put);
+    g_clear_pointer(&restore->parameters[side], json_object_put);
+    return any;
+}
+
 void restore_clear(Restore *restore)
 {
     for (int side = 0; side < SIDE__COUNT; side++) {
-        g_clear_pointer(&restore->capabilities[side], json_object_put);
-        g_clear_pointer(&restore->parameters[side], json_object_put);
+        restore_forget(restore, (Side)side);
+    }
+}
+
+static const char *capability_at(json_object *list, size_t i)
+{
+    return json_object_get_string(
+        json_object_object_get(json_object_array_get_idx(list, i), "capability"));
+}
+
+static bool has_capability(json_object *list, const char *name)
+{
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        if (g_strcmp0(capability_at(list, i), name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_capabilities(json_object **place, json_object *more)
+{
+    if (*place == NULL) {
+        *place = json_object_new_array();
+    }
+    for (size_t i = 0; i < json_object_array_length(more); i++) {
+        if (!has_capability(*place, capability_at(more, i))) {
+            json_object_array_add(*place, json_object_get(json_object_array_get_idx(more, i)));
+        }
+    }
+}
+
+static void add_parameters(json_object **place, json_object *more)
+{
+    if (*place == NULL) {
+        *place = json_object_new_object();
+    }
+    json_object_object_foreach(more, name, value)
+    {
+        if (!json_object_object_get_ex(*place, name, NULL)) {
+            json_object_object_add(*place, name, json_object_get(value));
+        }
+    }
+}
+
+void restore_add(Restore *restore, const Restore *more)
+{
+    for (int side = 0; side < SIDE__COUNT; side++) {
+        if (more->capabilities[side] != NULL) {
+            add_capabilities(&restore->capabilities[side], more->capabilities[side]);
+        }
+        if (more->parameters[side] != NULL) {
+            add_parameters(&restore->parameters[side], more->parameters[side]);
+        }
     }
 }
 
@@ -244,4 +305,47 @@ void settle_engine(Managed *m)
         restore_add_steps(m, m->settling);
         steps_run(m->settling);
     }
+}
+
+/* ---- commands that have to wait for it ---- */
+
+typedef struct {
+    Managed *managed;
+    ManagedCommand run;
+    json_object *args;
+    BackendReply *reply;
+} Later;
+
+static void later_free(void *data)
+{
+    Later *later = data;
+
+    json_object_put(later->args);
+    g_free(later);
+}
+
+static void on_later(Steps *steps, const GError *error, void *data)
+{
+    Later *later = data;
+
+    (void)steps, (void)error;
+    later->run(later->managed, NULL, later->args, later->reply);
+    later_free(later);
+}
+
+/* Every step of settling is bounded in time, and so are their number and this. */
+bool settle_first(Managed *m, ManagedCommand run, json_object *args, BackendReply *reply)
+{
+    Steps *steps;
+    Later *later;
+
+    if (m->settling == NULL && m->settle_again == 0) {
+        return false;
+    }
+    later = g_new0(Later, 1);
+    *later = (Later){ m, run, json_object_get(args), reply };
+    steps = steps_new(m, on_later, later_free, later);
+    steps_add_pause(steps, AGAIN_MS);
+    steps_run(steps);
+    return true;
 }
