@@ -104,9 +104,9 @@ static bool check_room(int fd, const char *path, uint64_t size, GError **error)
 }
 
 /* *@ret_created tells whether the file came into being here. With @others somebody else may have
- * the lock; it is taken later then. */
+ * the lock; it is taken later then, and *@ret_locked is false. */
 static int open_file(const char *path, uint64_t size, bool others, bool *ret_created,
-                     GError **error)
+                     bool *ret_locked, GError **error)
 {
     g_auto(MigFd) fd = open(path, O_RDWR | O_CLOEXEC | O_CREAT | O_EXCL, 0600);
     bool created = fd >= 0;
@@ -118,7 +118,8 @@ static int open_file(const char *path, uint64_t size, bool others, bool *ret_cre
         mig_error_set_errno(error, errno, "opening RAM file '%s'", path);
         return -1;
     }
-    if ((!lock_file(fd, path, others ? NULL : error) && !others) ||
+    *ret_locked = lock_file(fd, path, others ? NULL : error);
+    if ((!*ret_locked && !others) ||
         !fit_file(fd, path, size, error) || !check_room(fd, path, size, error)) {
         if (created) {
             unlink(path);
@@ -189,7 +190,7 @@ static bool map_block(RamBlock *block, GError **error)
 static RamBlock *make_block(const char *idstr, uint64_t size, const char *path, bool others,
                             GError **error)
 {
-    bool created = false;
+    bool created = false, locked = true;
 
     if (*idstr == '\0' || strlen(idstr) > 255) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
@@ -209,10 +210,11 @@ static RamBlock *make_block(const char *idstr, uint64_t size, const char *path, 
     block->n_pages = size / MIG_PAGE_SIZE;
     block->path = g_strdup(path);
     block->fd = path == NULL ? open_memfd(idstr, size, error)
-                             : open_file(path, size, others, &created, error);
+                             : open_file(path, size, others, &created, &locked, error);
     if (block->fd < 0) {
         return NULL;
     }
+    block->ours = locked;
     ram_backing_probe(block->fd, size, path == NULL, &block->backing);
     if (!map_block(block, error)) {
         if (created) {
@@ -238,11 +240,12 @@ bool ram_block_claim(const RamBlock *block, GError **error)
     return block->path == NULL || lock_file(block->fd, block->path, error);
 }
 
-void ram_block_yield(const RamBlock *block)
+void ram_block_yield(RamBlock *block)
 {
     struct flock lock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
 
     if (block->path != NULL) {
+        ram_block_touch(block); /* whoever claims it writes to it */
         fcntl(block->fd, F_OFD_SETLK, &lock);
     }
 }
@@ -351,7 +354,7 @@ bool ram_block_populate(RamBlock *block, GError **error)
         return false;
     }
     block->populated = true;
-    atomic_store(&block->untouched, empty);
+    atomic_store(&block->untouched, empty && block->ours);
     return true;
 }
 

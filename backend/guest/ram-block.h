@@ -37,6 +37,7 @@ typedef struct {
     int fd;
     char *path; /* of the file that holds it, NULL for a memfd: only a file can be another's too */
     RamBacking backing;
+    bool ours;             /* no other process can have written to it since it was opened */
     bool populated;        /* all of it is in memory, and stays so over a drop */
     atomic_bool untouched; /* populated, and nothing was written since */
 } RamBlock;
@@ -55,7 +56,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RamBlock, ram_block_free)
  * two guests in one memory would destroy each other. Any thread. */
 bool ram_block_claim(const RamBlock *block, GError **error);
 /* Another process may claim the file from now on; the guest stands. */
-void ram_block_yield(const RamBlock *block);
+void ram_block_yield(RamBlock *block);
 
 /* Gets memory for the whole block now, so that no first touch of a page sits in a transfer or in a
  * vCPU's way later. Before anything else uses the block. What the block holds stays. */

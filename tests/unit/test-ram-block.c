@@ -267,6 +267,32 @@ static void test_file_has_one_owner_at_a_time(void **state)
     g_unlink(path);
 }
 
+/* Populated and empty here: that says nothing while another process may write. */
+static void test_a_drop_knows_of_other_owners(void **state)
+{
+    g_autofree char *path = g_build_filename(dir, "shared", NULL);
+
+    (void)state;
+    g_autoptr(RamBlock) here = new_block(4, path);
+    g_autoptr(RamBlock) there = ram_block_open("ram", 4 * MIG_PAGE_SIZE, path, NULL);
+
+    assert_true(ram_block_populate(there, NULL));
+    here->guest[5] = 'x';
+    ram_block_yield(here);
+    assert_true(ram_block_claim(there, NULL));
+    assert_true(ram_block_drop(there, NULL));
+    assert_int_equal(there->host[5], 0);
+
+    ram_block_yield(there);
+    assert_true(ram_block_claim(here, NULL));
+    here->guest[6] = 'y';
+    ram_block_yield(here);
+    assert_true(ram_block_claim(there, NULL));
+    assert_true(ram_block_drop(there, NULL));
+    assert_int_equal(there->host[6], 0);
+    g_unlink(path);
+}
+
 static void test_file_is_refused(void **state)
 {
     g_autofree char *path = g_build_filename(dir, "ram", NULL);
@@ -313,6 +339,7 @@ int main(void)
         cmocka_unit_test(test_file_is_made_private),
         cmocka_unit_test(test_file_keeps_its_content_and_grows),
         cmocka_unit_test(test_file_has_one_owner_at_a_time),
+        cmocka_unit_test(test_a_drop_knows_of_other_owners),
         cmocka_unit_test(test_file_is_refused),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
