@@ -33,6 +33,7 @@ struct QmpLink {
     void *data;
     Stage stage;
     bool was_up;
+    int64_t up_us; /* when it was up last */
     bool has_oob;
     pid_t pid;
     QmpDial *dial;

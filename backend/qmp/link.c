@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "backend/base/clock.h"
 #include "backend/base/error.h"
 #include "backend/base/fd.h"
 
@@ -65,7 +66,7 @@ static void go_up(QmpLink *link)
     g_clear_handle_id(&link->limit, g_source_remove);
     link->stage = STAGE_UP;
     link->was_up = true;
-    link->retry_ms = FIRST_RETRY_MS;
+    link->up_us = mig_clock_now_us();
     link->callbacks->up(link->greeting, link->data);
 }
 
@@ -180,6 +181,10 @@ void link_lose(QmpLink *link, GError *error)
 
     hang_up(link);
     link_refuse_all(link, error);
+    /* One that is lost again at once is not tried ever as fast. */
+    if (was_up && mig_clock_now_us() - link->up_us > LAST_RETRY_MS * INT64_C(1000)) {
+        link->retry_ms = FIRST_RETRY_MS;
+    }
     if (link->was_up) {
         link->retry = g_timeout_add(link->retry_ms, on_retry, link);
         link->retry_ms = MIN(link->retry_ms * 2, LAST_RETRY_MS);
