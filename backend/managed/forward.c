@@ -199,8 +199,11 @@ static void forward_migrate(Managed *m, BackendSession *session, const SchemaCom
         return;
     }
     /* One that is under way goes on where it went; QEMU refuses a second one. */
-    if (history_is_over(m->history) ||
-        json_object_get_boolean(json_object_object_get(args, "resume"))) {
+    bool resume = json_object_get_boolean(json_object_object_get(args, "resume"));
+    if (resume) {
+        history_set_resuming(m->history);
+    }
+    if (history_is_over(m->history) || resume) {
         note_address(m, args);
         history_set_incoming(m->history, strcmp(command->name, "migrate-incoming") == 0);
     }

@@ -10,6 +10,9 @@
 #include "backend/engine/verdict.h"
 #include "backend/info.h"
 
+/* How long a paused source counts as connecting when nothing is heard of it. */
+#define RESUME_US 10000000
+
 #define MAX_MOVES  1000
 #define MAX_PASSES 10000
 
@@ -29,7 +32,8 @@ struct History {
     GArray *passes; /* Pass */
     char *peer, *outcome;
     bool incoming;
-    int64_t start_us, end_us; /* end 0 = under way */
+    int64_t resuming_until_us; /* a source that goes on after a pause connects; 0 = no */
+    int64_t start_us, end_us;  /* end 0 = under way */
     /* The pass under way, as it began. */
     uint64_t sync_count, began_bytes, began_pages, began_zero;
     int64_t began_us;
@@ -84,6 +88,11 @@ void history_set_incoming(History *history, bool incoming)
     history->incoming = incoming;
 }
 
+void history_set_resuming(History *history)
+{
+    history->resuming_until_us = mig_clock_now_us() + RESUME_US;
+}
+
 void history_set_outcome(History *history, const char *outcome)
 {
     set_text(&history->outcome, outcome);
@@ -136,6 +145,7 @@ void history_status(History *history, const char *status, int64_t wall_us)
     if (strcmp(status, history_last_status(history)) == 0) {
         return;
     }
+    history->resuming_until_us = 0;
     if (!is_over(status) && history_is_over(history)) {
         begin(history, now_us);
     }
@@ -296,5 +306,8 @@ json_object *history_to_json(const History *history)
     add_text(o, "verdict", verdict);
     add_text(o, "advice", advice);
     add_text(o, "outcome", history->outcome);
+    if (mig_clock_now_us() < history->resuming_until_us) {
+        json_object_object_add(o, "resuming", json_object_new_boolean(true));
+    }
     return o;
 }

@@ -21,6 +21,8 @@ void history_status(History *history, const char *status, int64_t wall_us);
 void history_seen(History *history, json_object *info, uint64_t limit_ms);
 void history_set_peer(History *history, const char *peer);
 void history_set_incoming(History *history, bool incoming);
+/* A paused source was told to connect anew: until its next state, or until that took too long. */
+void history_set_resuming(History *history);
 void history_set_outcome(History *history, const char *outcome);
 
 const char *history_outcome(const History *history); /* "" = not yet known */

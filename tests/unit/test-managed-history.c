@@ -146,6 +146,27 @@ static void test_answers_without_figures(void **state)
     history_free(history);
 }
 
+/* Until the next state; a wait for the end does not take the pause for it. */
+static void test_resuming(void **state)
+{
+    History *history = history_new();
+    json_object *answer;
+
+    (void)state;
+    history_status(history, "active", 1);
+    history_status(history, "postcopy-paused", 2);
+    history_set_resuming(history);
+    history_status(history, "postcopy-paused", 3);
+    answer = history_to_json(history);
+    assert_true(json_object_get_boolean(json_object_object_get(answer, "resuming")));
+    json_object_put(answer);
+    history_status(history, "postcopy-recover", 4);
+    answer = history_to_json(history);
+    assert_null(json_object_object_get(answer, "resuming"));
+    json_object_put(answer);
+    history_free(history);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +174,7 @@ int main(void)
         cmocka_unit_test(test_states_and_the_next_attempt),
         cmocka_unit_test(test_passes_end_when_the_syncs_grow),
         cmocka_unit_test(test_answers_without_figures),
+        cmocka_unit_test(test_resuming),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
