@@ -60,7 +60,11 @@ static void add_all(Source *source, json_object *list)
     size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
 
     for (size_t i = 0; i < n; i++) {
-        source_add(source, json_object_get_string(json_object_array_get_idx(list, i)), NULL, true);
+        json_object *value = json_object_array_get_idx(list, i);
+
+        if (json_object_is_type(value, json_type_string)) { /* a monitor can list anything */
+            source_add(source, json_object_get_string(value), NULL, true);
+        }
     }
 }
 

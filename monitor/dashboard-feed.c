@@ -42,6 +42,7 @@ struct DashboardFeed {
     guint soon;
     int64_t asked_us[QUESTIONS]; /* 0 = never */
     bool unknown[QUESTIONS];     /* the backend does not know it */
+    bool attached;               /* to a QEMU, when that was last looked at */
     unsigned next;               /* question of the round; QUESTIONS = no round */
     unsigned in_flight;
     bool again;
@@ -95,8 +96,7 @@ static bool is_due(const DashboardFeed *feed, unsigned index, int64_t now_us)
     bool idle = backend_target(feed->backend) != NULL && !sample_is_running(model_now(feed->model));
     unsigned every_ms = idle ? MAX(questions[index].every_ms, IDLE_MS) : questions[index].every_ms;
 
-    return feed->asked_us[index] == 0 ||
-           now_us - feed->asked_us[index] >= every_ms * INT64_C(1000);
+    return feed->asked_us[index] == 0 || now_us - feed->asked_us[index] >= every_ms * INT64_C(1000);
 }
 
 static gboolean begin_soon(void *data);
@@ -106,6 +106,10 @@ static void go_on(DashboardFeed *feed)
     int64_t now_us = mig_clock_now_us();
 
     model_clock(feed->model, now_us, mig_clock_wall_us());
+    if (feed->attached != (backend_target(feed->backend) != NULL)) { /* somebody else answers now */
+        feed->attached = !feed->attached;
+        memset(feed->unknown, 0, sizeof(feed->unknown));
+    }
     while (feed->next < QUESTIONS) {
         unsigned index = feed->next++;
 

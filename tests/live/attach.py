@@ -159,6 +159,33 @@ def settings_that_a_release_lacks_or_adds(s, first, second):
     return f"{len(lacks)} refused, {len(adds)} set"
 
 
+def no_second_copy_and_no_wrong_peer(s, first, second):
+    """Nothing leaves for where nobody attached waits, and a source without its guest neither leaves nor runs again."""
+    a = real_guest.start(s, first, "a")
+    b = real_guest.start(s, second, "b", "-incoming", f"unix:{s.path('here')}")
+    c = real_guest.start(s, second, "c", "-incoming", "defer", uuid="99999999-2222-3333-4444-555555555555")
+    text = batch(s, [
+        "on-error continue",
+        f"migrate_to unix:{s.path('elsewhere')}",
+        "assert status == none", "assert owner == here",
+        "migrate_to",
+        "assert status == completed", "assert owner == peer",
+        "cont",
+        "assert run-state == postmigrate",
+        f"peer {address(c)}",
+        f"migrate_to unix:{s.path('again')}",
+        f"migrate_to -r unix:{s.path('again')}",
+        "qemu -p info migrate_capabilities",
+    ], "--connect", address(a), "--peer", address(b), expect=3)
+    need(text, r"^Error: the destination listens on unix:\S+here already, not on unix:\S+elsewhere",
+         r"^Error: the guest may run elsewhere: owner is peer \(confirmed\)",
+         r"^Error: the source \(QEMU .*\) does not have the guest: it is postmigrate",
+         r"^Error: these are not the two ends of one migration: the source .* has the UUID 1111.* has 9999",
+         r"^events: off")
+    if "assert:" in text:
+        raise harness.Failure(text)
+
+
 def monitors_that_cannot_be_attached(s, first, second):
     """At the start and by a line: exit status 2, and why."""
     src = real_guest.start(s, first, "src")
@@ -194,7 +221,8 @@ def main():
         harness.skip("no qemu-system-x86_64 is installed")
     pairs = [(v, v) for v in qemus] + [("7.2", "10.0")]
     tests = []
-    for function in (one_batch_tunes_cancels_migrates_and_recovers, settings_are_put_back_after_a_cancel):
+    for function in (one_batch_tunes_cancels_migrates_and_recovers, settings_are_put_back_after_a_cancel,
+                     no_second_copy_and_no_wrong_peer):
         for first, second in pairs:
             if first not in qemus or second not in qemus:
                 print(f"{first} -> {second} is not tried: not both are here")
