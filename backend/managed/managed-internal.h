@@ -49,6 +49,7 @@ struct Managed {
     GPtrArray *curious; /* BackendReply of x-query-migrate-history that wait for it */
 
     Steps *moving;    /* migrate_to at work */
+    bool unwanted;    /* migrate_cancel came while it was being prepared */
     GPtrArray *steps; /* all that run; not owned */
 };
 

@@ -83,6 +83,7 @@ static void execute(Backend *backend, BackendSession *session, const SchemaComma
             return;
         }
     }
+    m->unwanted |= m->moving != NULL && strcmp(command->name, "migrate_cancel") == 0;
     if (quits && (managed_source(m) != NULL || m->engine == NULL)) {
         quit(m, reply); /* this program; a QEMU goes on */
     } else if (managed_source(m) != NULL) {

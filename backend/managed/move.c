@@ -77,8 +77,7 @@ static void on_started(Steps *steps, const GError *error, void *data)
     Move *move = data;
 
     (void)steps;
-    if (managed_source(move->managed) != NULL &&
-        g_error_matches(error, MIG_ERROR, MIG_ERROR_IO)) {
+    if (managed_source(move->managed) != NULL && g_error_matches(error, MIG_ERROR, MIG_ERROR_IO)) {
         /* It was sent, and may begin when nobody expects it: its end puts things back. */
         GError *told = g_error_copy(error);
 
@@ -117,8 +116,13 @@ static void start_source(Move *move)
 {
     Managed *m = move->managed;
     GError *error = NULL;
-    json_object *args = move_address(m, SIDE_SOURCE, "migrate", move->uri, &error);
+    json_object *args = NULL;
 
+    if (m->unwanted) {
+        g_set_error(&error, MIG_ERROR, MIG_ERROR_CANCELLED, "it was cancelled before it began");
+    } else {
+        args = move_address(m, SIDE_SOURCE, "migrate", move->uri, &error);
+    }
     if (args == NULL) {
         fail(move, error);
         return;
@@ -359,6 +363,7 @@ static void look(Move *move)
     };
     Managed *m = move->managed;
 
+    m->unwanted = false;
     m->moving = steps_new(m, on_looked, move_free, move);
     for (int side = 0; side < SIDE__COUNT; side++) {
         for (size_t i = 0; i < G_N_ELEMENTS(questions); i++) {

@@ -1,6 +1,7 @@
 """An attached QEMU that is killed, that stands still, whose monitor is cut: at each stage of a migration the message
 says which end it is and what is known of the guest, the monitor goes on, and what comes back is found again."""
 
+import json
 import os
 import re
 import signal
@@ -203,6 +204,39 @@ def ended_in_good_order(s, binary):
     monitor.end()
 
 
+def cancelled_while_it_is_prepared(s, binary):
+    """The destination stands still meanwhile: nothing may begin once it goes on."""
+    src, dst = pair(s, binary)
+    monitor = harness.Process(s, "m", [harness.MIGMON, "--connect", f"unix:{src.qmp_path}", "--peer",
+                                       f"unix:{dst.qmp_path}", "--qmp", f"unix:{s.path('m.qmp')}"])
+    s.processes.append(monitor)
+    monitor.connect()
+    other = harness.Qmp(monitor.qmp_path, monitor)
+
+    def sent():
+        return [end["commands-sent"] for end in other.execute("x-query-target")["ends"] if end["answers"]]
+
+    harness.wait_for("both are attached", lambda: len(sent()) == 2 and min(sent()) >= 8)
+    dst.signal(signal.SIGSTOP)
+    try:
+        before = sent()
+        monitor.qmp.socket.sendall(json.dumps({"execute": "x-migrate-to", "arguments": {
+            "uri": f"unix:{s.path('m')}"}}).encode())
+        harness.wait_for("migrate_to has begun to ask", lambda: sent()[0] >= before[0] + 4)
+        other.execute("migrate_cancel")
+    finally:
+        dst.signal(signal.SIGCONT)
+    try:
+        monitor.qmp.execute("query-status")
+    except harness.QmpError as error:
+        if "it was cancelled before it began" not in str(error):
+            raise
+    else:
+        raise harness.Failure("migrate_to went well")
+    if other.execute("query-migrate").get("status", "none") != "none":
+        raise harness.Failure("it has begun")
+
+
 def observe_sends_only_queries(s, binary):
     """Everything that migmon sent is recorded on the way."""
     src, dst = pair(s, binary)
@@ -302,6 +336,7 @@ def main():
     for stage, side in KILLED:
         add(killed, stage, side)
     add(ended_in_good_order)
+    add(cancelled_while_it_is_prepared)
     add(observe_sends_only_queries)
     add(one_request_is_in_flight)
     for version in qemus:
