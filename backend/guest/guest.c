@@ -234,7 +234,8 @@ uint64_t guest_ram_size(const Guest *guest)
 bool guest_empty(Guest *guest, GError **error)
 {
     atomic_store(&guest->empty, true); /* first: nobody may start it while it goes */
-    return ram_block_drop(guest->block, error);
+    ram_block_touch(guest->block); /* the next guest finds it dropped and, if wanted, populated */
+    return ram_block_discard(guest->block, 0, guest->block->n_pages, error);
 }
 
 void guest_fill(Guest *guest)
