@@ -1,6 +1,6 @@
 /*
  * Life of an outgoing migration: connect, begin the stream, run the phases,
- * clean up. See outgoing.h.
+ * clean up. See outgoing.h; what other threads ask of it is outgoing-control.c.
  *
  * A failure anywhere before the commit leads to finish_failed(), which gives the guest
  * back; what happens after the commit is decided in handover.c.
@@ -243,13 +243,6 @@ void outgoing_resume_guest(Outgoing *o)
     }
 }
 
-/* The decision comes first and the status after it, so both the one who cancels and the thread that
- * finds itself cancelled make sure of the status; the second finds nothing to do. */
-static void enter_cancelling(Migration *m)
-{
-    migration_end(m, MIGRATION_CANCELLING);
-}
-
 /* The destination's own words, if it had any, beat what the broken connection made of them. It is
  * gone or we would not be here, so the return path ends at once; the limit is for a peer that only
  * stopped reading. The guest does not wait for this. */
@@ -284,14 +277,16 @@ static void finish_failed(Outgoing *o, GError **error)
     Migration *m = o->migration;
     const char *where = o->ran || !o->stopped ? "the guest goes on here" : "the guest stays here";
 
+    /* The decision comes first and the status after it, so both the one who cancels and this thread
+     * make sure of the status; the second finds nothing to do. */
     if (outgoing_is_cancelled(o)) {
-        enter_cancelling(m);
+        migration_end(m, MIGRATION_CANCELLING);
     }
     auto_converge_end(&o->converge);
     outgoing_resume_guest(o);
     migration_set_owner(m, OWNER_HERE, "the migration ended before the guest was handed over");
     if (outgoing_is_cancelled(o)) {
-        enter_cancelling(m);
+        migration_end(m, MIGRATION_CANCELLING);
         finish_cancelled(o, where);
         return;
     }
@@ -410,100 +405,4 @@ void outgoing_free(Outgoing *o)
     pthread_cond_destroy(&o->wake);
     pthread_mutex_destroy(&o->lock);
     g_free(o);
-}
-
-/* ---- from outside ---- */
-
-Migration *outgoing_record(const Outgoing *o)
-{
-    return o->migration;
-}
-
-static void shut_everything_down(Outgoing *o)
-{
-    MIG_LOCK(&o->lock);
-
-    connector_cancel(o->config.connector);
-    if (o->recovery != NULL) {
-        connector_cancel(o->recovery);
-    }
-    if (o->multifd != NULL) {
-        multifd_send_shutdown(o->multifd);
-    }
-    if (o->transport != NULL) {
-        transport_shutdown(o->transport);
-    }
-    if (o->urgent != NULL) {
-        urgent_sender_shutdown(o->urgent);
-    }
-    pthread_cond_broadcast(&o->wake);
-    if (o->requests != NULL) {
-        page_requests_wake(o->requests);
-    }
-}
-
-static void refuse_cancel(Outgoing *o, GError **error)
-{
-    MigrationStatus status = migration_get_status(o->migration);
-
-    if (status == MIGRATION_POSTCOPY_ACTIVE || status == MIGRATION_POSTCOPY_RECOVER ||
-        status == MIGRATION_POSTCOPY_PAUSED) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                            "postcopy cannot be cancelled: the guest has left and needs the pages "
-                            "that are still here");
-        mig_error_hint(error, "%s",
-                       status == MIGRATION_POSTCOPY_PAUSED
-                           ? "migrate_recover URI on the destination, then migrate -r URI here goes "
-                             "on; should the destination be lost, cont -f runs the guest here as "
-                             "it was when it left"
-                           : "migrate_pause interrupts it");
-        return;
-    }
-    g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                        "the guest was handed over already and cannot be taken back");
-    mig_error_hint(error, "info migrate says where it is; cont -f runs it here by force");
-}
-
-bool outgoing_cancel(Outgoing *o, GError **error)
-{
-    int open = DECISION_OPEN;
-
-    if (!atomic_compare_exchange_strong(&o->decision, &open, DECISION_CANCELLED)) {
-        if (open == DECISION_COMMITTED && !o->config.background_snapshot) {
-            refuse_cancel(o, error);
-            return false;
-        }
-        return true;
-    }
-    enter_cancelling(o->migration);
-    shut_everything_down(o);
-    return true;
-}
-
-void outgoing_settings_changed(Outgoing *o)
-{
-    MIG_LOCK(&o->lock);
-    pthread_cond_broadcast(&o->wake);
-    if (o->requests != NULL) {
-        page_requests_wake(o->requests);
-    }
-}
-
-void outgoing_start_postcopy(Outgoing *o)
-{
-    atomic_store(&o->start_postcopy, true);
-    outgoing_settings_changed(o);
-}
-
-void outgoing_keep_stopped(Outgoing *o)
-{
-    atomic_store(&o->keep_stopped, true);
-}
-
-void outgoing_abandon(Outgoing *o)
-{
-    pthread_mutex_lock(&o->lock);
-    o->abandoned = true;
-    pthread_mutex_unlock(&o->lock);
-    shut_everything_down(o);
 }
