@@ -35,11 +35,10 @@ static bool check_request_member(json_object *request, const char *name, json_ob
         return true;
     }
     if (strcmp(name, "arguments") == 0) {
-        return json_object_is_type(value, json_type_object)
-            || refuse(error, "QMP input member '%s' must be an object", name);
+        return json_object_is_type(value, json_type_object) ||
+               refuse(error, "QMP input member '%s' must be an object", name);
     }
-    return strcmp(name, "id") == 0
-        || refuse(error, "QMP input member '%s' is unexpected", name);
+    return strcmp(name, "id") == 0 || refuse(error, "QMP input member '%s' is unexpected", name);
 }
 
 bool backend_check_request(json_object *request, bool oob_enabled, GError **error)
@@ -49,7 +48,7 @@ bool backend_check_request(json_object *request, bool oob_enabled, GError **erro
     if (!json_object_is_type(request, json_type_object)) {
         return refuse(error, "QMP input must be a JSON object");
     }
-    json_object_object_foreach(request, member, value) {
+    json_object_object_foreach (request, member, value) {
         if (!check_request_member(request, member, value, oob_enabled, error)) {
             return false;
         }
@@ -57,9 +56,9 @@ bool backend_check_request(json_object *request, bool oob_enabled, GError **erro
     if (json_object_object_get_ex(request, "exec-oob", &name)) {
         const SchemaCommand *command = schema_find_command(json_object_get_string(name));
 
-        return command == NULL || command->oob
-            || refuse(error, "The command %s does not support OOB", command->name);
+        return command == NULL || command->oob ||
+               refuse(error, "The command %s does not support OOB", command->name);
     }
-    return json_object_object_get_ex(request, "execute", NULL)
-        || refuse(error, "QMP input lacks member 'execute'");
+    return json_object_object_get_ex(request, "execute", NULL) ||
+           refuse(error, "QMP input lacks member 'execute'");
 }

@@ -26,9 +26,9 @@ struct BackendSession {
     void (*warn)(const char *text, void *data);
     void *data;
 
-    GQueue waiting;        /* Request, in-band, not begun */
-    bool running;          /* an in-band request is begun and its reply not delivered */
-    unsigned pump;         /* idle source that begins the next one, 0 = none */
+    GQueue waiting; /* Request, in-band, not begun */
+    bool running;   /* an in-band request is begun and its reply not delivered */
+    unsigned pump;  /* idle source that begins the next one, 0 = none */
 
     GArray *fds;           /* int, oldest first */
     GHashTable *named_fds; /* name -> descriptor */
@@ -216,8 +216,8 @@ static BackendReply *reply_for(Request *request, bool in_turn)
  * them here is not on one. */
 static bool is_served_here(const SchemaCommand *command)
 {
-    return strcmp(command->name, "qmp_capabilities") != 0
-        && strcmp(command->name, "human-monitor-command") != 0;
+    return strcmp(command->name, "qmp_capabilities") != 0 &&
+           strcmp(command->name, "human-monitor-command") != 0;
 }
 
 /* Commands that the tables answer. */
@@ -249,16 +249,15 @@ static json_object *arguments_of(Backend *backend, json_object *request,
 
     if (given == NULL) {
         args = json_object_new_object();
-    } else if (strcmp(command->name, "migrate") == 0
-               || strcmp(command->name, "migrate-incoming") == 0) {
+    } else if (strcmp(command->name, "migrate") == 0 ||
+               strcmp(command->name, "migrate-incoming") == 0) {
         args = schema_normalise_migrate(given, error);
     } else {
         args = json_object_get(given);
     }
-    bool good = args != NULL
-                && (backend->ops->check != NULL
-                        ? backend->ops->check(backend, command, args, error)
-                        : schema_check_arguments(command, args, error));
+    bool good = args != NULL &&
+                (backend->ops->check != NULL ? backend->ops->check(backend, command, args, error)
+                                             : schema_check_arguments(command, args, error));
     if (!good) {
         json_object_put(args);
         return NULL;
@@ -298,7 +297,8 @@ static void begin(Request *request, bool in_turn)
                     "the connection was closed before the command was run");
     } else {
         command = command_of(request->request, &error);
-        args = command == NULL ? NULL : arguments_of(session->backend, request->request, command, &error);
+        args = command == NULL ? NULL
+                               : arguments_of(session->backend, request->request, command, &error);
     }
 
     BackendReply *reply = reply_for(request, in_turn);
@@ -352,8 +352,8 @@ static void trace_request(Backend *backend, json_object *request)
             json_object_object_add(copy, shown[i], json_object_get(value));
         }
     }
-    backend->trace(json_object_to_json_string_ext(copy, JSON_C_TO_STRING_PLAIN
-                                                            | JSON_C_TO_STRING_NOSLASHESCAPE),
+    backend->trace(json_object_to_json_string_ext(copy, JSON_C_TO_STRING_PLAIN |
+                                                            JSON_C_TO_STRING_NOSLASHESCAPE),
                    backend->trace_data);
     json_object_put(copy);
 }
@@ -417,7 +417,7 @@ void backend_set_trace(Backend *backend, void (*trace)(const char *json, void *d
 
 void backend_init(Backend *backend, const BackendOps *ops)
 {
-    *backend = (Backend) { .ops = ops };
+    *backend = (Backend){ .ops = ops };
     backend->subscribers = g_array_new(false, false, sizeof(BackendSubscriber));
     backend->sessions = g_ptr_array_new();
     g_queue_init(&backend->in_flight);

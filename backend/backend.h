@@ -30,12 +30,12 @@ void backend_execute(Backend *backend, BackendSession *session, json_object *req
                      BackendDone done, void *data);
 
 typedef struct {
-    const char *name;      /* "MIGRATION" */
-    json_object *data;     /* NULL = none; borrowed */
-    int64_t time_us;       /* wall clock */
-    bool hidden;           /* only for front ends of this process: not announced to QMP clients
-                              (MIGRATION while the capability events is off, x- events) */
-    bool attached;         /* said by an attached QEMU: a SHUTDOWN of it is none of this program */
+    const char *name;  /* "MIGRATION" */
+    json_object *data; /* NULL = none; borrowed */
+    int64_t time_us;   /* wall clock */
+    bool hidden;       /* only for front ends of this process: not announced to QMP clients
+                          (MIGRATION while the capability events is off, x- events) */
+    bool attached;     /* said by an attached QEMU: a SHUTDOWN of it is none of this program */
 } BackendEvent;
 
 typedef void (*BackendEventFn)(const BackendEvent *event, void *data);
@@ -74,8 +74,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Backend, backend_free)
 /* ---- implementers: engine, managed ---- */
 
 typedef struct {
-    /* @args is checked against the schema, in the current shape (schema_normalise_migrate) and never
-     * NULL. Comes from the main loop only, never from inside backend_emit(). Ends with one
+    /* @args is checked against the schema, in the current shape (schema_normalise_migrate) and
+     * never NULL. Comes from the main loop only, never from inside backend_emit(). Ends with one
      * backend_reply_*(), now or later; what is unanswered in backend_clear() is answered there. */
     void (*execute)(Backend *backend, BackendSession *session, const SchemaCommand *command,
                     json_object *args, BackendReply *reply);
@@ -96,11 +96,11 @@ typedef struct {
 /* First member of an implementation. */
 struct Backend {
     const BackendOps *ops;
-    GArray *subscribers;  /* BackendSubscriber */
+    GArray *subscribers; /* BackendSubscriber */
     unsigned next_subscriber;
     bool emitting;
-    GPtrArray *sessions;  /* not owned */
-    GQueue in_flight;     /* BackendReply handed to execute and not answered */
+    GPtrArray *sessions; /* not owned */
+    GQueue in_flight;    /* BackendReply handed to execute and not answered */
     void (*trace)(const char *json, void *data);
     void *trace_data;
 };

@@ -15,12 +15,12 @@
 #include "backend/base/error.h"
 
 const CapabilityDesc capability_table[CAPABILITY__COUNT] = {
-#define MIG_CAPABILITY(id, name_, since_, supported_, deprecated_, side_, help_) \
-    [CAPABILITY_##id] = { .name = name_,                                         \
-                          .since = since_,                                       \
-                          .supported = supported_,                               \
-                          .deprecated = deprecated_,                             \
-                          .side = side_,                                         \
+#define MIG_CAPABILITY(id, name_, since_, supported_, deprecated_, side_, help_)                   \
+    [CAPABILITY_##id] = { .name = name_,                                                           \
+                          .since = since_,                                                         \
+                          .supported = supported_,                                                 \
+                          .deprecated = deprecated_,                                               \
+                          .side = side_,                                                           \
                           .help = help_ },
 #include "backend/capabilities.def"
 #undef MIG_CAPABILITY
@@ -49,9 +49,11 @@ typedef struct {
     const char *text;
 } Rule;
 
-#define SNAPSHOT_WITHOUT(id, name)                                        \
-    { CAPABILITY_BACKGROUND_SNAPSHOT, BIT(id), 0,                         \
-      "Background-snapshot is not compatible with " name }
+#define SNAPSHOT_WITHOUT(id, name)                                                                 \
+    {                                                                                              \
+        CAPABILITY_BACKGROUND_SNAPSHOT, BIT(id), 0,                                                \
+            "Background-snapshot is not compatible with " name                                     \
+    }
 
 static const Rule rules[] = {
     { CAPABILITY_POSTCOPY_RAM, BIT(X_IGNORE_SHARED), 0,
@@ -91,14 +93,15 @@ static const Rule rules[] = {
       "Mapped-ram migration is incompatible with postcopy" },
     SNAPSHOT_WITHOUT(MAPPED_RAM, "mapped-ram"),
     /* Ours. In postcopy a hole that is never sent would be waited for. */
-    { CAPABILITY_POSTCOPY_RAM, BIT(X_SPARSE_RAM), 0, "Postcopy is not compatible with x-sparse-ram" },
+    { CAPABILITY_POSTCOPY_RAM, BIT(X_SPARSE_RAM), 0,
+      "Postcopy is not compatible with x-sparse-ram" },
     SNAPSHOT_WITHOUT(X_SPARSE_RAM, "x-sparse-ram"),
 };
 
 static bool rule_is_broken(const Rule *rule, MigCapabilities set)
 {
-    return capability_is_on(set, rule->subject)
-        && ((set & rule->without) != 0 || (rule->needs & ~set) != 0);
+    return capability_is_on(set, rule->subject) &&
+           ((set & rule->without) != 0 || (rule->needs & ~set) != 0);
 }
 
 /* The first broken rule is QEMU's error; the others follow as hints, so that nobody has to find
@@ -129,8 +132,7 @@ static bool check_supported(MigCapabilities set, GError **error)
     for (size_t i = 0; i < CAPABILITY__COUNT; i++) {
         if (capability_is_on(set, (MigCapability)i) && !capability_table[i].supported) {
             g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
-                        "Capability '%s' is not supported by this build",
-                        capability_table[i].name);
+                        "Capability '%s' is not supported by this build", capability_table[i].name);
             mig_error_hint(error, "it would %s", capability_table[i].help);
             return false;
         }

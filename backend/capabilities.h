@@ -1,5 +1,6 @@
 /*
- * Migration capabilities: one row each in capabilities.def, the rules on the resulting set in one table.
+ * Migration capabilities: one row each in capabilities.def, the rules on the resulting set in one
+ * table.
  */
 #pragma once
 

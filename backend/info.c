@@ -47,8 +47,8 @@ bool migration_status_from_name(const char *name, MigrationStatus *ret)
 
 bool migration_status_is_over(MigrationStatus status)
 {
-    return status == MIGRATION_NONE || status == MIGRATION_COMPLETED || status == MIGRATION_FAILED
-        || status == MIGRATION_CANCELLED;
+    return status == MIGRATION_NONE || status == MIGRATION_COMPLETED ||
+           status == MIGRATION_FAILED || status == MIGRATION_CANCELLED;
 }
 
 /* ---- rows ---- */
@@ -66,9 +66,9 @@ typedef struct {
 } InfoRow;
 
 static const InfoRow rows[] = {
-#define MIG_RAM_STAT(field, member, label, form, suffix, when) \
+#define MIG_RAM_STAT(field, member, label, form, suffix, when)                                     \
     { "ram", member, label, FORM_##form, suffix, WHEN_##when },
-#define MIG_INFO(object, member, label, form, suffix, when) \
+#define MIG_INFO(object, member, label, form, suffix, when)                                        \
     { object, member, label, FORM_##form, suffix, WHEN_##when },
 #include "backend/info.def"
 };
@@ -78,7 +78,7 @@ static const struct {
     Form form; /* FORM_RATE is a double, the others are uint64_t */
     size_t offset;
 } ram_stats[] = {
-#define MIG_RAM_STAT(field, member, label, form, suffix, when) \
+#define MIG_RAM_STAT(field, member, label, form, suffix, when)                                     \
     { member, FORM_##form, offsetof(MigrationStats, field) },
 #include "backend/info.def"
 };
@@ -202,14 +202,13 @@ json_object *mig_info_to_json(const MigInfo *info)
 
 /* ---- HMP ---- */
 
-static const char globals[] =
-    "globals:\n"
-    "store-global-state: on\n"
-    "only-migratable: off\n"
-    "send-configuration: on\n"
-    "send-section-footer: on\n"
-    "decompress-error-check: on\n"
-    "clear-bitmap-shift: 18\n";
+static const char globals[] = "globals:\n"
+                              "store-global-state: on\n"
+                              "only-migratable: off\n"
+                              "send-configuration: on\n"
+                              "send-section-footer: on\n"
+                              "decompress-error-check: on\n"
+                              "clear-bitmap-shift: 18\n";
 
 static size_t list_length(json_object *list)
 {

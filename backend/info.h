@@ -1,6 +1,6 @@
 /*
- * MigrationInfo: each field once in info.def. The engine fills the struct, JSON and the lines of HMP's
- * info migrate grow from the same rows.
+ * MigrationInfo: each field once in info.def. The engine fills the struct, JSON and the lines of
+ * HMP's info migrate grow from the same rows.
  */
 #pragma once
 
@@ -63,20 +63,20 @@ typedef struct {
     bool has_total_time, has_expected_downtime, has_downtime, has_setup_time;
     int64_t total_time, expected_downtime, downtime, setup_time; /* ms */
     bool has_blocktime;
-    uint64_t blocktime;           /* ms in which all vCPUs waited for pages */
-    uint64_t *vcpu_blocktime;     /* n_vcpus times, ms; not owned */
+    uint64_t blocktime;       /* ms in which all vCPUs waited for pages */
+    uint64_t *vcpu_blocktime; /* n_vcpus times, ms; not owned */
     unsigned n_vcpus;
-    uint64_t cpu_throttle;        /* %, 0 = the guest is not slowed down */
+    uint64_t cpu_throttle; /* %, 0 = the guest is not slowed down */
     bool has_dirty_limit;
     uint64_t dirty_limit_throttle, dirty_limit_ring_full; /* us */
-    const char *error_desc;       /* NULL = none; not owned */
-    json_object *socket_address;  /* list, NULL = none; not owned */
-    json_object *blocked_reasons; /* list, NULL = none; not owned */
+    const char *error_desc;                               /* NULL = none; not owned */
+    json_object *socket_address;                          /* list, NULL = none; not owned */
+    json_object *blocked_reasons;                         /* list, NULL = none; not owned */
 } MigInfo;
 
 /* query-migrate's reply: {} when nothing ever happened. Caller puts. */
 json_object *mig_info_to_json(const MigInfo *info);
 
-/* HMP's info migrate from the JSON reply of query-migrate: every line that 8.2 prints, byte for byte
- * (the globals block included), nothing else. Appends to @out. */
+/* HMP's info migrate from the JSON reply of query-migrate: every line that 8.2 prints, byte for
+ * byte (the globals block included), nothing else. Appends to @out. */
 void mig_info_format_hmp(json_object *reply, GString *out);

@@ -143,8 +143,7 @@ char *param_value_for_people(const ParamDesc *desc, json_object *value)
         g_autofree char *size = size_format(number);
         return g_strconcat(size, desc->unit + strlen("bytes"), NULL);
     }
-    return g_strdup_printf("%" PRIu64 "%s%s", number, desc->unit[0] == '\0' ? "" : " ",
-                           desc->unit);
+    return g_strdup_printf("%" PRIu64 "%s%s", number, desc->unit[0] == '\0' ? "" : " ", desc->unit);
 }
 
 static const char *member_string(json_object *object, const char *name)

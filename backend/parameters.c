@@ -18,23 +18,23 @@ static const char *const param_multifd_zeroes[] = { "auto", "main", "packets", N
 static const char *const param_modes[] = { "normal", "cpr-reboot", NULL };
 
 const ParamDesc param_table[] = {
-#define MIG_PARAM(field, name_, kind_, schema, min_, max_, initial_, unit_, zero_, range_, values_, \
-                  suffix_, since_, supported_, deprecated_, side_, help_)                           \
-    { .name = name_,                                                                                \
-      .kind = PARAM_##kind_,                                                                        \
-      .offset = offsetof(MigParameters, field),                                                     \
-      .min = min_,                                                                                  \
-      .max = max_,                                                                                  \
-      .initial = initial_,                                                                          \
-      .unit = unit_,                                                                                \
-      .zero = zero_,                                                                                \
-      .range_text = range_,                                                                         \
-      .values = values_,                                                                            \
-      .info_suffix = suffix_,                                                                       \
-      .since = since_,                                                                              \
-      .supported = supported_,                                                                      \
-      .deprecated = deprecated_,                                                                    \
-      .side = side_,                                                                                \
+#define MIG_PARAM(field, name_, kind_, schema, min_, max_, initial_, unit_, zero_, range_,         \
+                  values_, suffix_, since_, supported_, deprecated_, side_, help_)                 \
+    { .name = name_,                                                                               \
+      .kind = PARAM_##kind_,                                                                       \
+      .offset = offsetof(MigParameters, field),                                                    \
+      .min = min_,                                                                                 \
+      .max = max_,                                                                                 \
+      .initial = initial_,                                                                         \
+      .unit = unit_,                                                                               \
+      .zero = zero_,                                                                               \
+      .range_text = range_,                                                                        \
+      .values = values_,                                                                           \
+      .info_suffix = suffix_,                                                                      \
+      .since = since_,                                                                             \
+      .supported = supported_,                                                                     \
+      .deprecated = deprecated_,                                                                   \
+      .side = side_,                                                                               \
       .help = help_ },
 #include "backend/parameters.def"
 #undef MIG_PARAM
@@ -283,8 +283,8 @@ static bool number_is_allowed(const ParamDesc *desc, const MigParameters *p, uin
 /* An identifier as QEMU's -id: a letter, then letters, digits and "-._". */
 static bool is_well_formed(const char *id)
 {
-    return g_ascii_isalpha(id[0])
-        && strspn(id, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-._") == strlen(id);
+    return g_ascii_isalpha(id[0]) &&
+           strspn(id, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-._") == strlen(id);
 }
 
 static bool check_mapping(json_object *mapping, GError **error)
@@ -328,8 +328,8 @@ static bool check_merged(MigParameters *merged, MigParameters *now, GError **err
     for (size_t i = 0; i < param_count; i++) {
         const ParamDesc *desc = &param_table[i];
 
-        if (desc->range_text != NULL
-            && !number_is_allowed(desc, merged, *number_of(merged, desc))) {
+        if (desc->range_text != NULL &&
+            !number_is_allowed(desc, merged, *number_of(merged, desc))) {
             set_range_error(desc, now, error);
             return false;
         }
@@ -343,7 +343,7 @@ bool parameters_apply(MigParameters *p, json_object *args,
     MigParameters merged;
 
     parameters_copy(&merged, p);
-    json_object_object_foreach(args, name, value) {
+    json_object_object_foreach (args, name, value) {
         const ParamDesc *desc = param_find(name);
 
         g_assert(desc != NULL);
@@ -354,7 +354,7 @@ bool parameters_apply(MigParameters *p, json_object *args,
         return false;
     }
 
-    json_object_object_foreach(args, set_name, ignored) {
+    json_object_object_foreach (args, set_name, ignored) {
         const ParamDesc *desc = param_find(set_name);
 
         (void)ignored;

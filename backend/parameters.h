@@ -18,39 +18,40 @@ typedef enum {
     PARAM_BOOL,
     PARAM_ENUM,
     PARAM_STRING,
-    PARAM_MAPPING,   /* block-bitmap-mapping: QMP only */
+    PARAM_MAPPING, /* block-bitmap-mapping: QMP only */
 } ParamKind;
 
 /* A member for each row; see parameters.def. Strings are owned. */
 typedef struct MigParameters MigParameters;
 struct MigParameters {
-#define PARAM_FIELD_MIB_SIZE(field)  uint64_t field;
-#define PARAM_FIELD_BYTE_SIZE(field) uint64_t field;
-#define PARAM_FIELD_UINT8(field)     uint64_t field;
-#define PARAM_FIELD_UINT32(field)    uint64_t field;
-#define PARAM_FIELD_BOOL(field)      uint64_t field;
-#define PARAM_FIELD_ENUM(field)      uint64_t field; /* index into the row's values */
-#define PARAM_FIELD_STRING(field)    char *field;
-#define PARAM_FIELD_MAPPING(field)   json_object *field;
+#define PARAM_FIELD_MIB_SIZE(field)       uint64_t field;
+#define PARAM_FIELD_BYTE_SIZE(field)      uint64_t field;
+#define PARAM_FIELD_UINT8(field)          uint64_t field;
+#define PARAM_FIELD_UINT32(field)         uint64_t field;
+#define PARAM_FIELD_BOOL(field)           uint64_t field;
+#define PARAM_FIELD_ENUM(field)           uint64_t field; /* index into the row's values */
+#define PARAM_FIELD_STRING(field)         char *field;
+#define PARAM_FIELD_MAPPING(field)        json_object *field;
 #define MIG_PARAM(field, name, kind, ...) PARAM_FIELD_##kind(field)
 #include "backend/parameters.def"
 #undef MIG_PARAM
 };
 
 typedef struct {
-    const char *name;            /* "max-bandwidth" */
+    const char *name; /* "max-bandwidth" */
     ParamKind kind;
-    size_t offset;               /* in MigParameters */
+    size_t offset; /* in MigParameters */
     uint64_t min, max, initial;
-    const char *unit;            /* for people: "bytes/s", "bytes", "ms", "%", "MB/s", "" */
-    const char *zero;            /* what 0 means ("no limit"), NULL = nothing special */
-    const char *range_text;      /* after "Parameter 'max_bandwidth' expects ", QEMU's words */
-    const char *const *values;   /* ENUM */
-    const char *info_suffix;     /* behind the value in info migrate_parameters; NULL = not shown there */
-    const char *since;           /* "8.2", or "migmon" for our own */
-    bool supported;              /* has an effect in this build */
-    const char *deprecated;      /* warning when set, or NULL */
-    const char *side;            /* "source", "destination", "both" */
+    const char *unit;          /* for people: "bytes/s", "bytes", "ms", "%", "MB/s", "" */
+    const char *zero;          /* what 0 means ("no limit"), NULL = nothing special */
+    const char *range_text;    /* after "Parameter 'max_bandwidth' expects ", QEMU's words */
+    const char *const *values; /* ENUM */
+    const char
+        *info_suffix;  /* behind the value in info migrate_parameters; NULL = not shown there */
+    const char *since; /* "8.2", or "migmon" for our own */
+    bool supported;    /* has an effect in this build */
+    const char *deprecated; /* warning when set, or NULL */
+    const char *side;       /* "source", "destination", "both" */
     const char *help;
 } ParamDesc;
 
@@ -65,12 +66,12 @@ void parameters_init(MigParameters *p);
 void parameters_clear(MigParameters *p);
 void parameters_copy(MigParameters *to, const MigParameters *from);
 
-/* migrate-set-parameters: checks the merged set, then applies all or nothing. Rows without effect are
- * kept too: most belong to a capability that is refused, and a migration that would need one of the
- * others is refused when it is asked for. @warn is called for each
- * deprecation. Capability conflicts are the caller's. */
-bool parameters_apply(MigParameters *p, json_object *args, void (*warn)(void *data, const char *text),
-                      void *data, GError **error);
+/* migrate-set-parameters: checks the merged set, then applies all or nothing. Rows without effect
+ * are kept too: most belong to a capability that is refused, and a migration that would need one of
+ * the others is refused when it is asked for. @warn is called for each deprecation. Capability
+ * conflicts are the caller's. */
+bool parameters_apply(MigParameters *p, json_object *args,
+                      void (*warn)(void *data, const char *text), void *data, GError **error);
 
 /* query-migrate-parameters; caller puts. */
 json_object *parameters_to_json(const MigParameters *p);

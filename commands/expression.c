@@ -117,15 +117,15 @@ static bool read_unary(Scanner *in, int64_t *ret)
     return ok;
 }
 
-static bool divide(Scanner *in, char operator, int64_t *value, int64_t by)
+static bool divide(Scanner *in, char operator, int64_t * value, int64_t by)
 {
     if (by == 0) {
         return refuse(in, "division by zero");
     }
     if (by == -1) { /* the smallest number has no positive twin */
-        *value = operator == '/' ? (int64_t)-(uint64_t)*value : 0;
+        *value = operator== '/' ? (int64_t) - (uint64_t)*value : 0;
     } else {
-        *value = operator == '/' ? *value / by : *value % by;
+        *value = operator== '/' ? *value / by : * value % by;
     }
     return true;
 }
@@ -138,16 +138,16 @@ static bool read_product(Scanner *in, int64_t *ret)
         return false;
     }
     for (;;) {
-        char operator = *in->at;
+        char operator= * in->at;
 
-        if (operator != '*' && operator != '/' && operator != '%') {
+        if (operator!= '*' && operator!= '/' && operator!= '%') {
             return true;
         }
         next(in);
         if (!read_unary(in, &right)) {
             return false;
         }
-        if (operator == '*') {
+        if (operator== '*') {
             *ret = (int64_t)((uint64_t)*ret * (uint64_t)right);
         } else if (!divide(in, operator, ret, right)) {
             return false;
@@ -163,16 +163,16 @@ static bool read_bits(Scanner *in, int64_t *ret)
         return false;
     }
     for (;;) {
-        char operator = *in->at;
+        char operator= * in->at;
 
-        if (operator != '&' && operator != '|' && operator != '^') {
+        if (operator!= '&' && operator!= '|' && operator!= '^') {
             return true;
         }
         next(in);
         if (!read_product(in, &right)) {
             return false;
         }
-        *ret = operator == '&' ? *ret & right : operator == '|' ? *ret | right : *ret ^ right;
+        *ret = operator== '&' ? *ret & right : operator== '|' ? *ret | right : * ret ^ right;
     }
 }
 
@@ -184,17 +184,17 @@ static bool read_sum(Scanner *in, int64_t *ret)
         return false;
     }
     for (;;) {
-        char operator = *in->at;
+        char operator= * in->at;
 
-        if (operator != '+' && operator != '-') {
+        if (operator!= '+' && operator!= '-') {
             return true;
         }
         next(in);
         if (!read_bits(in, &right)) {
             return false;
         }
-        *ret = (int64_t)(operator == '+' ? (uint64_t)*ret + (uint64_t)right
-                                         : (uint64_t)*ret - (uint64_t)right);
+        *ret = (int64_t)(operator== '+' ? (uint64_t)*ret + (uint64_t)right
+                                        : (uint64_t)*ret - (uint64_t)right);
     }
 }
 

@@ -19,7 +19,7 @@ typedef struct {
     bool entered;       /* an event said so; the state may be another one by now */
     json_object *data;  /* the event that was waited for */
     guint timer;
-    char last[24];      /* status of the last look, for the message */
+    char last[24]; /* status of the last look, for the message */
 } Wait;
 
 static void wait_timed_out(HmpCall *call)

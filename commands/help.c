@@ -45,8 +45,8 @@ static void offer_commands(Suggestion *near, const Command *const *table, bool b
 GError *unknown_command(const char *line, const LineHead *head, bool batch)
 {
     const Command *const *table = head->group ? head->group->sub : command_table;
-    g_autofree char *before = head->group ? g_strconcat(head->group->name, " ", NULL)
-                                          : g_strdup("");
+    g_autofree char *before =
+        head->group ? g_strconcat(head->group->name, " ", NULL) : g_strdup("");
     GError *error = NULL;
     Suggestion near;
 
@@ -171,8 +171,8 @@ static bool print_command(HmpCall *call, const LineHead *head)
 
         help_print_table(call, command->sub, before);
     } else if (command) {
-        g_autofree char *before = head->group ? g_strconcat(head->group->name, " ", NULL)
-                                              : g_strdup("");
+        g_autofree char *before =
+            head->group ? g_strconcat(head->group->name, " ", NULL) : g_strdup("");
 
         print_row(call, command, before);
         print_arguments(call, command);

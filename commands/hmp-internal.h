@@ -32,8 +32,8 @@ struct Hmp {
     GString *output;       /* of the last line that expect can look at */
     GString *failure;      /* output of the line that failed last */
     char *place;
-    bool quit_asked;       /* HMP_PERSON: the line before was a quit that did not end it */
-    GQueue lines;          /* what info history shows, oldest first */
+    bool quit_asked; /* HMP_PERSON: the line before was a quit that did not end it */
+    GQueue lines;    /* what info history shows, oldest first */
 };
 
 struct HmpCall {
@@ -43,17 +43,17 @@ struct HmpCall {
     void *done_data;
     const Command *command;
     Arg *args;
-    GPtrArray *pending;   /* requests in flight that still know this line */
+    GPtrArray *pending; /* requests in flight that still know this line */
     /* HMP_JSON: what the one object of this line will hold. */
-    GString *text;        /* in batches always: expect reads it */
+    GString *text; /* in batches always: expect reads it */
     json_object *value;
-    json_object *more;    /* replies of further requests by their names */
+    json_object *more; /* replies of further requests by their names */
     json_object *warnings;
     json_object *hints;
     json_object *error;
-    bool silent;          /* blank line or comment: not even an object */
-    bool only_waits;      /* hmp_give_up() may end it */
-    bool looks_back;      /* expect and assert: the output before them stays */
+    bool silent;     /* blank line or comment: not even an object */
+    bool only_waits; /* hmp_give_up() may end it */
+    bool looks_back; /* expect and assert: the output before them stays */
     /* The command's own. */
     void *state;
     GDestroyNotify free_state;
@@ -95,8 +95,8 @@ void call_request(HmpCall *call, const char *execute, json_object *arguments, Ca
 /* A reply function that does all a command without output needs. */
 void call_finish_with(HmpCall *call, json_object *value, const GError *error);
 
-/* The same where an error most often means that the value does not go: as wrong as one that could not
- * be read. */
+/* The same where an error most often means that the value does not go: as wrong as one that could
+ * not be read. */
 void call_finish_value(HmpCall *call, json_object *value, const GError *error);
 
 /* ---- the end of a line; @call is gone afterwards ---- */
@@ -104,8 +104,8 @@ void call_finish_value(HmpCall *call, json_object *value, const GError *error);
 void call_finish(HmpCall *call, HmpResult result);
 /* "Error: TEXT" and the end. */
 void call_fail(HmpCall *call, HmpResult result, const GError *error);
-/* The line itself is wrong: the text as it is, then a line "Try ..." when @end is not NULL: it stands
- * behind the name of the command in the line. */
+/* The line itself is wrong: the text as it is, then a line "Try ..." when @end is not NULL: it
+ * stands behind the name of the command in the line. */
 void call_fail_syntax(HmpCall *call, const GError *error, const char *end);
 /* Frees without a word. */
 void call_free(HmpCall *call);
@@ -146,16 +146,17 @@ uint64_t json_number(json_object *object, const char *member);
 
 /* ---- the families ---- */
 
-extern const Command cmd_assert, cmd_cont, cmd_dashboard, cmd_echo, cmd_expect, cmd_fault_release, cmd_guest_plant, cmd_guest_set,
-    cmd_guest_verify, cmd_help, cmd_info, cmd_migrate, cmd_migrate_cancel, cmd_migrate_incoming,
-    cmd_migrate_set_capability, cmd_migrate_set_parameter, cmd_on_error, cmd_quit, cmd_report, cmd_set, cmd_sleep,
-    cmd_source, cmd_stop, cmd_wait;
+extern const Command cmd_assert, cmd_cont, cmd_dashboard, cmd_echo, cmd_expect, cmd_fault_release,
+    cmd_guest_plant, cmd_guest_set, cmd_guest_verify, cmd_help, cmd_info, cmd_migrate,
+    cmd_migrate_cancel, cmd_migrate_incoming, cmd_migrate_set_capability, cmd_migrate_set_parameter,
+    cmd_on_error, cmd_quit, cmd_report, cmd_set, cmd_sleep, cmd_source, cmd_stop, cmd_wait;
 
 extern const Command cmd_announce_self, cmd_calc_dirty_rate, cmd_cancel_vcpu_dirty_limit,
     cmd_client_migrate_info, cmd_closefd, cmd_delvm, cmd_getfd, cmd_loadvm, cmd_migrate_continue,
     cmd_migrate_pause, cmd_migrate_recover, cmd_migrate_start_postcopy, cmd_object_add,
     cmd_object_del, cmd_print, cmd_savevm, cmd_set_vcpu_dirty_limit, cmd_x_colo_lost_heartbeat;
-extern const Command cmd_connect, cmd_disconnect, cmd_migrate_check, cmd_migrate_to, cmd_peer, cmd_qemu;
+extern const Command cmd_connect, cmd_disconnect, cmd_migrate_check, cmd_migrate_to, cmd_peer,
+    cmd_qemu;
 
 /* For commands that start a migration: Ctrl-C asks to cancel it; the line lives until its end. */
 void migrate_allow_interrupt(HmpCall *call);
@@ -164,7 +165,8 @@ void migrate_wait_for_end(HmpCall *call);
 /* A line was given: for info history. */
 void recent_note(Hmp *hmp, const char *line);
 /* Sub-commands of info. */
-extern const Command info_target, info_dirty_rate, info_history, info_snapshots, info_vcpu_dirty_limit;
+extern const Command info_target, info_dirty_rate, info_history, info_snapshots,
+    info_vcpu_dirty_limit;
 
 /* "NAME PARAMS -- HELP" for each row of @table. */
 void help_print_table(HmpCall *call, const Command *const *table, const char *before);

@@ -27,8 +27,8 @@ typedef enum {
 typedef struct {
     /* Required: output of commands and messages; complete lines as a rule, always with \n. */
     void (*print)(const char *text, void *data);
-    /* Optional: state of a migration this monitor waits for (query-migrate's reply with history), NULL
-     * once the wait is over. */
+    /* Optional: state of a migration this monitor waits for (query-migrate's reply with history),
+     * NULL once the wait is over. */
     void (*progress)(json_object *info, json_object *history, void *data);
     /* Optional: quit was asked for. */
     void (*quit)(void *data);
@@ -42,9 +42,9 @@ typedef struct {
 
 typedef enum {
     HMP_NO_WAIT = 1 << 0, /* cannot wait: migrate without -d says so and goes on detached */
-    HMP_BATCH   = 1 << 1, /* comments, $NAME and the commands for batches are understood */
-    HMP_JSON    = 1 << 2, /* replies and errors as one JSON object a line instead of text */
-    HMP_PERSON  = 1 << 3, /* a person types: quit asks once while a migration runs */
+    HMP_BATCH = 1 << 1,   /* comments, $NAME and the commands for batches are understood */
+    HMP_JSON = 1 << 2,    /* replies and errors as one JSON object a line instead of text */
+    HMP_PERSON = 1 << 3,  /* a person types: quit asks once while a migration runs */
 } HmpFlags;
 
 Hmp *hmp_new(Backend *backend, const HmpCallbacks *callbacks, void *data, unsigned flags);
@@ -63,7 +63,8 @@ BackendSession *hmp_session(Hmp *hmp);
 Hmp *hmp_new_with_session(Backend *backend, BackendSession *session, const HmpCallbacks *callbacks,
                           void *data, unsigned flags);
 
-/* Ctrl-C while a migration is waited for: asks to cancel it. False when this monitor waits for none. */
+/* Ctrl-C while a migration is waited for: asks to cancel it. False when this monitor waits for
+ * none. */
 bool hmp_interrupt(Hmp *hmp);
 
 /* The line in work waits for a migration that it started. */

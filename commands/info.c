@@ -46,8 +46,7 @@ static void print_passes(HmpCall *call, json_object *history)
         g_autofree char *left = size_format(json_number(last, "remaining-bytes"));
 
         call_print(call, "passes: %zu\n", n);
-        call_print(call,
-                   "last pass: %s sent, %s/s, %" PRIu64 " pages dirtied meanwhile, %s left\n",
+        call_print(call, "last pass: %s sent, %s/s, %" PRIu64 " pages dirtied meanwhile, %s left\n",
                    sent, rate, json_number(last, "dirtied-pages"), left);
     }
 }
@@ -62,7 +61,8 @@ static void print_pause(HmpCall *call, json_object *pause)
     }
     for (size_t i = 0; i < PAUSE__COUNT; i++) {
         if (json_object_object_get(pause, pause_parts[i].member)) {
-            g_string_append_printf(text, "%s%s %.1f", text->len > 0 ? ", " : ": ", pause_parts[i].name,
+            g_string_append_printf(text, "%s%s %.1f", text->len > 0 ? ", " : ": ",
+                                   pause_parts[i].name,
                                    (double)json_number(pause, pause_parts[i].member) / 1000);
         }
     }
@@ -83,7 +83,8 @@ static void print_time(HmpCall *call, json_object *history)
     }
 }
 
-/* "page requests: 812, median 0.2 ms, 99 % within 1.9 ms, longest 4.0 ms; all vCPUs waited 12 ms" */
+/* "page requests: 812, median 0.2 ms, 99 % within 1.9 ms, longest 4.0 ms; all vCPUs waited 12 ms"
+ */
 static void print_faults(HmpCall *call, json_object *faults)
 {
     json_object *vcpus = json_object_object_get(faults, "vcpu-blocktime-us");
@@ -166,8 +167,7 @@ static void print_foreign(HmpCall *call, json_object *value)
     if (!target) {
         return;
     }
-    json_object_object_foreach(value, name, setting)
-    {
+    json_object_object_foreach (value, name, setting) {
         if (!param_find(name)) {
             call_print(call, "%s: %s (of %s)\n", name, json_object_get_string(setting),
                        target_version(target));
@@ -344,7 +344,7 @@ static void run_guest(HmpCall *call)
 /* ---- the table ---- */
 
 #define INFO_ROW(id, text, function)                                                               \
-    static const Command row_##id = {                                                             \
+    static const Command row_##id = {                                                              \
         .name = #id,                                                                               \
         .params = "",                                                                              \
         .help = text,                                                                              \
@@ -372,9 +372,9 @@ const Command cmd_info = {
     .params = "[subcommand]",
     .help = "show various information about the system state",
     .run = run_info,
-    .sub =
-        (const Command *const[]){ &info_dirty_rate, &row_guest, &info_history, &row_migrate,
-                                  &row_migrate_capabilities, &row_migrate_parameters,
-                                  &row_migration_threads, &row_name, &info_snapshots, &row_status,
-                                  &info_target, &row_uuid, &info_vcpu_dirty_limit, &row_version, NULL },
+    .sub = (const Command *const[]){ &info_dirty_rate, &row_guest, &info_history, &row_migrate,
+                                     &row_migrate_capabilities, &row_migrate_parameters,
+                                     &row_migration_threads, &row_name, &info_snapshots,
+                                     &row_status, &info_target, &row_uuid, &info_vcpu_dirty_limit,
+                                     &row_version, NULL },
 };

@@ -41,8 +41,8 @@ static void end_progress(HmpCall *call)
     }
 }
 
-/* What went wrong and where the guest is now: the engine's sentence without the name of the peer, which
- * stands in the line. */
+/* What went wrong and where the guest is now: the engine's sentence without the name of the peer,
+ * which stands in the line. */
 static char *tell_failure(json_object *info, json_object *history, const char *otherwise)
 {
     const char *sentence = json_text(history, "outcome");

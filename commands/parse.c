@@ -87,8 +87,7 @@ WordStatus word_read(const char *at, Word *ret)
         ret->quoted = true;
         ret->status = read_quoted(ret->start + 1, ret, text);
     } else {
-        for (ret->end = ret->start; !ends_word(*ret->end); ret->end++) {
-        }
+        for (ret->end = ret->start; !ends_word(*ret->end); ret->end++) {}
         g_string_append_len(text, ret->start, ret->end - ret->start);
     }
     ret->text = g_string_free(g_steal_pointer(&text), FALSE);

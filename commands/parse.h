@@ -28,8 +28,8 @@ typedef struct {
     const char *start; /* in the line; the opening quote belongs to the word */
     const char *end;   /* first byte behind it */
     bool quoted;
-    char escape;       /* WORD_BAD_ESCAPE: the letter, 0 at the end of the line */
-    char *text;        /* without quotes; of a broken word what could be read */
+    char escape; /* WORD_BAD_ESCAPE: the letter, 0 at the end of the line */
+    char *text;  /* without quotes; of a broken word what could be read */
 } Word;
 
 /* Reads the next word at @at. A word in double quotes ends with its quote, any other at a blank. */
@@ -46,7 +46,7 @@ typedef struct {
     const Command *group;   /* whose sub-commands were searched last; NULL = command_table */
     const char *name;       /* the last name looked up: @name_length bytes in the line */
     size_t name_length;
-    const char *end;        /* behind that name: the arguments */
+    const char *end; /* behind that name: the arguments */
 } LineHead;
 
 /* Names end at a blank or at '/'. */
@@ -57,15 +57,15 @@ void line_head_read(const char *line, LineHead *ret);
 typedef struct {
     const ArgSpec *spec;
     bool present;
-    char *text;      /* words and rest of line */
+    char *text; /* words and rest of line */
     int64_t integer;
     double seconds;
-    bool on;         /* ARG_BOOL; of a flag @present tells */
+    bool on; /* ARG_BOOL; of a flag @present tells */
 } Arg;
 
 /* One Arg for each row of command->args, then one whose spec is NULL. NULL with an error whose
- * first line is HMP's. Flags are taken in any order before and behind the words; "-dr" only when all
- * of it are flags. */
+ * first line is HMP's. Flags are taken in any order before and behind the words; "-dr" only when
+ * all of it are flags. */
 Arg *args_parse(const Command *command, const char *at, GError **error);
 void args_free(Arg *args);
 const Arg *args_find(const Arg *args, const char *name); /* never NULL: a missing name is our bug */

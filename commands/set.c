@@ -58,8 +58,7 @@ static void run_set_parameter(HmpCall *call)
     const char *name = call_text(call, "parameter");
     const ParamDesc *desc = param_find(name);
     json_object *theirs =
-        desc ? NULL
-             : target_setting(backend_target(call->hmp->backend), TARGET_PARAMETER, name);
+        desc ? NULL : target_setting(backend_target(call->hmp->backend), TARGET_PARAMETER, name);
     g_autoptr(GError) error = NULL;
 
     if (!desc && !theirs) {

@@ -63,13 +63,13 @@ static void offer_one(Suggestion *s, const char *name, size_t length)
     }
 
     unsigned distance = edit_distance(s->word, s->word_length, name, length);
-    bool begins = s->word_length >= 3 && length > s->word_length
-                  && strncmp(name, s->word, s->word_length) == 0;
+    bool begins = s->word_length >= 3 && length > s->word_length &&
+                  strncmp(name, s->word, s->word_length) == 0;
     if (begins) {
         distance = MIN(distance, s->word_length / 3);
     }
-    if (distance < s->distance
-        || (s->name && distance == s->distance && begins && length < s->name_length)) {
+    if (distance < s->distance ||
+        (s->name && distance == s->distance && begins && length < s->name_length)) {
         s->distance = distance;
         s->name = name;
         s->name_length = length;

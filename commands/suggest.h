@@ -9,7 +9,7 @@
 typedef struct {
     const char *word;
     size_t word_length;
-    const char *name;   /* nearest so far, not terminated; NULL = nothing near */
+    const char *name; /* nearest so far, not terminated; NULL = nothing near */
     size_t name_length;
     unsigned distance;
 } Suggestion;

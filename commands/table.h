@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 typedef enum {
-    ARG_FLAG,        /* -x */
+    ARG_FLAG, /* -x */
     ARG_STRING,
     ARG_URI,
     ARG_INCOMING_URI,
@@ -16,15 +16,15 @@ typedef enum {
     ARG_PARAMETER,   /* name of a migration parameter */
     ARG_PARAM_VALUE, /* value of the parameter before it */
     ARG_CAPABILITY,
-    ARG_MONITOR,     /* address of a QMP monitor */
+    ARG_MONITOR,      /* address of a QMP monitor */
     ARG_PEER_COMMAND, /* of the attached QEMU's human monitor */
-    ARG_STATUS,      /* a MigrationStatus */
-    ARG_WAIT,        /* a MigrationStatus or an event */
-    ARG_INTEGER,     /* C integer expression, 64 bits */
-    ARG_INTEGER32,   /* the same in 32 bits */
-    ARG_FORMAT,      /* of print: /x, may be absent before another argument */
-    ARG_SECONDS,     /* time of batches */
-    ARG_COMMAND,     /* name of a command (help) */
+    ARG_STATUS,       /* a MigrationStatus */
+    ARG_WAIT,         /* a MigrationStatus or an event */
+    ARG_INTEGER,      /* C integer expression, 64 bits */
+    ARG_INTEGER32,    /* the same in 32 bits */
+    ARG_FORMAT,       /* of print: /x, may be absent before another argument */
+    ARG_SECONDS,      /* time of batches */
+    ARG_COMMAND,      /* name of a command (help) */
     ARG_GUEST_KEY,
     ARG_GUEST_VALUE,
     ARG_GUEST_FAULT, /* what guest_plant can plant */
@@ -35,7 +35,7 @@ typedef enum {
     ARG_FIELD_VALUE, /* and what it is to be: value of the field two before it */
     ARG_ON_ERROR,    /* stop | continue */
     ARG_REPORT_FORMAT,
-    ARG_REST,        /* rest of the line verbatim */
+    ARG_REST, /* rest of the line verbatim */
     ARG_KIND__COUNT,
 } ArgKind;
 
@@ -50,14 +50,14 @@ typedef struct Command Command;
 typedef struct HmpCall HmpCall; /* one line in work; hmp-internal.h */
 
 struct Command {
-    const char *name;          /* "quit|q": aliases behind bars */
-    const char *params;        /* as help prints them */
-    const char *help;          /* as QEMU prints it for commands QEMU has */
+    const char *name;   /* "quit|q": aliases behind bars */
+    const char *params; /* as help prints them */
+    const char *help;   /* as QEMU prints it for commands QEMU has */
     const ArgSpec *args;
     void (*run)(HmpCall *call);
     const Command *const *sub; /* info: sub-commands, NULL terminated */
     bool batch_only;
-    bool tests_only;           /* help keeps quiet about it without MIGMON_FAULT */
+    bool tests_only; /* help keeps quiet about it without MIGMON_FAULT */
 };
 
 extern const Command *const command_table[]; /* sorted by name, NULL terminated */

@@ -14,9 +14,9 @@ typedef struct {
     GDestroyNotify free_data;
     unsigned subscription;
     guint timer;
-    json_object *info;  /* of the question in flight, while its history is asked for */
+    json_object *info; /* of the question in flight, while its history is asked for */
     bool in_flight;
-    bool again;         /* something happened meanwhile */
+    bool again; /* something happened meanwhile */
 } Watch;
 
 static void ask(Watch *watch);

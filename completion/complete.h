@@ -10,21 +10,22 @@
 #include <stddef.h>
 
 typedef struct {
-    bool batch;                      /* batch commands are offered too */
-    const char *const *variables;    /* names that are set; NULL terminated; may be NULL */
-    json_object *target;             /* backend_target(); may be NULL */
-    const char *const *history_uris; /* URIs used before, newest first; NULL terminated; may be NULL */
+    bool batch;                   /* batch commands are offered too */
+    const char *const *variables; /* names that are set; NULL terminated; may be NULL */
+    json_object *target;          /* backend_target(); may be NULL */
+    const char *const
+        *history_uris; /* URIs used before, newest first; NULL terminated; may be NULL */
 } CompletionEnv;
 
 typedef struct {
-    char *text;      /* replaces the word from @start, quoted where needed */
-    char *note;      /* short explanation for a list display, or NULL */
-    bool final;      /* a blank may follow (false for "tcp:", folders) */
+    char *text; /* replaces the word from @start, quoted where needed */
+    char *note; /* short explanation for a list display, or NULL */
+    bool final; /* a blank may follow (false for "tcp:", folders) */
 } Candidate;
 
 typedef struct {
-    size_t start;           /* byte offset of the word that is replaced */
-    GPtrArray *candidates;  /* Candidate, sorted by text, never NULL */
+    size_t start;          /* byte offset of the word that is replaced */
+    GPtrArray *candidates; /* Candidate, sorted by text, never NULL */
 } Completion;
 
 Completion *complete_line(const char *line, size_t point, const CompletionEnv *env);

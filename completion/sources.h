@@ -14,11 +14,11 @@
 #include "completion/complete.h"
 
 typedef struct {
-    const char *prefix;       /* what is typed of the value, without quotes */
-    const char *before;       /* the argument before this one, NULL = none */
-    const char *first;        /* the first argument that is no flag, NULL = this is it */
+    const char *prefix; /* what is typed of the value, without quotes */
+    const char *before; /* the argument before this one, NULL = none */
+    const char *first;  /* the first argument that is no flag, NULL = this is it */
     const CompletionEnv *env;
-    GPtrArray *values;        /* Candidate: text not yet quoted */
+    GPtrArray *values; /* Candidate: text not yet quoted */
 } Source;
 
 /* Adds when @value begins with the prefix. @note may be NULL. */
@@ -32,8 +32,8 @@ void source_list_commands(Source *source, const Command *const *table);
 
 /* ---- parts of source_list() in files of their own ---- */
 
-/* What an attached QEMU has: NULL or of the tables' own rows and further ones; commands of its monitor;
- * values of a parameter that only it knows. */
+/* What an attached QEMU has: NULL or of the tables' own rows and further ones; commands of its
+ * monitor; values of a parameter that only it knows. */
 bool source_has_target(const Source *source);
 char *source_target_note(const Source *source, bool parameter, const char *name);
 void source_list_theirs(Source *source, bool parameter);

@@ -217,13 +217,11 @@ static ExitCode run(Program *program)
         return code;
     }
     if (program->options.plain) {
-        program->plain =
-            plain_view_new(program->backend, program->console, PLAIN_MS);
+        program->plain = plain_view_new(program->backend, program->console, PLAIN_MS);
     }
     watch_signals(program);
     if (program->options.connect != NULL || program->options.peer != NULL) {
-        program->attach =
-            attach_new(program->backend, &program->options, on_attached, program);
+        program->attach = attach_new(program->backend, &program->options, on_attached, program);
     } else {
         program_enter_first_stage(program);
     }

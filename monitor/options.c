@@ -45,7 +45,8 @@ static void fill_entries(Raw *raw, GOptionEntry entries[N_ENTRIES])
           "SIZE" },
         { "smp", 0, 0, TEXT, &raw->smp, "vCPUs of the stress machine (default 2)", "N" },
         { "machine", 0, 0, TEXT, &o->machine,
-          "the guest's machine; stress[,key=value...] has the keys pattern, rate, set, zero, compressible, "
+          "the guest's machine; stress[,key=value...] has the keys pattern, rate, set, zero, "
+          "compressible, "
           "seed, prefill "
           "(default stress)",
           "none|stress" },
@@ -79,13 +80,13 @@ static void fill_entries(Raw *raw, GOptionEntry entries[N_ENTRIES])
           NULL },
         { "plain", 0, 0, FLAG, &raw->plain,
           "tell every change of a migration in a line of its own, as text", NULL },
-        { "ascii", 0, 0, FLAG, &raw->ascii, "the dashboard draws with ASCII characters only", NULL },
+        { "ascii", 0, 0, FLAG, &raw->ascii, "the dashboard draws with ASCII characters only",
+          NULL },
         { "no-mouse", 0, 0, FLAG, &raw->no_mouse, "the dashboard leaves the mouse to the terminal",
           NULL },
         { "color", 0, 0, TEXT, &o->color, "colours of the dashboard (default auto)",
           "auto|always|256|16|8|never" },
-        { "theme", 0, 0, TEXT, &o->theme, "theme of the dashboard",
-          "default|high-contrast|mono" },
+        { "theme", 0, 0, TEXT, &o->theme, "theme of the dashboard", "default|high-contrast|mono" },
         { "refresh", 0, 0, TEXT, &o->refresh,
           "milliseconds between two looks of the dashboard, 50 to 60000 (default 100)", "MS" },
         { "monitor", 0, 0, TEXTS, &o->monitors,
@@ -118,12 +119,13 @@ static GOptionContext *make_context(Raw *raw)
     g_option_context_set_help_enabled(context, FALSE);
     g_option_context_set_summary(context, "The operator's console for live migration.");
     g_option_context_set_description(
-        context, "Commands come from -c, from --batch, from standard input, or from a prompt when "
-                 "that is a\n"
-                 "terminal. With -c or --batch, standard input is read only for --batch -, "
-                 "--interactive, or\n"
-                 "when a socket is served: then until it ends. In a batch one Ctrl-C ends the program "
-                 "and the\nguest. See migmon(1) for the exit status.");
+        context,
+        "Commands come from -c, from --batch, from standard input, or from a prompt when "
+        "that is a\n"
+        "terminal. With -c or --batch, standard input is read only for --batch -, "
+        "--interactive, or\n"
+        "when a socket is served: then until it ends. In a batch one Ctrl-C ends the program "
+        "and the\nguest. See migmon(1) for the exit status.");
     g_option_context_add_main_entries(context, entries, NULL);
     return context;
 }

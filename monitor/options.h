@@ -18,10 +18,10 @@ typedef struct {
     char *uuid;
     char *incoming;
     char *tracker;
-    char *connect, *peer;  /* monitors of the source and the destination */
+    char *connect, *peer; /* monitors of the source and the destination */
     bool observe;
     unsigned peer_timeout; /* ms, 0 = the default */
-    char *completion; /* a shell */
+    char *completion;      /* a shell */
     bool paused;
     bool prealloc;
     char **commands;  /* -c, in order; NULL = none */

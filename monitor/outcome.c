@@ -25,9 +25,8 @@ struct OutcomeWait {
 
 bool outcome_status_is_running(const char *status)
 {
-    static const char *const at_rest[] = {
-        "none", "completed", "failed", "cancelled", "colo", "postcopy-paused", NULL
-    };
+    static const char *const at_rest[] = { "none", "completed",       "failed", "cancelled",
+                                           "colo", "postcopy-paused", NULL };
 
     return status != NULL && !g_strv_contains(at_rest, status);
 }

@@ -21,9 +21,9 @@ typedef struct {
 typedef struct OutcomeWait OutcomeWait;
 
 typedef enum {
-    OUTCOME_NOW,           /* what there is, even of a migration that runs */
+    OUTCOME_NOW, /* what there is, even of a migration that runs */
     OUTCOME_AFTER_RUNNING,
-    OUTCOME_AFTER_PEER,    /* an incoming one whose peer has not come yet counts as running */
+    OUTCOME_AFTER_PEER, /* an incoming one whose peer has not come yet counts as running */
 } OutcomePatience;
 
 /* @done comes once, from the main loop, when no migration runs (any more); @outcome is borrowed.

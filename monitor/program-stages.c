@@ -87,8 +87,8 @@ void program_shut_down(Program *program)
 bool program_was_interrupted(const Program *program)
 {
     return program->batch != NULL && program->stage == STAGE_BATCH &&
-           batch_is_unfinished(program->batch) &&
-           !program->batch_quit && program->code != EXIT_CODE_UNKNOWN;
+           batch_is_unfinished(program->batch) && !program->batch_quit &&
+           program->code != EXIT_CODE_UNKNOWN;
 }
 
 /* ---- stages ---- */

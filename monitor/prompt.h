@@ -27,9 +27,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Prompt, prompt_free)
 typedef struct {
     void (*typed)(const uint8_t *bytes, size_t n, void *data); /* what comes from the terminal */
     void (*line)(const char *text, size_t cursor, void *data); /* the line being edited */
-    void (*busy)(bool busy, void *data); /* a line is in work */
-    void (*close)(void *data);           /* an empty line, or Ctrl-D at one */
-    bool (*interrupt)(void *data);       /* Ctrl-C; false: it is for the line */
+    void (*busy)(bool busy, void *data);                       /* a line is in work */
+    void (*close)(void *data);                                 /* an empty line, or Ctrl-D at one */
+    bool (*interrupt)(void *data); /* Ctrl-C; false: it is for the line */
     void (*resized)(void *data);
 } PromptScreen;
 

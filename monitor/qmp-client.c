@@ -302,9 +302,9 @@ static bool wants_fd(json_object *request)
 }
 
 /*
- * A descriptor belongs to the request it came with and ends with it, refused or not: kept for a later
- * one it would be the wrong target. Clients send it with the request, with its first bytes, or
- * with a blank before it.
+ * A descriptor belongs to the request it came with and ends with it, refused or not: kept for a
+ * later one it would be the wrong target. Clients send it with the request, with its first bytes,
+ * or with a blank before it.
  */
 static void drop_unclaimed_fds(QmpClient *client)
 {

@@ -91,9 +91,9 @@ struct Screen {
 
     /* Shared, under the lock. */
     pthread_mutex_t lock;
-    pthread_cond_t wake;   /* for the thread: something below changed */
-    pthread_cond_t gone;   /* for the main thread */
-    Canvas *next; /* handed over */
+    pthread_cond_t wake; /* for the thread: something below changed */
+    pthread_cond_t gone; /* for the main thread */
+    Canvas *next;        /* handed over */
     GString *bytes;
     bool repaint;
     bool leave;

@@ -44,8 +44,8 @@ static char *seconds(uint64_t ms)
         return g_strdup_printf("%" PRIu64 " ms", ms);
     }
     if (ms >= 3600 * 1000) {
-        return g_strdup_printf("%" PRIu64 ":%02u:%02u h", ms / 3600000,
-                               (unsigned)(ms / 60000 % 60), (unsigned)(ms / 1000 % 60));
+        return g_strdup_printf("%" PRIu64 ":%02u:%02u h", ms / 3600000, (unsigned)(ms / 60000 % 60),
+                               (unsigned)(ms / 1000 % 60));
     }
     return g_strdup_printf("%" PRIu64 ".%u s", ms / 1000, (unsigned)(ms / 100 % 10));
 }

@@ -27,9 +27,8 @@ static const char *no_postcopy(const Ui *ui)
     if (strcmp(now->status, "active") != 0 || !sample_is_outgoing(now)) {
         return "no guest is leaving";
     }
-    return settings_is_on(ui, CAPABILITY_POSTCOPY_RAM)
-               ? NULL
-               : "the capability postcopy-ram is off";
+    return settings_is_on(ui, CAPABILITY_POSTCOPY_RAM) ? NULL
+                                                       : "the capability postcopy-ram is off";
 }
 
 static const char *no_history(const Ui *ui)

@@ -25,14 +25,14 @@ typedef enum { FLAG_UNSET = -1, FLAG_OFF, FLAG_ON } AddressFlag;
 
 typedef struct {
     AddressKind kind;
-    char *host, *port;    /* inet, rdma; vsock: cid and port as text */
-    bool has_to;          /* inet */
+    char *host, *port; /* inet, rdma; vsock: cid and port as text */
+    bool has_to;       /* inet */
     uint16_t to;
     AddressFlag numeric, ipv4, ipv6, keep_alive, mptcp; /* inet */
-    char *path;           /* unix: path or abstract name; file: name; fd: str */
+    char *path;                  /* unix: path or abstract name; file: name; fd: str */
     AddressFlag abstract, tight; /* unix */
-    uint64_t offset;      /* file, bytes */
-    char **args;          /* exec: argv */
+    uint64_t offset;             /* file, bytes */
+    char **args;                 /* exec: argv */
 } Address;
 
 void address_free(Address *address);
@@ -59,5 +59,6 @@ json_object *address_to_socket_address(const Address *address);
 /* The whole of a channels list: [{"channel-type": "main", "addr": {...}}]. Caller puts. */
 json_object *address_to_channels(const Address *address);
 
-/* True for tcp, unix, vsock and fd: transports that can carry more than one channel, fd excepted. */
+/* True for tcp, unix, vsock and fd: transports that can carry more than one channel, fd excepted.
+ */
 bool address_is_socket(const Address *address);

@@ -107,8 +107,8 @@ static inline bool get_be64(MigCursor *in, uint64_t *ret)
     return true;
 }
 
-/* A name with its length in one byte; @ret has room for 256 bytes and gets a NUL. Names are printable
- * ASCII, as QEMU's are. False when it is cut, empty or anything else. */
+/* A name with its length in one byte; @ret has room for 256 bytes and gets a NUL. Names are
+ * printable ASCII, as QEMU's are. False when it is cut, empty or anything else. */
 static inline bool get_name(MigCursor *in, char *ret)
 {
     const uint8_t *bytes;

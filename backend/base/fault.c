@@ -19,25 +19,25 @@
 
 /* In the order in which a migration passes them, source first. */
 const char *const fault_point_names[] = {
-    "src-connected",  /* connected, nothing sent */
-    "src-setup",      /* header and configuration sent */
-    "src-ram-setup",  /* block list sent */
-    "src-channel-init",   /* a multifd channel has said who it is */
-    "src-channel-packet", /* it has sent pages */
-    "src-channel-sync",   /* it has sent its part of a pass, before SYNC */
-    "src-pass-1",     /* in the middle of the first pass */
-    "src-pass-end",   /* a pass is over, before the next dirty sync */
-    "src-stopped",    /* vCPUs stopped for the switchover */
-    "src-pre-switchover", /* the guest stands until somebody continues it */
-    "src-ram-end",    /* the last page is sent */
-    "src-devices",    /* device state sent */
-    "src-ping",       /* hand-over PING sent, PONG not yet awaited */
-    "src-before-eof", /* PONG seen */
-    "src-moment-saved", /* snapshot: devices are saved, RAM is not protected yet */
-    "src-moment",       /* snapshot: the guest goes on, no page was sent */
-    "src-finished",     /* snapshot: all is written, closed and safe */
-    "src-after-eof",  /* EOF given to the transport */
-    "src-shut",       /* SHUT read */
+    "src-connected",        /* connected, nothing sent */
+    "src-setup",            /* header and configuration sent */
+    "src-ram-setup",        /* block list sent */
+    "src-channel-init",     /* a multifd channel has said who it is */
+    "src-channel-packet",   /* it has sent pages */
+    "src-channel-sync",     /* it has sent its part of a pass, before SYNC */
+    "src-pass-1",           /* in the middle of the first pass */
+    "src-pass-end",         /* a pass is over, before the next dirty sync */
+    "src-stopped",          /* vCPUs stopped for the switchover */
+    "src-pre-switchover",   /* the guest stands until somebody continues it */
+    "src-ram-end",          /* the last page is sent */
+    "src-devices",          /* device state sent */
+    "src-ping",             /* hand-over PING sent, PONG not yet awaited */
+    "src-before-eof",       /* PONG seen */
+    "src-moment-saved",     /* snapshot: devices are saved, RAM is not protected yet */
+    "src-moment",           /* snapshot: the guest goes on, no page was sent */
+    "src-finished",         /* snapshot: all is written, closed and safe */
+    "src-after-eof",        /* EOF given to the transport */
+    "src-shut",             /* SHUT read */
     "src-postcopy-discard", /* the ranges to discard are sent, PONG not yet awaited */
     "src-postcopy-package", /* before the package with the guest is offered to the transport */
     "src-postcopy-commit",  /* no cancel any more, nothing of it was offered */
@@ -51,16 +51,16 @@ const char *const fault_point_names[] = {
     "src-recover",          /* connected again */
     "src-recover-bitmap",   /* asked which pages have come */
     "src-recover-resume",   /* said that it goes on, not yet answered */
-    "dst-connected",  /* connection taken, nothing read */
-    "dst-switchover-ack", /* asked whether it is ready for a switchover, not yet answered */
-    "dst-setup",      /* header and configuration read */
-    "dst-ram-setup",  /* block list read */
-    "dst-page",       /* in the middle of RAM */
-    "dst-channel-init",   /* a multifd channel has said who it is */
-    "dst-channel-packet", /* pages of one are in place */
-    "dst-channel-sync",   /* SYNC of one read */
-    "dst-ram-end",    /* RAM is over */
-    "dst-devices",    /* device state loaded */
+    "dst-connected",        /* connection taken, nothing read */
+    "dst-switchover-ack",   /* asked whether it is ready for a switchover, not yet answered */
+    "dst-setup",            /* header and configuration read */
+    "dst-ram-setup",        /* block list read */
+    "dst-page",             /* in the middle of RAM */
+    "dst-channel-init",     /* a multifd channel has said who it is */
+    "dst-channel-packet",   /* pages of one are in place */
+    "dst-channel-sync",     /* SYNC of one read */
+    "dst-ram-end",          /* RAM is over */
+    "dst-devices",          /* device state loaded */
     "dst-postcopy-package", /* all of the package is here, nothing of it is done */
     "dst-postcopy-listen",  /* before faults are caught */
     "dst-postcopy-run",     /* before the guest is started */
@@ -73,11 +73,11 @@ const char *const fault_point_names[] = {
     "dst-recover",          /* connected again, nothing read */
     "dst-recover-bitmap",   /* asked which pages have come, not yet answered */
     "dst-recover-resume",   /* told to go on, not yet answered */
-    "dst-pong",       /* hand-over PING read, PONG not yet sent */
-    "dst-ponged",     /* PONG sent */
-    "dst-eof",        /* EOF read, guest not yet started */
-    "dst-started",    /* guest started, SHUT not yet sent */
-    "dst-shut",       /* SHUT sent */
+    "dst-pong",             /* hand-over PING read, PONG not yet sent */
+    "dst-ponged",           /* PONG sent */
+    "dst-eof",              /* EOF read, guest not yet started */
+    "dst-started",          /* guest started, SHUT not yet sent */
+    "dst-shut",             /* SHUT sent */
     NULL,
 };
 

@@ -38,8 +38,8 @@ extern const char *const fault_point_names[];
  * caller frees, NULL when all is well. Once, before threads start. */
 char *fault_configure(const char *spec);
 
-/* The action set for @point, FAULT_NONE as a rule. FAULT_KILL does not return, FAULT_SLOW is done here.
- * Any thread. */
+/* The action set for @point, FAULT_NONE as a rule. FAULT_KILL does not return, FAULT_SLOW is done
+ * here. Any thread. */
 FaultAction fault_fire(const char *point);
 
 bool fault_enabled(void);

@@ -24,7 +24,8 @@ typedef struct {
     _Atomic uint64_t bytes; /* all of them, headers too */
     _Atomic uint64_t normal_pages;
     _Atomic uint64_t zero_pages;
-    _Atomic uint64_t copied_syncs; /* zero-copy-send: passes in which the kernel copied all the same */
+    _Atomic uint64_t
+        copied_syncs; /* zero-copy-send: passes in which the kernel copied all the same */
     atomic_int state; /* ChannelState */
 } ChannelStats;
 

@@ -105,9 +105,9 @@ static void cont_in_switchover(Engine *e, bool force, BackendReply *reply)
     g_autofree char *evidence = NULL;
 
     bool waits = e->outgoing != NULL && e->cont_reply == NULL;
-    bool may_force = engine_is_paused(e, true) ||
-                     (migration_get_owner(e->last, &evidence) == OWNER_UNKNOWN &&
-                      !migration_is_in_postcopy(e->last));
+    bool may_force =
+        engine_is_paused(e, true) || (migration_get_owner(e->last, &evidence) == OWNER_UNKNOWN &&
+                                      !migration_is_in_postcopy(e->last));
 
     if (!force || !waits || !may_force) {
         backend_reply_failure(reply, "Migration is not finalized yet");

@@ -247,8 +247,7 @@ void engine_migrate_incoming(Engine *e, BackendSession *session, json_object *ar
     }
     address = engine_address_from_arguments(args, "migrate-incoming", &error);
     if (address == NULL || !engine_multifd_allows(e, address, &error) ||
-        !engine_mode_allows(e, address, &error) ||
-        !engine_mapped_allows(e, address, &error) ||
+        !engine_mode_allows(e, address, &error) || !engine_mapped_allows(e, address, &error) ||
         !engine_refuse_tls(e->parameters.tls_creds, &error) ||
         !take_incoming_fd(session, address, &fd, &error)) {
         backend_reply_error(reply, error);

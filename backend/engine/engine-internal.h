@@ -1,8 +1,8 @@
 /*
  * The engine behind the backend contract; main thread only. engine.c has its
  * life and the dispatch, engine-migrate.c the source's commands,
- * engine-incoming.c the destination's, engine-history.c what is asked about both, engine-control.c run control and plain
- * queries, engine-fds.c descriptors, engine-guest.c what only migmon's guest
+ * engine-incoming.c the destination's, engine-history.c what is asked about both, engine-control.c
+ * run control and plain queries, engine-fds.c descriptors, engine-guest.c what only migmon's guest
  * can do, engine-unsupported.c what this build refuses.
  */
 #pragma once
@@ -39,7 +39,8 @@ typedef struct {
     Listener *listener;
     BackendReply *incoming_reply; /* migrate-incoming until the listener is ready */
     BackendReply *cont_reply;     /* cont -f until the outgoing thread has let go */
-    GPtrArray *early_channels; /* of Transport: multifd before their main channel; NULL = none ever */
+    GPtrArray
+        *early_channels; /* of Transport: multifd before their main channel; NULL = none ever */
     guint early_timer;
     guint drain_timer;
     guint sample_timer;
@@ -149,8 +150,8 @@ MultifdSettings engine_multifd_settings(const Engine *e);
 bool engine_multifd_allows(const Engine *e, const Address *address, GError **error);
 /* False when multifd is among @added and this side listens already: sources would find what was. */
 bool engine_multifd_may_change(const Engine *e, MigCapabilities added, GError **error);
-/* False when zero-copy-send is in @set and the parameters, after @args (NULL = as they are), are not
- * for it. */
+/* False when zero-copy-send is in @set and the parameters, after @args (NULL = as they are), are
+ * not for it. */
 bool engine_zero_copy_fits(const Engine *e, MigCapabilities set, json_object *args, GError **error);
 /* False when it is on and @address or the limit on locked memory are not for it. Source. */
 bool engine_zero_copy_allows(const Engine *e, const Address *address, GError **error);

@@ -10,9 +10,9 @@ unsigned engine_mapped_threads(const Engine *e)
     if (!capability_is_on(e->capabilities, CAPABILITY_MAPPED_RAM)) {
         return 0;
     }
-    return capability_is_on(e->capabilities, CAPABILITY_MULTIFD) ?
-               (unsigned)e->parameters.multifd_channels :
-               1;
+    return capability_is_on(e->capabilities, CAPABILITY_MULTIFD)
+               ? (unsigned)e->parameters.multifd_channels
+               : 1;
 }
 
 bool engine_mapped_allows(const Engine *e, const Address *address, GError **error)

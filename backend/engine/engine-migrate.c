@@ -223,19 +223,18 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
         .xbzrle = capability_is_on(e->capabilities, CAPABILITY_XBZRLE),
         .postcopy = capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_RAM),
         .preempt = capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_PREEMPT),
-        .compress_threads = capability_is_on(e->capabilities, CAPABILITY_COMPRESS) ?
-                                e->parameters.compress_threads :
-                                0,
+        .compress_threads = capability_is_on(e->capabilities, CAPABILITY_COMPRESS)
+                                ? e->parameters.compress_threads
+                                : 0,
         .mapped_threads = engine_mapped_threads(e),
         .direct_io = e->parameters.direct_io != 0,
         .to_file = address->kind == ADDRESS_FILE,
         .limit = e->limit,
         .multifd = engine_multifd_settings(e),
-        .converge = capability_is_on(e->capabilities, CAPABILITY_AUTO_CONVERGE)
-                        ? CONVERGE_BY_THROTTLE
-                    : capability_is_on(e->capabilities, CAPABILITY_DIRTY_LIMIT)
-                        ? CONVERGE_BY_LIMIT
-                        : CONVERGE_BY_NOTHING,
+        .converge =
+            capability_is_on(e->capabilities, CAPABILITY_AUTO_CONVERGE) ? CONVERGE_BY_THROTTLE
+            : capability_is_on(e->capabilities, CAPABILITY_DIRTY_LIMIT) ? CONVERGE_BY_LIMIT
+                                                                        : CONVERGE_BY_NOTHING,
     };
     Outgoing *outgoing = outgoing_new(&config, error);
     if (outgoing == NULL) {
@@ -258,10 +257,9 @@ void engine_migrate(Engine *e, BackendSession *session, json_object *args, Backe
     g_auto(MigFd) fd = -1;
 
     if (address == NULL || !engine_multifd_allows(e, address, &error) ||
-        !may_migrate(e, session, args, &error) ||
-        !engine_zero_copy_allows(e, address, &error) ||
-        !engine_mode_allows(e, address, &error) ||
-        !engine_mapped_allows(e, address, &error) || !snapshot_may_go_to(e, address, &error) ||
+        !may_migrate(e, session, args, &error) || !engine_zero_copy_allows(e, address, &error) ||
+        !engine_mode_allows(e, address, &error) || !engine_mapped_allows(e, address, &error) ||
+        !snapshot_may_go_to(e, address, &error) ||
         !engine_take_named_fd(session, address, &fd, &error)) {
         backend_reply_error(reply, error);
         return;

@@ -24,7 +24,8 @@ static void set_parameters(Engine *e, BackendSession *session, json_object *args
     GError *error = NULL;
 
     /* Who listens already would take the next source without it. */
-    if ((e->incoming_address != NULL && !engine_refuse_tls(json_object_get_string(creds), &error)) ||
+    if ((e->incoming_address != NULL &&
+         !engine_refuse_tls(json_object_get_string(creds), &error)) ||
         !engine_zero_copy_fits(e, e->capabilities, args, &error) ||
         !parameters_apply(&e->parameters, args, warn_session, session, &error)) {
         backend_reply_error(reply, error);

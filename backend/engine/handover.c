@@ -104,7 +104,8 @@ static void release_ram(Outgoing *o)
     g_autoptr(GError) error = NULL;
 
     if (migration_get_status(o->migration) != MIGRATION_POSTCOPY_ACTIVE) {
-        migration_mark(o->migration, MARK_OVER); /* in postcopy it was over when the guest ran there */
+        migration_mark(o->migration,
+                       MARK_OVER); /* in postcopy it was over when the guest ran there */
     }
     if (!guest_empty(o->config.guest, &error)) {
         event_post(o->migration->events, ENGINE_EVENT_NOTICE, o->migration, 0, error->message);
@@ -198,7 +199,8 @@ static void finish_one_way(Outgoing *o)
     if (!finished) {
         lost(o, error);
     } else if (o->config.to_file) {
-        outgoing_handed_over(o, OWNER_NONE, "all is written and safe; it runs where this is loaded");
+        outgoing_handed_over(o, OWNER_NONE,
+                             "all is written and safe; it runs where this is loaded");
     } else {
         outgoing_handed_over(o, OWNER_UNKNOWN, "all is written; nothing comes back on this way");
     }
@@ -209,8 +211,9 @@ bool outgoing_switchover(Outgoing *o, GError **error)
     g_autofree char *description = NULL;
 
     outgoing_stop_guest(o);
-    if (!outgoing_fault(o, "src-stopped", error) || !outgoing_pre_switchover(o, MIGRATION_DEVICE, error) ||
-        !outgoing_last_pass(o, error) || !outgoing_fault(o, "src-ram-end", error)) {
+    if (!outgoing_fault(o, "src-stopped", error) ||
+        !outgoing_pre_switchover(o, MIGRATION_DEVICE, error) || !outgoing_last_pass(o, error) ||
+        !outgoing_fault(o, "src-ram-end", error)) {
         return false;
     }
     description = devices_save(o->writer, o->config.guest, o->config.timer, o->state_before);

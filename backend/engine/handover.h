@@ -8,8 +8,8 @@
 #define HANDOVER_PING 0x48414e44u
 
 /*
- * PING values with this bit name a postcopy: its source sends one behind its advise and again before it
- * goes on after a pause, so that pages of one guest never get into another whose postcopy is paused
- * too. A source that sent none (a QEMU) is not asked for one.
+ * PING values with this bit name a postcopy: its source sends one behind its advise and again
+ * before it goes on after a pause, so that pages of one guest never get into another whose postcopy
+ * is paused too. A source that sent none (a QEMU) is not asked for one.
  */
 #define ATTEMPT_PING_BIT 0x80000000u

@@ -31,10 +31,11 @@ struct Incoming {
     Migration *migration;
     GThread *thread;
     atomic_bool autostart;
-    atomic_bool dropped; /* what stood in RAM here before is gone */
+    atomic_bool dropped;        /* what stood in RAM here before is gone */
     PageFaults *_Atomic faults; /* postcopy, from LISTEN on */
 
-    /* Guards @config.transport (the pointer), which postcopy's recovery replaces, and the following. */
+    /* Guards @config.transport (the pointer), which postcopy's recovery replaces, and the
+     * following. */
     pthread_mutex_t lock;
     pthread_cond_t wake;
     Transport *next;        /* recovery: the connection to go on with */
@@ -45,9 +46,9 @@ struct Incoming {
     /* Messages of the return path come from two threads. */
     pthread_mutex_t answer_lock;
     atomic_bool link_up; /* page requests can be sent; looked at without the lock too */
-    size_t asked_block; /* the last request named it */
+    size_t asked_block;  /* the last request named it */
 
-    MultifdRecv *multifd; /* NULL = off; constant */
+    MultifdRecv *multifd;  /* NULL = off; constant */
     GError *channel_error; /* under @lock: a channel failed before there was a reader to tell */
 
     /* The thread only. */
@@ -59,16 +60,16 @@ struct Incoming {
     PageDecoder *decoder;
     GArray *mapped;  /* MappedRam of each of the stream's blocks; empty without mapped-ram */
     off_t mapped_at; /* next byte of the stream in its file */
-    GArray *blocks; /* size_t: index of the guest's block for each of the stream's */
+    GArray *blocks;  /* size_t: index of the guest's block for each of the stream's */
     bool has_configuration;
     bool has_block_list;
     bool return_path;
-    unsigned n_pings; /* answered on this connection */
-    bool handover; /* PING(HANDOVER_PING) was answered */
-    bool advised;  /* POSTCOPY_ADVISE */
-    uint32_t attempt; /* the PING that names the source's postcopy, 0 = it has none */
+    unsigned n_pings;  /* answered on this connection */
+    bool handover;     /* PING(HANDOVER_PING) was answered */
+    bool advised;      /* POSTCOPY_ADVISE */
+    uint32_t attempt;  /* the PING that names the source's postcopy, 0 = it has none */
     bool attempt_seen; /* and named it again on this connection */
-    bool runs;     /* POSTCOPY_RUN: the guest lives here, whatever becomes of the connection */
+    bool runs;         /* POSTCOPY_RUN: the guest lives here, whatever becomes of the connection */
     PageRun run;
     bool pages_began;
 };
@@ -76,12 +77,14 @@ struct Incoming {
 /* Acts on the fault point @point; false when the load shall fail there. */
 bool incoming_fault(Incoming *in, const char *point, GError **error);
 
-/* The same for another channel than the main one: @on_break ends it or does what transport_break() does,
+/* The same for another channel than the main one: @on_break ends it or does what transport_break()
+ * does,
  * @is_gone ends a wait there. */
 bool incoming_fault_with(const char *point, void (*on_break)(void *data, FaultAction action),
                          bool (*is_gone)(void *data), void *data, GError **error);
 
-/* incoming-multifd.c; without the capability init leaves @multifd NULL, the next two do nothing then. */
+/* incoming-multifd.c; without the capability init leaves @multifd NULL, the next two do nothing
+ * then. */
 void incoming_multifd_init(Incoming *in);
 /* Pages may be placed. */
 void incoming_multifd_start(Incoming *in);

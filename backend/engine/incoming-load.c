@@ -14,7 +14,8 @@
 /* ---- is it a guest? ---- */
 
 /* Every page came at least once: the first pass sends all of them, as zero pages where they were
- * never touched (unless x-sparse-ram is on). A source that sends some on other channels leaves no mark on this one. */
+ * never touched (unless x-sparse-ram is on). A source that sends some on other channels leaves no
+ * mark on this one. */
 static bool check_pages(Incoming *in, GError **error)
 {
     size_t block, n;
@@ -109,9 +110,8 @@ static bool take_ping(Incoming *in, uint32_t value, GError **error)
     }
     /* The answer says that everything is in place, so put it there first. */
     if ((in->placer != NULL && !placer_flush(in->placer, error)) ||
-        !incoming_multifd_finish(in, error) ||
-        !incoming_check_complete(in, error) || !incoming_fault(in, "dst-pong", error) ||
-        !incoming_answer(in, RETURN_PONG, value, error) ||
+        !incoming_multifd_finish(in, error) || !incoming_check_complete(in, error) ||
+        !incoming_fault(in, "dst-pong", error) || !incoming_answer(in, RETURN_PONG, value, error) ||
         !incoming_fault(in, "dst-ponged", error)) {
         return false;
     }
@@ -324,10 +324,9 @@ static bool take_page(Incoming *in, const StreamRecord *record, GError **error)
         return false;
     }
     if (in->faults != NULL) {
-        atomic_fetch_add_explicit(record->type == RECORD_ZERO_PAGE ? &c->zero_pages
-                                                                   : &c->normal_pages,
-                                  record->type == RECORD_ZERO_PAGE ? record->n_pages : 1,
-                                  memory_order_relaxed);
+        atomic_fetch_add_explicit(
+            record->type == RECORD_ZERO_PAGE ? &c->zero_pages : &c->normal_pages,
+            record->type == RECORD_ZERO_PAGE ? record->n_pages : 1, memory_order_relaxed);
         return postcopy_take_page(in, block, record, error);
     }
     if (record->type == RECORD_ZERO_PAGE) {

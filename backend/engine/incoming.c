@@ -153,7 +153,8 @@ static void give_up(Incoming *in, const GError *error)
         if (!guest_reset(in->config.guest, &reset_error)) {
             event_post(m->events, ENGINE_EVENT_NOTICE, m, 0, reset_error->message);
         }
-        migration_set_owner(m, OWNER_NONE, "nothing has arrived here completely; nothing runs here");
+        migration_set_owner(m, OWNER_NONE,
+                            "nothing has arrived here completely; nothing runs here");
     }
     migration_set_error(m, first_line);
     migration_set_outcome(m, text);

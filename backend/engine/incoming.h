@@ -17,13 +17,13 @@
 typedef struct Incoming Incoming;
 
 typedef struct {
-    Guest *guest;         /* in inmigrate; outlives the migration */
-    TimerState *timer;    /* gets what the stream brings */
-    Migration *migration; /* in state setup; referenced */
-    Transport *transport; /* taken over */
+    Guest *guest;                 /* in inmigrate; outlives the migration */
+    TimerState *timer;            /* gets what the stream brings */
+    Migration *migration;         /* in state setup; referenced */
+    Transport *transport;         /* taken over */
     MigCapabilities capabilities; /* as they are when the source comes */
-    unsigned mapped_threads; /* mapped-ram: threads that read pages */
-    bool direct_io;          /* past the page cache */
+    unsigned mapped_threads;      /* mapped-ram: threads that read pages */
+    bool direct_io;               /* past the page cache */
     MultifdSettings multifd;
 } IncomingConfig;
 
@@ -44,8 +44,8 @@ void incoming_set_autostart(Incoming *in, bool autostart);
 /* True once the attempt has dropped what stood in RAM here before it. */
 bool incoming_has_dropped(const Incoming *in);
 
-/* Postcopy has begun and is not over: RAM that has not come must not be read, and the attempt cannot be
- * taken back. */
+/* Postcopy has begun and is not over: RAM that has not come must not be read, and the attempt
+ * cannot be taken back. */
 bool incoming_in_postcopy(const Incoming *in);
 
 /* Brings the figures of page faults in the record up to date. */

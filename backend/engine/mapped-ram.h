@@ -19,8 +19,8 @@
 
 typedef struct MappedWriter MappedWriter;
 
-/* @fd is written at any place, @pages_fd (of the same file) by whole pages at page borders; they and
- * the blocks stay the caller's. */
+/* @fd is written at any place, @pages_fd (of the same file) by whole pages at page borders; they
+ * and the blocks stay the caller's. */
 MappedWriter *mapped_writer_new(int fd, int pages_fd, RamBlock *const *blocks, size_t n_blocks,
                                 unsigned n_threads, GError **error);
 void mapped_writer_free(MappedWriter *writer);

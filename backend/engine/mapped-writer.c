@@ -200,7 +200,8 @@ static bool write_bitmap(MappedWriter *w, const WriterBlock *b)
         for (size_t i = 0; i < count; i++) {
             words[i] = GUINT64_TO_LE(words[i]);
         }
-        if (!write_all(w, w->fd, words, count * sizeof *words, b->mapped.bitmap_offset + first * 8)) {
+        if (!write_all(w, w->fd, words, count * sizeof *words,
+                       b->mapped.bitmap_offset + first * 8)) {
             return false;
         }
     }

@@ -96,7 +96,7 @@ struct Migration {
     GArray *moves;  /* MigMove */
     GArray *passes; /* MigPass, the newest */
     MigSeries series;
-    bool postcopy;  /* the guest left before its RAM did */
+    bool postcopy;         /* the guest left before its RAM did */
     PageFaultStats faults; /* of the destination's vCPUs; .vcpu_us NULL = none */
     char *error;
     char *outcome;
@@ -137,7 +137,7 @@ Owner migration_get_owner(Migration *m, char **ret_evidence);
 
 void migration_note_begin(Migration *m); /* the source has come: time counts from here */
 void migration_note_setup(Migration *m); /* setup is over */
-void migration_mark(Migration *m, SwitchoverMark mark); /* the guest stands */
+void migration_mark(Migration *m, SwitchoverMark mark);         /* the guest stands */
 void migration_set_faults(Migration *m, PageFaultStats *stats); /* takes what it holds */
 void migration_note_postcopy(Migration *m); /* its pause ends when it is over there */
 void migration_add_pass(Migration *m, const MigPass *pass);

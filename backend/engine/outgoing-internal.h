@@ -44,33 +44,33 @@ struct Outgoing {
 
     /* Any thread. */
     _Atomic int decision;
-    atomic_bool keep_stopped; /* "stop" came during the switchover */
-    atomic_bool go_on;        /* from pre-switchover */
-    atomic_bool left;         /* in postcopy: the package with the guest is out */
-    atomic_bool pause_wanted; /* as soon as it is */
-    atomic_bool start_postcopy; /* as soon as it can */
-    pthread_mutex_t lock;     /* guards @transport (the pointer) and @wake */
-    pthread_cond_t wake;      /* cancel, or a setting changed */
-    Transport *transport;     /* NULL before it is connected and in postcopy-paused */
+    atomic_bool keep_stopped;    /* "stop" came during the switchover */
+    atomic_bool go_on;           /* from pre-switchover */
+    atomic_bool left;            /* in postcopy: the package with the guest is out */
+    atomic_bool pause_wanted;    /* as soon as it is */
+    atomic_bool start_postcopy;  /* as soon as it can */
+    pthread_mutex_t lock;        /* guards @transport (the pointer) and @wake */
+    pthread_cond_t wake;         /* cancel, or a setting changed */
+    Transport *transport;        /* NULL before it is connected and in postcopy-paused */
     struct UrgentSender *urgent; /* likewise guarded; capability postcopy-preempt, else NULL */
-    Connector *recovery;      /* under @lock: where a paused postcopy goes on, while it tries */
-    bool abandoned;           /* under @lock: nobody waits for the destination any more */
-    WaitsSeen waits;        /* under @lock */
-    WaitClock limiter_wait; /* begun and ended by the migration's thread, like the next */
-    WaitClock answer_wait;  /* for the destination to have loaded what it got */
+    Connector *recovery;         /* under @lock: where a paused postcopy goes on, while it tries */
+    bool abandoned;              /* under @lock: nobody waits for the destination any more */
+    WaitsSeen waits;             /* under @lock */
+    WaitClock limiter_wait;      /* begun and ended by the migration's thread, like the next */
+    WaitClock answer_wait;       /* for the destination to have loaded what it got */
 
     /* The migration's thread only. */
     StreamWriter *writer;
     SourceReturnPath *return_path;
-    uint32_t attempt; /* the PING that names this postcopy */
+    uint32_t attempt;       /* the PING that names this postcopy */
     PageRequests *requests; /* capability postcopy-ram, else NULL; woken by anyone */
     RamSender *ram;
-    MappedWriter *mapped; /* mapped-ram; NULL = off */
-    PageEncoder *encoder; /* NULL: pages go as they are */
+    MappedWriter *mapped;  /* mapped-ram; NULL = off */
+    PageEncoder *encoder;  /* NULL: pages go as they are */
     RamSnapshot *snapshot; /* in place of @ram, once the moment was taken */
-    MultifdSend *multifd; /* NULL = off; constant */
+    MultifdSend *multifd;  /* NULL = off; constant */
     bool zero_in_packets;
-    bool part_is_open;    /* multifd: the PART of this pass was begun */
+    bool part_is_open; /* multifd: the PART of this pass was begun */
     struct {
         uint64_t bytes, normal, zero;
     } collected; /* of what the multifd channels sent: is in the figures already */
@@ -128,7 +128,8 @@ bool outgoing_mapped_end(Outgoing *o, GError **error);
 /* background-snapshot.c: all of it, from the setup section on. True: it is completed. */
 bool outgoing_background_snapshot(Outgoing *o, GError **error);
 
-/* outgoing-multifd.c; without the capability init leaves @multifd NULL and the next two do nothing. */
+/* outgoing-multifd.c; without the capability init leaves @multifd NULL and the next two do nothing.
+ */
 void outgoing_multifd_init(Outgoing *o);
 /* With the first bytes on the main channel: what the destination is, by its answer. */
 void outgoing_multifd_ask(Outgoing *o);
@@ -162,8 +163,8 @@ bool outgoing_switchover(Outgoing *o, GError **error);
 /* postcopy-source.c: likewise, with the rest of the RAM behind the guest. */
 bool outgoing_postcopy(Outgoing *o, GError **error);
 
-/* Parts of it that postcopy has too: stopping the guest; and the ends, with status, owner, outcome: the
- * destination has it; the destination said that it did not take it. */
+/* Parts of it that postcopy has too: stopping the guest; and the ends, with status, owner, outcome:
+ * the destination has it; the destination said that it did not take it. */
 void outgoing_stop_guest(Outgoing *o);
 void outgoing_handed_over(Outgoing *o, Owner owner, const char *evidence);
 void outgoing_refused(Outgoing *o, const GError *error);

@@ -38,7 +38,8 @@ bool outgoing_mapped_init(Outgoing *o, GError **error)
     if (o->config.direct_io && !transport_file_go_direct(o->transport, error)) {
         return false;
     }
-    o->mapped = mapped_writer_new(fd, transport_file_pages(o->transport), blocks, n, o->config.mapped_threads, error);
+    o->mapped = mapped_writer_new(fd, transport_file_pages(o->transport), blocks, n,
+                                  o->config.mapped_threads, error);
     return o->mapped != NULL;
 }
 

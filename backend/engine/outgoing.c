@@ -120,7 +120,8 @@ static bool connect_to_peer(Outgoing *o, GError **error)
         transport_shutdown(t); /* the cancel came before there was something to shut down */
     }
     if (o->config.preempt) {
-        /* At once, and second: QEMU 7.2 reads nothing before it has both, later ones do not mind. */
+        /* At once, and second: QEMU 7.2 reads nothing before it has both, later ones do not mind.
+         */
         struct UrgentSender *urgent = urgent_sender_open(o, o->config.connector, error);
 
         pthread_mutex_lock(&o->lock);
@@ -175,13 +176,13 @@ static void put_configuration(Outgoing *o)
     }
     guest_uuid_bytes(config->guest, uuid);
     stream_put_configuration(
-        o->writer, &(StreamConfiguration){
-                       .machine = guest_machine_name(config->guest),
-                       .capabilities = on,
-                       .n_capabilities = n,
-                       .uuid = config->validate_uuid && guest_uuid_is_set(config->guest) ? uuid :
-                                                                                           NULL,
-                   });
+        o->writer,
+        &(StreamConfiguration){
+            .machine = guest_machine_name(config->guest),
+            .capabilities = on,
+            .n_capabilities = n,
+            .uuid = config->validate_uuid && guest_uuid_is_set(config->guest) ? uuid : NULL,
+        });
 }
 
 static bool begin_stream(Outgoing *o, GError **error)
@@ -234,7 +235,8 @@ void outgoing_resume_guest(Outgoing *o)
     } else {
         guest_start(o->config.guest);
         event_post(o->migration->events, ENGINE_EVENT_RESUME, o->migration, 0, NULL);
-        /* The wish came between the look at it and the start: whoever made it saw a guest that stood.
+        /* The wish came between the look at it and the start: whoever made it saw a guest that
+         * stood.
          */
         if (atomic_load(&o->keep_stopped) &&
             guest_change(o->config.guest, RUN_STATE_RUNNING, RUN_STATE_PAUSED)) {
@@ -318,9 +320,8 @@ static void *outgoing_thread(void *data)
     outgoing_free(g_steal_pointer(&o->config.predecessor));
     if (!prepare_ram(o, &error) || !connect_to_peer(o, &error) ||
         !outgoing_mapped_init(o, &error) || !begin_stream(o, &error) ||
-        !(o->config.background_snapshot
-              ? outgoing_background_snapshot(o, &error)
-              : outgoing_precopy(o, &error) && leave(o, &error))) {
+        !(o->config.background_snapshot ? outgoing_background_snapshot(o, &error)
+                                        : outgoing_precopy(o, &error) && leave(o, &error))) {
         finish_failed(o, &error);
     }
     auto_converge_end(&o->converge);

@@ -71,8 +71,8 @@ void outgoing_continue(Outgoing *o);
 /* Any thread: switch to postcopy as soon as pages flow; remembered when it comes before. */
 void outgoing_start_postcopy(Outgoing *o);
 
-/* Any thread: takes the connection of a postcopy away, or ends the attempt to get another one. False
- * when there is none. */
+/* Any thread: takes the connection of a postcopy away, or ends the attempt to get another one.
+ * False when there is none. */
 bool outgoing_pause(Outgoing *o);
 
 /* Main thread, in postcopy-paused: goes on over @connector (taken). */

@@ -21,8 +21,8 @@ struct Placer {
     /* The run that is being gathered: consecutive fresh pages of one block. */
     size_t block;
     uint64_t first; /* page */
-    int count; /* pages */
-    int n_iov; /* fewer, where they lie behind each other in the buffer too */
+    int count;      /* pages */
+    int n_iov;      /* fewer, where they lie behind each other in the buffer too */
     struct iovec run[RUN_PAGES];
 };
 
@@ -76,8 +76,8 @@ bool placer_flush(Placer *placer, GError **error)
 
     placer->count = 0;
     placer->n_iov = 0;
-    return n_iov == 0 || ram_block_write(placer->blocks[placer->block], placer->first, placer->run,
-                                         n_iov, error);
+    return n_iov == 0 ||
+           ram_block_write(placer->blocks[placer->block], placer->first, placer->run, n_iov, error);
 }
 
 bool placer_discard(Placer *placer, size_t block, size_t first, size_t count, GError **error)

@@ -18,8 +18,8 @@ typedef struct Placer Placer;
 
 /* All blocks must read as zero now. */
 Placer *placer_new(RamBlock *const *blocks, size_t n_blocks);
-/* One for another thread: what was placed is known to both. @first must outlive it. Two threads must not
- * place the same page at the same time. */
+/* One for another thread: what was placed is known to both. @first must outlive it. Two threads
+ * must not place the same page at the same time. */
 Placer *placer_new_beside(const Placer *first);
 void placer_free(Placer *placer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Placer, placer_free)

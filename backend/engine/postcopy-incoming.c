@@ -235,8 +235,8 @@ static bool gather(Incoming *in, size_t block, size_t page, const uint8_t *data,
 {
     PageRun *run = &in->run;
 
-    /* Before the claim: a page that was claimed and is not in the run when this fails could never be
-     * placed again. */
+    /* Before the claim: a page that was claimed and is not in the run when this fails could never
+     * be placed again. */
     if (run->count == RUN_PAGES ||
         (run->count > 0 && (run->block != block || run->first + (size_t)run->count != page))) {
         if (!postcopy_flush(in, error)) {

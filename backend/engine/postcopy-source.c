@@ -268,7 +268,8 @@ static bool did_not_start(Outgoing *o, GError **reason)
         return false;
     }
     if (o->confirmed) {
-        /* It said first that it had loaded everything: whether it has started it since is its secret. */
+        /* It said first that it had loaded everything: whether it has started it since is its
+         * secret. */
         migration_set_owner(o->migration, OWNER_UNKNOWN,
                             "the destination had loaded it and has failed since");
         return false;

@@ -27,8 +27,8 @@ struct Prefetch {
     uint64_t released; /* buffers given back by the consumer so far */
     bool hungry;       /* the consumer waits */
     bool quit;
-    bool ended;    /* nothing more comes after the filled ones */
-    GError *error; /* why, when it is not the end of the stream */
+    bool ended;      /* nothing more comes after the filled ones */
+    GError *error;   /* why, when it is not the end of the stream */
     GError *failure; /* prefetch_fail() */
 
     /* The consumer only. */

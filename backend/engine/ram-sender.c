@@ -23,8 +23,8 @@ struct RamSender {
     SenderBlock *blocks;
     size_t n_blocks;
     bool synced;
-    bool first_pass; /* until the second sync */
-    bool sparse; /* what was never touched is not sent */
+    bool first_pass;            /* until the second sync */
+    bool sparse;                /* what was never touched is not sent */
     _Atomic uint64_t remaining; /* set bits of all dirty maps */
 
     pthread_mutex_t lock; /* taking: each page goes to one thread */

@@ -21,8 +21,8 @@
 
 typedef struct RamSender RamSender;
 
-/* @tracker may be NULL for a guest that nothing can write (no vCPUs); @map is kept up to date. All stay the
- * caller's. */
+/* @tracker may be NULL for a guest that nothing can write (no vCPUs); @map is kept up to date. All
+ * stay the caller's. */
 RamSender *ram_sender_new(Guest *guest, DirtyTracker *tracker, RamMap *map);
 void ram_sender_free(RamSender *sender);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RamSender, ram_sender_free)
@@ -33,8 +33,8 @@ void ram_sender_leave_out(RamSender *sender, size_t block);
 /* Before the first sync: memory that was never touched is not sent at all. */
 void ram_sender_leave_holes_out(RamSender *sender);
 
-/* Asks the tracker. The first time every page becomes dirty, or every page that holds data; *@ret_dirtied is what this sync found:
- * pages written (the first time: holding data). */
+/* Asks the tracker. The first time every page becomes dirty, or every page that holds data;
+ * *@ret_dirtied is what this sync found: pages written (the first time: holding data). */
 bool ram_sender_sync(RamSender *sender, uint64_t *ret_dirtied, GError **error);
 
 /* Pages not yet sent. */

@@ -236,8 +236,8 @@ bool outgoing_is_resuming(Outgoing *o)
 bool outgoing_pause(Outgoing *o)
 {
     /* Before the guest has left there is nothing to pause: taking the connection away would end the
-     * migration. The sending thread looks at the wish right after that. Asked again it does not wait:
-     * with a peer that takes nothing, and no cancel any more, nothing else would end this. */
+     * migration. The sending thread looks at the wish right after that. Asked again it does not
+     * wait: with a peer that takes nothing, and no cancel any more, nothing else would end this. */
     bool asked = atomic_exchange(&o->pause_wanted, true);
     if (!atomic_load(&o->left) && !asked) {
         return true;

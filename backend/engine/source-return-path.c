@@ -25,7 +25,7 @@ struct SourceReturnPath {
     char *bitmap_block; /* the bitmap that is awaited is of this one; NULL = none */
     DirtyMap *bitmap;
     bool bitmap_begun; /* its message has come, its bits have not */
-    GError *ended; /* set once nothing more can come */
+    GError *ended;     /* set once nothing more can come */
 };
 
 #define MAX_PONGS 64u /* a source sends a handful of pings; more is nonsense */

@@ -36,8 +36,8 @@ bool source_return_path_wait_ack(SourceReturnPath *rp, int64_t timeout_us);
 /* Has PONG(@value) come by now? */
 bool source_return_path_has_pong(SourceReturnPath *rp, uint32_t value);
 
-/* Before the question is sent: which block's bitmap may come, and where it goes (all clear; its size
- * is that of the block). Then, after the question, the wait for it. */
+/* Before the question is sent: which block's bitmap may come, and where it goes (all clear; its
+ * size is that of the block). Then, after the question, the wait for it. */
 void source_return_path_expect_bitmap(SourceReturnPath *rp, const char *idstr, DirtyMap *ret);
 bool source_return_path_wait_bitmap(SourceReturnPath *rp, GError **error);
 

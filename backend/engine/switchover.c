@@ -55,8 +55,7 @@ bool outgoing_pre_switchover(Outgoing *o, MigrationStatus next, GError **error)
             mig_cond_wait_until(&o->wake, &o->lock, g_get_monotonic_time() + LOOK_US);
         }
     }
-    return migration_move(m, MIGRATION_PRE_SWITCHOVER, next) ||
-           outgoing_check(o, error);
+    return migration_move(m, MIGRATION_PRE_SWITCHOVER, next) || outgoing_check(o, error);
 }
 
 void outgoing_continue(Outgoing *o)

@@ -40,7 +40,7 @@ typedef struct {
 
     /* Set before the handler starts, constant while it runs. */
     int uffd;
-    int quit; /* eventfd that ends the handler */
+    int quit;            /* eventfd that ends the handler */
     size_t n_registered; /* blocks, from the first on */
     GThread *handler;
     DirtyMap **written; /* one a block: the handler sets, sync takes */

@@ -24,8 +24,9 @@ static void describe_memory(const RamBlock *block, GPtrArray *pairs)
     const char *tracker = dirty_tracker_best(&block->backing);
 
     add(pairs, "memory", g_strdup_printf("%s, %zu pages", size, block->n_pages));
-    add(pairs, key, g_strdup_printf("%s of %s%s", block->backing.name, size,
-                                    block->populated ? ", populated" : ""));
+    add(pairs, key,
+        g_strdup_printf("%s of %s%s", block->backing.name, size,
+                        block->populated ? ", populated" : ""));
     if (tracker != NULL) {
         add(pairs, "dirty tracking", g_strdup(tracker));
     } else {

@@ -62,7 +62,8 @@ bool guest_claim_ram(const Guest *guest, GError **error);
 
 RunState guest_run_state(Guest *guest);
 
-/* -> @state, not running, with all vCPUs at a boundary when it returns. Returns the state before. */
+/* -> @state, not running, with all vCPUs at a boundary when it returns. Returns the state before.
+ */
 RunState guest_stop(Guest *guest, RunState state);
 
 /* -> running. Returns the state before. */
@@ -135,7 +136,7 @@ typedef enum {
 
 typedef struct {
     VerifyFault fault;
-    uint64_t page;   /* page of the block; first page of the group for a group fault */
+    uint64_t page; /* page of the block; first page of the group for a group fault */
     uint64_t group;
     uint64_t steps;  /* VERIFY_STALE */
     uint64_t other;  /* VERIFY_SWAPPED */
@@ -147,7 +148,7 @@ typedef struct {
     uint64_t pages_written; /* of these, written at least once */
     uint64_t steps;         /* sum over the vCPUs */
     uint64_t n_faults[VERIFY__COUNT];
-    GArray *findings;       /* VerifyFinding, the first 64 */
+    GArray *findings; /* VerifyFinding, the first 64 */
 } VerifyReport;
 
 void verify_report_clear(VerifyReport *report);
@@ -159,8 +160,8 @@ bool verify_fault_from_name(const char *name, VerifyFault *ret);
 /* A sentence that names page, steps, other page and offset as the fault has them; caller frees. */
 char *verify_finding_text(const VerifyFinding *finding);
 
-/* Any thread: a verification that runs, or begins later, ends soon with an error. For the end of the
- * program. */
+/* Any thread: a verification that runs, or begins later, ends soon with an error. For the end of
+ * the program. */
 void guest_verify_abort(Guest *guest);
 
 /* Holds the vCPUs, walks the data ranges through the second mapping, lets them go on. Touches no

@@ -119,8 +119,8 @@ static int open_file(const char *path, uint64_t size, bool others, bool *ret_cre
         return -1;
     }
     *ret_locked = lock_file(fd, path, others ? NULL : error);
-    if ((!*ret_locked && !others) ||
-        !fit_file(fd, path, size, error) || !check_room(fd, path, size, error)) {
+    if ((!*ret_locked && !others) || !fit_file(fd, path, size, error) ||
+        !check_room(fd, path, size, error)) {
         if (created) {
             unlink(path);
         }

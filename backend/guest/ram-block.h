@@ -78,8 +78,8 @@ bool ram_block_next_data(const RamBlock *block, size_t from, size_t *ret_first, 
  * does not look for its end. */
 size_t ram_block_first_data(const RamBlock *block, size_t from);
 
-/* Writes @count pages in a row from page @first on, without a fault where the backing can. @iov holds
- * one page an entry and is used up. Any thread. */
+/* Writes @count pages in a row from page @first on, without a fault where the backing can. @iov
+ * holds one page an entry and is used up. Any thread. */
 bool ram_block_write(RamBlock *block, size_t first, struct iovec *iov, int count, GError **error);
 
 /* Makes @count pages from @first on read as zero; both mappings lose them. */

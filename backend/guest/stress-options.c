@@ -94,8 +94,8 @@ static bool set_prefill(StressSettings *settings, const char *value)
 }
 
 static const StressKey keys[] = {
-    { "pattern", true, "uniform, hotcold, sweep, phases, dips, idle, growing",
-      stress_pattern_names, set_pattern },
+    { "pattern", true, "uniform, hotcold, sweep, phases, dips, idle, growing", stress_pattern_names,
+      set_pattern },
     { "rate", true, "bytes a second of the whole guest (50M), 0 for as fast as it can", NULL,
       set_rate },
     { "set", true, "the size of the working set (512M), or all", NULL, set_set },

@@ -201,7 +201,6 @@ static void poke(StressVcpu *v)
     pthread_mutex_unlock(&v->lock);
 }
 
-
 static void stress_block(Vcpu *vcpu, bool blocked)
 {
     StressVcpu *v = (StressVcpu *)vcpu;

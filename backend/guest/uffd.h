@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 /* Feature sets, for uffd_open(). */
-extern const uint64_t uffd_features_async; /* Linux >= 6.7 */
-extern const uint64_t uffd_features_sync;  /* Linux >= 5.19 for shared memory */
+extern const uint64_t uffd_features_async;    /* Linux >= 6.7 */
+extern const uint64_t uffd_features_sync;     /* Linux >= 5.19 for shared memory */
 extern const uint64_t uffd_features_postcopy; /* messages carry the thread's number */
 
 /* A non-blocking userfaultfd with exactly @features, or -1. Asks for faults of the whole kernel

@@ -18,17 +18,17 @@
  */
 typedef struct {
     uint64_t seed;
-    uint64_t step;          /* k: steps done */
-    uint64_t generator;     /* state of the vCPU's own random generator */
-    uint32_t pattern;       /* StressPattern */
+    uint64_t step;      /* k: steps done */
+    uint64_t generator; /* state of the vCPU's own random generator */
+    uint32_t pattern;   /* StressPattern */
     uint32_t zero_percent;
     uint32_t compressible_percent;
-    uint32_t n_vcpus;       /* of the machine that saved it: must match */
-    uint64_t rate;          /* bytes/s of this vCPU, 0 = as fast as it can */
-    uint64_t set_pages;     /* working set of the whole guest, pages */
-    uint64_t position[4];   /* of the pattern (sweep cursor, phase, ...) */
+    uint32_t n_vcpus;     /* of the machine that saved it: must match */
+    uint64_t rate;        /* bytes/s of this vCPU, 0 = as fast as it can */
+    uint64_t set_pages;   /* working set of the whole guest, pages */
+    uint64_t position[4]; /* of the pattern (sweep cursor, phase, ...) */
     uint32_t n_seals;
-    uint64_t *seals;        /* n_seals entries, owned */
+    uint64_t *seals; /* n_seals entries, owned */
 } VcpuState;
 
 void vcpu_state_clear(VcpuState *state);

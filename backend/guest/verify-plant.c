@@ -87,10 +87,10 @@ static bool plant(Guest *guest, VerifyFault fault, uint64_t *ret_page, GError **
     /* Each kind begins its search elsewhere, so that several can be planted into one guest. */
     uint64_t from = guest->layout.n_data * (uint64_t)fault / VERIFY__COUNT;
     Victim victim, other;
-    bool found = (find_victim(guest, states, from, &victim) ||
-                  find_victim(guest, states, 0, &victim)) &&
-                 (find_victim(guest, states, victim.page + 1, &other) ||
-                  (find_victim(guest, states, 0, &other) && other.page != victim.page));
+    bool found =
+        (find_victim(guest, states, from, &victim) || find_victim(guest, states, 0, &victim)) &&
+        (find_victim(guest, states, victim.page + 1, &other) ||
+         (find_victim(guest, states, 0, &other) && other.page != victim.page));
 
     guest_free_states(guest, states);
     if (!found) {

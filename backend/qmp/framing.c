@@ -28,8 +28,8 @@ struct JsonFramer {
     char quote;          /* that ends the string */
     unsigned hex_digits; /* seen of \uXXXX */
     unsigned hex;
-    unsigned high;       /* first half of a surrogate pair, 0 = none */
-    bool line_start;     /* nothing but a line end since the last token */
+    unsigned high;   /* first half of a surrogate pair, 0 = none */
+    bool line_start; /* nothing but a line end since the last token */
 
     JsonBuilder *builder;
     bool skipping;       /* passing over the rest of a broken value */
@@ -62,8 +62,8 @@ void json_framer_free(JsonFramer *framer)
 
 bool json_framer_in_value(const JsonFramer *framer)
 {
-    return framer->skipping || framer->state != LEX_BETWEEN
-        || json_builder_depth(framer->builder) > 0;
+    return framer->skipping || framer->state != LEX_BETWEEN ||
+           json_builder_depth(framer->builder) > 0;
 }
 
 /* ---- errors and finding the way back ---- */
@@ -150,8 +150,7 @@ static void append(JsonFramer *framer, const char *bytes, size_t size)
         return;
     }
     if (framer->token->len + size > limit) {
-        fail(framer,
-             g_error_new(MIG_ERROR, MIG_ERROR_GENERIC, "JSON token size limit exceeded"),
+        fail(framer, g_error_new(MIG_ERROR, MIG_ERROR_GENERIC, "JSON token size limit exceeded"),
              json_builder_depth(framer->builder));
         return;
     }
@@ -306,7 +305,8 @@ static bool take_byte(JsonFramer *framer, char c)
     bool in_string = framer->state >= LEX_STRING;
 
     if ((unsigned char)c == 0xff || (in_string && c == '\n')) {
-        /* No text has the one, and no string goes over the other. A line end leaves brackets open. */
+        /* No text has the one, and no string goes over the other. A line end leaves brackets open.
+         */
         uint64_t open = c == '\n' ? json_builder_depth(framer->builder) : 0;
 
         framer->state = LEX_BETWEEN;

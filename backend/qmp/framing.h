@@ -18,14 +18,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define JSON_FRAMER_MAX_DEPTH  1024
+#define JSON_FRAMER_MAX_DEPTH 1024
 /* Estimated memory of the value being built, strings included. */
 #define JSON_FRAMER_MAX_MEMORY (64u << 20)
 
 typedef struct JsonFramer JsonFramer;
 
 typedef enum {
-    JSON_FRAME_NONE,  /* nothing complete: feed more */
+    JSON_FRAME_NONE, /* nothing complete: feed more */
     JSON_FRAME_VALUE,
     JSON_FRAME_ERROR, /* one broken value; go on calling */
 } JsonFrame;
@@ -34,8 +34,8 @@ JsonFramer *json_framer_new(void);
 void json_framer_free(JsonFramer *framer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(JsonFramer, json_framer_free)
 
-/* Keeps a copy of @bytes until json_framer_next() has used them; a caller that stops calling it must
- * stop feeding too. */
+/* Keeps a copy of @bytes until json_framer_next() has used them; a caller that stops calling it
+ * must stop feeding too. */
 void json_framer_feed(JsonFramer *framer, const void *bytes, size_t size);
 
 /* The next value or error. @ret_value: caller puts; NULL is JSON's null. A number or word at top

@@ -277,8 +277,8 @@ static bool add_value(JsonBuilder *builder, JsonToken token, const GString *text
         }
         return place(builder, json_object_new_string_len(text->str, (int)text->len), error);
     case JSON_TOKEN_RUN:
-        return charge(builder, COST_SCALAR + text->len, error)
-            && run_to_value(text, &value, error) && place(builder, value, error);
+        return charge(builder, COST_SCALAR + text->len, error) &&
+               run_to_value(text, &value, error) && place(builder, value, error);
     default:
         return refuse(error, "JSON parse error, expecting value");
     }
@@ -287,8 +287,8 @@ static bool add_value(JsonBuilder *builder, JsonToken token, const GString *text
 static bool add_key(JsonBuilder *builder, Level *level, JsonToken token, const GString *text,
                     GError **error)
 {
-    if (token == JSON_TOKEN_RUN || token == JSON_TOKEN_OPEN_OBJECT
-        || token == JSON_TOKEN_OPEN_ARRAY) {
+    if (token == JSON_TOKEN_RUN || token == JSON_TOKEN_OPEN_OBJECT ||
+        token == JSON_TOKEN_OPEN_ARRAY) {
         return refuse(error, "JSON parse error, key is not a string in object");
     }
     if (token != JSON_TOKEN_STRING) {

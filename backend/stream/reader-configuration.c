@@ -8,9 +8,9 @@
 
 #include "backend/stream/reader-internal.h"
 
-#define MACHINE_MAX 256u
+#define MACHINE_MAX      256u
 #define CAPABILITIES_MAX 128u
-#define PAGE_BITS 12u
+#define PAGE_BITS        12u
 
 typedef enum { TAKEN, SHORT, REFUSED } Taken;
 

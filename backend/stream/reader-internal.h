@@ -18,9 +18,9 @@ typedef enum {
     AT_CONFIGURATION,
     AT_TOP, /* between sections */
     AT_RAM,
-    AT_RAM_LIST, /* inside the block list */
+    AT_RAM_LIST,  /* inside the block list */
     AT_RAM_PAGES, /* in front of the pages of a mapped-ram file, which are not for the reader */
-    AT_BODY,     /* of a device */
+    AT_BODY,      /* of a device */
     AT_FOOTER,
     AT_TAIL,      /* after EOF */
     AT_TAIL_SKIP, /* inside a VMDESCRIPTION that nobody wants to hold */
@@ -79,13 +79,13 @@ struct StreamReader {
     bool mapped_ram;    /* the block list carries headers of a mapped-ram file */
 
     /* RAM. */
-    GArray *blocks;           /* ReaderBlock, in the order of the list */
-    GHashTable *block_index;  /* idstr -> GUINT_TO_POINTER(index) */
+    GArray *blocks;          /* ReaderBlock, in the order of the list */
+    GHashTable *block_index; /* idstr -> GUINT_TO_POINTER(index) */
     bool has_list;
-    bool ram_seen;            /* a START or FULL of ram */
-    bool ram_over;            /* its END or FULL, or what comes only behind RAM */
-    uint64_t list_left;       /* bytes of RAM that the list has yet to name */
-    unsigned last_block;      /* of the last page record; READER_NO_BLOCK before the first */
+    bool ram_seen;       /* a START or FULL of ram */
+    bool ram_over;       /* its END or FULL, or what comes only behind RAM */
+    uint64_t list_left;  /* bytes of RAM that the list has yet to name */
+    unsigned last_block; /* of the last page record; READER_NO_BLOCK before the first */
 
     uint64_t skip_left; /* AT_TAIL_SKIP, AT_RAM_PAGES */
 
@@ -135,7 +135,8 @@ Step reader_refuse_because(StreamReader *r, GError *reason, GError **error);
 
 typedef enum { NAME_OK, NAME_SHORT, NAME_BAD } NameResult;
 
-/* Names are printable ASCII, as QEMU's are: they end up in error messages, on terminals and in JSON. */
+/* Names are printable ASCII, as QEMU's are: they end up in error messages, on terminals and in
+ * JSON. */
 bool reader_is_name(const uint8_t *bytes, size_t length);
 
 /* A name with its length in one byte; @ret has room for 256 bytes and gets a NUL. */
@@ -148,6 +149,6 @@ ReaderStep reader_step_configuration; /* reader-configuration.c */
 ReaderStep reader_step_top;           /* reader-section.c */
 ReaderStep reader_step_body;
 ReaderStep reader_step_footer;
-ReaderStep reader_step_ram;           /* reader-ram.c */
+ReaderStep reader_step_ram; /* reader-ram.c */
 ReaderStep reader_step_ram_list;
 ReaderStep reader_step_ram_pages;

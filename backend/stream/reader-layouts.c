@@ -11,9 +11,9 @@
 #include "backend/base/error.h"
 #include "backend/stream/reader-internal.h"
 
-#define LAYOUT_MAX ((int64_t)READER_ELEMENT_MAX)
+#define LAYOUT_MAX  ((int64_t)READER_ELEMENT_MAX)
 #define DEVICES_MAX 4096u
-#define JSON_DEPTH 64
+#define JSON_DEPTH  64
 
 typedef struct {
     VmStateDesc desc;
@@ -123,8 +123,8 @@ static json_object *get_object(json_object *list, size_t index, GError **error)
 static bool add_size(int64_t *sum, int64_t size, GError **error)
 {
     *sum += size;
-    return *sum <= LAYOUT_MAX || refuse(error, "a device of more than %" G_GINT64_FORMAT " bytes",
-                                        LAYOUT_MAX);
+    return *sum <= LAYOUT_MAX ||
+           refuse(error, "a device of more than %" G_GINT64_FORMAT " bytes", LAYOUT_MAX);
 }
 
 static bool structure_size(json_object *object, int64_t *ret, GError **error);

@@ -39,10 +39,10 @@ static char *block_fault(const StreamReader *r, const char *idstr, uint64_t leng
                                idstr, length);
     }
     if (length > r->list_left) {
-        return g_strdup_printf("RAM block '%s' of 0x%" G_GINT64_MODIFIER
-                               "x bytes is more than what the announced total leaves, 0x%"
-                               G_GINT64_MODIFIER "x",
-                               idstr, length, r->list_left);
+        return g_strdup_printf(
+            "RAM block '%s' of 0x%" G_GINT64_MODIFIER
+            "x bytes is more than what the announced total leaves, 0x%" G_GINT64_MODIFIER "x",
+            idstr, length, r->list_left);
     }
     if (g_hash_table_contains(r->block_index, idstr)) {
         return g_strdup_printf("RAM block '%s' is listed twice", idstr);
@@ -76,7 +76,8 @@ static Step get_mapped(StreamReader *r, MigCursor *in, uint64_t length, MappedRa
         ret->pages_offset < ret->bitmap_offset || ret->pages_offset - ret->bitmap_offset < bitmap ||
         length > INT64_MAX || ret->pages_offset > INT64_MAX - length) {
         return reader_refuse(r, error,
-                             "bitmap at 0x%" G_GINT64_MODIFIER "x and pages at 0x%" G_GINT64_MODIFIER
+                             "bitmap at 0x%" G_GINT64_MODIFIER
+                             "x and pages at 0x%" G_GINT64_MODIFIER
                              "x of the file cannot be, this is 0x%" G_GINT64_MODIFIER "x",
                              ret->bitmap_offset, ret->pages_offset, here);
     }
@@ -84,7 +85,8 @@ static Step get_mapped(StreamReader *r, MigCursor *in, uint64_t length, MappedRa
     return STEP_RECORD;
 }
 
-/* Whoever has the file jumps over them (stream_reader_skip); bytes that come all the same are dropped. */
+/* Whoever has the file jumps over them (stream_reader_skip); bytes that come all the same are
+ * dropped. */
 Step reader_step_ram_pages(StreamReader *r, StreamRecord *ret, GError **error)
 {
     MigCursor in = reader_cursor(r);

@@ -82,8 +82,7 @@ static Step step_command(StreamReader *r, MigCursor in, StreamRecord *ret, GErro
         return reader_refuse_as_qemu(r, error, "MIG_CMD 0x%x unknown (len 0x%x)", command, length);
     }
     if (commands[command].length != ANY_LENGTH && commands[command].length != length) {
-        return reader_refuse_as_qemu(r, error,
-                                     "%s received with bad length - expecting %d, got %u",
+        return reader_refuse_as_qemu(r, error, "%s received with bad length - expecting %d, got %u",
                                      commands[command].name, commands[command].length, length);
     }
     if (!get_bytes(&in, length, &data)) {
@@ -174,14 +173,14 @@ static bool resolve_section(StreamReader *r, Section *section, uint32_t version,
             return false;
         }
         if (version != RAM_SECTION_VERSION) {
-            reader_refuse_as_qemu(r, error, "savevm: unsupported version %u for 'ram' v%u",
-                                  version, RAM_SECTION_VERSION);
+            reader_refuse_as_qemu(r, error, "savevm: unsupported version %u for 'ram' v%u", version,
+                                  RAM_SECTION_VERSION);
             return false;
         }
         return true;
     }
-    section->device = r->config.find_device(r->config.data, section->idstr, section->instance,
-                                            version, &reason);
+    section->device =
+        r->config.find_device(r->config.data, section->idstr, section->instance, version, &reason);
     if (section->device == NULL) {
         reader_refuse_because(r, reason, error);
         return false;
@@ -237,8 +236,8 @@ static Step step_later_section(StreamReader *r, MigCursor in, uint8_t type, Stre
         return reader_refuse_as_qemu(r, error, "Unknown savevm section %u", id);
     }
     if (!section->is_ram) {
-        return reader_refuse(r, error, "section %u (%s) is a device and does not come in parts",
-                             id, section->idstr);
+        return reader_refuse(r, error, "section %u (%s) is a device and does not come in parts", id,
+                             section->idstr);
     }
     return enter_section(r, &in, type, section, ret);
 }
@@ -319,8 +318,7 @@ Step reader_step_footer(StreamReader *r, StreamRecord *ret, GError **error)
         return reader_more(r, 0, error);
     }
     if (mark != STREAM_FOOTER) {
-        return reader_refuse_as_qemu(r, error, "Missing section footer for %s",
-                                     r->section->idstr);
+        return reader_refuse_as_qemu(r, error, "Missing section footer for %s", r->section->idstr);
     }
     if (!get_be32(&in, &id)) {
         return reader_more(r, 0, error);

@@ -42,19 +42,19 @@ typedef enum {
 
 typedef enum {
     RECORD_CONFIGURATION,
-    RECORD_SECTION,    /* a START, PART, END or FULL begins: section */
-    RECORD_SECTION_END,/* its footer was right */
-    RECORD_RAM_TOTAL,  /* ram_total */
-    RECORD_RAM_BLOCK,  /* one entry of the block list: block_index, block_idstr, block_length */
-    RECORD_PAGE,       /* block_index, offset, data = 4096 bytes */
-    RECORD_ZERO_PAGE,  /* block_index, offset, n_pages, fill */
-    RECORD_XBZRLE_PAGE,     /* block_index, offset, data/length = a delta for xbzrle_decode() */
+    RECORD_SECTION,     /* a START, PART, END or FULL begins: section */
+    RECORD_SECTION_END, /* its footer was right */
+    RECORD_RAM_TOTAL,   /* ram_total */
+    RECORD_RAM_BLOCK,   /* one entry of the block list: block_index, block_idstr, block_length */
+    RECORD_PAGE,        /* block_index, offset, data = 4096 bytes */
+    RECORD_ZERO_PAGE,   /* block_index, offset, n_pages, fill */
+    RECORD_XBZRLE_PAGE, /* block_index, offset, data/length = a delta for xbzrle_decode() */
     RECORD_COMPRESSED_PAGE, /* block_index, offset, data/length = a zlib stream of one page */
     RECORD_MULTIFD_FLUSH,
     RECORD_RAM_EOS,
-    RECORD_DEVICE,     /* data/length: the whole body of the current FULL (or START) section */
-    RECORD_COMMAND,    /* command, data, length. PACKAGED: data is NULL; its sections and commands
-                          follow as records of their own once all @length bytes of it are there */
+    RECORD_DEVICE,  /* data/length: the whole body of the current FULL (or START) section */
+    RECORD_COMMAND, /* command, data, length. PACKAGED: data is NULL; its sections and commands
+                       follow as records of their own once all @length bytes of it are there */
     RECORD_EOF,
     RECORD_VMDESCRIPTION, /* data, length */
 } StreamRecordType;
@@ -82,7 +82,7 @@ typedef struct {
     uint64_t block_length;
     bool is_mapped; /* RECORD_RAM_BLOCK: its pages stand in the file, at @mapped */
     MappedRam mapped;
-    uint64_t offset; /* inside the block, page aligned, below its length */
+    uint64_t offset;  /* inside the block, page aligned, below its length */
     uint64_t n_pages; /* from offset on, inside the block; 1 unless zero_runs was asked for */
     uint8_t fill;
 
@@ -92,16 +92,17 @@ typedef struct {
 } StreamRecord;
 
 typedef struct {
-    /* Layout of device (@idstr, @instance) for @version, or NULL with the error set: "Unknown ramblock..." is
-     * not this one's business. Called once for each START or FULL that is not ram. */
+    /* Layout of device (@idstr, @instance) for @version, or NULL with the error set: "Unknown
+     * ramblock..." is not this one's business. Called once for each START or FULL that is not ram.
+     */
     const VmStateDesc *(*find_device)(void *data, const char *idstr, uint32_t instance,
                                       uint32_t version, GError **error);
     void *data;
-    uint32_t max_list;   /* bound for lists in device bodies */
+    uint32_t max_list;    /* bound for lists in device bodies */
     uint64_t file_offset; /* where the stream begins in its file, for mapped-ram */
-    bool zero_runs;      /* consecutive zero pages come as one record */
-    uint64_t max_ram;    /* bound for the announced RAM total, bytes; 0 = any */
-    size_t buffer_size;  /* 0 = 1 MiB; at least 64 KiB */
+    bool zero_runs;       /* consecutive zero pages come as one record */
+    uint64_t max_ram;     /* bound for the announced RAM total, bytes; 0 = any */
+    size_t buffer_size;   /* 0 = 1 MiB; at least 64 KiB */
 } StreamReaderConfig;
 
 StreamReader *stream_reader_new(const StreamReaderConfig *config);
@@ -111,14 +112,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(StreamReader, stream_reader_free)
 /* Free room of the buffer, never 0 after STREAM_MORE; moves what is left unread to the front. */
 uint8_t *stream_reader_space(StreamReader *r, size_t *ret_size);
 void stream_reader_filled(StreamReader *r, size_t count);
-/* Instead of the two: the next @count bytes are at @bytes, with @headroom bytes before them that may be
- * overwritten with what is left unread. The buffer stays the caller's and must stay in place until
- * the next stream_reader_lend() or stream_reader_space(). */
+/* Instead of the two: the next @count bytes are at @bytes, with @headroom bytes before them that
+ * may be overwritten with what is left unread. The buffer stays the caller's and must stay in place
+ * until the next stream_reader_lend() or stream_reader_space(). */
 void stream_reader_lend(StreamReader *r, uint8_t *bytes, size_t headroom, size_t count);
-/* After STREAM_MORE: how many of the next bytes of the medium say nothing to the reader (the pages of a
- * mapped-ram file); they count as read, and the caller must go past them. */
+/* After STREAM_MORE: how many of the next bytes of the medium say nothing to the reader (the pages
+ * of a mapped-ram file); they count as read, and the caller must go past them. */
 uint64_t stream_reader_skip(StreamReader *r);
-/* The medium has no more bytes: the next stream_reader_next() says so, or finds that enough came. */
+/* The medium has no more bytes: the next stream_reader_next() says so, or finds that enough came.
+ */
 void stream_reader_end(StreamReader *r);
 
 /* The connection broke and another one goes on from here: between sections, with all that was
@@ -126,7 +128,8 @@ void stream_reader_end(StreamReader *r);
 void stream_reader_resume(StreamReader *r);
 
 /* A reader for a channel beside the main one that carries nothing but page records, until an EOS
- * record or the end of the medium between two records. @main has its block list and outlives no call. */
+ * record or the end of the medium between two records. @main has its block list and outlives no
+ * call. */
 StreamReader *stream_reader_new_channel(const StreamReader *main);
 
 StreamResult stream_reader_next(StreamReader *r, StreamRecord *ret, GError **error);
@@ -137,8 +140,9 @@ uint64_t stream_reader_offset(const StreamReader *r);
 /* "section 2 (ram), offset 1234" for error messages of the caller about the last record. */
 char *stream_reader_where(const StreamReader *r);
 
-/* Layouts of all devices named in a VMDESCRIPTION, each as one buffer of the described size, so that a
- * stream of a machine that migmon does not have can be walked. NULL with error on bad JSON. */
+/* Layouts of all devices named in a VMDESCRIPTION, each as one buffer of the described size, so
+ * that a stream of a machine that migmon does not have can be walked. NULL with error on bad JSON.
+ */
 typedef struct StreamLayouts StreamLayouts;
 StreamLayouts *stream_layouts_new(const char *json, size_t length, GError **error);
 void stream_layouts_free(StreamLayouts *layouts);

@@ -162,8 +162,8 @@ static bool check_version(const VmStateDesc *desc, uint32_t version, GError **er
     }
     if (version < desc->minimum_version) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                    "savevm: version %u of '%s' is too old, the oldest that is read is %u",
-                    version, desc->idstr, desc->minimum_version);
+                    "savevm: version %u of '%s' is too old, the oldest that is read is %u", version,
+                    desc->idstr, desc->minimum_version);
         return false;
     }
     return true;
@@ -298,14 +298,9 @@ bool vmstate_decode(const VmStateDesc *desc, uint32_t version, MigCursor *in, ui
 /* ---- describing ---- */
 
 static const char *const type_names[] = {
-    [FIELD_U8] = "uint8",
-    [FIELD_U32] = "uint32",
-    [FIELD_U64] = "uint64",
-    [FIELD_I64] = "int64",
-    [FIELD_BUFFER] = "buffer",
-    [FIELD_UNUSED] = "unused_buffer",
-    [FIELD_U64_ARRAY] = "uint64",
-    [FIELD_U64_LIST] = "uint64",
+    [FIELD_U8] = "uint8",         [FIELD_U32] = "uint32",      [FIELD_U64] = "uint64",
+    [FIELD_I64] = "int64",        [FIELD_BUFFER] = "buffer",   [FIELD_UNUSED] = "unused_buffer",
+    [FIELD_U64_ARRAY] = "uint64", [FIELD_U64_LIST] = "uint64",
 };
 
 /* NULL when there is nothing of it in the body. */

@@ -35,9 +35,9 @@ typedef struct {
 } VmStateField;
 
 typedef struct {
-    const char *name;        /* vmsd name */
-    const char *idstr;       /* name of the section; instance is given apart */
-    uint32_t version;        /* written; and the highest that is read */
+    const char *name;  /* vmsd name */
+    const char *idstr; /* name of the section; instance is given apart */
+    uint32_t version;  /* written; and the highest that is read */
     uint32_t minimum_version;
     const VmStateField *fields;
 } VmStateDesc;
@@ -46,16 +46,18 @@ void vmstate_encode(const VmStateDesc *desc, const void *state, GByteArray *out)
 
 typedef enum { VMSTATE_OK, VMSTATE_SHORT, VMSTATE_BAD } VmStateResult;
 
-/* Length of the body at @in without using it; SHORT when more bytes are needed to tell or to hold it, and
- * *@ret_length is then what is known to be needed. A version out of range and a list longer than @max_list
- * entries (bound against hostile lengths) are BAD. */
+/* Length of the body at @in without using it; SHORT when more bytes are needed to tell or to hold
+ * it, and
+ * *@ret_length is then what is known to be needed. A version out of range and a list longer than
+ * @max_list entries (bound against hostile lengths) are BAD. */
 VmStateResult vmstate_measure(const VmStateDesc *desc, uint32_t version, MigCursor in,
                               uint32_t max_list, size_t *ret_length, GError **error);
 
-/* Reads a whole body into @state; lists are allocated with g_new (a previous pointer is freed first). On
- * failure @state is as it was. */
+/* Reads a whole body into @state; lists are allocated with g_new (a previous pointer is freed
+ * first). On failure @state is as it was. */
 bool vmstate_decode(const VmStateDesc *desc, uint32_t version, MigCursor *in, uint32_t max_list,
                     void *state, GError **error);
 
-/* The element of "devices" in VMDESCRIPTION for this section (docs/stream.md): caller puts. @state for lists. */
+/* The element of "devices" in VMDESCRIPTION for this section (docs/stream.md): caller puts. @state
+ * for lists. */
 json_object *vmstate_describe(const VmStateDesc *desc, uint32_t instance, const void *state);

@@ -15,7 +15,7 @@
 
 #define WRITER_IOV IOV_MAX
 /* Entries that pages leave free: section ends, devices and new chunks need some. */
-#define WRITER_SPARE 32
+#define WRITER_SPARE       32
 #define WRITER_FIRST_CHUNK ((size_t)512 * 1024)
 /* Headers that may wait before the writer asks to be emptied. */
 #define WRITER_HEADERS_MAX ((size_t)256 * 1024)
@@ -33,8 +33,8 @@ struct StreamWriter {
     size_t pending;
     size_t header_bytes; /* of pending: in the arena */
     uint64_t offset;
-    GArray *chunks; /* Chunk; the last one is written to */
-    GPtrArray *blocks; /* names, in the order of the block list */
+    GArray *chunks;      /* Chunk; the last one is written to */
+    GPtrArray *blocks;   /* names, in the order of the block list */
     unsigned last_block; /* of the last page record; UINT_MAX = none yet */
 };
 
@@ -380,7 +380,8 @@ void stream_put_zero_pages(StreamWriter *w, unsigned block, uint64_t offset, siz
     }
 }
 
-/* Page data in the arena. It does not count as headers: it is bounded by how much is put at once. */
+/* Page data in the arena. It does not count as headers: it is bounded by how much is put at once.
+ */
 static void put_copy(StreamWriter *w, const uint8_t *bytes, size_t length)
 {
     stream_put_bytes(w, bytes, length);

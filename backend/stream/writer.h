@@ -23,15 +23,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(StreamWriter, stream_writer_free)
 
 /* ---- what is waiting ---- */
 
-size_t stream_writer_pending(const StreamWriter *w);   /* bytes */
-uint64_t stream_writer_offset(const StreamWriter *w);  /* bytes since the start, pending included */
+size_t stream_writer_pending(const StreamWriter *w);  /* bytes */
+uint64_t stream_writer_offset(const StreamWriter *w); /* bytes since the start, pending included */
 /* How many pages of one block may be added, whatever they hold (the iovec has at most IOV_MAX
  * entries); 0 = empty it first. */
 size_t stream_writer_room(const StreamWriter *w);
 /* Likewise of zero pages that follow each other: they need no entry. */
 size_t stream_writer_zero_room(const StreamWriter *w);
-/* The pending bytes; valid until the next call that adds or resets. May be changed by the caller (it
- * is used up by transport_write_all). */
+/* The pending bytes; valid until the next call that adds or resets. May be changed by the caller
+ * (it is used up by transport_write_all). */
 struct iovec *stream_writer_iov(StreamWriter *w, int *ret_count);
 void stream_writer_reset(StreamWriter *w);
 
@@ -41,12 +41,13 @@ typedef struct {
     const char *machine;
     const char *const *capabilities; /* validated ones that are on; NULL or empty: no subsection */
     size_t n_capabilities;
-    const uint8_t *uuid;             /* 16 bytes, NULL: no subsection */
+    const uint8_t *uuid; /* 16 bytes, NULL: no subsection */
 } StreamConfiguration;
 
 void stream_put_header(StreamWriter *w);
 void stream_put_configuration(StreamWriter *w, const StreamConfiguration *configuration);
-void stream_put_command(StreamWriter *w, StreamCommand command, const void *payload, uint16_t length);
+void stream_put_command(StreamWriter *w, StreamCommand command, const void *payload,
+                        uint16_t length);
 void stream_put_ping(StreamWriter *w, uint32_t value);
 void stream_put_section_start(StreamWriter *w, uint32_t id, const char *idstr, uint32_t instance,
                               uint32_t version);
@@ -54,7 +55,8 @@ void stream_put_section_part(StreamWriter *w, uint32_t id);
 void stream_put_section_end(StreamWriter *w, uint32_t id);
 void stream_put_section_full(StreamWriter *w, uint32_t id, const char *idstr, uint32_t instance,
                              uint32_t version);
-void stream_put_bytes(StreamWriter *w, const void *bytes, size_t length); /* a device body; copied */
+void stream_put_bytes(StreamWriter *w, const void *bytes,
+                      size_t length); /* a device body; copied */
 void stream_put_footer(StreamWriter *w, uint32_t id);
 void stream_put_eof(StreamWriter *w);
 void stream_put_vmdescription(StreamWriter *w, const char *json);

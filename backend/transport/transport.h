@@ -45,14 +45,14 @@ typedef struct ZeroCopy ZeroCopy;
 /* First member of every implementation. */
 struct Transport {
     const TransportOps *ops;
-    char *name;        /* for messages: "unix:/tmp/m.sock" */
-    int wake_fd;       /* eventfd, readable once shut down */
-    int fd;            /* for those that have one; owned */
-    bool two_way;      /* the peer can answer */
+    char *name;                 /* for messages: "unix:/tmp/m.sock" */
+    int wake_fd;                /* eventfd, readable once shut down */
+    int fd;                     /* for those that have one; owned */
+    bool two_way;               /* the peer can answer */
     uint32_t finish_timeout_ms; /* 0 = none */
     WaitClock blocked;          /* writes that wait for the medium */
     ZeroCopy *zero_copy;        /* NULL = off; the writer's */
-    atomic_bool shut_down; /* set by transport_shutdown() before it wakes anyone */
+    atomic_bool shut_down;      /* set by transport_shutdown() before it wakes anyone */
 };
 
 void transport_free(Transport *t);
@@ -73,7 +73,8 @@ bool transport_write_all(Transport *t, struct iovec *iov, int n, size_t *ret_acc
 
 /* ---- sending without a copy (zero-copy.c); the writer's thread ---- */
 
-/* Whether RLIMIT_MEMLOCK lets this process have @bytes on their way at a time. Error text QEMU's. */
+/* Whether RLIMIT_MEMLOCK lets this process have @bytes on their way at a time. Error text QEMU's.
+ */
 bool transport_may_lend(uint64_t bytes, GError **error);
 
 /* Before the first write. False where the medium or the kernel cannot do it. */
@@ -108,24 +109,25 @@ typedef struct {
 } TransportWaits;
 
 /* Any thread. Over tcp the kernel tells the two apart (TCP_INFO, tcp(7): time limited by the
- * receiver's window); a Unix socket or a pipe has no link between, so all of it is the receiver's. */
+ * receiver's window); a Unix socket or a pipe has no link between, so all of it is the receiver's.
+ */
 void transport_get_waits(const Transport *t, TransportWaits *ret);
 
-/* The descriptor of a file, for reads and writes at any place beside those of the stream; -1 where there is
- * none. Stays the transport's. */
+/* The descriptor of a file, for reads and writes at any place beside those of the stream; -1 where
+ * there is none. Stays the transport's. */
 int transport_file(const Transport *t);
 
-/* The same for whole pages at page borders, from and to memory that is aligned likewise: past the page
- * cache once transport_file_go_direct() has opened it so. That is for files only and fails where
- * the file system cannot. */
+/* The same for whole pages at page borders, from and to memory that is aligned likewise: past the
+ * page cache once transport_file_go_direct() has opened it so. That is for files only and fails
+ * where the file system cannot. */
 int transport_file_pages(const Transport *t);
 bool transport_file_go_direct(Transport *t, GError **error);
 
 /* True when the end of what is read brings a verdict: the exit status of a child. */
 bool transport_end_matters(const Transport *t);
 
-/* How long finish waits for a child that has everything but does not end; 0 = for ever (default). By the
- * writer, before transport_finish(). */
+/* How long finish waits for a child that has everything but does not end; 0 = for ever (default).
+ * By the writer, before transport_finish(). */
 void transport_set_finish_timeout(Transport *t, uint32_t ms);
 
 /* See TransportOps.finish; true where there is nothing to do. */
@@ -142,10 +144,10 @@ Transport *transport_new_from_fd(int fd, const char *name, GError **error);
  */
 typedef struct Connector Connector;
 
-/* Main thread. What can fail at once fails here: a file is created (0600) and cut to its offset with
- * the bytes before it kept, an exec child is started, a descriptor is looked at; a socket only gets its
- * address checked. @fd is the descriptor for ADDRESS_FD (taken on success), else -1. Error texts
- * are QEMU's where it has them. */
+/* Main thread. What can fail at once fails here: a file is created (0600) and cut to its offset
+ * with the bytes before it kept, an exec child is started, a descriptor is looked at; a socket only
+ * gets its address checked. @fd is the descriptor for ADDRESS_FD (taken on success), else -1. Error
+ * texts are QEMU's where it has them. */
 Connector *connector_new(const Address *address, int fd, GError **error);
 void connector_free(Connector *connector);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Connector, connector_free)
@@ -183,18 +185,18 @@ typedef struct {
     void (*notice)(Listener *l, const char *text, void *data);
 } ListenerCallbacks;
 
-/* Main thread. Listens, or opens a file or descriptor, or starts an exec child; the channel callback comes from
- * the main loop later. Blocking name look-up happens for numeric hosts only; a host name is resolved in
- * a thread and @ready is called on the main loop in any case (error NULL = listening). @fd as for
- * connector_new(), but the listener's in any case. */
+/* Main thread. Listens, or opens a file or descriptor, or starts an exec child; the channel
+ * callback comes from the main loop later. Blocking name look-up happens for numeric hosts only; a
+ * host name is resolved in a thread and @ready is called on the main loop in any case (error NULL =
+ * listening). @fd as for connector_new(), but the listener's in any case. */
 typedef void (*ListenerReady)(Listener *l, const GError *error, void *data);
 Listener *listener_new(const Address *address, int fd, const ListenerCallbacks *callbacks,
                        ListenerReady ready, void *data);
 void listener_free(Listener *l); /* stops; @ready is not called any more; unlinks its unix path */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Listener, listener_free)
 
-/* Whether channels of @type are wanted; at first only CHANNEL_MAIN is. What is not wanted is a stranger:
- * dropped with a notice. A connection that has said nothing waits meanwhile. */
+/* Whether channels of @type are wanted; at first only CHANNEL_MAIN is. What is not wanted is a
+ * stranger: dropped with a notice. A connection that has said nothing waits meanwhile. */
 void listener_want(Listener *l, ChannelType type, bool wanted);
 
 /* While busy, further main channels are dropped with a notice. A socket listener stays open. */
@@ -203,5 +205,6 @@ void listener_set_busy(Listener *l, bool busy);
 /* True for sockets: more connections can come after a failed attempt. */
 bool listener_is_reusable(const Listener *l);
 
-/* Addresses really listened on (kernel-chosen port filled in): GPtrArray of Address, owned by @l. */
+/* Addresses really listened on (kernel-chosen port filled in): GPtrArray of Address, owned by @l.
+ */
 const GPtrArray *listener_addresses(const Listener *l);
