@@ -8,6 +8,7 @@
 #include "backend/engine/verdict.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "backend/base/size.h"
 
@@ -32,10 +33,21 @@ VerdictKind verdict_of(const VerdictFacts *facts)
                : VERDICT_CONVERGES;
 }
 
-static char *time_text(uint64_t ms)
+static char *time_text(uint64_t ms, int decimals)
 {
     return ms < 100 ? g_strdup_printf("%" PRIu64 " ms", ms)
-                    : g_strdup_printf("%.1f s", (double)ms / 1000.0);
+                    : g_strdup_printf("%.*f s", decimals, (double)ms / 1000.0);
+}
+
+/* As short as can be, but a pause that is beyond the limit never reads like it. */
+static void pause_texts(const VerdictFacts *facts, char **ret_pause, char **ret_limit)
+{
+    g_autofree char *pause = time_text(pause_ms(facts), 1);
+    g_autofree char *limit = time_text(facts->limit_ms, 1);
+    int decimals = strcmp(pause, limit) == 0 ? 2 : 1;
+
+    *ret_pause = time_text(pause_ms(facts), decimals);
+    *ret_limit = time_text(facts->limit_ms, decimals);
 }
 
 /* Short: the whole of it is to be read on a line of 80 columns. */
@@ -46,8 +58,8 @@ char *verdict_text(const VerdictFacts *facts)
     if (kind == VERDICT_OPEN) {
         return g_strdup("");
     }
-    g_autofree char *pause = time_text(pause_ms(facts)), *limit = time_text(facts->limit_ms);
-
+    g_autofree char *pause = NULL, *limit = NULL;
+    pause_texts(facts, &pause, &limit);
     if (kind == VERDICT_FITS) {
         return g_strdup_printf("will finish: pause %s, limit %s", pause, limit);
     }
@@ -72,6 +84,7 @@ char *verdict_advice(const VerdictFacts *facts)
     uint64_t step = ms < 1000 ? 50 : ms < 10000 ? 500 : 5000;
 
     return g_strdup_printf("migrate_set_parameter downtime-limit %" PRIu64 " accepts that pause; "
-                           "or raise max-bandwidth; auto-converge would slow the guest down",
+                           "or raise max-bandwidth; auto-converge would slow the guest down, "
+                           "postcopy-ram move it as it is",
                            (ms + step - 1) / step * step);
 }

@@ -67,7 +67,7 @@ static void test_answers(void **state)
             "here: the migration ended before the guest was handed over; run state on this side: "
             "running.",
             "migrate_set_parameter downtime-limit 2500 accepts that pause; or raise max-bandwidth; "
-            "auto-converge would slow the guest down." } },
+            "auto-converge would slow the guest down, postcopy-ram move it as it is." } },
         { "failed",
           { "No, it failed at once: Failed to connect to '127.0.0.1:1': Connection refused.",
             "There was none: the guest was not stopped for the switchover.",

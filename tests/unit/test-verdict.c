@@ -33,7 +33,7 @@ static const struct {
       "will not finish", "migrate_set_parameter downtime-limit 3500" },
     /* A sync is made as soon as what is left would fit; then it can be a little more again. */
     { "a short pass close to the limit", { 31 * MIB, 5 * MIB, 1 * MIB, S / 20, 100 * MIB, 300 },
-      VERDICT_CONVERGES, "should finish", "" },
+      VERDICT_CONVERGES, "should finish: pause 0.31 s now, limit 0.30 s", "" },
     { "a limit that is long enough", { 300 * MIB, 300 * MIB, 300 * MIB, S, 100 * MIB, 3500 },
       VERDICT_FITS, "will finish", "" },
     { "short pauses get small steps", { 40 * MIB, 40 * MIB, 40 * MIB, S, 100 * MIB, 300 },
