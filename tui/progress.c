@@ -102,8 +102,8 @@ static void drop_least(Line *line)
             least = part;
         }
     }
+    g_assert(least != NULL);
     if (least->rank == 0) { /* the status stays, cut where it must be */
-        g_assert(least->text);
         return;
     }
     g_clear_pointer(&least->text, g_free);

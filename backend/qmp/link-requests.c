@@ -14,7 +14,7 @@
 #include "backend/qmp/link-internal.h"
 
 /* Requests that may wait; who asks more often does not look at the answers. */
-#define MAX_WAITING 1000
+#define MAX_WAITING 1000u
 
 /* ---- requests ---- */
 

@@ -195,7 +195,7 @@ void peer_schedule_poll(QmpPeer *peer)
     if (peer->polling || !peer->told_ready || (!running && peer->events_on)) {
         return;
     }
-    peer->poll = g_timeout_add((guint)CLAMP(period - passed_ms, 1, period), on_poll, peer);
+    peer->poll = g_timeout_add((guint)MAX(period - passed_ms, 1), on_poll, peer);
 }
 
 void qmp_peer_look(QmpPeer *peer)
