@@ -201,6 +201,12 @@ class Process:
         check_sanitizer(self)
 
 
+def shadows_memory():
+    """A build with the thread sanitizer has a shadow of the guest's memory, which counts as the process's own."""
+    with open(MIGMON, "rb") as program:
+        return b"__tsan_init" in program.read()
+
+
 def check_sanitizer(process):
     text = process.output()
     for sign in ("ERROR: AddressSanitizer", "WARNING: ThreadSanitizer", "runtime error:",

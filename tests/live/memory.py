@@ -75,7 +75,6 @@ def untouched_guest_is_not_faulted_in(s):
     return f"source {backing(src) >> 10} KiB, destination {backing(dst) >> 10} KiB"
 
 
-with open(harness.MIGMON, "rb") as program:
-    if b"__tsan_init" in program.read():
-        harness.skip("the thread sanitizer's shadow of the guest's memory would be counted")
+if harness.shadows_memory():
+    harness.skip("the thread sanitizer's shadow of the guest's memory would be counted")
 harness.run([four_gib_guest, untouched_guest_is_not_faulted_in])
