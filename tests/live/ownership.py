@@ -191,6 +191,7 @@ def released_memory_is_kept_through_a_cut_in_postcopy(s):
         side.capability("postcopy-ram")
     src.capability("release-ram")
     dst.execute("migrate-incoming", uri=f"unix:{path}")
+    harness.wait_for("the guest has written enough", lambda: resident(src) > 24 << 10)
     src.set(max_bandwidth=4 << 20, max_postcopy_bandwidth=4 << 20)
     src.execute("migrate", uri=f"unix:{path}")
     src.wait_status("active")
