@@ -29,13 +29,31 @@ static char *status_value(pid_t pid, const char *name)
     return g_strstrip(g_strndup(at, strcspn(at, "\n")));
 }
 
+/* A process that was killed closes its sockets a moment before it is gone: it is on its way out
+ * then (PF_EXITING among the flags of /proc/PID/stat, proc(5)). */
+static bool is_exiting(pid_t pid)
+{
+    static const unsigned flag = 0x4;
+    g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)pid);
+    g_autofree char *text = NULL;
+    unsigned flags = 0;
+
+    if (!g_file_get_contents(path, &text, NULL, NULL)) {
+        return true;
+    }
+    const char *behind_name = strrchr(text, ')');
+    return behind_name != NULL &&
+           sscanf(behind_name, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1 && (flags & flag) != 0;
+}
+
 char *peer_process_text(pid_t pid)
 {
     if (pid <= 0) {
         return g_strdup("");
     }
     g_autofree char *state = status_value(pid, "State");
-    const char *word = state == NULL || *state == 'Z' || *state == 'X' ? "has ended"
+    bool gone = state == NULL || *state == 'Z' || *state == 'X' || is_exiting(pid);
+    const char *word = gone                             ? "has ended"
                        : *state == 'T' || *state == 't' ? "is stopped (SIGSTOP or a debugger)"
                                                         : "is alive";
 
