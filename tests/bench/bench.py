@@ -40,6 +40,7 @@ def zero_content(file, mib):
 
 
 def no_content(file, mib):
+    file.truncate(0)
     file.truncate(mib << 20)
 
 
@@ -218,6 +219,9 @@ def rounds_of(work, contents, mib, rounds):
     order = list(contenders)
     for _ in range(rounds):
         for name in order:
+            if work.content is no_content:  # a QEMU that reads holes fills them
+                with open(ram, "r+b") as file:
+                    no_content(file, mib)
             with harness.scene() as s:
                 runs[name].append(contenders[name](s, ram, mib, work))
         order = order[1:] + order[:1]
