@@ -13,32 +13,20 @@
 #include <errno.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "backend/base/clock.h"
 #include "backend/base/error.h"
 #include "backend/base/fd.h"
 #include "backend/base/lock.h"
 #include "backend/base/prompt-thread.h"
-#include "backend/guest/guest-internal.h"
+#include "backend/guest/page-waits.h"
 #include "backend/guest/uffd.h"
 
 #define MESSAGES 32
 /* A page that is here is mapped together with those behind it: they will be touched too. */
 #define AROUND_PAGES ((size_t)16)
-#define NO_VCPU      UINT_MAX
-
-/* A thread in the middle of an instruction. */
-typedef struct {
-    int thread_id;
-    unsigned vcpu; /* NO_VCPU: not one of the guest's */
-    size_t block;
-    size_t page; /* the first of those mapped at once */
-    int64_t since_us;
-} Waiter;
 
 typedef struct {
     RamBlock *ram;
@@ -49,7 +37,6 @@ typedef struct {
 
 struct PageFaults {
     /* Constant. */
-    Guest *guest;
     PageFaultsRequest request;
     void *data;
     FaultBlock *blocks;
@@ -60,14 +47,8 @@ struct PageFaults {
     bool stopped;
 
     pthread_mutex_t lock;
-    GArray *waiters; /* Waiter */
+    PageWaits *waits;
     uint64_t missing;
-    uint64_t requests;
-    uint64_t *vcpu_us;
-    unsigned n_blocked;   /* vCPUs among the waiters */
-    int64_t all_since_us; /* all vCPUs wait since then; 0 = not all */
-    uint64_t blocktime_us;
-    Latency latency;
 };
 
 /* ---- making ---- */
@@ -116,13 +97,11 @@ PageFaults *page_faults_new(Guest *guest, PageFaultsRequest request, void *data)
     PageFaults *pf = g_new0(PageFaults, 1);
     RamBlock *const *blocks = guest_blocks(guest, &pf->n_blocks);
 
-    pf->guest = guest;
     pf->request = request;
     pf->data = data;
     pf->uffd = pf->quit = -1;
     pthread_mutex_init(&pf->lock, NULL);
-    pf->waiters = g_array_new(FALSE, FALSE, sizeof(Waiter));
-    pf->vcpu_us = g_new0(uint64_t, MAX(guest->n_vcpus, 1));
+    pf->waits = page_waits_new(guest);
     pf->blocks = g_new0(FaultBlock, pf->n_blocks);
     for (size_t i = 0; i < pf->n_blocks; i++) {
         pf->blocks[i] = (FaultBlock){
@@ -140,72 +119,14 @@ DirtyMap *page_faults_received(PageFaults *pf, size_t block)
     return pf->blocks[block].received;
 }
 
-/* ---- waiting, under the lock ---- */
+/* ---- the handler ---- */
 
+/* Under the lock. */
 static bool is_here(const FaultBlock *b, size_t page)
 {
     return dirty_map_test(b->received, page) &&
            dirty_map_run_end(b->received, page, page + b->step) == page + b->step;
 }
-
-static void begin_wait(PageFaults *pf, const Waiter *waiter)
-{
-    g_array_append_val(pf->waiters, *waiter);
-    if (waiter->vcpu == NO_VCPU) {
-        return;
-    }
-    pf->n_blocked++;
-    if (pf->n_blocked == pf->guest->n_vcpus) {
-        pf->all_since_us = waiter->since_us;
-    }
-    guest_block_vcpu(pf->guest, waiter->vcpu, true);
-}
-
-static void end_wait(PageFaults *pf, guint index, int64_t now)
-{
-    const Waiter waiter = g_array_index(pf->waiters, Waiter, index);
-
-    g_array_remove_index_fast(pf->waiters, index);
-    if (waiter.vcpu == NO_VCPU) {
-        return;
-    }
-    pf->vcpu_us[waiter.vcpu] += (uint64_t)(now - waiter.since_us);
-    if (pf->n_blocked == pf->guest->n_vcpus) {
-        pf->blocktime_us += (uint64_t)(now - pf->all_since_us);
-        pf->all_since_us = 0;
-    }
-    pf->n_blocked--;
-    guest_block_vcpu(pf->guest, waiter.vcpu, false);
-}
-
-static bool somebody_waits(const PageFaults *pf, size_t block, size_t page)
-{
-    for (guint i = 0; i < pf->waiters->len; i++) {
-        const Waiter *waiter = &g_array_index(pf->waiters, Waiter, i);
-
-        if (waiter->block == block && waiter->page == page) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The pages [@first, @end) have come. */
-static void end_waits(PageFaults *pf, size_t block, size_t first, size_t end)
-{
-    int64_t now = mig_clock_now_us();
-
-    for (guint i = pf->waiters->len; i-- > 0;) {
-        const Waiter *waiter = &g_array_index(pf->waiters, Waiter, i);
-
-        if (waiter->block == block && waiter->page >= first && waiter->page < end) {
-            latency_add(&pf->latency, (uint64_t)(now - waiter->since_us));
-            end_wait(pf, i, now);
-        }
-    }
-}
-
-/* ---- the handler ---- */
 
 /* The page is in the file, or a hole that is known to be zero. Another thread may be mapping it
  * just now. */
@@ -250,31 +171,12 @@ typedef enum { FAULT_KNOWN, FAULT_HERE, FAULT_REQUEST } FaultAnswer;
 
 static FaultAnswer take_fault(PageFaults *pf, size_t block, size_t page, int thread_id)
 {
-    Waiter waiter = { thread_id, NO_VCPU, block, page, mig_clock_now_us() };
-    FaultAnswer answer = FAULT_KNOWN;
     MIG_LOCK(&pf->lock);
 
     if (is_here(&pf->blocks[block], page)) {
         return FAULT_HERE;
     }
-    /* Who was woken in vain reports again. */
-    for (guint i = pf->waiters->len; i-- > 0;) {
-        const Waiter *before = &g_array_index(pf->waiters, Waiter, i);
-
-        if (before->thread_id == thread_id) {
-            if (before->block == block && before->page == page) {
-                return FAULT_KNOWN;
-            }
-            end_wait(pf, i, waiter.since_us);
-        }
-    }
-    if (!somebody_waits(pf, block, page)) {
-        pf->requests++;
-        answer = FAULT_REQUEST;
-    }
-    guest_find_thread(pf->guest, thread_id, &waiter.vcpu);
-    begin_wait(pf, &waiter);
-    return answer;
+    return page_waits_begin(pf->waits, thread_id, block, page) ? FAULT_REQUEST : FAULT_KNOWN;
 }
 
 static void handle_fault(PageFaults *pf, uint64_t address, int thread_id)
@@ -381,9 +283,7 @@ void page_faults_stop(PageFaults *pf)
     mig_fd_clear(&pf->quit);
 
     MIG_LOCK(&pf->lock);
-    while (pf->waiters->len > 0) {
-        end_wait(pf, 0, mig_clock_now_us());
-    }
+    page_waits_give_up(pf->waits);
 }
 
 void page_faults_free(PageFaults *pf)
@@ -397,8 +297,7 @@ void page_faults_free(PageFaults *pf)
         dirty_map_free(pf->blocks[i].received);
     }
     g_free(pf->blocks);
-    g_free(pf->vcpu_us);
-    g_array_unref(pf->waiters);
+    page_waits_free(pf->waits);
     pthread_mutex_destroy(&pf->lock);
     g_free(pf);
 }
@@ -415,7 +314,7 @@ bool page_faults_is_wanted(PageFaults *pf, size_t block, size_t page)
     size_t step = pf->blocks[block].step;
     MIG_LOCK(&pf->lock);
 
-    return somebody_waits(pf, block, page / step * step);
+    return page_waits_any(pf->waits, block, page / step * step);
 }
 
 /* Maps the pages [@first, @end), all of which are in the file, and wakes. */
@@ -456,7 +355,7 @@ bool page_faults_place(PageFaults *pf, size_t block, size_t first, struct iovec 
             last += b->step;
         }
         if (last > first) {
-            end_waits(pf, block, first, last);
+            page_waits_end(pf->waits, block, first, last);
             pthread_mutex_unlock(&pf->lock);
             map_placed(pf, b, first, last);
             pthread_mutex_lock(&pf->lock);
@@ -480,10 +379,11 @@ void page_faults_repeat(PageFaults *pf)
     g_autoptr(GArray) waiters = NULL;
 
     pthread_mutex_lock(&pf->lock);
-    waiters = g_array_copy(pf->waiters);
+    waiters = page_waits_copy(pf->waits);
     pthread_mutex_unlock(&pf->lock);
     for (guint i = 0; i < waiters->len; i++) {
-        const Waiter *w = &g_array_index(waiters, Waiter, i);
+        const PageWaiter *w = &g_array_index(waiters, PageWaiter, i);
+
         pf->request(pf->data, w->block, w->page, pf->blocks[w->block].step);
     }
 }
@@ -492,28 +392,8 @@ void page_faults_repeat(PageFaults *pf)
 
 void page_faults_stats(PageFaults *pf, PageFaultStats *ret)
 {
-    unsigned n_vcpus = pf->guest->n_vcpus;
-    int64_t now = mig_clock_now_us();
     MIG_LOCK(&pf->lock);
-
-    *ret = (PageFaultStats){
-        .requests = pf->requests,
-        .blocktime_us = pf->blocktime_us,
-        .n_vcpus = n_vcpus,
-        .n_waiting = pf->n_blocked,
-        .vcpu_us = g_memdup2(pf->vcpu_us, MAX(n_vcpus, 1) * sizeof(uint64_t)),
-        .latency = pf->latency,
-    };
-    if (pf->all_since_us != 0) {
-        ret->blocktime_us += (uint64_t)(now - pf->all_since_us);
-    }
-    for (guint i = 0; i < pf->waiters->len; i++) {
-        const Waiter *w = &g_array_index(pf->waiters, Waiter, i);
-
-        if (w->vcpu != NO_VCPU) {
-            ret->vcpu_us[w->vcpu] += (uint64_t)(now - w->since_us);
-        }
-    }
+    page_waits_stats(pf->waits, ret);
 }
 
 void page_fault_stats_clear(PageFaultStats *stats)
