@@ -132,6 +132,7 @@ static bool look(DirtyLimit *l, GError **error)
     return dirty_tracker_sync(l->tracker, 0, l->pages, NULL, error);
 }
 
+/* All of it or nothing: what is there is started. */
 static bool begin_tracking(DirtyLimit *l, GError **error)
 {
     size_t n;
@@ -139,12 +140,13 @@ static bool begin_tracking(DirtyLimit *l, GError **error)
     if (l->tracker != NULL) {
         return true;
     }
-    l->tracker = dirty_share_join(l->share, error);
-    if (l->tracker == NULL) {
+    g_autoptr(DirtyTracker) tracker = dirty_share_join(l->share, error);
+    if (tracker == NULL || !dirty_tracker_start(tracker, error)) {
         return false;
     }
+    l->tracker = g_steal_pointer(&tracker);
     l->pages = dirty_map_new(guest_blocks(l->guest, &n)[0]->n_pages);
-    return dirty_tracker_start(l->tracker, error);
+    return true;
 }
 
 static void end_tracking(DirtyLimit *l)
