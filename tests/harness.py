@@ -1,8 +1,10 @@
 """Processes and monitors for the tests that run the built program.
 
 A test is a program of its own: it makes a Scene, starts migmons (or a real QEMU) in it, drives them over
-QMP and HMP, and fails by an exception. Every wait has a bound that only ever ends a broken run: nothing
-is asserted about time. The Scene ends what it started, by pid, and removes its folder.
+QMP and HMP, and fails by an exception. Nothing is asserted about time: a wait is given up when nothing moves
+any more (no byte, no state, no line of output for PATIENCE seconds), however long the whole takes, and the failure
+says what the processes did at that moment. How fast guests write is decided in pace.py. The Scene ends what it
+started, by pid, and removes its folder.
 """
 
 import contextlib
@@ -14,10 +16,22 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
+import pace
+
 MIGMON = os.environ.get("MIGMON", "migmon")
+# Seconds without any progress after which a wait is given up.
 PATIENCE = float(os.environ.get("MIGMON_TEST_PATIENCE", "60"))
+
+# A migration that has not ended by itself after so many passes is ended by a longer pause, where a test waits for
+# its end and for nothing else. Milliseconds.
+PASSES = 6
+LONG_PAUSE = 120000
+
+# Scenes of this program that are open: what happens in them is progress.
+_scenes = []
 
 
 class Failure(Exception):
@@ -30,16 +44,80 @@ def skip(reason):
     sys.exit(77)
 
 
-def wait_for(what, condition, patience=PATIENCE):
-    """Polls until condition() is true; its value is returned."""
-    end = time.monotonic() + patience
+def moment():
+    """What the processes of this test do now, as text."""
+    return "; ".join(process.moment() for s in _scenes for process in s.processes) or "no process"
+
+
+def wait_for(what, condition, progress=moment, patience=None):
+    """Polls until condition() is true; its value is returned. Gives up when progress() does not change for @patience
+    seconds (PATIENCE)."""
+    patience = PATIENCE if patience is None else patience
+    seen, since = None, time.monotonic()
+    look = since + patience / 2
     while True:
         value = condition()
         if value:
             return value
-        if time.monotonic() > end:
-            raise Failure(f"gave up waiting until {what}")
+        now = time.monotonic()
+        if now >= look:
+            state, look = progress(), now + patience / 4
+            if state != seen:
+                seen, since = state, now
+            elif now - since >= patience:
+                raise Failure(f"gave up waiting until {what}: nothing moved for {now - since:.0f} s; now {moment()}")
         time.sleep(0.01)
+
+
+def communicate(process, stdin=None):
+    """Output of a Popen with pipes, as subprocess.communicate(). Gives up when it neither says anything nor does
+    anything (processor time of it and its children) for PATIENCE seconds."""
+    seen, since = None, time.monotonic()
+    while True:
+        try:
+            return process.communicate(input=stdin, timeout=PATIENCE / 4)
+        except subprocess.TimeoutExpired as expired:
+            stdin = None
+            state = (len(expired.output or b""), cpu_ticks(process.pid))
+            if state != seen:
+                seen, since = state, time.monotonic()
+            elif time.monotonic() - since >= PATIENCE:
+                process.kill()
+                output, _ = process.communicate()
+                raise Failure(f"{process.args} did nothing for {PATIENCE:.0f} s and was ended: {output}") from None
+
+
+def run_program(argv, stdin=None, **options):
+    """As subprocess.run() with captured output, with the patience of communicate()."""
+    options.setdefault("stdout", subprocess.PIPE)
+    options.setdefault("stderr", subprocess.PIPE)
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE, **options) as process:
+        output, errors = communicate(process, stdin)
+    return subprocess.CompletedProcess(argv, process.returncode, output, errors)
+
+
+def wait_end(process):
+    """Exit status of a Popen without pipes that are read, with the patience of communicate()."""
+    wait_for(f"{process.args[0]} ends", lambda: process.poll() is not None, progress=lambda: cpu_ticks(process.pid))
+    return process.returncode
+
+
+def cpu_ticks(pid):
+    """Processor time of a process and of its children that have ended; None when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return sum(map(int, stat.read().rsplit(")", 1)[1].split()[11:15]))
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def is_stopped(pid):
+    """By SIGSTOP."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] in ("T", "t")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 class QmpError(Failure):
@@ -55,15 +133,25 @@ class Qmp:
         self.events = []
         self.buffer = b""
         self.process = process
+        self.lock = threading.RLock()  # one request at a time: a wait looks at processes of other threads too
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(PATIENCE)
+        self.socket.settimeout(PATIENCE / 4)
         self.socket.connect(path)
         self.greeting = self._read()
         self.execute("qmp_capabilities")
 
     def _read(self):
+        used, since = None, time.monotonic()
         while b"\n" not in self.buffer:
-            data = self.socket.recv(65536)
+            try:
+                data = self.socket.recv(65536)
+            except TimeoutError:
+                now = cpu_ticks(self.process.pid)
+                if now != used:
+                    used, since = now, time.monotonic()
+                elif time.monotonic() - since > PATIENCE:
+                    raise Failure(f"{self.process.name} does not answer QMP and does nothing") from None
+                continue
             if not data:
                 raise Failure(f"{self.process.name}: QMP connection closed")
             self.buffer += data
@@ -75,20 +163,21 @@ class Qmp:
         if arguments:
             request["arguments"] = {k.replace("_", "-"): v for k, v in arguments.items()}
         data = json.dumps(request).encode()
-        if fds:
-            socket.send_fds(self.socket, [data], list(fds))
-        else:
-            self.socket.sendall(data)
-        while True:
-            answer = self._read()
-            if "QMP" in answer:
-                continue  # a QEMU that is just starting may greet twice
-            if "event" in answer:
-                self.events.append(answer)
-            elif "error" in answer:
-                raise QmpError(answer["error"])
+        with self.lock:
+            if fds:
+                socket.send_fds(self.socket, [data], list(fds))
             else:
-                return answer["return"]
+                self.socket.sendall(data)
+            while True:
+                answer = self._read()
+                if "QMP" in answer:
+                    continue  # a QEMU that is just starting may greet twice
+                if "event" in answer:
+                    self.events.append(answer)
+                elif "error" in answer:
+                    raise QmpError(answer["error"])
+                else:
+                    return answer["return"]
 
     def poll_events(self):
         """All events so far."""
@@ -155,19 +244,70 @@ class Process:
     def owner(self):
         return self.execute("x-query-owner")["owner"]
 
+    def moment(self):
+        """What it does now, as one line that changes as long as something moves: its migration, not its guest."""
+        if self.process.poll() is not None:
+            return f"{self.name} ended with {self.process.returncode}"
+        size = os.path.getsize(self.log)
+        if is_stopped(self.pid):
+            return f"{self.name} is stopped ({size} bytes of output)"
+        if self.qmp is None:
+            return f"{self.name} runs without QMP ({size} bytes of output, {cpu_ticks(self.pid)} ticks)"
+        try:
+            info, run_state = self.execute("query-migrate"), self.run_state()
+        except (Failure, OSError) as error:
+            return f"{self.name}: {error} ({cpu_ticks(self.pid)} ticks)"
+        ram = info.get("ram", {})
+        return (f"{self.name} is {info.get('status', 'none')}, guest {run_state}, {ram.get('transferred', 0)} bytes, "
+                f"{ram.get('dirty-sync-count', 0)} passes, {ram.get('postcopy-requests', 0)} requests, "
+                f"{len(self.qmp.events)} events, {size} bytes of output")
+
     def wait_status(self, *wanted):
+        capped = False
+
         def look():
-            status = self.status()
+            nonlocal capped
+            info = self.execute("query-migrate")
+            status = info.get("status", "none")
             if status in wanted:
                 return status
             if status in ("failed", "cancelled", "completed"):
                 raise Failure(f"{self.name}: migration {status}, expected {'/'.join(wanted)}: "
-                              f"{self.execute('query-migrate').get('error-desc')}\n{self.output()}")
+                              f"{info.get('error-desc')}\n{self.output()}")
+            if wanted == ("completed",) and not capped and info.get("ram", {}).get("dirty-sync-count", 0) > PASSES:
+                # The machine has become too slow for its guest: a longer pause ends it all the same.
+                self.execute("migrate-set-parameters", downtime_limit=LONG_PAUSE)
+                capped = True
             return None
-        return wait_for(f"{self.name} is {'/'.join(wanted)} (now {self.status()})", look)
+        return wait_for(f"{self.name} is {'/'.join(wanted)}", look)
+
+    def hold(self):
+        """The migration to come, or the one under way, stays until release(), as long as the guest writes."""
+        self.set(max_bandwidth=pace.HELD, downtime_limit=0)
+
+    def release(self):
+        self.set(max_bandwidth=0, downtime_limit=300)
+
+    def passes(self, count):
+        """Waits for so many more passes."""
+        def done():
+            return self.execute("query-migrate").get("ram", {}).get("dirty-sync-count", 0)
+        begin = done()
+        wait_for(f"{count} more passes", lambda: done() >= begin + count)
+
+    def steps(self):
+        """Steps that the guest's vCPUs have made."""
+        guest = {row["name"]: row["value"] for row in self.execute("x-query-guest")}
+        return int(guest["steps"].split()[0])
+
+    def written(self, steps=1000):
+        """Waits until the guest has made so many steps, and returns this process."""
+        wait_for(f"the guest of {self.name} has made {steps} steps", lambda: self.steps() >= steps,
+                 progress=self.steps)
+        return self
 
     def wait_run_state(self, wanted):
-        wait_for(f"{self.name} is {wanted} (now {self.run_state()})", lambda: self.run_state() == wanted)
+        wait_for(f"{self.name} is {wanted}", lambda: self.run_state() == wanted)
 
     def verify(self):
         """Proof of the copy; returns the number of steps its vCPUs have done."""
@@ -192,8 +332,8 @@ class Process:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
+                wait_end(self.process)
+            except Failure:
                 self.process.kill()
                 self.process.wait()
                 raise Failure(f"{self.name} did not end on SIGTERM") from None
@@ -201,10 +341,14 @@ class Process:
         check_sanitizer(self)
 
 
-def shadows_memory():
-    """A build with the thread sanitizer has a shadow of the guest's memory, which counts as the process's own."""
+def built_with(sign):
     with open(MIGMON, "rb") as program:
-        return b"__tsan_init" in program.read()
+        return sign in program.read()
+
+
+def shadows_memory():
+    """A sanitizer's build has a shadow of the guest's memory, which counts as the process's own."""
+    return built_with(b"__tsan_init") or built_with(b"__asan_init")
 
 
 def check_sanitizer(process):
@@ -221,11 +365,12 @@ class Scene:
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="migmon-test-")
         self.processes = []
+        _scenes.append(self)
 
     def path(self, name):
         return os.path.join(self.dir, name)
 
-    def migmon(self, name, *options, fault=None, memory="64M", machine="stress", start=True):
+    def migmon(self, name, *options, fault=None, memory=pace.SMALL, machine="stress", start=True):
         argv = [MIGMON, "--name", name, "--memory", memory, "--machine", machine,
                 "--qmp", f"unix:{self.path(name + '.qmp')}", *options]
         env = {} if fault is None else {"MIGMON_FAULT": fault}
@@ -253,6 +398,8 @@ class Scene:
         process.close()
 
     def close(self):
+        if self in _scenes:
+            _scenes.remove(self)
         errors = []
         for process in reversed(self.processes):
             try:
@@ -271,7 +418,7 @@ def scene():
         yield s
     except BaseException:
         for process in s.processes:
-            print(f"--- {process.name} {process.argv}\n{process.output()}", file=sys.stderr)
+            print(f"--- {process.name} {process.argv}\n{process.output()}\n--- {process.moment()}", file=sys.stderr)
         with contextlib.suppress(Failure):
             s.close()
         raise
@@ -289,19 +436,32 @@ def real_qemus():
     return found
 
 
+def by_turns(cases, share=None):
+    """A part of @cases, another one each turn: every Nth of them, from one that MIGMON_TEST_TURN chooses, where
+    MIGMON_TEST_SHARE is N (1: all). At least one."""
+    share = int(os.environ.get("MIGMON_TEST_SHARE", "1")) if share is None else share
+    share = min(share, max(len(cases), 1))
+    turn = int(os.environ.get("MIGMON_TEST_TURN", "0")) % share
+    return cases[turn::share]
+
+
 def run(tests):
-    """Runs functions one after another, each in a scene of its own, and prints what they claim. A function
-    that is decorated with nothing else takes the scene as its only argument."""
+    """Runs functions one after another, each in a scene of its own, and prints what they claim. Those named on the
+    command line, or a part by turns. A function that is decorated with nothing else takes the scene as its only
+    argument."""
     wanted = sys.argv[1:]
+    chosen = [test for test in tests if test.__name__ in wanted] if wanted else by_turns(tests)
+    if len(chosen) < len(tests) and not wanted:
+        print(f"{len(chosen)} of {len(tests)} by turns", flush=True)
     failed = 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    for test in tests:
-        if wanted and test.__name__ not in wanted:
-            continue
+    for test in chosen:
+        begin = time.monotonic()
         try:
             with scene() as s:
                 detail = test(s)
-            print(f"ok   {test.__name__}" + (f": {detail}" if detail else ""), flush=True)
+            print(f"ok   {test.__name__} ({time.monotonic() - begin:.1f} s)" + (f": {detail}" if detail else ""),
+                  flush=True)
         except Failure as failure:
             failed += 1
             print(f"FAIL {test.__name__}: {failure}", flush=True)
