@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backend/schema.h"
+#include "backend/schema/schema.h"
 
 typedef struct Backend Backend;
 typedef struct BackendSession BackendSession;

@@ -12,7 +12,7 @@
 
 #include "backend/base/error.h"
 #include "backend/base/size.h"
-#include "backend/schema.h"
+#include "backend/schema/schema.h"
 #include "commands/suggest.h"
 
 /* ---- the table ---- */
@@ -31,7 +31,7 @@ static const Row rows[] = {
     { "query-migrate", "ram", member, NULL, AS_##form, suffix, NULL },
 #define MIG_INFO(group, member, label, form, suffix, when)                                         \
     { "query-migrate", group, member, NULL, AS_##form, suffix, NULL },
-#include "backend/info.def"
+#include "backend/tables/info.def"
     { "query-migrate", NULL, "status", NULL, AS_TEXT, "", "MigrationStatus" },
     { "query-migrate", NULL, "error-desc", NULL, AS_TEXT, "", NULL },
     { "query-status", NULL, "running", NULL, AS_BOOL, "", NULL },

@@ -9,10 +9,10 @@
 #include <string.h>
 
 #include "backend/base/size.h"
-#include "backend/capabilities.h"
-#include "backend/history.h"
-#include "backend/info.h"
-#include "backend/parameters.h"
+#include "backend/tables/capabilities.h"
+#include "backend/tables/history.h"
+#include "backend/tables/info.h"
+#include "backend/tables/parameters.h"
 #include "commands/target.h"
 
 static size_t list_length(json_object *list)

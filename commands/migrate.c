@@ -12,7 +12,7 @@
 
 #include "backend/base/address.h"
 #include "backend/base/error.h"
-#include "backend/info.h"
+#include "backend/tables/info.h"
 
 enum { PROGRESS_PERIOD_MS = 250 };
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "backend/base/error.h"
-#include "backend/qmp/framing.h"
+#include "backend/base/json-framing.h"
 
 #define REFUSE(error, ...) (g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, __VA_ARGS__), false)
 

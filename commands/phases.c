@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "backend/base/error.h"
-#include "backend/info.h"
+#include "backend/tables/info.h"
 #include "commands/suggest.h"
 
 /* ---- migrate_continue ---- */

@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "backend/base/size.h"
-#include "backend/capabilities.h"
 #include "backend/engine/verdict.h"
-#include "backend/parameters.h"
+#include "backend/tables/capabilities.h"
+#include "backend/tables/parameters.h"
 #include "commands/hmp-internal.h"
 
 /* From this share of it on, a limit was what limited. */

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "backend/info.h"
+#include "backend/tables/info.h"
 #include "commands/hmp-internal.h"
 
 enum { PAGE_SIZE_UNTOLD = 4096, MOST_ROWS = 100000 };

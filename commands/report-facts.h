@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "backend/history.h"
+#include "backend/tables/history.h"
 
 typedef struct {
     double end_ms, span_ms; /* since the beginning */

@@ -4,7 +4,7 @@
  */
 #include "commands/hmp-internal.h"
 
-#include "backend/info.h"
+#include "backend/tables/info.h"
 
 static void run_stop(HmpCall *call)
 {

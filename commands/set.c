@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "backend/base/error.h"
-#include "backend/capabilities.h"
-#include "backend/parameters.h"
+#include "backend/tables/capabilities.h"
+#include "backend/tables/parameters.h"
 #include "commands/suggest.h"
 #include "commands/target.h"
 

@@ -9,10 +9,10 @@
 #include <string.h>
 
 #include "backend/base/size.h"
-#include "backend/capabilities.h"
-#include "backend/info.h"
-#include "backend/parameters.h"
-#include "backend/schema.h"
+#include "backend/schema/schema.h"
+#include "backend/tables/capabilities.h"
+#include "backend/tables/info.h"
+#include "backend/tables/parameters.h"
 
 /* ---- the words for states and events ---- */
 

@@ -6,10 +6,10 @@
 
 #include <string.h>
 
-#include "backend/capabilities.h"
 #include "backend/guest/guest.h"
-#include "backend/info.h"
-#include "backend/parameters.h"
+#include "backend/tables/capabilities.h"
+#include "backend/tables/info.h"
+#include "backend/tables/parameters.h"
 #include "completion/files.h"
 
 void source_add(Source *source, const char *value, const char *note, bool final)

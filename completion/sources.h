@@ -8,7 +8,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
-#include "backend/parameters.h"
+#include "backend/tables/parameters.h"
 #include "commands/table.h"
 #include "commands/topics.h"
 #include "completion/complete.h"

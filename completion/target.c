@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "backend/capabilities.h"
+#include "backend/tables/capabilities.h"
 #include "commands/target.h"
 #include "completion/files.h"
 

@@ -4,7 +4,7 @@
  */
 #include "docs/manual.h"
 
-#include "backend/schema.h"
+#include "backend/schema/schema.h"
 #include "commands/json-line.h"
 #include "commands/topics.h"
 

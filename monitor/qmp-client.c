@@ -18,8 +18,8 @@
 
 #include "backend/base/error.h"
 #include "backend/base/fd.h"
-#include "backend/qmp/framing.h"
-#include "backend/schema.h"
+#include "backend/base/json-framing.h"
+#include "backend/schema/schema.h"
 #include "monitor/passed-fds.h"
 #include "monitor/qmp-hmp.h"
 #include "monitor/sink.h"

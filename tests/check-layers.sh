@@ -23,7 +23,7 @@ check 'backend/|commands/|completion/|tui/|monitor/' monitor
 check 'backend/|commands/|tui/|docs/' docs
 
 # Inside the backend.
-contract='backend/[a-z-]*\.(h|def)'
+contract='backend/([a-z-]*\.h|tables/|schema/)'
 check 'backend/base/' backend/base
 check 'backend/base/|backend/guest/' backend/guest
 check 'backend/base/|backend/stream/' backend/stream

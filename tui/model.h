@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backend/history.h"
+#include "backend/tables/history.h"
 
 /* Guest RAM in cells of equal size; 255 = all pages of the cell. What is not nothing is never 0. */
 typedef struct {

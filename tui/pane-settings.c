@@ -4,8 +4,8 @@
  */
 #include <string.h>
 
-#include "backend/capabilities.h"
-#include "backend/parameters.h"
+#include "backend/tables/capabilities.h"
+#include "backend/tables/parameters.h"
 #include "tui/ui-internal.h"
 
 unsigned settings_count(void)

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "backend/capabilities.h"
+#include "backend/tables/capabilities.h"
 #include "tui/ui.h"
 
 typedef enum {

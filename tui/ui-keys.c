@@ -7,7 +7,7 @@
 
 #include "backend/base/error.h"
 #include "backend/base/size.h"
-#include "backend/capabilities.h"
+#include "backend/tables/capabilities.h"
 #include "tui/ui-internal.h"
 
 /* ---- what is possible now ---- */

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backend/info.h"
+#include "backend/tables/info.h"
 
 typedef struct {
     atomic_bool xbzrle; /* the encoder is in use: these are shown */

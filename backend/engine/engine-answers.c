@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backend/info.h"
+#include "backend/tables/info.h"
 
 static void add_text(json_object *object, const char *key, const char *value)
 {

@@ -9,7 +9,7 @@
 #include "backend/base/error.h"
 #include "backend/base/fd.h"
 #include "backend/base/inherited-fd.h"
-#include "backend/info.h"
+#include "backend/tables/info.h"
 
 #define DRAIN_SECONDS 2 /* after the guest has arrived: for the source to close */
 

@@ -7,13 +7,13 @@
  */
 #pragma once
 
-#include "backend/capabilities.h"
 #include "backend/engine/engine.h"
 #include "backend/engine/incoming.h"
 #include "backend/engine/outgoing.h"
 #include "backend/guest/dirty-limit.h"
 #include "backend/guest/dirty-rate.h"
-#include "backend/parameters.h"
+#include "backend/tables/capabilities.h"
+#include "backend/tables/parameters.h"
 
 /* All threads of migrations have a name that begins so. */
 #define ENGINE_THREAD_PREFIX "mig/"

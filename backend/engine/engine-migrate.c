@@ -14,7 +14,7 @@
 #include "backend/base/fd.h"
 #include "backend/base/inherited-fd.h"
 #include "backend/engine/shared-ram.h"
-#include "backend/info.h"
+#include "backend/tables/info.h"
 
 bool engine_migration_runs(const Engine *e)
 {

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "backend/base/error.h"
-#include "backend/info.h"
+#include "backend/tables/info.h"
 
 typedef struct {
     const char *name; /* of the command, or of an option that another command refuses */

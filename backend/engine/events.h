@@ -10,7 +10,7 @@
 #include <glib.h>
 #include <stdint.h>
 
-#include "backend/info.h"
+#include "backend/tables/info.h"
 
 typedef struct Migration Migration;
 

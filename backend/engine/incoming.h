@@ -7,11 +7,11 @@
 #include <glib.h>
 #include <stdbool.h>
 
-#include "backend/capabilities.h"
 #include "backend/engine/devices.h"
 #include "backend/engine/migration.h"
 #include "backend/engine/multifd.h"
 #include "backend/guest/guest.h"
+#include "backend/tables/capabilities.h"
 #include "backend/transport/transport.h"
 
 typedef struct Incoming Incoming;

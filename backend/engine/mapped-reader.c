@@ -14,7 +14,7 @@
 
 #include "backend/base/error.h"
 #include "backend/base/lock.h"
-#include "backend/engine/crew.h"
+#include "backend/base/workers.h"
 
 #define PIECE_PAGES 512u  /* of the bitmap: 8 words */
 #define ORDER       4096u /* pieces looked at by one order: their words are read at once */

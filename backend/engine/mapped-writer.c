@@ -11,7 +11,7 @@
 
 #include "backend/base/error.h"
 #include "backend/base/lock.h"
-#include "backend/engine/crew.h"
+#include "backend/base/workers.h"
 
 #define RUN_PAGES  256u
 #define BATCH_RUNS 256u

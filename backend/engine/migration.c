@@ -396,7 +396,7 @@ static json_object *downtime_to_json(const Migration *m)
 {
     static const SwitchoverMark ends[PAUSE__COUNT] = {
 #define MIG_PAUSE_PART(mark, ...) MARK_##mark,
-#include "backend/history.def"
+#include "backend/tables/history.def"
     };
     json_object *o = json_object_new_object();
     int64_t before = m->marks[MARK_STOP];
@@ -418,7 +418,7 @@ static void add_time(const Migration *m, json_object *o)
 {
     static const size_t counters[TIME__COUNT] = {
 #define MIG_TIME(id, counter, ...) offsetof(MigCounters, counter),
-#include "backend/history.def"
+#include "backend/tables/history.def"
     };
     json_object *whole = json_object_new_object(), *newest = json_object_new_object();
     uint64_t second[SAMPLE__COUNT], all = 0, all_newest = 0;

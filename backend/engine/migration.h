@@ -20,7 +20,7 @@
 #include "backend/engine/ram-map.h"
 #include "backend/engine/series.h"
 #include "backend/guest/page-faults.h"
-#include "backend/info.h"
+#include "backend/tables/info.h"
 
 /* Who may run the guest, as seen from this process. */
 typedef enum {

@@ -22,7 +22,7 @@ static const struct {
 } sources[SAMPLE__COUNT] = {
 #define MIG_SAMPLE(id, counter, factor, member, name, unit, kind)                                  \
     { offsetof(MigCounters, counter), factor, kind },
-#include "backend/history.def"
+#include "backend/tables/history.def"
 };
 
 static uint64_t read_counter(const MigCounters *counters, size_t i)

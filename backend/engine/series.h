@@ -1,7 +1,8 @@
 /*
  * How the counters of a migration went over its time: samples at even distances, ten a second at
  * first. When there are too many, two become one and the distance doubles, so the memory is bounded
- * and a migration of a day still shows its whole course. What is sampled: backend/history.def.
+ * and a migration of a day still shows its whole course.
+ * What is sampled: backend/tables/history.def.
  *
  * No locking: the migration's record holds its lock around these.
  */
@@ -12,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backend/history.h"
+#include "backend/tables/history.h"
 
 enum { SERIES_MAX = 600, SERIES_PERIOD_MS = 100 };
 

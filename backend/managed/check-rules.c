@@ -7,10 +7,10 @@
 
 #include "backend/base/address.h"
 #include "backend/base/size.h"
-#include "backend/capabilities.h"
-#include "backend/info.h"
 #include "backend/managed/check.h"
-#include "backend/parameters.h"
+#include "backend/tables/capabilities.h"
+#include "backend/tables/info.h"
+#include "backend/tables/parameters.h"
 
 static size_t length(json_object *list)
 {

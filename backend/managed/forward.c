@@ -8,9 +8,9 @@
 
 #include "backend/base/address.h"
 #include "backend/base/error.h"
-#include "backend/capabilities.h"
 #include "backend/managed/managed-internal.h"
-#include "backend/parameters.h"
+#include "backend/tables/capabilities.h"
+#include "backend/tables/parameters.h"
 
 /* ---- the check ---- */
 

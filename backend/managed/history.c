@@ -8,7 +8,7 @@
 
 #include "backend/base/clock.h"
 #include "backend/engine/verdict.h"
-#include "backend/info.h"
+#include "backend/tables/info.h"
 
 /* How long a paused source counts as connecting when nothing is heard of it. */
 #define RESUME_US 10000000

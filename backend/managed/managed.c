@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "backend/base/error.h"
-#include "backend/info.h"
+#include "backend/tables/info.h"
 
 #define DEFAULT_CONNECT_MS 5000
 #define DEFAULT_ANSWER_MS  10000

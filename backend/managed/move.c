@@ -9,7 +9,7 @@
 
 #include "backend/base/address.h"
 #include "backend/base/error.h"
-#include "backend/info.h"
+#include "backend/tables/info.h"
 
 static json_object *reply_of(const Move *move, Side side, const char *name)
 {

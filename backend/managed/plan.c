@@ -8,9 +8,9 @@
 
 #include "backend/base/address.h"
 #include "backend/base/error.h"
-#include "backend/capabilities.h"
 #include "backend/managed/move.h"
-#include "backend/parameters.h"
+#include "backend/tables/capabilities.h"
+#include "backend/tables/parameters.h"
 
 static size_t length(json_object *list)
 {

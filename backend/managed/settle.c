@@ -5,8 +5,8 @@
  */
 #include <string.h>
 
-#include "backend/info.h"
 #include "backend/managed/managed-internal.h"
+#include "backend/tables/info.h"
 
 /* How often, and how many times, a destination is asked whether it has the guest. */
 #define AGAIN_MS  50

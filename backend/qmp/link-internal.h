@@ -4,8 +4,8 @@
  */
 #pragma once
 
+#include "backend/base/json-framing.h"
 #include "backend/qmp/dial.h"
-#include "backend/qmp/framing.h"
 #include "backend/qmp/link.h"
 
 typedef enum { STAGE_DOWN, STAGE_GREETING, STAGE_NEGOTIATING, STAGE_UP } Stage;

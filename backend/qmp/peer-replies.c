@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "backend/base/clock.h"
-#include "backend/info.h"
 #include "backend/qmp/peer-internal.h"
 #include "backend/qmp/peer-process.h"
+#include "backend/tables/info.h"
 
 void peer_set_text(char **place, const char *text)
 {

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "backend/base/address.h"
-#include "backend/capabilities.h"
-#include "backend/parameters.h"
+#include "backend/tables/capabilities.h"
+#include "backend/tables/parameters.h"
 
 typedef struct {
     Backend base;

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "backend/backend.h"
-#include "backend/qmp/framing.h"
+#include "backend/base/json-framing.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

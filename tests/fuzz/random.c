@@ -5,9 +5,9 @@
 
 #include <string.h>
 
-#include "backend/capabilities.h"
-#include "backend/parameters.h"
-#include "backend/schema.h"
+#include "backend/schema/schema.h"
+#include "backend/tables/capabilities.h"
+#include "backend/tables/parameters.h"
 #include "commands/table.h"
 
 void random_seed(Random *random, uint64_t seed)

@@ -1,5 +1,5 @@
 /*
- * backend/capabilities.c: QEMU 8.2.0's rules and texts, then what this build
+ * backend/tables/capabilities.c: QEMU 8.2.0's rules and texts, then what this build
  * cannot do.
  */
 #include <setjmp.h>
@@ -12,7 +12,7 @@
 #include <glib.h>
 
 #include "backend/base/error.h"
-#include "backend/capabilities.h"
+#include "backend/tables/capabilities.h"
 
 /* "a b -c" as the list that migrate-set-capabilities takes: a and b on, c off. */
 static json_object *list_of(const char *words)

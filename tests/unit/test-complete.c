@@ -10,9 +10,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "backend/capabilities.h"
 #include "backend/guest/guest.h"
-#include "backend/parameters.h"
+#include "backend/tables/capabilities.h"
+#include "backend/tables/parameters.h"
 #include "completion/complete.h"
 
 static const char *const history[] = { "tcp:hera:4444", "unix:/a b", "tcp:hades:1",

@@ -1,5 +1,5 @@
 /*
- * backend/qmp/framing.c and json-builder.c. Each row is bytes and what comes
+ * backend/base/json-framing.c and json-builder.c. Each row is bytes and what comes
  * out of them: values as JSON, errors as "!TEXT". Every row is fed whole, byte
  * by byte and in pieces, with the same result.
  */
@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include <glib.h>
 
-#include "backend/qmp/framing.h"
+#include "backend/base/json-framing.h"
 
 /* What comes out, one a line. */
 static void drain(JsonFramer *framer, GString *out)

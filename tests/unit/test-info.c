@@ -1,5 +1,5 @@
 /*
- * backend/info.c: the reply of query-migrate and the lines of info migrate,
+ * backend/tables/info.c: the reply of query-migrate and the lines of info migrate,
  * byte for byte as QEMU 8.2.0 printed them.
  */
 #include <math.h>
@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include <glib.h>
 
-#include "backend/info.h"
+#include "backend/tables/info.h"
 
 #define GLOBALS                    \
     "globals:\n"                   \

@@ -1,5 +1,5 @@
 /*
- * backend/parameters-text.c: values as people type and read them, as HMP of
+ * backend/tables/parameters-text.c: values as people type and read them, as HMP of
  * QEMU 8.2.0 took them. What it refuses is in test-parameters.c.
  */
 #include <setjmp.h>
@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <glib.h>
 
-#include "backend/parameters.h"
+#include "backend/tables/parameters.h"
 
 static const struct {
     const char *name, *text, *json;

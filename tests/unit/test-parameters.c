@@ -1,5 +1,5 @@
 /*
- * backend/parameters.c, with HMP's reading in front. Texts and values are those
+ * backend/tables/parameters.c, with HMP's reading in front. Texts and values are those
  * seen from QEMU 8.2.0, except where a row says that migmon differs.
  */
 #include <setjmp.h>
@@ -12,8 +12,8 @@
 #include <glib.h>
 
 #include "backend/base/error.h"
-#include "backend/parameters.h"
-#include "backend/schema.h"
+#include "backend/schema/schema.h"
+#include "backend/tables/parameters.h"
 
 /* What migrate-set-parameters does with @json: the schema, then the parameters. */
 static bool set_json(MigParameters *p, const char *json, GError **error)

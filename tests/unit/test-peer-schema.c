@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "backend/qmp/peer-schema.h"
-#include "backend/schema.h"
+#include "backend/schema/schema.h"
 
 /* The part of a reply that matters here, as QEMU 10.0 words it. */
 static const char newer[] =

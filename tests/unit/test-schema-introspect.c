@@ -1,5 +1,5 @@
 /*
- * backend/schema-introspect.c: what query-qmp-schema says is a valid
+ * backend/schema/introspect.c: what query-qmp-schema says is a valid
  * description, complete in itself, of what the tables have.
  */
 #include <setjmp.h>
@@ -12,7 +12,7 @@
 #include <glib.h>
 #include <json-c/json.h>
 
-#include "backend/schema.h"
+#include "backend/schema/schema.h"
 
 /* ---- helpers ---- */
 

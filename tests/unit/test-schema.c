@@ -13,8 +13,8 @@
 #include <glib.h>
 
 #include "backend/base/error.h"
-#include "backend/parameters.h"
-#include "backend/schema.h"
+#include "backend/schema/schema.h"
+#include "backend/tables/parameters.h"
 
 static json_object *parse(const char *json)
 {

@@ -5,12 +5,12 @@
  * While a broken value is passed over only brackets count; strings are still
  * followed to their end, so that a bracket in one does not.
  */
-#include "backend/qmp/framing.h"
+#include "backend/base/json-framing.h"
 
 #include <string.h>
 
 #include "backend/base/error.h"
-#include "backend/qmp/json-builder.h"
+#include "backend/base/json-builder.h"
 
 /* Longest number or keyword. */
 #define MAX_RUN 4096

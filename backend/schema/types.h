@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "backend/schema.h"
+#include "backend/schema/schema.h"
 
 extern const SchemaType schema_any, schema_str, schema_bool, schema_int, schema_uint64, schema_size;
 extern const SchemaType schema_str_list;
@@ -21,7 +21,7 @@ extern const SchemaType schema_add_fd_info, schema_fdset_info_list, schema_info_
 extern const SchemaType schema_x_owner, schema_x_history, schema_x_ram_map, schema_x_guest_value_list;
 extern const SchemaType schema_x_verify, schema_x_planted, schema_x_dirty_pages;
 
-/* schema-types-other.c */
+/* types-other.c */
 extern const SchemaType schema_time_unit, schema_dirty_rate_mode, schema_dirty_rate_status;
 extern const SchemaType schema_dirty_rate_vcpu, schema_dirty_rate_info;
 extern const SchemaType schema_dirty_limit_info, schema_dirty_limit_info_list;
@@ -31,9 +31,9 @@ extern const SchemaType schema_replication_status;
 extern const SchemaType schema_job_type, schema_job_status, schema_job_info, schema_job_info_list;
 extern const SchemaType schema_object_type, schema_x_deleted;
 
-/* schema-types-managed.c */
+/* types-attach.c */
 extern const SchemaType schema_x_side, schema_x_end, schema_x_setting, schema_x_target;
 extern const SchemaType schema_x_severity, schema_x_finding, schema_x_check;
 
-/* Every type that has a name in QAPI, NULL terminated: of schema-types.c, of schema-control.c. */
+/* Every type that has a name in QAPI, NULL terminated: of types.c, of control.c. */
 extern const SchemaType *const schema_named_types[], *const schema_control_types[];

@@ -1,23 +1,23 @@
 /*
  * See history.h.
  */
-#include "backend/history.h"
+#include "backend/tables/history.h"
 
 #include <glib.h>
 
 const PausePartDesc pause_parts[PAUSE__COUNT] = {
 #define MIG_PAUSE_PART(mark, member, name) { member, name },
-#include "backend/history.def"
+#include "backend/tables/history.def"
 };
 
 const SampleFigureDesc sample_figures[SAMPLE__COUNT] = {
 #define MIG_SAMPLE(id, counter, factor, member, name, unit, kind) { member, name, unit },
-#include "backend/history.def"
+#include "backend/tables/history.def"
 };
 
 const TimeKindDesc time_kinds[TIME__COUNT] = {
 #define MIG_TIME(id, counter, member, name) { member, name, SAMPLE_##id },
-#include "backend/history.def"
+#include "backend/tables/history.def"
 };
 
 char *history_time_text(json_object *time)

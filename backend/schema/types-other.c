@@ -3,9 +3,9 @@
  * threads, COLO, jobs, objects. Facts of QEMU 8.2 (migration.json, job.json,
  * qom.json).
  */
-#include "backend/schema-types.h"
+#include "backend/schema/types.h"
 
-#include "backend/schema-build.h"
+#include "backend/schema/build.h"
 
 /* ---- dirty rate ---- */
 

@@ -4,11 +4,11 @@
  * them, lists are their element in brackets, the sizes of integers do not show:
  * names of types are no contract. Main thread.
  */
-#include "backend/schema.h"
+#include "backend/schema/schema.h"
 
 #include <string.h>
 
-#include "backend/capabilities.h"
+#include "backend/tables/capabilities.h"
 
 typedef struct {
     json_object *list;

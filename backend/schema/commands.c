@@ -2,7 +2,7 @@
  * The commands and events of the schema: those of QEMU 8.2 that exist here, in
  * the order of query-commands, and migmon's own with x-.
  */
-#include "backend/schema-types.h"
+#include "backend/schema/types.h"
 
 #include <string.h>
 

@@ -33,7 +33,7 @@ struct MigParameters {
 #define PARAM_FIELD_STRING(field)         char *field;
 #define PARAM_FIELD_MAPPING(field)        json_object *field;
 #define MIG_PARAM(field, name, kind, ...) PARAM_FIELD_##kind(field)
-#include "backend/parameters.def"
+#include "backend/tables/parameters.def"
 #undef MIG_PARAM
 };
 

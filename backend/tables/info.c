@@ -4,7 +4,7 @@
  * second reads JSON only, so that it serves the reply of a real QEMU too and
  * prints fields that this engine never fills. Rows: info.def. Main thread.
  */
-#include "backend/info.h"
+#include "backend/tables/info.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -70,7 +70,7 @@ static const InfoRow rows[] = {
     { "ram", member, label, FORM_##form, suffix, WHEN_##when },
 #define MIG_INFO(object, member, label, form, suffix, when)                                        \
     { object, member, label, FORM_##form, suffix, WHEN_##when },
-#include "backend/info.def"
+#include "backend/tables/info.def"
 };
 
 static const struct {
@@ -80,7 +80,7 @@ static const struct {
 } ram_stats[] = {
 #define MIG_RAM_STAT(field, member, label, form, suffix, when)                                     \
     { member, FORM_##form, offsetof(MigrationStats, field) },
-#include "backend/info.def"
+#include "backend/tables/info.def"
 };
 
 /* ---- JSON ---- */

@@ -4,7 +4,7 @@
  * "channeltype" and an address nested in "data", and an example in the schema
  * gives a file offset as a string. Works on a copy. Main thread.
  */
-#include "backend/schema.h"
+#include "backend/schema/schema.h"
 
 #include <string.h>
 

@@ -2,9 +2,9 @@
  * The types with which a monitor speaks about itself: descriptor sets and the
  * format of query-qmp-schema. Facts of QEMU 8.2 (misc.json, introspect.json).
  */
-#include "backend/schema-types.h"
+#include "backend/schema/types.h"
 
-#include "backend/schema-build.h"
+#include "backend/schema/build.h"
 
 /* ---- add-fd, query-fdsets ---- */
 

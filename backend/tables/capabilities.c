@@ -8,7 +8,7 @@
  * listening). They belong with the code that gives those capabilities an
  * effect; until then the last check refuses the capabilities themselves.
  */
-#include "backend/capabilities.h"
+#include "backend/tables/capabilities.h"
 
 #include <string.h>
 
@@ -22,7 +22,7 @@ const CapabilityDesc capability_table[CAPABILITY__COUNT] = {
                           .deprecated = deprecated_,                                               \
                           .side = side_,                                                           \
                           .help = help_ },
-#include "backend/capabilities.def"
+#include "backend/tables/capabilities.def"
 #undef MIG_CAPABILITY
 };
 

@@ -4,7 +4,7 @@
  * Members that are missing, new, or new values of an enum are no fault: releases
  * differ. Main thread.
  */
-#include "backend/schema.h"
+#include "backend/schema/schema.h"
 
 #include <string.h>
 

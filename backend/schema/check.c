@@ -5,7 +5,7 @@
  * a missing member name the whole path, a bad enum value and a small integer
  * out of range only the last name. Main thread.
  */
-#include "backend/schema.h"
+#include "backend/schema/schema.h"
 
 #include <string.h>
 

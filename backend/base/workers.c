@@ -1,8 +1,8 @@
 /*
- * A crew. See crew.h. Pieces are taken by counting up one atomic; an order is a new generation, and
- * it is over when every thread has come back from it.
+ * A crew. See workers.h. Pieces are taken by counting up one atomic; an order is a new generation,
+ * and it is over when every thread has come back from it.
  */
-#include "backend/engine/crew.h"
+#include "backend/base/workers.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

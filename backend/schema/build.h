@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "backend/schema.h"
+#include "backend/schema/schema.h"
 
 #define ENUM(qapi_name, list)         { .kind = SCHEMA_ENUM, .name = qapi_name, .values = list }
 #define STRUCT(qapi_name, ...)                                                           \

@@ -8,7 +8,7 @@
 /* Parts of the pause, in their order; microseconds. */
 typedef enum {
 #define MIG_PAUSE_PART(mark, ...) PAUSE_##mark,
-#include "backend/history.def"
+#include "backend/tables/history.def"
     PAUSE__COUNT,
 } PausePart;
 
@@ -21,7 +21,7 @@ extern const PausePartDesc pause_parts[PAUSE__COUNT];
 /* Figures of a sample. */
 typedef enum {
 #define MIG_SAMPLE(id, ...) SAMPLE_##id,
-#include "backend/history.def"
+#include "backend/tables/history.def"
     SAMPLE__COUNT,
 } SampleFigure;
 
@@ -35,7 +35,7 @@ extern const SampleFigureDesc sample_figures[SAMPLE__COUNT];
 /* Where the time of an outgoing attempt goes. */
 typedef enum {
 #define MIG_TIME(id, ...) TIME_##id,
-#include "backend/history.def"
+#include "backend/tables/history.def"
     TIME__COUNT,
 } TimeKind;
 

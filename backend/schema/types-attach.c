@@ -2,9 +2,9 @@
  * The types of the commands about what is attached: monitors at the two ends,
  * the check before a migration. migmon's own.
  */
-#include "backend/schema-types.h"
+#include "backend/schema/types.h"
 
-#include "backend/schema-build.h"
+#include "backend/schema/build.h"
 
 const SchemaType schema_x_side = ENUM("XSide", NAMES("source", "destination"));
 

@@ -5,7 +5,7 @@
  * get and set serves every row and nothing here knows a parameter by name but
  * the one rule that joins two of them. Main thread; the engine reads a copy.
  */
-#include "backend/parameters.h"
+#include "backend/tables/parameters.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -36,14 +36,14 @@ const ParamDesc param_table[] = {
       .deprecated = deprecated_,                                                                   \
       .side = side_,                                                                               \
       .help = help_ },
-#include "backend/parameters.def"
+#include "backend/tables/parameters.def"
 #undef MIG_PARAM
 };
 const size_t param_count = G_N_ELEMENTS(param_table);
 
 enum {
 #define MIG_PARAM(field, ...) ROW_##field,
-#include "backend/parameters.def"
+#include "backend/tables/parameters.def"
 #undef MIG_PARAM
     ROW__COUNT,
 };

@@ -3,7 +3,7 @@
  * with its error texts, the lines of info migrate_parameters, a value with its
  * unit. Pure functions over the table in parameters.c.
  */
-#include "backend/parameters.h"
+#include "backend/tables/parameters.h"
 
 #include <errno.h>
 #include <inttypes.h>

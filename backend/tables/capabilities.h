@@ -11,7 +11,7 @@
 
 typedef enum {
 #define MIG_CAPABILITY(id, ...) CAPABILITY_##id,
-#include "backend/capabilities.def"
+#include "backend/tables/capabilities.def"
 #undef MIG_CAPABILITY
     CAPABILITY__COUNT,
 } MigCapability;

@@ -7,7 +7,7 @@
  * kind (rounded up), so a message of a million empty objects is refused as surely
  * as one long string. Main thread.
  */
-#include "backend/qmp/json-builder.h"
+#include "backend/base/json-builder.h"
 
 #include <errno.h>
 #include <math.h>
@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "backend/base/error.h"
-#include "backend/qmp/framing.h"
+#include "backend/base/json-framing.h"
 
 typedef enum {
     EXPECT_FIRST, /* key or value, or the closing bracket */

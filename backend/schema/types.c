@@ -4,12 +4,12 @@
  * the x types are ours. Parameters, capabilities and states come from their own
  * tables, so that a new row there is a new member here.
  */
-#include "backend/schema-types.h"
+#include "backend/schema/types.h"
 
-#include "backend/capabilities.h"
-#include "backend/info.h"
-#include "backend/parameters.h"
-#include "backend/schema-build.h"
+#include "backend/schema/build.h"
+#include "backend/tables/capabilities.h"
+#include "backend/tables/info.h"
+#include "backend/tables/parameters.h"
 
 /* ---- built in ---- */
 
@@ -31,7 +31,7 @@ static const SchemaType str_or_null = { .kind = SCHEMA_STR_OR_NULL, .name = "Str
 
 static const char *const capability_names[] = {
 #define MIG_CAPABILITY(id, name, ...) name,
-#include "backend/capabilities.def"
+#include "backend/tables/capabilities.def"
 #undef MIG_CAPABILITY
     NULL,
 };
@@ -78,7 +78,7 @@ const SchemaMember schema_set_parameters[] = {
 #define MIG_PARAM(field, name, kind, schema, min, max, initial, unit, zero, range, values, suffix, \
                   since, supported, deprecated, ...)                                               \
     { name, SET_##schema, true, deprecated != NULL },
-#include "backend/parameters.def"
+#include "backend/tables/parameters.def"
 #undef MIG_PARAM
     { NULL, NULL, false, false },
 };
@@ -94,7 +94,7 @@ static const SchemaMember reported_parameters[] = {
 #define MIG_PARAM(field, name, kind, schema, min, max, initial, unit, zero, range, values, suffix, \
                   since, supported, deprecated, ...)                                               \
     { name, SET_##schema, true, deprecated != NULL },
-#include "backend/parameters.def"
+#include "backend/tables/parameters.def"
 #undef MIG_PARAM
     { NULL, NULL, false, false },
 };
@@ -277,7 +277,7 @@ static const SchemaType x_channel_list = LIST(x_channel);
 /* Parts of the pause; those that it did not come to are absent. */
 static const SchemaMember downtime_parts[] = {
 #define MIG_PAUSE_PART(mark, member, name) OPTIONAL(member, schema_int)
-#include "backend/history.def"
+#include "backend/tables/history.def"
     MEMBER("total-us", schema_int)
     { NULL, NULL, false, false },
 };
@@ -290,7 +290,7 @@ static const SchemaMember sample_members[] = {
     MEMBER("time-ms", schema_int)
     MEMBER("span-ms", schema_int)
 #define MIG_SAMPLE(id, counter, factor, member, name, unit, kind) OPTIONAL(member, schema_uint64)
-#include "backend/history.def"
+#include "backend/tables/history.def"
     { NULL, NULL, false, false },
 };
 static const SchemaType x_sample = {
@@ -301,7 +301,7 @@ static const SchemaType x_sample = {
 static const SchemaType x_sample_list = LIST(x_sample);
 static const SchemaMember time_members[] = {
 #define MIG_TIME(id, counter, member, name) MEMBER(member, schema_uint64)
-#include "backend/history.def"
+#include "backend/tables/history.def"
     { NULL, NULL, false, false },
 };
 static const SchemaType x_time = {
