@@ -6,7 +6,7 @@
  * step, and so on until it is slow enough or cannot be slowed further.
  *
  * Two means: "auto-converge" takes a growing share of the time of all vCPUs;
- * "dirty-limit" bounds the rate of each vCPU (backend/guest/dirty-limit.h).
+ * "dirty-limit" bounds the rate of each vCPU (backend/guest/dirty/limit.h).
  * Owned by the outgoing thread. What it did to the guest is undone by
  * auto_converge_end(), however the migration ends.
  */
@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "backend/engine/live-settings.h"
-#include "backend/guest/dirty-limit.h"
+#include "backend/guest/dirty/limit.h"
 #include "backend/guest/guest.h"
 
 typedef enum {

@@ -4,7 +4,7 @@
  *
  * Runs on the outgoing thread, in place of precopy and hand-over. The guest is held
  * once: its devices are saved into memory and its RAM is write-protected. Then it
- * goes on; ram-snapshot.h hands each page out once, as it was at that moment.
+ * goes on; memory/snapshot.h hands each page out once, as it was at that moment.
  * The stream has the pages first, no END of the RAM section, then the devices of
  * the moment. The guest never leaves, so nothing has to be handed over, and a failure
  * or a cancel at any point leaves it as it is.

@@ -13,7 +13,7 @@
 
 #include "backend/base/error.h"
 #include "backend/base/lock.h"
-#include "backend/guest/ram-block.h"
+#include "backend/guest/memory/block.h"
 
 /* Flags and offset, length: what stands before the packed bytes. */
 #define PACKED_HEAD (8u + 4u)

@@ -1,6 +1,6 @@
 /*
  * How fast the guest writes: the commands that measure it. Main thread; the
- * measurement itself is backend/guest/dirty-rate.h.
+ * measurement itself is backend/guest/dirty/rate.h.
  */
 #include "backend/engine/engine-internal.h"
 

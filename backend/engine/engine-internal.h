@@ -10,8 +10,8 @@
 #include "backend/engine/engine.h"
 #include "backend/engine/incoming.h"
 #include "backend/engine/outgoing.h"
-#include "backend/guest/dirty-limit.h"
-#include "backend/guest/dirty-rate.h"
+#include "backend/guest/dirty/limit.h"
+#include "backend/guest/dirty/rate.h"
 #include "backend/tables/capabilities.h"
 #include "backend/tables/parameters.h"
 

@@ -1,6 +1,6 @@
 /*
  * Dirty limits of vCPUs: the operator's commands, and what query-migrate says
- * of a migration's. Main thread; limiting is backend/guest/dirty-limit.h.
+ * of a migration's. Main thread; limiting is backend/guest/dirty/limit.h.
  *
  * QEMU needs KVM's dirty ring to know which vCPU wrote a page. The machine
  * stress knows it by itself; a machine without vCPUs gets QEMU's refusal.

@@ -11,7 +11,7 @@
 #include "backend/engine/placer.h"
 #include "backend/engine/prefetch.h"
 #include "backend/stream/format.h"
-#include "backend/guest/page-faults.h"
+#include "backend/guest/memory/missing-pages.h"
 #include "backend/stream/reader.h"
 
 #define RUN_PAGES 64 /* of postcopy, placed by one call */

@@ -7,7 +7,7 @@
 #include "backend/base/clock.h"
 #include "backend/engine/page-faults-report.h"
 #include "backend/engine/verdict.h"
-#include "backend/guest/ram-block.h"
+#include "backend/guest/memory/block.h"
 
 #define MAX_PASSES 2000u /* a migration that does not converge must not fill the memory */
 #define BIT(n)     (1u << (n))

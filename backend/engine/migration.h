@@ -19,7 +19,7 @@
 #include "backend/engine/events.h"
 #include "backend/engine/ram-map.h"
 #include "backend/engine/series.h"
-#include "backend/guest/page-faults.h"
+#include "backend/guest/memory/missing-pages.h"
 #include "backend/tables/info.h"
 
 /* Who may run the guest, as seen from this process. */

@@ -11,7 +11,7 @@
 #include "backend/engine/mapped-ram.h"
 #include "backend/engine/ram-sender.h"
 #include "backend/engine/source-return-path.h"
-#include "backend/guest/ram-snapshot.h"
+#include "backend/guest/memory/snapshot.h"
 #include "backend/stream/writer.h"
 
 /* Who had the last word on whether the guest leaves. Moved by compare-and-swap from open, once. */

@@ -15,7 +15,7 @@
 #include "backend/engine/postcopy-source.h"
 #include "backend/engine/handover.h"
 #include "backend/engine/shared-ram.h"
-#include "backend/guest/page-faults.h"
+#include "backend/guest/memory/missing-pages.h"
 #include "backend/stream/postcopy.h"
 #include "backend/transport/transport-break.h"
 

@@ -13,7 +13,7 @@
 #include "backend/engine/live-settings.h"
 #include "backend/engine/migration.h"
 #include "backend/engine/multifd.h"
-#include "backend/guest/dirty-tracker.h"
+#include "backend/guest/dirty/tracker.h"
 #include "backend/guest/guest.h"
 #include "backend/transport/transport.h"
 

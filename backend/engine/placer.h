@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "backend/base/dirty-map.h"
-#include "backend/guest/ram-block.h"
+#include "backend/guest/memory/block.h"
 
 typedef struct Placer Placer;
 

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "backend/engine/page-encoder.h"
-#include "backend/guest/dirty-tracker.h"
+#include "backend/guest/dirty/tracker.h"
 #include "backend/engine/ram-map.h"
 #include "backend/guest/guest.h"
 #include "backend/stream/writer.h"

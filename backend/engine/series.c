@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "backend/engine/migration.h"
-#include "backend/guest/ram-block.h"
+#include "backend/guest/memory/block.h"
 
 /* A timer comes a little early or late. */
 #define SLACK_US  (SERIES_PERIOD_MS * 1000 / 2)

@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 
 #include "backend/base/error.h"
-#include "backend/guest/ram-block.h"
+#include "backend/guest/memory/block.h"
 #include "backend/stream/xbzrle.h"
 
 #define LIFETIME 2u /* passes */

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 
 #include "backend/guest/guest.h"
-#include "backend/guest/ledger.h"
+#include "backend/guest/stress/ledger.h"
 #include "backend/guest/vcpu-internal.h"
 
 struct Guest {

@@ -1,6 +1,6 @@
 /*
  * The guest: made from options, and what it is for the rest of its life. Running
- * it is guest-run.c. Making happens in one thread; what follows may be asked by
+ * it is run.c. Making happens in one thread; what follows may be asked by
  * any, since it never changes.
  */
 #include "backend/guest/guest-internal.h"
@@ -12,7 +12,7 @@
 
 #include "backend/base/error.h"
 #include "backend/base/fd.h"
-#include "backend/guest/stress.h"
+#include "backend/guest/stress/machine.h"
 
 #define MOST_VCPUS 1024u
 #define NO_UUID    "00000000-0000-0000-0000-000000000000"

@@ -14,7 +14,7 @@
 
 /*
  * State of a stress vCPU as it migrates. One u64 seal per group of its own
- * (group g belongs to vCPU g mod N); see stress.h.
+ * (group g belongs to vCPU g mod N); see stress/machine.h.
  */
 typedef struct {
     uint64_t seed;

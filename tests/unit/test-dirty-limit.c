@@ -1,5 +1,5 @@
 /*
- * dirty-limit.c: limits of memory that somebody else watches.
+ * dirty/limit.c: limits of memory that somebody else watches.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 #include <cmocka.h>
 #include <stdatomic.h>
 
-#include "backend/guest/dirty-limit.h"
+#include "backend/guest/dirty/limit.h"
 
 #define MIB (UINT64_C(1) << 20)
 

@@ -1,5 +1,5 @@
 /*
- * dirty-share.c: several readers of one kernel tracker. Each must learn of
+ * dirty/share.c: several readers of one kernel tracker. Each must learn of
  * every write, whoever asks the kernel. With both kinds of tracker, where they
  * work here.
  */
@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "backend/base/error.h"
-#include "backend/guest/dirty-share.h"
+#include "backend/guest/dirty/share.h"
 
 #define PAGES ((size_t)1500) /* more than one of the async tracker's chunks */
 

@@ -18,7 +18,7 @@
 #include <glib/gstdio.h>
 
 #include "backend/base/error.h"
-#include "backend/guest/dirty-tracker.h"
+#include "backend/guest/dirty/tracker.h"
 
 #define CHUNK ((size_t)512)
 

@@ -15,7 +15,7 @@
 
 #include "backend/base/error.h"
 #include "backend/guest/guest-internal.h"
-#include "backend/guest/stress.h"
+#include "backend/guest/stress/machine.h"
 
 #define MIB (UINT64_C(1) << 20)
 

@@ -1,8 +1,8 @@
 /*
- * page-faults.c: a vCPU that touches a missing page waits for it and sees all of it, and what was
+ * memory/missing-pages.c: a vCPU that touches a missing page waits for it and sees all of it, and what was
  * here before needs nobody.
  */
-#include "backend/guest/page-faults.h"
+#include "backend/guest/memory/missing-pages.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /*
- * ram-block.c: two mappings of one memory, holes that stay holes, files.
+ * memory/block.c: two mappings of one memory, holes that stay holes, files.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include <cmocka.h>
 #include <glib/gstdio.h>
 
-#include "backend/guest/ram-block.h"
+#include "backend/guest/memory/block.h"
 
 static RamBlock *new_block(size_t n_pages, const char *path)
 {

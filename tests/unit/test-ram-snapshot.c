@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "backend/base/error.h"
-#include "backend/guest/ram-snapshot.h"
+#include "backend/guest/memory/snapshot.h"
 
 #define PAGES ((size_t)2048)
 

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "backend/guest/guest-internal.h"
-#include "backend/guest/stress.h"
+#include "backend/guest/stress/machine.h"
 
 #define BIG_PAGES (8 * 513u) /* 8 groups */
 

@@ -1,0 +1,302 @@
+/*
+ * Dirty tracking with a handler: userfaultfd write-protect as it was before
+ * async mode. The first write to a protected page stops its vCPU until the
+ * handler thread has noted the page and lifted the protection.
+ *
+ * The handler never waits for anybody, since vCPUs wait for it. For each fault
+ * it (1) sets the page's bit, (2) lifts the protection, which wakes the vCPU.
+ * A sync, in the caller's thread, (a) takes all bits, (b) waits until the
+ * handler has finished the faults it had in hand, (c) protects the taken pages
+ * again; the caller copies pages after that.
+ *
+ * Why no write is lost: it would take a page that is writable and has no bit.
+ * Lifting the protection follows setting the bit. If (1) came before (a), then
+ * (2) was over at (b), and (c) closes the page again. If (1) came after (a), the
+ * bit is still there for the next sync, whatever (2) and (c) do to the page.
+ * Without (b) a slow handler could do (2) after (c): writable, and no bit. A
+ * write that slips in between (a) and (c) is complete before the copy is made.
+ */
+#include "backend/guest/dirty/tracker-internal.h"
+
+#include <errno.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "backend/base/error.h"
+#include "backend/base/fd.h"
+#include "backend/guest/memory/userfaultfd.h"
+
+#define MESSAGES 32
+/* Protecting a page that is protected already is harmless, and one call over a small gap is cheaper
+ * than two calls. */
+#define BRIDGE_GAP ((size_t)16)
+
+typedef struct {
+    DirtyTracker base;
+
+    /* Set before the handler starts, constant while it runs. */
+    int uffd;
+    int quit;            /* eventfd that ends the handler */
+    size_t n_registered; /* blocks, from the first on */
+    GThread *handler;
+    DirtyMap **written; /* one a block: the handler sets, sync takes */
+
+    /* Odd while the handler has faults in hand. */
+    _Atomic uint64_t batch;
+    /* First errno of the handler that it could not deal with, 0 = fine. */
+    _Atomic int failure;
+
+    /* Only the caller's thread. */
+    DirtyMap **taken; /* scratch of sync, all clear in between */
+    bool *synced;
+} SyncTracker;
+
+static bool sync_suits(const RamBacking *backing)
+{
+    return backing->sync_wp;
+}
+
+static DirtyTracker *sync_create(void)
+{
+    SyncTracker *t = g_new0(SyncTracker, 1);
+
+    t->uffd = -1;
+    t->quit = -1;
+    return &t->base;
+}
+
+static void sync_free(DirtyTracker *tracker)
+{
+    g_free((SyncTracker *)tracker);
+}
+
+/* ---- the handler thread ---- */
+
+static void handle_write(SyncTracker *t, uint64_t address)
+{
+    for (size_t i = 0; i < t->base.n_blocks; i++) {
+        const RamBlock *block = t->base.blocks[i];
+        uint64_t granule = block->backing.granule;
+        uint64_t offset = address - (uintptr_t)block->guest;
+
+        if (offset >= block->size) {
+            continue;
+        }
+        offset -= offset % granule;
+        dirty_map_set(t->written[i], offset / MIG_PAGE_SIZE, granule / MIG_PAGE_SIZE);
+
+        int errnum = uffd_write_protect(t->uffd, block->guest + offset, granule, false);
+        /* ENOENT: tracking was just stopped, and stop wakes everybody. Whatever else goes wrong,
+         * the guest must go on: it runs untracked from here, and the next sync fails. */
+        if (errnum != 0 && errnum != ENOENT) {
+            int none = 0;
+
+            atomic_compare_exchange_strong(&t->failure, &none, errnum);
+            uffd_unregister(t->uffd, block->guest, block->size);
+        }
+        return;
+    }
+}
+
+static void handle_faults(SyncTracker *t)
+{
+    struct uffd_msg messages[MESSAGES];
+    ssize_t n;
+
+    atomic_fetch_add(&t->batch, 1);
+    n = read(t->uffd, messages, sizeof messages);
+    for (ssize_t i = 0; i < n / (ssize_t)sizeof messages[0]; i++) {
+        if (messages[i].event == UFFD_EVENT_PAGEFAULT) {
+            handle_write(t, messages[i].arg.pagefault.address);
+        }
+    }
+    atomic_fetch_add(&t->batch, 1);
+}
+
+static gpointer handler_main(gpointer data)
+{
+    SyncTracker *t = data;
+    struct pollfd fds[] = {
+        { .fd = t->uffd, .events = POLLIN },
+        { .fd = t->quit, .events = POLLIN },
+    };
+
+    while (fds[1].revents == 0) {
+        if (poll(fds, G_N_ELEMENTS(fds), -1) < 0) {
+            g_assert(errno == EINTR || errno == EAGAIN);
+            continue;
+        }
+        if (fds[0].revents != 0) {
+            handle_faults(t);
+        }
+    }
+    return NULL;
+}
+
+/* Returns when every fault whose bit was set before the call is dealt with. The handler's batches
+ * are short and wait for nobody, so this is short too. */
+static void wait_for_handler(SyncTracker *t)
+{
+    uint64_t batch = atomic_load(&t->batch);
+
+    while (batch % 2 != 0 && atomic_load(&t->batch) == batch) {
+        g_thread_yield();
+    }
+}
+
+/* ---- start and stop ---- */
+
+/* vCPUs may be running and waiting for the handler: it goes on until no range can fault any more
+ * and everybody who waited is awake. */
+static void sync_stop(DirtyTracker *tracker)
+{
+    SyncTracker *t = (SyncTracker *)tracker;
+
+    for (size_t i = 0; i < t->n_registered; i++) {
+        uffd_unregister(t->uffd, tracker->blocks[i]->guest, tracker->blocks[i]->size);
+    }
+    t->n_registered = 0;
+    if (t->handler != NULL) {
+        eventfd_write(t->quit, 1);
+        g_thread_join(g_steal_pointer(&t->handler));
+    }
+    mig_fd_clear(&t->uffd);
+    mig_fd_clear(&t->quit);
+    for (size_t i = 0; i < tracker->n_blocks; i++) {
+        dirty_map_free(t->written[i]);
+        dirty_map_free(t->taken[i]);
+    }
+    g_clear_pointer(&t->written, g_free);
+    g_clear_pointer(&t->taken, g_free);
+    g_clear_pointer(&t->synced, g_free);
+}
+
+static bool open_and_run(SyncTracker *t, GError **error)
+{
+    t->uffd = uffd_open(uffd_features_sync, error);
+    if (t->uffd < 0) {
+        return false;
+    }
+    t->quit = eventfd(0, EFD_CLOEXEC);
+    if (t->quit < 0) {
+        mig_error_set_errno(error, errno, "making an eventfd");
+        return false;
+    }
+    t->handler = g_thread_try_new("dirty-handler", handler_main, t, error);
+    return t->handler != NULL;
+}
+
+static bool sync_start(DirtyTracker *tracker, GError **error)
+{
+    SyncTracker *t = (SyncTracker *)tracker;
+    size_t n = tracker->n_blocks;
+
+    atomic_store(&t->batch, 0);
+    atomic_store(&t->failure, 0);
+    t->written = g_new0(DirtyMap *, n);
+    t->taken = g_new0(DirtyMap *, n);
+    t->synced = g_new0(bool, n);
+    for (size_t i = 0; i < n; i++) {
+        t->written[i] = dirty_map_new(tracker->blocks[i]->n_pages);
+        t->taken[i] = dirty_map_new(tracker->blocks[i]->n_pages);
+    }
+    if (!open_and_run(t, error)) {
+        sync_stop(tracker);
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        RamBlock *block = tracker->blocks[i];
+
+        if (!uffd_register_wp(t->uffd, block->guest, block->size, error)) {
+            sync_stop(tracker);
+            return false;
+        }
+        t->n_registered = i + 1;
+        /* Holes too: the page table then holds a marker, and their first write is seen. */
+        int errnum = uffd_write_protect(t->uffd, block->guest, block->size, true);
+        if (errnum != 0) {
+            mig_error_set_errno(error, errnum, "write-protecting RAM block '%s'", block->idstr);
+            sync_stop(tracker);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- sync ---- */
+
+/* Protects each page of @taken again; 0 or an errno. */
+static int protect_taken(SyncTracker *t, const RamBlock *block, const DirtyMap *taken)
+{
+    size_t step = block->backing.granule / MIG_PAGE_SIZE;
+    size_t size = dirty_map_size(taken);
+    size_t first = dirty_map_next(taken, 0);
+
+    while (first < size) {
+        size_t end, next = first;
+
+        do {
+            end = dirty_map_next_clear(taken, next);
+            next = dirty_map_next(taken, end);
+        } while (next < size && next - end <= BRIDGE_GAP * step);
+
+        int errnum = uffd_write_protect(t->uffd, block->guest + first * MIG_PAGE_SIZE,
+                                        (end - first) * MIG_PAGE_SIZE, true);
+        if (errnum != 0) {
+            return errnum;
+        }
+        first = next;
+    }
+    return 0;
+}
+
+/* A page that was data before the start was protected then and has no bit: the file tells. */
+static void add_initial_data(const RamBlock *block, DirtyMap *into, uint64_t *count)
+{
+    size_t first, end = 0;
+
+    while (ram_block_next_data(block, end, &first, &end)) {
+        *count += dirty_map_set(into, first, end - first);
+    }
+}
+
+static bool sync_sync(DirtyTracker *tracker, size_t index, DirtyMap *into, uint64_t *count,
+                      GError **error)
+{
+    SyncTracker *t = (SyncTracker *)tracker;
+    const RamBlock *block = tracker->blocks[index];
+    DirtyMap *taken = t->taken[index];
+
+    dirty_map_move(t->written[index], taken);
+    wait_for_handler(t);
+
+    int errnum = protect_taken(t, block, taken);
+    if (errnum == 0) {
+        errnum = atomic_load(&t->failure);
+    }
+    if (errnum != 0) {
+        dirty_map_move(taken, t->written[index]);
+        mig_error_set_errno(error, errnum, "write-protecting through userfaultfd");
+        return false;
+    }
+    *count += dirty_map_move(taken, into);
+    if (!t->synced[index]) {
+        t->synced[index] = true;
+        add_initial_data(block, into, count);
+    }
+    return true;
+}
+
+const DirtyTrackerOps dirty_tracker_sync_wp = {
+    .name = "sync",
+    .create = sync_create,
+    .suits = sync_suits,
+    .start = sync_start,
+    .sync = sync_sync,
+    .stop = sync_stop,
+    .free = sync_free,
+};

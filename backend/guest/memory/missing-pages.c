@@ -1,0 +1,402 @@
+/*
+ * The handler of missing pages. See missing-pages.h.
+ *
+ * Threads: the handler reads faults; any number of threads place pages. They meet under @lock,
+ * where a page goes from missing to received in one step with the list of those who wait: a fault
+ * either finds its page received and maps it at once, or is in the list when the page comes.
+ *
+ * A page that came before the start is in the file (or is a hole that reads as zero) but not in
+ * the tracked mapping's page table: its first touch is a fault too, answered here without the peer.
+ */
+#include "backend/guest/memory/missing-pages.h"
+
+#include <errno.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "backend/base/error.h"
+#include "backend/base/fd.h"
+#include "backend/base/lock.h"
+#include "backend/base/prompt-thread.h"
+#include "backend/guest/memory/page-waits.h"
+#include "backend/guest/memory/userfaultfd.h"
+
+#define MESSAGES 32
+/* A page that is here is mapped together with those behind it: they will be touched too. */
+#define AROUND_PAGES ((size_t)16)
+
+typedef struct {
+    RamBlock *ram;
+    size_t step;       /* pages mapped at once */
+    DirtyMap *claimed; /* somebody brings it, or it is here */
+    DirtyMap *received;
+} FaultBlock;
+
+struct PageFaults {
+    /* Constant. */
+    PageFaultsRequest request;
+    void *data;
+    FaultBlock *blocks;
+    size_t n_blocks;
+    int uffd;
+    int quit;
+    GThread *handler;
+    bool stopped;
+
+    pthread_mutex_t lock;
+    PageWaits *waits;
+    uint64_t missing;
+};
+
+/* ---- making ---- */
+
+bool page_faults_possible(Guest *guest, GError **error)
+{
+    size_t n;
+    RamBlock *const *blocks = guest_blocks(guest, &n);
+    g_autoptr(GError) reason = NULL;
+    g_auto(MigFd) uffd = uffd_open(uffd_features_postcopy, &reason);
+
+    if (uffd < 0) {
+        g_autofree char *why = mig_error_first_line(reason);
+
+        g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
+                    "Postcopy is not supported: Userfaultfd not available");
+        mig_error_hint(error, "%s%s", why, reason->message + strlen(why));
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!blocks[i]->backing.missing_minor) {
+            g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
+                        "Postcopy is not supported: RAM block '%s' (%s) cannot be had page by page",
+                        blocks[i]->idstr, blocks[i]->backing.name);
+            mig_error_hint(error, "start this side without --ram-file, or with one on /dev/shm");
+            return false;
+        }
+    }
+    return true;
+}
+
+uint64_t page_faults_page_sizes(Guest *guest)
+{
+    size_t n;
+    RamBlock *const *blocks = guest_blocks(guest, &n);
+    uint64_t sizes = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        sizes |= blocks[i]->backing.granule;
+    }
+    return sizes;
+}
+
+PageFaults *page_faults_new(Guest *guest, PageFaultsRequest request, void *data)
+{
+    PageFaults *pf = g_new0(PageFaults, 1);
+    RamBlock *const *blocks = guest_blocks(guest, &pf->n_blocks);
+
+    pf->request = request;
+    pf->data = data;
+    pf->uffd = pf->quit = -1;
+    pthread_mutex_init(&pf->lock, NULL);
+    pf->waits = page_waits_new(guest);
+    pf->blocks = g_new0(FaultBlock, pf->n_blocks);
+    for (size_t i = 0; i < pf->n_blocks; i++) {
+        pf->blocks[i] = (FaultBlock){
+            .ram = blocks[i],
+            .step = blocks[i]->backing.granule / MIG_PAGE_SIZE,
+            .claimed = dirty_map_new(blocks[i]->n_pages),
+            .received = dirty_map_new(blocks[i]->n_pages),
+        };
+    }
+    return pf;
+}
+
+DirtyMap *page_faults_received(PageFaults *pf, size_t block)
+{
+    return pf->blocks[block].received;
+}
+
+/* ---- the handler ---- */
+
+/* Under the lock. */
+static bool is_here(const FaultBlock *b, size_t page)
+{
+    return dirty_map_test(b->received, page) &&
+           dirty_map_run_end(b->received, page, page + b->step) == page + b->step;
+}
+
+/* The page is in the file, or a hole that is known to be zero. Another thread may be mapping it
+ * just now. */
+static void map_received(PageFaults *pf, const FaultBlock *b, size_t page)
+{
+    uint8_t *at = b->ram->guest + page * MIG_PAGE_SIZE;
+    size_t length = b->step * MIG_PAGE_SIZE, mapped, around;
+    int errnum;
+
+    if (b->step == 1) {
+        around = MIN(page + AROUND_PAGES, b->ram->n_pages);
+        around = dirty_map_run_end(b->received, page, around) - page;
+        errnum = uffd_continue(pf->uffd, at, around * MIG_PAGE_SIZE, &mapped);
+    } else {
+        (void)*(volatile uint8_t *)(b->ram->host + page * MIG_PAGE_SIZE); /* zeroes for a hole */
+        errnum = uffd_continue(pf->uffd, at, length, &mapped);
+    }
+    if (mapped == 0 && errnum == EFAULT && uffd_zero(pf->uffd, at, length) == EEXIST) {
+        errnum = uffd_continue(pf->uffd, at, length, &mapped);
+    }
+    if (mapped == 0) {
+        uffd_wake(pf->uffd, at, length); /* it is mapped: it looks again */
+    }
+}
+
+static bool find_block(const PageFaults *pf, uint64_t address, size_t *ret_block, size_t *ret_page)
+{
+    for (size_t i = 0; i < pf->n_blocks; i++) {
+        const FaultBlock *b = &pf->blocks[i];
+        uint64_t offset = address - (uintptr_t)b->ram->guest;
+
+        if (offset < b->ram->size) {
+            *ret_block = i;
+            *ret_page = offset / MIG_PAGE_SIZE / b->step * b->step;
+            return true;
+        }
+    }
+    return false;
+}
+
+typedef enum { FAULT_KNOWN, FAULT_HERE, FAULT_REQUEST } FaultAnswer;
+
+static FaultAnswer take_fault(PageFaults *pf, size_t block, size_t page, int thread_id)
+{
+    MIG_LOCK(&pf->lock);
+
+    if (is_here(&pf->blocks[block], page)) {
+        return FAULT_HERE;
+    }
+    return page_waits_begin(pf->waits, thread_id, block, page) ? FAULT_REQUEST : FAULT_KNOWN;
+}
+
+static void handle_fault(PageFaults *pf, uint64_t address, int thread_id)
+{
+    size_t block, page;
+
+    if (!find_block(pf, address, &block, &page)) {
+        return;
+    }
+    switch (take_fault(pf, block, page, thread_id)) {
+    case FAULT_HERE:
+        map_received(pf, &pf->blocks[block], page);
+        break;
+    case FAULT_REQUEST:
+        pf->request(pf->data, block, page, pf->blocks[block].step);
+        break;
+    case FAULT_KNOWN:
+        break;
+    }
+}
+
+static gpointer handler_main(gpointer data)
+{
+    PageFaults *pf = data;
+    struct uffd_msg messages[MESSAGES];
+    struct pollfd fds[] = {
+        { .fd = pf->uffd, .events = POLLIN },
+        { .fd = pf->quit, .events = POLLIN },
+    };
+
+    prompt_thread();
+    while (fds[1].revents == 0) {
+        if (poll(fds, G_N_ELEMENTS(fds), -1) < 0) {
+            g_assert(errno == EINTR || errno == EAGAIN);
+            continue;
+        }
+        ssize_t n = fds[0].revents != 0 ? read(pf->uffd, messages, sizeof messages) : 0;
+        for (ssize_t i = 0; i < n / (ssize_t)sizeof messages[0]; i++) {
+            if (messages[i].event == UFFD_EVENT_PAGEFAULT) {
+                handle_fault(pf, messages[i].arg.pagefault.address,
+                             (int)messages[i].arg.pagefault.feat.ptid);
+            }
+        }
+    }
+    return NULL;
+}
+
+/* ---- start and stop ---- */
+
+static void count_missing(PageFaults *pf)
+{
+    pf->missing = 0;
+    for (size_t i = 0; i < pf->n_blocks; i++) {
+        const FaultBlock *b = &pf->blocks[i];
+        size_t end, first = dirty_map_next(b->received, 0);
+
+        pf->missing += b->ram->n_pages - dirty_map_count(b->received);
+        for (; first < b->ram->n_pages; first = dirty_map_next(b->received, end)) {
+            end = dirty_map_next_clear(b->received, first);
+            dirty_map_set(b->claimed, first, end - first);
+        }
+    }
+}
+
+bool page_faults_start(PageFaults *pf, GError **error)
+{
+    g_assert(pf->handler == NULL);
+    count_missing(pf);
+    pf->uffd = uffd_open(uffd_features_postcopy, error);
+    if (pf->uffd < 0) {
+        return false;
+    }
+    pf->quit = eventfd(0, EFD_CLOEXEC);
+    if (pf->quit < 0) {
+        mig_error_set_errno(error, errno, "making an eventfd");
+        return false;
+    }
+    for (size_t i = 0; i < pf->n_blocks; i++) {
+        RamBlock *ram = pf->blocks[i].ram;
+
+        if (!uffd_register_missing_minor(pf->uffd, ram->guest, ram->size, error)) {
+            g_prefix_error(error, "RAM block '%s': ", ram->idstr);
+            return false;
+        }
+    }
+    pf->handler = g_thread_try_new("mig/dst/fault", handler_main, pf, error);
+    return pf->handler != NULL;
+}
+
+void page_faults_stop(PageFaults *pf)
+{
+    if (pf->stopped) {
+        return;
+    }
+    pf->stopped = true;
+    for (size_t i = 0; i < pf->n_blocks && pf->uffd >= 0; i++) {
+        uffd_unregister(pf->uffd, pf->blocks[i].ram->guest, pf->blocks[i].ram->size);
+    }
+    if (pf->handler != NULL) {
+        eventfd_write(pf->quit, 1);
+        g_thread_join(g_steal_pointer(&pf->handler));
+    }
+    mig_fd_clear(&pf->uffd);
+    mig_fd_clear(&pf->quit);
+
+    MIG_LOCK(&pf->lock);
+    page_waits_give_up(pf->waits);
+}
+
+void page_faults_free(PageFaults *pf)
+{
+    if (pf == NULL) {
+        return;
+    }
+    page_faults_stop(pf);
+    for (size_t i = 0; i < pf->n_blocks; i++) {
+        dirty_map_free(pf->blocks[i].claimed);
+        dirty_map_free(pf->blocks[i].received);
+    }
+    g_free(pf->blocks);
+    page_waits_free(pf->waits);
+    pthread_mutex_destroy(&pf->lock);
+    g_free(pf);
+}
+
+/* ---- placing ---- */
+
+bool page_faults_claim(PageFaults *pf, size_t block, size_t page)
+{
+    return dirty_map_set(pf->blocks[block].claimed, page, 1) > 0;
+}
+
+bool page_faults_is_wanted(PageFaults *pf, size_t block, size_t page)
+{
+    size_t step = pf->blocks[block].step;
+    MIG_LOCK(&pf->lock);
+
+    return page_waits_any(pf->waits, block, page / step * step);
+}
+
+/* Maps the pages [@first, @end), all of which are in the file, and wakes. */
+static void map_placed(PageFaults *pf, const FaultBlock *b, size_t first, size_t end)
+{
+    while (first < end) {
+        uint8_t *at = b->ram->guest + first * MIG_PAGE_SIZE;
+        size_t mapped;
+        int errnum = uffd_continue(pf->uffd, at, (end - first) * MIG_PAGE_SIZE, &mapped);
+
+        first += mapped / MIG_PAGE_SIZE;
+        if (errnum != 0 && first < end) {
+            /* The handler was faster with this one. */
+            uffd_wake(pf->uffd, b->ram->guest + first * MIG_PAGE_SIZE, b->step * MIG_PAGE_SIZE);
+            first += b->step;
+        }
+    }
+}
+
+bool page_faults_place(PageFaults *pf, size_t block, size_t first, struct iovec *iov, int count,
+                       GError **error)
+{
+    FaultBlock *b = &pf->blocks[block];
+    size_t end = first + (size_t)count;
+
+    if (!ram_block_write(b->ram, first, iov, count, error)) {
+        dirty_map_clear(b->claimed, first, (size_t)count);
+        return false;
+    }
+
+    pthread_mutex_lock(&pf->lock);
+    uint64_t placed = dirty_map_set(b->received, first, (size_t)count);
+    /* Only whole units are mapped. */
+    for (first -= first % b->step; first < end; first += b->step) {
+        size_t last = first;
+
+        while (last < end && is_here(b, last)) {
+            last += b->step;
+        }
+        if (last > first) {
+            page_waits_end(pf->waits, block, first, last);
+            pthread_mutex_unlock(&pf->lock);
+            map_placed(pf, b, first, last);
+            pthread_mutex_lock(&pf->lock);
+            first = last - b->step;
+        }
+    }
+    /* Last: who sees that nothing is missing may stop all this, and nobody maps any more then. */
+    pf->missing -= placed;
+    pthread_mutex_unlock(&pf->lock);
+    return true;
+}
+
+uint64_t page_faults_missing(PageFaults *pf)
+{
+    MIG_LOCK(&pf->lock);
+    return pf->missing;
+}
+
+void page_faults_repeat(PageFaults *pf)
+{
+    g_autoptr(GArray) waiters = NULL;
+
+    pthread_mutex_lock(&pf->lock);
+    waiters = page_waits_copy(pf->waits);
+    pthread_mutex_unlock(&pf->lock);
+    for (guint i = 0; i < waiters->len; i++) {
+        const PageWaiter *w = &g_array_index(waiters, PageWaiter, i);
+
+        pf->request(pf->data, w->block, w->page, pf->blocks[w->block].step);
+    }
+}
+
+/* ---- figures ---- */
+
+void page_faults_stats(PageFaults *pf, PageFaultStats *ret)
+{
+    MIG_LOCK(&pf->lock);
+    page_waits_stats(pf->waits, ret);
+}
+
+void page_fault_stats_clear(PageFaultStats *stats)
+{
+    g_clear_pointer(&stats->vcpu_us, g_free);
+}
