@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "backend/base/size.h"
-#include "backend/engine/verdict.h"
+#include "backend/engine/attempt/verdict.h"
 #include "backend/tables/capabilities.h"
 #include "backend/tables/parameters.h"
 #include "commands/hmp-internal.h"

@@ -1,15 +1,15 @@
 /*
  * The engine behind the backend contract; main thread only. engine.c has its
- * life and the dispatch, engine-migrate.c the source's commands,
- * engine-incoming.c the destination's, engine-history.c what is asked about both, engine-control.c
- * run control and plain queries, engine-fds.c descriptors, engine-guest.c what only migmon's guest
- * can do, engine-unsupported.c what this build refuses.
+ * life and the dispatch, migrate.c the source's commands,
+ * migrate-incoming.c the destination's, history.c what is asked about both, run-control.c
+ * run control and plain queries, descriptors.c descriptors, guest.c what only migmon's guest
+ * can do, unsupported.c what this build refuses.
  */
 #pragma once
 
 #include "backend/engine/engine.h"
-#include "backend/engine/incoming.h"
-#include "backend/engine/outgoing.h"
+#include "backend/engine/incoming/incoming.h"
+#include "backend/engine/outgoing/outgoing.h"
 #include "backend/guest/dirty/limit.h"
 #include "backend/guest/dirty/rate.h"
 #include "backend/tables/capabilities.h"
@@ -70,7 +70,7 @@ void engine_apply_settings(Engine *e);
 /* Posts STOP or RESUME so that it comes before the reply. */
 void engine_announce(Engine *e, EngineEventType type);
 
-/* ---- engine-migrate.c ---- */
+/* ---- migrate.c ---- */
 void engine_migrate(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
 void engine_migrate_cancel(Engine *e, BackendSession *session, json_object *args,
                            BackendReply *reply);
@@ -97,7 +97,7 @@ bool engine_mapped_allows(const Engine *e, const Address *address, GError **erro
 /* Whether the parameter mode allows to go to or come from @address. */
 bool engine_mode_allows(const Engine *e, const Address *address, GError **error);
 
-/* ---- engine-incoming.c ---- */
+/* ---- migrate-incoming.c ---- */
 void engine_migrate_incoming(Engine *e, BackendSession *session, json_object *args,
                              BackendReply *reply);
 /* --incoming of the command line; @reply gets the outcome like migrate-incoming's. */
@@ -114,7 +114,7 @@ void engine_reap_arrived(Engine *e);
 /* For query-migrate; NULL when nothing listens. Caller puts. */
 json_object *engine_listening_addresses(const Engine *e);
 
-/* ---- engine-history.c ---- */
+/* ---- history.c ---- */
 void engine_query_owner(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
 void engine_query_history(Engine *e, BackendSession *session, json_object *args,
                           BackendReply *reply);
@@ -124,7 +124,7 @@ void engine_query_ram_map(Engine *e, BackendSession *session, json_object *args,
 void engine_watch_course(Engine *e);
 void engine_history_clear(Engine *e);
 
-/* ---- engine-postcopy.c ---- */
+/* ---- postcopy.c ---- */
 void engine_start_postcopy(Engine *e, BackendSession *session, json_object *args,
                            BackendReply *reply);
 void engine_pause(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
@@ -144,7 +144,7 @@ void engine_want_channels(Engine *e);
 /* What this host and this side's state say to those of postcopy that are switched on. */
 bool engine_may_have_postcopy(const Engine *e, MigCapabilities on, GError **error);
 
-/* ---- engine-multifd.c ---- */
+/* ---- multifd.c ---- */
 MultifdSettings engine_multifd_settings(const Engine *e);
 /* False when multifd is on and @address is one connection only. */
 bool engine_multifd_allows(const Engine *e, const Address *address, GError **error);
@@ -161,7 +161,7 @@ void engine_multifd_channel(Engine *e, Transport *transport);
 void engine_multifd_hand_over_early(Engine *e);
 void engine_multifd_drop_early(Engine *e);
 
-/* ---- engine-control.c ---- */
+/* ---- run-control.c ---- */
 void engine_stop(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
 void engine_cont(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
 void engine_quit(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
@@ -174,7 +174,7 @@ void engine_query_version(Engine *e, BackendSession *session, json_object *args,
 /* Answers a cont -f that waited for the outgoing thread to let go. */
 void engine_settle_cont(Engine *e);
 
-/* ---- engine-dirty.c ---- */
+/* ---- dirty-rate.c ---- */
 void engine_calc_dirty_rate(Engine *e, BackendSession *session, json_object *args,
                             BackendReply *reply);
 void engine_query_dirty_rate(Engine *e, BackendSession *session, json_object *args,
@@ -185,7 +185,7 @@ void engine_query_dirty_pages(Engine *e, BackendSession *session, json_object *a
 void engine_dirty_let_go(Engine *e);
 void engine_dirty_clear(Engine *e); /* no migration is left */
 
-/* ---- engine-limit.c ---- */
+/* ---- dirty-limit.c ---- */
 void engine_set_dirty_limit(Engine *e, BackendSession *session, json_object *args,
                             BackendReply *reply);
 void engine_cancel_dirty_limit(Engine *e, BackendSession *session, json_object *args,
@@ -200,7 +200,7 @@ bool engine_can_limit(const Engine *e, GError **error);
 uint64_t engine_mib_rate(uint64_t rate);
 void engine_limit_notice(void *engine, const char *text); /* any thread */
 
-/* ---- engine-fds.c ---- */
+/* ---- descriptors.c ---- */
 void engine_getfd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
 void engine_closefd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
 void engine_add_fd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
@@ -208,7 +208,7 @@ void engine_remove_fd(Engine *e, BackendSession *session, json_object *args, Bac
 void engine_query_fdsets(Engine *e, BackendSession *session, json_object *args,
                          BackendReply *reply);
 
-/* ---- engine-answers.c ---- */
+/* ---- trivial-answers.c ---- */
 void engine_announce_self(Engine *e, BackendSession *session, json_object *args,
                           BackendReply *reply);
 void engine_delvm(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
@@ -224,7 +224,7 @@ void engine_query_threads(Engine *e, BackendSession *session, json_object *args,
 /* The status of the newest attempt when it went that way, else none. */
 MigrationStatus engine_status_of(const Engine *e, bool outgoing);
 
-/* ---- engine-unsupported.c ---- */
+/* ---- unsupported.c ---- */
 /* Answers a command that the engine does not have. */
 void engine_refuse(Engine *e, const SchemaCommand *command, json_object *args, BackendReply *reply);
 /* migrate with blk or inc: the warning that comes first. */
@@ -234,7 +234,7 @@ bool engine_refuse_migration(Engine *e, json_object *args, GError **error);
 /* The same of a side that listens: TLS must not be left out unseen. */
 bool engine_refuse_tls(const char *creds, GError **error);
 
-/* ---- engine-guest.c ---- */
+/* ---- guest.c ---- */
 void engine_query_guest(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
 void engine_guest_set(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
 void engine_guest_verify(Engine *e, BackendSession *session, json_object *args,

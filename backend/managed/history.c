@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "backend/base/clock.h"
-#include "backend/engine/verdict.h"
+#include "backend/engine/attempt/verdict.h"
 #include "backend/tables/info.h"
 
 /* How long a paused source counts as connecting when nothing is heard of it. */

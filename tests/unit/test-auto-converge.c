@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "backend/engine/auto-converge.h"
+#include "backend/engine/outgoing/auto-converge.h"
 
 #define S   INT64_C(1000000)
 #define MIB (UINT64_C(1) << 20)

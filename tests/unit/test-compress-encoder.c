@@ -9,7 +9,7 @@
 #include <cmocka.h>
 #include <zlib.h>
 
-#include "backend/engine/page-encoder.h"
+#include "backend/engine/outgoing/page-encoder.h"
 #include "tests/unit/stream-test.h"
 
 #define PAGE    STREAM_PAGE_SIZE

@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "backend/base/error.h"
-#include "backend/engine/handover.h"
-#include "backend/engine/incoming.h"
+#include "backend/engine/attempt/pings.h"
+#include "backend/engine/incoming/incoming.h"
 #include "backend/stream/postcopy.h"
 #include "backend/stream/return-path.h"
 #include "backend/stream/writer.h"

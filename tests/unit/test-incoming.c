@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backend/engine/incoming.h"
+#include "backend/engine/incoming/incoming.h"
 #include "backend/stream/writer.h"
 
 #define RAM_SIZE (64u * MIG_PAGE_SIZE)

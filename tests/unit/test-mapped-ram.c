@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "backend/base/error.h"
-#include "backend/engine/mapped-ram.h"
-#include "backend/engine/ram-map.h"
+#include "backend/engine/attempt/mapped-ram.h"
+#include "backend/engine/attempt/ram-map.h"
 #include "tests/unit/capture-test.h"
 #include "tests/unit/stream-test.h"
 

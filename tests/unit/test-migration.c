@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "backend/base/clock.h"
-#include "backend/engine/migration.h"
+#include "backend/engine/attempt/migration.h"
 
 static GPtrArray *seen; /* names of statuses in the order of their events */
 

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "backend/engine/multifd-recv.h"
+#include "backend/engine/incoming/multifd-pool.h"
 
 #define RAM_SIZE (16u * MIG_PAGE_SIZE)
 

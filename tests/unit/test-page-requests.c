@@ -1,7 +1,7 @@
 /*
  * page-requests.c: what a destination in postcopy asks for, and what it may not.
  */
-#include "backend/engine/page-requests.h"
+#include "backend/engine/outgoing/page-requests.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "backend/engine/placer.h"
+#include "backend/engine/incoming/placer.h"
 
 #define N_PAGES 1024u
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "backend/base/error.h"
-#include "backend/engine/prefetch.h"
+#include "backend/engine/incoming/read-ahead.h"
 
 typedef struct {
     int peer;

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "backend/engine/ram-sender.h"
+#include "backend/engine/outgoing/dirty-queue.h"
 
 #define N_PAGES 1024u
 

@@ -13,7 +13,7 @@
 #include <zlib.h>
 
 #include "backend/base/error.h"
-#include "backend/engine/devices.h"
+#include "backend/engine/attempt/devices.h"
 #include "backend/stream/postcopy.h"
 #include "backend/stream/return-path.h"
 #include "backend/stream/xbzrle.h"

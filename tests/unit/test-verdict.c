@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "backend/engine/verdict.h"
+#include "backend/engine/attempt/verdict.h"
 
 #define MIB UINT64_C(1048576)
 #define S   1000000

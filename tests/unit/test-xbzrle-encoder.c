@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "backend/engine/page-encoder.h"
+#include "backend/engine/outgoing/page-encoder.h"
 #include "backend/stream/xbzrle.h"
 #include "tests/unit/stream-test.h"
 

@@ -1,0 +1,490 @@
+/*
+ * The record of one attempt. See migration.h; the table below is the whole
+ * state machine of MigrationStatus as far as this build goes through it.
+ */
+#include "backend/engine/attempt/migration.h"
+
+#include "backend/base/clock.h"
+#include "backend/engine/attempt/page-faults-report.h"
+#include "backend/engine/attempt/verdict.h"
+#include "backend/guest/memory/block.h"
+
+#define MAX_PASSES 2000u /* a migration that does not converge must not fill the memory */
+#define BIT(n)     (1u << (n))
+
+typedef struct {
+    MigrationStatus status;
+    int64_t time_us; /* monotonic */
+    int64_t wall_us;
+} MigMove;
+
+/* An attempt begins in none and ends in one of completed, failed, cancelled; the next attempt is a
+ * new record. */
+static const unsigned may_become[MIGRATION__COUNT] = {
+    [MIGRATION_NONE] = BIT(MIGRATION_SETUP),
+    [MIGRATION_SETUP] = BIT(MIGRATION_ACTIVE) | BIT(MIGRATION_FAILED) | BIT(MIGRATION_CANCELLING),
+    [MIGRATION_ACTIVE] = BIT(MIGRATION_COMPLETED) | BIT(MIGRATION_FAILED) |
+                         BIT(MIGRATION_CANCELLING) | BIT(MIGRATION_PRE_SWITCHOVER) |
+                         BIT(MIGRATION_POSTCOPY_ACTIVE),
+    [MIGRATION_PRE_SWITCHOVER] = BIT(MIGRATION_DEVICE) | BIT(MIGRATION_POSTCOPY_ACTIVE) |
+                                 BIT(MIGRATION_FAILED) | BIT(MIGRATION_CANCELLING),
+    /* Back to failed or cancelled only until the guest has left, or when it did not begin there. */
+    [MIGRATION_POSTCOPY_ACTIVE] = BIT(MIGRATION_COMPLETED) | BIT(MIGRATION_POSTCOPY_PAUSED) |
+                                  BIT(MIGRATION_FAILED) | BIT(MIGRATION_CANCELLING),
+    [MIGRATION_POSTCOPY_PAUSED] = BIT(MIGRATION_POSTCOPY_RECOVER) | BIT(MIGRATION_FAILED),
+    [MIGRATION_POSTCOPY_RECOVER] = BIT(MIGRATION_POSTCOPY_ACTIVE) | BIT(MIGRATION_POSTCOPY_PAUSED),
+    [MIGRATION_DEVICE] =
+        BIT(MIGRATION_COMPLETED) | BIT(MIGRATION_FAILED) | BIT(MIGRATION_CANCELLING),
+    [MIGRATION_CANCELLING] = BIT(MIGRATION_CANCELLED),
+};
+
+const char *owner_name(Owner owner)
+{
+    static const char *const names[] = {
+        [OWNER_HERE] = "here",
+        [OWNER_PEER] = "peer (confirmed)",
+        [OWNER_UNKNOWN] = "unknown (commit sent)",
+        [OWNER_NONE] = "none",
+    };
+    return names[owner];
+}
+
+Migration *migration_new(EventQueue *events, bool outgoing, const char *peer)
+{
+    Migration *m = g_new0(Migration, 1);
+
+    atomic_init(&m->refs, 1);
+    pthread_mutex_init(&m->lock, NULL);
+    m->events = events;
+    m->outgoing = outgoing;
+    m->peer = g_strdup(peer);
+    m->start_us = mig_clock_now_us();
+    m->moves = g_array_new(FALSE, FALSE, sizeof(MigMove));
+    m->passes = g_array_new(FALSE, FALSE, sizeof(MigPass));
+    series_init(&m->series);
+    m->outcome = g_strdup("");
+    m->evidence = g_strdup("");
+    m->owner = outgoing ? OWNER_HERE : OWNER_NONE;
+    atomic_store(&m->counters.expected_downtime, -1);
+    return m;
+}
+
+Migration *migration_ref(Migration *m)
+{
+    atomic_fetch_add(&m->refs, 1);
+    return m;
+}
+
+void migration_unref(Migration *m)
+{
+    if (m == NULL || atomic_fetch_sub(&m->refs, 1) != 1) {
+        return;
+    }
+    g_array_unref(m->moves);
+    g_array_unref(m->passes);
+    series_clear(&m->series);
+    channels_clear(&m->channels);
+    g_free(m->peer);
+    g_free(m->error);
+    g_free(m->outcome);
+    g_free(m->evidence);
+    page_fault_stats_clear(&m->faults);
+    pthread_mutex_destroy(&m->lock);
+    g_free(m);
+}
+
+MigrationStatus migration_get_status(Migration *m)
+{
+    MIG_LOCK(&m->lock);
+    return m->status;
+}
+
+bool migration_move(Migration *m, MigrationStatus from, MigrationStatus to)
+{
+    MigMove move = { to, mig_clock_now_us(), mig_clock_wall_us() };
+    MIG_LOCK(&m->lock);
+
+    g_assert(may_become[from] & BIT(to));
+    if (m->status != from) {
+        return false;
+    }
+    m->status = to;
+    g_array_append_val(m->moves, move);
+    if (to == MIGRATION_ACTIVE && m->series.last_us == 0) {
+        series_begin(&m->series, &m->counters, move.time_us);
+    }
+    if (migration_status_is_over(to)) {
+        m->end_us = move.time_us;
+        series_take(&m->series, &m->counters, move.time_us, true);
+        if (m->marks[MARK_STOP] != 0 && m->marks[MARK_OVER] == 0 && !m->postcopy) {
+            m->marks[MARK_OVER] = move.time_us;
+        }
+    }
+    /* Posted under the lock, so that events come in the order of the moves. */
+    event_post(m->events, ENGINE_EVENT_STATUS, m, to, NULL);
+    return true;
+}
+
+bool migration_end(Migration *m, MigrationStatus to)
+{
+    for (;;) {
+        MigrationStatus now = migration_get_status(m);
+
+        if (!(may_become[now] & BIT(to))) {
+            return false;
+        }
+        if (migration_move(m, now, to)) {
+            return true;
+        }
+    }
+}
+
+bool migration_is_in_postcopy(Migration *m)
+{
+    MigrationStatus status = migration_get_status(m);
+
+    return status == MIGRATION_POSTCOPY_ACTIVE || status == MIGRATION_POSTCOPY_PAUSED ||
+           status == MIGRATION_POSTCOPY_RECOVER;
+}
+
+void migration_set_error(Migration *m, const char *text)
+{
+    MIG_LOCK(&m->lock);
+
+    if (m->error == NULL) {
+        m->error = g_strdup(text);
+    }
+}
+
+char *migration_dup_error(Migration *m)
+{
+    MIG_LOCK(&m->lock);
+    return g_strdup(m->error);
+}
+
+void migration_set_outcome(Migration *m, const char *text)
+{
+    MIG_LOCK(&m->lock);
+
+    g_free(m->outcome);
+    m->outcome = g_strdup(text);
+    event_post(m->events, ENGINE_EVENT_NOTICE, m, 0, text);
+}
+
+void migration_set_owner(Migration *m, Owner owner, const char *evidence)
+{
+    MIG_LOCK(&m->lock);
+
+    m->owner = owner;
+    g_free(m->evidence);
+    m->evidence = g_strdup(evidence);
+}
+
+Owner migration_get_owner(Migration *m, char **ret_evidence)
+{
+    MIG_LOCK(&m->lock);
+
+    *ret_evidence = g_strdup(m->evidence);
+    return m->owner;
+}
+
+void migration_note_begin(Migration *m)
+{
+    MIG_LOCK(&m->lock);
+    m->start_us = mig_clock_now_us();
+}
+
+void migration_note_setup(Migration *m)
+{
+    MIG_LOCK(&m->lock);
+    m->setup_us = mig_clock_now_us();
+}
+
+void migration_mark(Migration *m, SwitchoverMark mark)
+{
+    MIG_LOCK(&m->lock);
+    m->marks[mark] = mig_clock_now_us();
+}
+
+void migration_set_faults(Migration *m, PageFaultStats *stats)
+{
+    MIG_LOCK(&m->lock);
+
+    page_fault_stats_clear(&m->faults);
+    m->faults = *stats;
+}
+
+void migration_note_postcopy(Migration *m)
+{
+    MIG_LOCK(&m->lock);
+    m->postcopy = true;
+}
+
+void migration_add_pass(Migration *m, const MigPass *pass)
+{
+    MIG_LOCK(&m->lock);
+    if (m->passes->len >= MAX_PASSES) {
+        g_array_remove_range(m->passes, 0, m->passes->len / 2);
+    }
+    g_array_append_val(m->passes, *pass);
+}
+
+void migration_sample(Migration *m)
+{
+    MIG_LOCK(&m->lock);
+    if (m->end_us == 0) {
+        series_take(&m->series, &m->counters, mig_clock_now_us(), false);
+    }
+}
+
+/* ---- what query-migrate says ---- */
+
+static void fill_ram(Migration *m, MigrationStats *ram)
+{
+    MigCounters *c = &m->counters;
+    bool completed = m->status == MIGRATION_COMPLETED;
+
+    ram->transferred = atomic_load(&c->transferred);
+    ram->remaining = completed ? 0 : atomic_load(&c->remaining);
+    ram->total = atomic_load(&c->total);
+    ram->duplicate = atomic_load(&c->zero_pages);
+    ram->normal = atomic_load(&c->normal_pages);
+    ram->normal_bytes = ram->normal * MIG_PAGE_SIZE;
+    ram->dirty_pages_rate = completed ? 0 : atomic_load(&c->dirty_rate);
+    ram->dirty_sync_count = atomic_load(&c->sync_count);
+    /* The channels are ahead of the sum by what was not looked at yet. */
+    ram->multifd_bytes = MIN(channels_bytes(&m->channels), ram->transferred);
+    ram->dirty_sync_missed_zero_copy = channels_copied_syncs(&m->channels);
+    ram->page_size = MIG_PAGE_SIZE;
+    ram->pages_per_second = atomic_load(&c->pages_per_second);
+    ram->precopy_bytes = atomic_load(&c->precopy_bytes);
+    ram->downtime_bytes = atomic_load(&c->downtime_bytes);
+    ram->postcopy_bytes = atomic_load(&c->postcopy_bytes);
+    ram->postcopy_requests = atomic_load(&c->postcopy_requests);
+    if (completed) {
+        int64_t total_us = MAX(m->end_us - m->start_us, 1);
+        ram->mbps = (double)ram->transferred * 8.0 / (double)total_us;
+    } else {
+        ram->mbps = (double)atomic_load(&c->bandwidth) * 8.0 / 1e6;
+    }
+}
+
+/* In postcopy the guest goes on when what it needs is loaded, or, as far as that is not known, when
+ * it was sent. */
+static int64_t end_of_pause(const Migration *m)
+{
+    if (!m->postcopy) {
+        return m->marks[MARK_OVER];
+    }
+    return MAX(m->marks[MARK_LOADED], m->marks[MARK_DEVICES]);
+}
+
+static void fill_outgoing(Migration *m, MigInfo *info)
+{
+    int64_t end = m->end_us != 0 ? m->end_us : mig_clock_now_us();
+    int64_t expected = atomic_load(&m->counters.expected_downtime);
+
+    switch (m->status) {
+    case MIGRATION_ACTIVE:
+    case MIGRATION_PRE_SWITCHOVER:
+    case MIGRATION_DEVICE:
+    case MIGRATION_POSTCOPY_ACTIVE:
+    case MIGRATION_POSTCOPY_PAUSED:
+    case MIGRATION_POSTCOPY_RECOVER:
+    case MIGRATION_CANCELLING:
+    case MIGRATION_COMPLETED:
+        break;
+    default: /* setup, failed, cancelled: the status says it all, as QEMU has it */
+        return;
+    }
+    info->has_ram = true;
+    fill_ram(m, &info->ram);
+    codec_counters_fill_info(&m->counters.codec, info);
+    info->has_total_time = true;
+    info->total_time = (end - m->start_us) / 1000;
+    info->has_setup_time = true;
+    info->setup_time = m->setup_us != 0 ? (m->setup_us - m->start_us) / 1000 : 0;
+    info->cpu_throttle = atomic_load(&m->counters.cpu_throttle);
+    if (m->status == MIGRATION_COMPLETED || m->postcopy) {
+        info->has_downtime = true;
+        info->downtime = (end_of_pause(m) - m->marks[MARK_STOP]) / 1000;
+    } else {
+        info->has_expected_downtime = true;
+        info->expected_downtime = MAX(expected, 0);
+    }
+}
+
+static void fill_blocktime(const PageFaultStats *faults, MigInfo *info)
+{
+    info->has_blocktime = true;
+    info->blocktime = faults->blocktime_us / 1000;
+    info->n_vcpus = MAX(faults->n_vcpus, 1); /* QEMU's machine none counts one */
+    info->vcpu_blocktime = g_new0(uint64_t, MAX(faults->n_vcpus, 1));
+    for (unsigned i = 0; i < faults->n_vcpus; i++) {
+        info->vcpu_blocktime[i] = faults->vcpu_us[i] / 1000;
+    }
+}
+
+void migration_fill_info(Migration *m, MigInfo *ret, char **ret_error)
+{
+    MIG_LOCK(&m->lock);
+
+    *ret_error = NULL;
+    ret->status = m->status;
+    if (m->outgoing) {
+        fill_outgoing(m, ret);
+    } else if (m->faults.vcpu_us != NULL && m->status == MIGRATION_COMPLETED) {
+        fill_blocktime(&m->faults, ret);
+    }
+    if (m->status == MIGRATION_FAILED) {
+        *ret_error = g_strdup(m->error);
+        ret->error_desc = *ret_error;
+    }
+}
+
+/* ---- history ---- */
+
+static void add_int(json_object *object, const char *key, int64_t value)
+{
+    json_object_object_add(object, key, json_object_new_int64(value));
+}
+
+static void add_uint(json_object *object, const char *key, uint64_t value)
+{
+    json_object_object_add(object, key, json_object_new_uint64(value));
+}
+
+static json_object *pass_to_json(const Migration *m, const MigPass *pass)
+{
+    json_object *o = json_object_new_object();
+    int64_t duration = MAX(pass->end_us - pass->start_us, 1);
+
+    add_uint(o, "pass", pass->number);
+    add_int(o, "start-ms", (pass->start_us - m->start_us) / 1000);
+    add_int(o, "duration-ms", duration / 1000);
+    add_uint(o, "bytes", pass->bytes);
+    add_uint(o, "pages", pass->pages);
+    add_uint(o, "zero-pages", pass->zero_pages);
+    add_uint(o, "dirtied-pages", pass->dirtied_pages);
+    add_uint(o, "remaining-bytes", pass->remaining_bytes);
+    add_uint(o, "bytes-per-second", (uint64_t)((double)pass->bytes * 1e6 / (double)duration));
+    return o;
+}
+
+static void add_verdict(const Migration *m, json_object *o)
+{
+    guint n = m->passes->len;
+    const MigPass *last = n > 0 ? &g_array_index(m->passes, MigPass, n - 1) : NULL;
+    VerdictFacts facts = { .limit_ms = atomic_load(&m->counters.downtime_limit) };
+
+    if (last != NULL && m->status == MIGRATION_ACTIVE && facts.limit_ms != 0) {
+        facts.remaining = last->remaining_bytes;
+        facts.sent = last->pages * MIG_PAGE_SIZE;
+        facts.dirtied = last->dirtied_pages * MIG_PAGE_SIZE;
+        facts.duration_us = last->end_us - last->start_us;
+        facts.bandwidth = atomic_load(&m->counters.threshold) * 1000 / facts.limit_ms;
+    }
+    g_autofree char *text = verdict_text(&facts);
+    g_autofree char *advice = verdict_advice(&facts);
+    json_object_object_add(o, "verdict", json_object_new_string(text));
+    json_object_object_add(o, "advice", json_object_new_string(advice));
+}
+
+/* The pause in its parts, as far as the switchover came; each part is the time since the mark
+ * before. */
+static json_object *downtime_to_json(const Migration *m)
+{
+    static const SwitchoverMark ends[PAUSE__COUNT] = {
+#define MIG_PAUSE_PART(mark, ...) MARK_##mark,
+#include "backend/tables/history.def"
+    };
+    json_object *o = json_object_new_object();
+    int64_t before = m->marks[MARK_STOP];
+
+    for (int i = 0; i < PAUSE__COUNT; i++) {
+        int64_t end = m->marks[ends[i]];
+
+        if (end != 0) {
+            add_int(o, pause_parts[i].member, end - before);
+            before = end;
+        }
+    }
+    add_int(o, "total-us", before - m->marks[MARK_STOP]);
+    return o;
+}
+
+/* "time" and, while it runs, "time-last-second"; nothing before pages flow. */
+static void add_time(const Migration *m, json_object *o)
+{
+    static const size_t counters[TIME__COUNT] = {
+#define MIG_TIME(id, counter, ...) offsetof(MigCounters, counter),
+#include "backend/tables/history.def"
+    };
+    json_object *whole = json_object_new_object(), *newest = json_object_new_object();
+    uint64_t second[SAMPLE__COUNT], all = 0, all_newest = 0;
+
+    series_last_second(&m->series, second);
+    for (int i = 0; i < TIME__COUNT; i++) {
+        const _Atomic uint64_t *counter = G_STRUCT_MEMBER_P(&m->counters, counters[i]);
+        uint64_t us = atomic_load(counter);
+
+        add_uint(whole, time_kinds[i].member, us);
+        add_uint(newest, time_kinds[i].member, second[time_kinds[i].sample]);
+        all += us;
+        all_newest += second[time_kinds[i].sample];
+    }
+    if (all > 0) {
+        json_object_object_add(o, "time", json_object_get(whole));
+    }
+    if (all_newest > 0 && m->end_us == 0) {
+        json_object_object_add(o, "time-last-second", json_object_get(newest));
+    }
+    json_object_put(whole);
+    json_object_put(newest);
+}
+
+json_object *migration_history_to_json(Migration *m, bool with_samples)
+{
+    MIG_LOCK(&m->lock);
+    json_object *o = json_object_new_object();
+    json_object *states = json_object_new_array();
+    json_object *passes = json_object_new_array();
+    int64_t end = m->end_us != 0 ? m->end_us : mig_clock_now_us();
+
+    for (guint i = 0; i < m->moves->len; i++) {
+        const MigMove *move = &g_array_index(m->moves, MigMove, i);
+        json_object *s = json_object_new_object();
+
+        json_object_object_add(s, "status",
+                               json_object_new_string(migration_status_name(move->status)));
+        add_int(s, "time-ms", (move->time_us - m->start_us) / 1000);
+        add_int(s, "wall-us", move->wall_us);
+        json_object_array_add(states, s);
+    }
+    for (guint i = 0; i < m->passes->len; i++) {
+        json_object_array_add(passes, pass_to_json(m, &g_array_index(m->passes, MigPass, i)));
+    }
+    json_object_object_add(o, "direction",
+                           json_object_new_string(m->outgoing ? "outgoing" : "incoming"));
+    json_object_object_add(o, "peer", json_object_new_string(m->peer));
+    json_object_object_add(o, "states", states);
+    json_object_object_add(o, "passes", passes);
+    json_object_object_add(o, "channels", channels_to_json(&m->channels, end - m->start_us));
+    if (with_samples) {
+        json_object_object_add(o, "samples", series_to_json(&m->series, m->start_us));
+    }
+    add_uint(o, "total-bytes", atomic_load(&m->counters.total));
+    add_uint(o, "transferred-bytes", atomic_load(&m->counters.transferred));
+    add_uint(o, "threshold-bytes", atomic_load(&m->counters.threshold));
+    add_int(o, "elapsed-ms", (end - m->start_us) / 1000);
+    if (m->marks[MARK_STOP] != 0) {
+        json_object_object_add(o, "downtime", downtime_to_json(m));
+    }
+    if (m->faults.vcpu_us != NULL) {
+        json_object_object_add(o, "page-faults", page_faults_to_json(&m->faults));
+    }
+    add_time(m, o);
+    add_verdict(m, o);
+    json_object_object_add(o, "outcome", json_object_new_string(m->outcome));
+    return o;
+}

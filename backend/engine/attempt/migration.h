@@ -1,0 +1,152 @@
+/*
+ * One attempt to migrate, outgoing or incoming: its status with the legal
+ * moves, its counters, its history. The record outlives the threads that made
+ * it, so that info migrate can answer afterwards.
+ *
+ * Reference counted; every function may be called from any thread.
+ */
+#pragma once
+
+#include <glib.h>
+#include <json-c/json.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/base/lock.h"
+#include "backend/engine/attempt/codec-counters.h"
+#include "backend/engine/attempt/statistics.h"
+#include "backend/engine/attempt/events.h"
+#include "backend/engine/attempt/ram-map.h"
+#include "backend/engine/attempt/series.h"
+#include "backend/guest/memory/missing-pages.h"
+#include "backend/tables/info.h"
+
+/* Who may run the guest, as seen from this process. */
+typedef enum {
+    OWNER_HERE,
+    OWNER_PEER,    /* the destination confirmed */
+    OWNER_UNKNOWN, /* the commit was sent and nothing came back */
+    OWNER_NONE,
+} Owner;
+
+const char *owner_name(Owner owner);
+
+/* Written by the thread of the migration, read by anyone at any time. */
+struct MigCounters {
+    _Atomic uint64_t transferred;    /* bytes of the stream, all of it */
+    _Atomic uint64_t precopy_bytes;  /* of these, while the guest ran */
+    _Atomic uint64_t downtime_bytes; /* of these, while it stood */
+    _Atomic uint64_t postcopy_bytes; /* of these, while it ran at the destination */
+    _Atomic uint64_t postcopy_requests;
+    _Atomic uint64_t zero_pages;
+    _Atomic uint64_t normal_pages;
+    _Atomic uint64_t remaining; /* bytes of dirty pages not yet sent */
+    _Atomic uint64_t total;     /* bytes of RAM */
+    _Atomic uint64_t sync_count;
+    _Atomic uint64_t dirty_rate; /* pages/s over the last pass */
+    _Atomic uint64_t bandwidth;  /* bytes/s over the last window */
+    _Atomic uint64_t pages_per_second;
+    /* Microseconds of an outgoing attempt since pages flow, together its whole time; see
+     * outgoing/waits.c. */
+    _Atomic uint64_t link_us, receiver_us, limiter_us, busy_us;
+    _Atomic uint64_t downtime_limit;   /* ms, as the threshold was reckoned */
+    _Atomic uint64_t threshold;        /* bytes that fit into the downtime limit */
+    _Atomic int64_t expected_downtime; /* ms, -1 = not known yet */
+    _Atomic uint64_t cpu_throttle;     /* % of the vCPUs' time that auto-converge takes, 0 = none */
+    CodecCounters codec;
+};
+
+typedef struct {
+    uint64_t number;
+    int64_t start_us; /* monotonic */
+    int64_t end_us;
+    uint64_t bytes, pages, zero_pages;
+    uint64_t dirtied_pages;   /* found by the sync at its end */
+    uint64_t remaining_bytes; /* after that sync */
+} MigPass;
+
+/* Moments of the switchover, in their order; the pause is what lies between the first and the last.
+ */
+typedef enum {
+    MARK_STOP, /* the vCPUs are asked to stop */
+    MARK_STOPPED,
+    MARK_SYNCED,  /* the last dirty sync is made */
+    MARK_RAM,     /* the last page is sent */
+    MARK_DEVICES, /* device state is sent */
+    MARK_LOADED,  /* the destination has loaded everything */
+    MARK_OVER,    /* it has confirmed; or the attempt is over */
+    MARK__COUNT,
+} SwitchoverMark;
+
+struct Migration {
+    atomic_int refs;
+    /* Constant. */
+    bool outgoing;
+    char *peer;
+    EventQueue *events;
+
+    MigCounters counters;
+    RamMap ram_map;
+    Channels channels; /* beside the main one */
+
+    /* Under @lock. */
+    pthread_mutex_t lock;
+    MigrationStatus status;
+    GArray *moves;  /* MigMove */
+    GArray *passes; /* MigPass, the newest */
+    MigSeries series;
+    bool postcopy;         /* the guest left before its RAM did */
+    PageFaultStats faults; /* of the destination's vCPUs; .vcpu_us NULL = none */
+    char *error;
+    char *outcome;
+    Owner owner;
+    char *evidence;
+    int64_t start_us;           /* monotonic */
+    int64_t setup_us, end_us;   /* monotonic, 0 = not yet */
+    int64_t marks[MARK__COUNT]; /* likewise */
+};
+
+Migration *migration_new(EventQueue *events, bool outgoing, const char *peer);
+Migration *migration_ref(Migration *m);
+void migration_unref(Migration *m);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Migration, migration_unref)
+
+MigrationStatus migration_get_status(Migration *m);
+
+/* Moves @from -> @to, posts the MIGRATION event and notes the time. False when another thread moved
+ * the status first: look again and decide. A move that the table does not have is our bug. */
+bool migration_move(Migration *m, MigrationStatus from, MigrationStatus to);
+
+/* Moves to @to from whatever status it has, if that is a legal move; false when it is not (another
+ * end was faster). */
+bool migration_end(Migration *m, MigrationStatus to);
+
+/* postcopy-active, -paused or -recover. */
+bool migration_is_in_postcopy(Migration *m);
+
+/* Remembers the first error, for error-desc. */
+void migration_set_error(Migration *m, const char *text);
+char *migration_dup_error(Migration *m);
+
+/* A sentence for people about how it ended or where it stands; posted as a notice too. */
+void migration_set_outcome(Migration *m, const char *text);
+
+void migration_set_owner(Migration *m, Owner owner, const char *evidence);
+Owner migration_get_owner(Migration *m, char **ret_evidence);
+
+void migration_note_begin(Migration *m); /* the source has come: time counts from here */
+void migration_note_setup(Migration *m); /* setup is over */
+void migration_mark(Migration *m, SwitchoverMark mark);         /* the guest stands */
+void migration_set_faults(Migration *m, PageFaultStats *stats); /* takes what it holds */
+void migration_note_postcopy(Migration *m); /* its pause ends when it is over there */
+void migration_add_pass(Migration *m, const MigPass *pass);
+/* Often, while it runs: puts the counters into the series when it is time for that. The beginning
+ * and the end of an attempt are sampled by themselves. */
+void migration_sample(Migration *m);
+
+/* query-migrate's view. The strings of the info live until migration_info_clear(). */
+void migration_fill_info(Migration *m, MigInfo *ret, char **ret_error);
+
+/* x-query-migrate-history. Caller puts. */
+json_object *migration_history_to_json(Migration *m, bool with_samples);

@@ -1,0 +1,387 @@
+/*
+ * The destination's thread. See incoming.h.
+ *
+ * When the guest may run: at EOF. A source that sent PING(HANDOVER_PING) waits
+ * until it is answered and commits by EOF, so nothing else is needed. A source with a
+ * return path but without that ping (a QEMU) decides by the SHUT it gets: then the guest runs only
+ * if SHUT(0) could be written. Without a return path EOF is all there will ever be.
+ *
+ * Until EOF a failure drops everything; the source still has the guest.
+ */
+#include "backend/engine/incoming/incoming-internal.h"
+
+#include <unistd.h>
+
+#include "backend/base/error.h"
+#include "backend/base/fault.h"
+#include "backend/base/lock.h"
+#include "backend/transport/transport-break.h"
+
+/* ---- faults ---- */
+
+static bool transport_is_gone(void *data)
+{
+    Incoming *in = data;
+    MIG_LOCK(&in->lock);
+
+    return transport_is_shut_down(in->config.transport);
+}
+
+static void break_link(void *data, FaultAction action)
+{
+    Incoming *in = data;
+
+    if (action == FAULT_CUT) {
+        incoming_pause(in); /* one connection is as good as none */
+    } else {
+        MIG_LOCK(&in->answer_lock); /* requests of pages are written by another thread */
+
+        transport_break(in->config.transport, action);
+    }
+}
+
+bool incoming_fault_with(const char *point, void (*on_break)(void *data, FaultAction action),
+                         bool (*is_gone)(void *data), void *data, GError **error)
+{
+    FaultAction action = fault_fire(point);
+
+    switch (action) {
+    case FAULT_CUT:
+    case FAULT_GARBAGE:
+    case FAULT_TRUNCATE:
+    case FAULT_RESET:
+        on_break(data, action);
+        return true;
+    case FAULT_HOLD:
+        fault_hold(point, is_gone, data);
+        return true;
+    case FAULT_FAIL:
+    case FAULT_CANCEL: /* a destination cannot cancel; it can give up */
+        g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "fault injected at %s", point);
+        return false;
+    case FAULT_NONE:
+    case FAULT_KILL:
+    case FAULT_SLOW:
+        break;
+    }
+    return true;
+}
+
+bool incoming_fault(Incoming *in, const char *point, GError **error)
+{
+    return incoming_fault_with(point, break_link, transport_is_gone, in, error);
+}
+
+/* ---- the end ---- */
+
+/* The guest lives here from now on; "stop" and "cont" of the operator may come at the same moment,
+ * so the wish is looked at again after the state is set: one of the two sees the other. */
+void incoming_start_guest(Incoming *in, const char *evidence)
+{
+    Guest *guest = in->config.guest;
+    RunState state = RUN_STATE_RUNNING;
+
+    device_loader_run_state(in->devices, &state);
+    migration_set_owner(in->migration, OWNER_HERE, evidence);
+    if (state != RUN_STATE_RUNNING) {
+        guest_stop(guest, state == RUN_STATE_PRELAUNCH ? RUN_STATE_PRELAUNCH : RUN_STATE_PAUSED);
+    } else if (!atomic_load(&in->autostart)) {
+        guest_stop(guest, RUN_STATE_PAUSED);
+        if (!atomic_load(&in->autostart) ||
+            !guest_change(guest, RUN_STATE_PAUSED, RUN_STATE_RUNNING)) {
+            return;
+        }
+        event_post(in->migration->events, ENGINE_EVENT_RESUME, in->migration, 0, NULL);
+    } else {
+        guest_start(guest);
+        event_post(in->migration->events, ENGINE_EVENT_RESUME, in->migration, 0, NULL);
+        if (!atomic_load(&in->autostart) &&
+            guest_change(guest, RUN_STATE_RUNNING, RUN_STATE_PAUSED)) {
+            event_post(in->migration->events, ENGINE_EVENT_STOP, in->migration, 0, NULL);
+        }
+    }
+}
+
+static void arrived(Incoming *in)
+{
+    Migration *m = in->migration;
+    bool runs = guest_run_state(in->config.guest) == RUN_STATE_RUNNING;
+    g_autofree char *text = g_strdup_printf("migration from %s completed: the guest %s", m->peer,
+                                            runs ? "runs here" : "is here, paused");
+
+    migration_set_outcome(m, text);
+    migration_move(m, MIGRATION_ACTIVE, MIGRATION_COMPLETED);
+}
+
+/* Loaded, but whether the source keeps it cannot be known: it stands, with all its memory. */
+static void stand_unknown(Incoming *in, const GError *error)
+{
+    Migration *m = in->migration;
+    g_autofree char *text = g_strdup_printf("migration from %s: the guest is loaded but the source "
+                                            "could not be told (%s); it stands here. If it "
+                                            "does not run at the source, cont -f runs it here",
+                                            m->peer, error->message);
+
+    guest_stop(in->config.guest, RUN_STATE_PAUSED);
+    migration_set_owner(m, OWNER_UNKNOWN, "it is loaded here, the source could not be told");
+    migration_set_error(m, error->message);
+    migration_set_outcome(m, text);
+    migration_move(m, MIGRATION_ACTIVE, MIGRATION_FAILED);
+}
+
+static void give_up(Incoming *in, const GError *error)
+{
+    Migration *m = in->migration;
+    g_autofree char *first_line = mig_error_first_line(error);
+    g_autofree char *text =
+        g_strdup_printf("load of migration from %s failed: %s", m->peer, error->message);
+    g_autoptr(GError) reset_error = NULL;
+
+    if (in->faults != NULL) {
+        incoming_drop_channel(in); /* nobody places pages any more */
+        page_faults_stop(in->faults);
+    }
+    if (in->return_path) {
+        incoming_answer(in, RETURN_SHUT, 1, NULL);
+    }
+    if (in->multifd != NULL) {
+        multifd_recv_stop(in->multifd); /* nothing is placed any more */
+    }
+    /* As long as nothing was touched, what stood here before stays: a guest whose own way out was
+     * never confirmed may be the only copy. */
+    if (atomic_load(&in->dropped)) {
+        if (!guest_reset(in->config.guest, &reset_error)) {
+            event_post(m->events, ENGINE_EVENT_NOTICE, m, 0, reset_error->message);
+        }
+        migration_set_owner(m, OWNER_NONE,
+                            "nothing has arrived here completely; nothing runs here");
+    }
+    migration_set_error(m, first_line);
+    migration_set_outcome(m, text);
+    migration_end(m, MIGRATION_FAILED);
+}
+
+/* It ran here and part of its RAM will never come: this process ends. */
+static void lose(Incoming *in)
+{
+    Migration *m = in->migration;
+
+    guest_stop(in->config.guest, RUN_STATE_PAUSED);
+    page_faults_stop(in->faults);
+    guest_settle(in->config.guest);
+    migration_set_owner(m, OWNER_NONE, "the rest of its RAM never came");
+    migration_end(m, MIGRATION_FAILED);
+}
+
+/* EOF is in: takes the guest over. "completed" comes last: whoever sees it may send the guest on,
+ * and that must not cut the connection before the source has its answer. */
+static void take_over(Incoming *in)
+{
+    static const char evidence[] = "it arrived here complete and the source let it go";
+    bool two_way = transport_is_two_way(in->config.transport);
+    g_autoptr(GError) error = NULL;
+
+    if (transport_end_matters(in->config.transport) && !incoming_drain(in, &error)) {
+        give_up(in, error); /* the child failed: it did not deliver */
+        return;
+    }
+    incoming_fault(in, "dst-eof", NULL);
+    if (!guest_claim_ram(in->config.guest, &error)) {
+        give_up(in, error); /* RAM that is shared: the source, or somebody else, still has it */
+        return;
+    }
+    guest_fill(in->config.guest);
+    if (in->return_path && two_way && !in->handover) {
+        if (!incoming_answer(in, RETURN_SHUT, 0, &error)) {
+            stand_unknown(in, error);
+            return;
+        }
+        incoming_start_guest(in, evidence);
+    } else {
+        incoming_start_guest(in, evidence);
+        incoming_fault(in, "dst-started", NULL);
+        if (in->return_path) {
+            incoming_answer(in, RETURN_SHUT, 0,
+                            NULL); /* the source committed; it learns it or it does not */
+        }
+    }
+    arrived(in);
+    incoming_fault(in, "dst-shut", NULL);
+    if (!transport_end_matters(in->config.transport)) {
+        incoming_drain(in, NULL);
+    }
+}
+
+static bool load_all(Incoming *in, GError **error)
+{
+    return incoming_load(in, error) &&
+           (in->runs ? postcopy_finish(in, error) : incoming_check_complete(in, error));
+}
+
+static bool begin_reading(Incoming *in, GError **error)
+{
+    if (capability_is_on(in->config.capabilities, CAPABILITY_MAPPED_RAM)) {
+        return incoming_mapped_init(in, error);
+    }
+    Prefetch *prefetch = prefetch_new(in->config.transport, error);
+    MIG_LOCK(&in->lock);
+
+    in->prefetch = prefetch; /* from here on a failing multifd channel can wake this thread */
+    if (prefetch != NULL && in->channel_error != NULL) {
+        prefetch_fail(prefetch, in->channel_error);
+    }
+    return prefetch != NULL;
+}
+
+static void *incoming_thread(void *data)
+{
+    Incoming *in = data;
+    g_autoptr(GError) error = NULL;
+
+    bool complete = begin_reading(in, &error) && incoming_fault(in, "dst-connected", &error) &&
+                    load_all(in, &error);
+    complete = complete || postcopy_has_all(in);
+    while (!complete && in->runs && postcopy_await_connection(in, error)) {
+        g_clear_error(&error);
+        complete = load_all(in, &error) || postcopy_has_all(in);
+    }
+    if (!complete && in->runs) {
+        lose(in);
+    } else if (!complete) {
+        give_up(in, error);
+    } else if (in->runs) {
+        postcopy_complete(in);
+    } else {
+        take_over(in);
+    }
+    if (in->multifd != NULL) {
+        multifd_recv_stop(in->multifd);
+    }
+    transport_shutdown(in->config.transport);
+    event_post(in->migration->events, ENGINE_EVENT_ENDED, in->migration, 0, NULL);
+    return NULL;
+}
+
+/* Where the stream begins in a file; -1 in anything else. */
+static off_t file_position(const Transport *t)
+{
+    int fd = transport_file(t);
+
+    return fd >= 0 ? lseek(fd, 0, SEEK_CUR) : -1;
+}
+
+Incoming *incoming_new(const IncomingConfig *config, bool autostart, GError **error)
+{
+    Incoming *in = g_new0(Incoming, 1);
+
+    in->config = *config;
+    pthread_mutex_init(&in->lock, NULL);
+    pthread_mutex_init(&in->answer_lock, NULL);
+    mig_cond_init(&in->wake);
+    in->migration = migration_ref(config->migration);
+    atomic_store(&in->autostart, autostart);
+    incoming_multifd_init(in);
+    in->devices = device_loader_new(config->guest, config->timer);
+    in->blocks = g_array_new(FALSE, FALSE, sizeof(size_t));
+    in->mapped = g_array_new(FALSE, FALSE, sizeof(MappedRam));
+    in->reader = stream_reader_new(&(StreamReaderConfig){
+        .find_device = device_loader_find,
+        .data = in->devices,
+        .zero_runs = true,
+        .file_offset = MAX(file_position(config->transport), 0),
+        .max_list = device_loader_max_list(config->guest),
+    });
+    in->thread = g_thread_try_new("mig/dst/main", incoming_thread, in, error);
+    if (in->thread == NULL) {
+        incoming_free(in);
+        return NULL;
+    }
+    return in;
+}
+
+void incoming_free(Incoming *in)
+{
+    if (in == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&in->lock);
+    in->quit = true;
+    transport_shutdown(in->config.transport);
+    if (in->urgent != NULL) {
+        urgent_receiver_shutdown(in->urgent);
+    }
+    if (in->multifd != NULL) {
+        multifd_recv_shutdown(in->multifd);
+    }
+    pthread_cond_broadcast(&in->wake);
+    pthread_mutex_unlock(&in->lock);
+    if (in->thread != NULL) {
+        g_thread_join(in->thread);
+    }
+    urgent_receiver_free(in->urgent);
+    page_faults_free(in->faults);
+    multifd_recv_free(in->multifd);
+    prefetch_free(in->prefetch);
+    g_clear_error(&in->channel_error);
+    transport_free(in->config.transport);
+    transport_free(in->next);
+    stream_reader_free(in->reader);
+    device_loader_free(in->devices);
+    page_decoder_free(in->decoder);
+    placer_free(in->placer);
+    g_array_unref(in->blocks);
+    g_array_unref(in->mapped);
+    migration_unref(in->migration);
+    pthread_cond_destroy(&in->wake);
+    pthread_mutex_destroy(&in->answer_lock);
+    pthread_mutex_destroy(&in->lock);
+    g_free(in);
+}
+
+Migration *incoming_record(const Incoming *in)
+{
+    return in->migration;
+}
+
+void incoming_set_autostart(Incoming *in, bool autostart)
+{
+    atomic_store(&in->autostart, autostart);
+}
+
+bool incoming_has_dropped(const Incoming *in)
+{
+    return atomic_load(&in->dropped);
+}
+
+bool incoming_in_postcopy(const Incoming *in)
+{
+    return in->faults != NULL && !migration_status_is_over(migration_get_status(in->migration));
+}
+
+void incoming_note_faults(Incoming *in)
+{
+    if (in->faults != NULL) {
+        PageFaultStats stats;
+
+        page_faults_stats(in->faults, &stats);
+        migration_set_faults(in->migration, &stats);
+    }
+}
+
+void incoming_pause(Incoming *in)
+{
+    MIG_LOCK(&in->lock);
+
+    transport_shutdown(in->config.transport);
+    if (in->urgent != NULL) {
+        urgent_receiver_shutdown(in->urgent);
+    }
+}
+
+void incoming_shutdown(Incoming *in)
+{
+    if (in->multifd != NULL) {
+        multifd_recv_shutdown(in->multifd);
+    }
+    incoming_pause(in);
+}

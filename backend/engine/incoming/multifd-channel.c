@@ -1,0 +1,350 @@
+/*
+ * One multifd channel of the destination. See multifd-pool.h.
+ *
+ * Pages of content are read straight into place where memory is populated; those that are fresh
+ * come into a buffer and are written to the memory's descriptor in runs, which needs no page fault
+ * (docs/engine.md). The read of a packet's bytes asks for the next header too.
+ */
+#include "backend/engine/incoming/multifd-internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "backend/base/error.h"
+#include "backend/engine/attempt/shared-ram.h"
+
+#define REFUSE(error, ...) (g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, __VA_ARGS__), false)
+
+static bool at_fault(RecvChannel *channel, const char *point, GError **error)
+{
+    MultifdRecv *r = channel->pool;
+
+    return r->config.fault(r->config.data, point, channel->transport, error);
+}
+
+/* ---- reading ---- */
+
+typedef enum { READ_ALL, READ_END, READ_FAILED } ReadResult;
+
+static void count_bytes(RecvChannel *channel, size_t count)
+{
+    atomic_fetch_add(&channel->pool->config.counters->transferred, count);
+    if (channel->stats != NULL) {
+        atomic_fetch_add(&channel->stats->bytes, count);
+    }
+}
+
+static void advance(struct iovec **iov, int *n, size_t count)
+{
+    while (count > 0) {
+        size_t step = MIN(count, (*iov)->iov_len);
+
+        (*iov)->iov_base = (uint8_t *)(*iov)->iov_base + step;
+        (*iov)->iov_len -= step;
+        count -= step;
+        if ((*iov)->iov_len == 0) {
+            (*iov)++;
+            (*n)--;
+        }
+    }
+}
+
+/* Reads at least @wanted bytes into the entries; *@ret_got is how many came. END only before the
+ * first byte. */
+static ReadResult read_iov(RecvChannel *channel, struct iovec *iov, int n, size_t wanted,
+                           size_t *ret_got, GError **error)
+{
+    size_t got = 0;
+
+    while (got < wanted) {
+        ssize_t count = transport_readv(channel->transport, iov, n, error);
+
+        if (count < 0) {
+            return READ_FAILED;
+        }
+        if (count == 0) {
+            if (got == 0) {
+                return READ_END;
+            }
+            g_set_error_literal(error, MIG_ERROR, MIG_ERROR_IO,
+                                "the connection ended in the middle of a packet");
+            return READ_FAILED;
+        }
+        got += (size_t)count;
+        advance(&iov, &n, (size_t)count);
+    }
+    count_bytes(channel, got);
+    *ret_got = got;
+    return READ_ALL;
+}
+
+static bool read_init(RecvChannel *channel, GError **error)
+{
+    MultifdRecv *r = channel->pool;
+    uint8_t bytes[MULTIFD_INIT_BYTES], ours[16];
+    struct iovec iov = { bytes, sizeof bytes };
+    MultifdInit init;
+    size_t got;
+
+    switch (read_iov(channel, &iov, 1, sizeof bytes, &got, error)) {
+    case READ_ALL:
+        break;
+    case READ_END:
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_IO,
+                            "a multifd channel ended before it said which one it is");
+        return false;
+    case READ_FAILED:
+        return false;
+    }
+    if (!multifd_init_decode(bytes, &init, error)) {
+        return false;
+    }
+    guest_uuid_bytes(r->config.guest, ours);
+    if (memcmp(init.uuid, ours, sizeof ours) != 0) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                    "multifd: received uuid is not that of this guest (%s) for channel %u",
+                    guest_uuid(r->config.guest), init.id);
+        mig_error_hint(error, "start both sides with the same --uuid");
+        return false;
+    }
+    if (!recv_channel_register(channel, init.id, error)) {
+        return false;
+    }
+    atomic_fetch_add(&channel->stats->bytes, sizeof bytes);
+    g_autofree char *name = g_strdup_printf("mig/dst/recv_%u", init.id);
+    pthread_setname_np(pthread_self(), name); /* a name that is too long is not taken, no harm */
+    return at_fault(channel, "dst-channel-init", error);
+}
+
+static ReadResult read_header(RecvChannel *channel, GError **error)
+{
+    size_t have = channel->header_have, got;
+    struct iovec iov = { channel->header + have, sizeof channel->header - have };
+
+    channel->header_have = 0;
+    if (iov.iov_len == 0) {
+        return READ_ALL;
+    }
+    ReadResult result = read_iov(channel, &iov, 1, iov.iov_len, &got, error);
+    if (result == READ_END && have > 0) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_IO,
+                            "the connection ended in the middle of a packet");
+        return READ_FAILED;
+    }
+    return result;
+}
+
+/* Reads @size bytes into the @n entries, and what has come of the next header with them. */
+static bool read_data(RecvChannel *channel, int n, size_t size, GError **error)
+{
+    size_t got;
+
+    channel->iov[n] = (struct iovec){ channel->header, sizeof channel->header };
+    switch (read_iov(channel, channel->iov, n + 1, size, &got, error)) {
+    case READ_ALL:
+        channel->header_have = got - size;
+        return true;
+    case READ_END:
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_IO,
+                            "the connection ended in the middle of a packet");
+        return false;
+    case READ_FAILED:
+        break;
+    }
+    return false;
+}
+
+/* ---- placing ---- */
+
+static bool place_zeroes(RecvChannel *channel, size_t block, GError **error)
+{
+    const MultifdPacket *packet = &channel->packet;
+    const uint64_t *offsets = packet->offsets + packet->n_normal;
+
+    for (uint32_t i = 0, end; i < packet->n_zero; i = end) {
+        for (end = i + 1; end < packet->n_zero && offsets[end] == offsets[end - 1] + MIG_PAGE_SIZE;
+             end++) {}
+        if (!placer_zero(channel->placer, block, offsets[i] / MIG_PAGE_SIZE, end - i, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void add_target(RecvChannel *channel, int *n, uint8_t *target)
+{
+    struct iovec *last = *n > 0 ? &channel->iov[*n - 1] : NULL;
+
+    if (last != NULL && (uint8_t *)last->iov_base + last->iov_len == target) {
+        last->iov_len += MIG_PAGE_SIZE;
+    } else {
+        channel->iov[(*n)++] = (struct iovec){ target, MIG_PAGE_SIZE };
+    }
+}
+
+/* Bytes as they are: into populated pages directly, the others by way of the buffer. */
+static bool take_plain(RecvChannel *channel, size_t block, GError **error)
+{
+    const MultifdPacket *packet = &channel->packet;
+    uint32_t n_fresh = 0;
+    int n = 0;
+
+    for (uint32_t i = 0; i < packet->n_normal; i++) {
+        uint8_t *target;
+
+        if (!placer_in_place(channel->placer, block, packet->offsets[i], &target, error)) {
+            return false;
+        }
+        if (target == NULL) {
+            target = channel->buffer + (size_t)n_fresh * MIG_PAGE_SIZE;
+            channel->fresh[n_fresh++] = packet->offsets[i];
+        }
+        add_target(channel, &n, target);
+    }
+    if (!read_data(channel, n, packet->data_bytes, error)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < n_fresh; i++) {
+        if (!placer_page(channel->placer, block, channel->fresh[i],
+                         channel->buffer + (size_t)i * MIG_PAGE_SIZE, error)) {
+            return false;
+        }
+    }
+    return placer_flush(channel->placer, error);
+}
+
+static bool take_packed(RecvChannel *channel, size_t block, GError **error)
+{
+    const MultifdPacket *packet = &channel->packet;
+
+    channel->iov[0] = (struct iovec){ channel->packed, packet->data_bytes };
+    if (!read_data(channel, 1, packet->data_bytes, error) ||
+        !multifd_unpack(channel->unpacker, channel->packed, packet->data_bytes, channel->buffer,
+                        packet->n_normal, error)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < packet->n_normal; i++) {
+        if (!placer_page(channel->placer, block, packet->offsets[i],
+                         channel->buffer + (size_t)i * MIG_PAGE_SIZE, error)) {
+            return false;
+        }
+    }
+    return placer_flush(channel->placer, error);
+}
+
+/* ---- packets ---- */
+
+static bool check_packet(RecvChannel *channel, size_t *ret_block, GError **error)
+{
+    MultifdRecv *r = channel->pool;
+    const MultifdPacket *packet = &channel->packet;
+    const RamBlock *block = guest_find_block(r->config.guest, packet->block, ret_block);
+
+    if (block == NULL) {
+        return REFUSE(error, "multifd: unknown ram block %s", packet->block);
+    }
+    if (r->config.ignore_shared && ram_is_shared(block)) {
+        return REFUSE(error, "block %s should not be migrated !", block->idstr);
+    }
+    for (uint32_t i = 0; i < packet->n_normal + packet->n_zero; i++) {
+        if (packet->offsets[i] > block->size - MIG_PAGE_SIZE) {
+            return REFUSE(error,
+                          "multifd: offset too long %" PRIx64 " (max %" PRIx64 ") of RAM block %s",
+                          packet->offsets[i], block->size, block->idstr);
+        }
+    }
+    if (packet->n_normal > 0 && packet->compression != r->config.settings.compression) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                    "multifd: pages are packed by %s, expected %s",
+                    multifd_compression_name(packet->compression),
+                    multifd_compression_name(r->config.settings.compression));
+        mig_error_hint(error, "multifd-compression must be the same on both sides");
+        return false;
+    }
+    return true;
+}
+
+static bool place_packet(RecvChannel *channel, size_t block, GError **error)
+{
+    const MultifdPacket *packet = &channel->packet;
+    MigCounters *counters = channel->pool->config.counters;
+
+    if ((packet->n_normal > 0 &&
+         !(channel->packed == NULL ? take_plain : take_packed)(channel, block, error)) ||
+        !place_zeroes(channel, block, error)) {
+        return false;
+    }
+    atomic_fetch_add(&counters->normal_pages, packet->n_normal);
+    atomic_fetch_add(&counters->zero_pages, packet->n_zero);
+    atomic_fetch_add(&channel->stats->normal_pages, packet->n_normal);
+    atomic_fetch_add(&channel->stats->zero_pages, packet->n_zero);
+    return true;
+}
+
+/* False without an error: nothing more is wanted. */
+static bool take_packet(RecvChannel *channel, GError **error)
+{
+    size_t block;
+
+    if (!multifd_packet_decode(channel->header, &channel->packet, error)) {
+        return false;
+    }
+    if (channel->packet.n_normal + channel->packet.n_zero > 0) {
+        if (!check_packet(channel, &block, error) || !recv_channel_begin_placing(channel)) {
+            return false;
+        }
+        atomic_store(&channel->stats->state, CHANNEL_STATE_ACTIVE);
+        bool ok = place_packet(channel, block, error);
+        recv_channel_end_placing(channel);
+        if (!ok || !at_fault(channel, "dst-channel-packet", error)) {
+            return false;
+        }
+    }
+    if (!channel->packet.sync) {
+        return true;
+    }
+    atomic_store(&channel->stats->state, CHANNEL_STATE_SYNC);
+    return at_fault(channel, "dst-channel-sync", error) && recv_channel_sync(channel);
+}
+
+static bool prepare(RecvChannel *channel, GError **error)
+{
+    MultifdCompression compression = channel->pool->config.settings.compression;
+
+    channel->buffer = g_malloc((size_t)MULTIFD_PAGES * MIG_PAGE_SIZE);
+    if (compression == MULTIFD_PLAIN) {
+        return true;
+    }
+    channel->packed = g_malloc(RECV_BUFFER);
+    channel->unpacker = multifd_unpacker_new(compression, error);
+    return channel->unpacker != NULL;
+}
+
+bool recv_channel_run(RecvChannel *channel, GError **error)
+{
+    if (!read_init(channel, error) || !prepare(channel, error)) {
+        return false;
+    }
+    channel->placer = recv_channel_wait_start(channel);
+    if (channel->placer == NULL) {
+        return true;
+    }
+    for (;;) {
+        GError *reason = NULL;
+
+        switch (read_header(channel, error)) {
+        case READ_FAILED:
+            return false;
+        case READ_END:
+            return true;
+        case READ_ALL:
+            break;
+        }
+        if (!take_packet(channel, &reason)) {
+            if (reason != NULL) {
+                g_propagate_error(error, reason);
+            }
+            return reason == NULL;
+        }
+    }
+}

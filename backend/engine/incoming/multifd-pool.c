@@ -1,0 +1,356 @@
+/*
+ * The pool of the destination's multifd channels. See multifd-pool.h.
+ *
+ * Sync point n of the main channel and the n-th SYNC of each channel meet: the main channel's
+ * thread waits until all have come there, a channel that was first waits until the main channel has
+ * moved on. So everything of a pass is in place before anything of the next one, whatever way it
+ * came.
+ */
+#include "backend/engine/incoming/multifd-internal.h"
+
+#include "backend/base/error.h"
+
+#define LOOK_US  (100 * 1000)
+#define GRACE_US G_USEC_PER_SEC
+
+MultifdRecv *multifd_recv_new(const MultifdRecvConfig *config)
+{
+    MultifdRecv *r = g_new0(MultifdRecv, 1);
+
+    r->config = *config;
+    r->begin_us = g_get_monotonic_time();
+    pthread_mutex_init(&r->lock, NULL);
+    mig_cond_init(&r->changed);
+    r->channels = g_new0(RecvChannel, config->settings.channels);
+    return r;
+}
+
+void multifd_recv_shutdown(MultifdRecv *r)
+{
+    MIG_LOCK(&r->lock);
+
+    r->quit = true;
+    for (unsigned i = 0; i < r->n_come; i++) {
+        transport_shutdown(r->channels[i].transport);
+    }
+    pthread_cond_broadcast(&r->changed);
+}
+
+void multifd_recv_stop(MultifdRecv *r)
+{
+    multifd_recv_shutdown(r); /* none is added after it */
+    for (unsigned i = 0; i < r->n_come; i++) {
+        GThread *thread = g_steal_pointer(&r->channels[i].thread);
+
+        if (thread != NULL) {
+            g_thread_join(thread);
+        }
+    }
+}
+
+void multifd_recv_free(MultifdRecv *r)
+{
+    if (r == NULL) {
+        return;
+    }
+    multifd_recv_stop(r);
+    for (unsigned i = 0; i < r->n_come; i++) {
+        RecvChannel *channel = &r->channels[i];
+
+        transport_free(channel->transport);
+        placer_free(channel->placer);
+        multifd_unpacker_free(channel->unpacker);
+        g_free(channel->buffer);
+        g_free(channel->packed);
+    }
+    g_clear_error(&r->error);
+    pthread_cond_destroy(&r->changed);
+    pthread_mutex_destroy(&r->lock);
+    g_free(r->channels);
+    g_free(r);
+}
+
+/* ---- failures ---- */
+
+/* Takes @error: the first one ends the attempt, unless the guest is complete already. False when
+ * nothing was wanted any more: the channel ended as it should. */
+static bool fail(MultifdRecv *r, GError *error)
+{
+    bool matters, first;
+
+    pthread_mutex_lock(&r->lock);
+    matters = !r->finished && !r->quit;
+    first = matters && r->error == NULL;
+    if (first) {
+        r->error = g_error_copy(error);
+        pthread_cond_broadcast(&r->changed);
+    }
+    pthread_mutex_unlock(&r->lock);
+    if (first) {
+        r->config.failed(r->config.data, error);
+    }
+    g_error_free(error);
+    return matters;
+}
+
+static void set_state(RecvChannel *channel, ChannelState state)
+{
+    if (channel->stats != NULL) {
+        atomic_store(&channel->stats->state, (int)state);
+    }
+}
+
+static void *channel_thread(void *data)
+{
+    RecvChannel *channel = data;
+    MultifdRecv *r = channel->pool;
+    GError *error = NULL;
+
+    if (recv_channel_run(channel, &error)) {
+        set_state(channel, CHANNEL_STATE_DONE);
+        MIG_LOCK(&r->lock);
+        channel->ended = true;
+        pthread_cond_broadcast(&r->changed);
+        return NULL;
+    }
+    if (channel->stats != NULL) {
+        g_prefix_error(&error, "multifd channel %u: ", channel->id);
+    }
+    set_state(channel, fail(r, error) ? CHANNEL_STATE_FAILED : CHANNEL_STATE_DONE);
+    return NULL;
+}
+
+/* ---- who is there ---- */
+
+void multifd_recv_add(MultifdRecv *r, Transport *transport)
+{
+    GError *error = NULL;
+    RecvChannel *channel = NULL;
+
+    pthread_mutex_lock(&r->lock);
+    if (r->n_come < r->config.settings.channels && !r->quit) {
+        channel = &r->channels[r->n_come++];
+        channel->pool = r;
+        channel->transport = transport;
+        channel->thread = g_thread_try_new("mig/dst/recv", channel_thread, channel, &error);
+    }
+    pthread_mutex_unlock(&r->lock);
+    if (channel == NULL) {
+        g_set_error(&error, MIG_ERROR, MIG_ERROR_FORMAT, "multifd: more than %u channels came (%s)",
+                    r->config.settings.channels, transport_name(transport));
+        mig_error_hint(&error, "multifd-channels must be the same on both sides");
+        transport_free(transport);
+    }
+    if (error != NULL) {
+        fail(r, error);
+    }
+}
+
+bool recv_channel_register(RecvChannel *channel, unsigned id, GError **error)
+{
+    MultifdRecv *r = channel->pool;
+    unsigned n = r->config.settings.channels;
+    MIG_LOCK(&r->lock);
+
+    if (id >= n) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                    "multifd: received channel id %u is greater than number of channels %u", id, n);
+        mig_error_hint(error, "multifd-channels must be the same on both sides");
+        return false;
+    }
+    for (unsigned i = 0; i < r->n_come; i++) {
+        if (r->channels[i].known && r->channels[i].id == id) {
+            g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                        "multifd: received id '%u' already setup'", id);
+            return false;
+        }
+    }
+    channel->id = id;
+    channel->known = true;
+    channel->stats = &r->config.stats[id];
+    atomic_store(&channel->stats->state, CHANNEL_STATE_CONNECTED);
+    pthread_cond_broadcast(&r->changed);
+    return true;
+}
+
+/* ---- placing ---- */
+
+void multifd_recv_start(MultifdRecv *r, Placer *placer)
+{
+    MIG_LOCK(&r->lock);
+
+    r->placer = placer;
+    pthread_cond_broadcast(&r->changed);
+}
+
+Placer *recv_channel_wait_start(RecvChannel *channel)
+{
+    MultifdRecv *r = channel->pool;
+    MIG_LOCK(&r->lock);
+
+    while (r->placer == NULL && !r->quit && r->error == NULL) {
+        pthread_cond_wait(&r->changed, &r->lock);
+    }
+    return r->placer != NULL && !r->quit ? placer_new_beside(r->placer) : NULL;
+}
+
+bool recv_channel_begin_placing(RecvChannel *channel)
+{
+    MultifdRecv *r = channel->pool;
+    MIG_LOCK(&r->lock);
+
+    if (r->finished || r->quit || r->error != NULL) {
+        return false;
+    }
+    r->placing++;
+    return true;
+}
+
+void recv_channel_end_placing(RecvChannel *channel)
+{
+    MultifdRecv *r = channel->pool;
+    MIG_LOCK(&r->lock);
+
+    r->placing--;
+}
+
+/* ---- sync points ---- */
+
+bool recv_channel_sync(RecvChannel *channel)
+{
+    MultifdRecv *r = channel->pool;
+    MIG_LOCK(&r->lock);
+
+    channel->reached++;
+    pthread_cond_broadcast(&r->changed);
+    while (channel->reached > r->passed && !r->finished && !r->quit && r->error == NULL) {
+        pthread_cond_wait(&r->changed, &r->lock);
+    }
+    return !r->quit && r->error == NULL;
+}
+
+static unsigned count_known(const MultifdRecv *r)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < r->n_come; i++) {
+        n += r->channels[i].known;
+    }
+    return n;
+}
+
+/* Under the lock. */
+static bool has_failed(MultifdRecv *r, GError **error)
+{
+    if (r->error != NULL) {
+        g_propagate_error(error, g_error_copy(r->error));
+        return true;
+    }
+    if (r->quit) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_CANCELLED,
+                            "multifd: the channels were closed on this side");
+        return true;
+    }
+    for (unsigned i = 0; i < r->n_come; i++) {
+        const RecvChannel *channel = &r->channels[i];
+
+        if (channel->ended && channel->reached < r->points) {
+            g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
+                        "multifd channel %u ended in the middle of a pass", channel->id);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Under the lock. */
+static bool all_are_there(MultifdRecv *r)
+{
+    if (count_known(r) < r->config.settings.channels) {
+        return false;
+    }
+    for (unsigned i = 0; i < r->n_come; i++) {
+        if (r->channels[i].reached < r->points) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Under the lock: waits a little for channels that have not come. They can come no more a moment
+ * after the source has left. */
+static bool wait_for_missing(MultifdRecv *r, GError **error)
+{
+    int64_t now = g_get_monotonic_time();
+    uint32_t wait_ms = r->config.settings.wait_ms;
+
+    if (!r->config.source_left(r->config.data)) {
+        r->left_us = now;
+    }
+    if (now - r->left_us > GRACE_US) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
+                    "the source left when %u of %u multifd channels had come", count_known(r),
+                    r->config.settings.channels);
+        return false;
+    }
+    if (wait_ms != 0 && now - r->begin_us > (int64_t)wait_ms * 1000) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "%u of %u multifd channels came within %u ms",
+                    count_known(r), r->config.settings.channels, wait_ms);
+        mig_error_hint(error, "multifd and multifd-channels must be the same on both sides");
+        return false;
+    }
+    mig_cond_wait_until(&r->changed, &r->lock, now + LOOK_US);
+    return true;
+}
+
+bool multifd_recv_sync(MultifdRecv *r, GError **error)
+{
+    MIG_LOCK(&r->lock);
+
+    r->points++;
+    r->left_us = g_get_monotonic_time(); /* a source that is gone already has its moment too */
+    while (!all_are_there(r)) {
+        if (has_failed(r, error)) {
+            return false;
+        }
+        if (count_known(r) == r->config.settings.channels) {
+            pthread_cond_wait(&r->changed, &r->lock); /* each of them reads, or is there */
+        } else if (!wait_for_missing(r, error)) {
+            return false;
+        }
+    }
+    r->passed = r->points;
+    pthread_cond_broadcast(&r->changed);
+    return true;
+}
+
+bool multifd_recv_finish(MultifdRecv *r, GError **error)
+{
+    MIG_LOCK(&r->lock);
+
+    if (r->finished) {
+        return true;
+    }
+    if (has_failed(r, error)) {
+        return false;
+    }
+    for (unsigned i = 0; i < r->n_come; i++) {
+        const RecvChannel *channel = &r->channels[i];
+
+        if (channel->reached > r->points) {
+            g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                        "multifd channel %u has more syncs than the main channel (%" PRIu64
+                        ", %" PRIu64 ")",
+                        channel->id, channel->reached, r->points);
+            return false;
+        }
+    }
+    if (r->placing > 0) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                            "multifd: pages come behind the last sync");
+        return false;
+    }
+    r->finished = true;
+    pthread_cond_broadcast(&r->changed);
+    return true;
+}

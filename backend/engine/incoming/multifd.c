@@ -1,0 +1,122 @@
+/*
+ * The incoming side of multifd as the thread of the main channel sees it.
+ *
+ * How a source marks the end of a pass is found out from the stream: one that writes FLUSH records
+ * has its first in the section with the block list, before any page; a source that writes none
+ * there ends a pass with every ram body.
+ */
+#include "backend/engine/incoming/incoming-internal.h"
+
+#include "backend/base/error.h"
+#include "backend/transport/transport-break.h"
+
+/* ---- what the channels say; their threads ---- */
+
+static void failed(void *data, const GError *error)
+{
+    Incoming *in = data;
+    MIG_LOCK(&in->lock);
+
+    if (in->prefetch != NULL) {
+        prefetch_fail(in->prefetch, error);
+    } else {
+        g_clear_error(&in->channel_error);
+        in->channel_error = g_error_copy(error);
+    }
+}
+
+static void break_channel(void *data, FaultAction action)
+{
+    transport_break(data, action);
+}
+
+/* A channel that stands still does not see by itself that its source is gone. */
+static bool is_over(void *data)
+{
+    return transport_is_shut_down(data) || transport_peer_has_left(data);
+}
+
+/* Nothing can come any more from who has left the main channel but what is under way. */
+static bool source_left(void *data)
+{
+    Incoming *in = data;
+
+    return transport_peer_has_left(in->config.transport);
+}
+
+static bool fault(void *data, const char *point, Transport *transport, GError **error)
+{
+    (void)data;
+    return incoming_fault_with(point, break_channel, is_over, transport, error);
+}
+
+/* ---- life ---- */
+
+void incoming_multifd_init(Incoming *in)
+{
+    Channels *channels = &in->migration->channels;
+
+    if (in->config.multifd.channels == 0) {
+        return;
+    }
+    channels_init(channels, in->config.multifd.channels);
+    in->multifd = multifd_recv_new(&(MultifdRecvConfig){
+        .settings = in->config.multifd,
+        .ignore_shared = capability_is_on(in->config.capabilities, CAPABILITY_X_IGNORE_SHARED),
+        .guest = in->config.guest,
+        .counters = &in->migration->counters,
+        .stats = channels->stats,
+        .data = in,
+        .failed = failed,
+        .fault = fault,
+        .source_left = source_left,
+    });
+}
+
+void incoming_add_multifd(Incoming *in, Transport *transport)
+{
+    if (in->multifd != NULL) {
+        multifd_recv_add(in->multifd, transport);
+    } else {
+        transport_free(transport); /* it was switched on after this attempt had begun */
+    }
+}
+
+void incoming_multifd_start(Incoming *in)
+{
+    if (in->multifd != NULL) {
+        multifd_recv_start(in->multifd, in->placer);
+    }
+}
+
+/* ---- sync points ---- */
+
+static bool sync_point(Incoming *in, GError **error)
+{
+    if (in->placer == NULL) {
+        return true; /* no block list yet: no page can have come */
+    }
+    return placer_flush(in->placer, error) && multifd_recv_sync(in->multifd, error);
+}
+
+bool incoming_multifd_eos(Incoming *in, GError **error)
+{
+    return in->multifd == NULL || in->flush_seen || sync_point(in, error);
+}
+
+bool incoming_multifd_flush(Incoming *in, GError **error)
+{
+    if (in->multifd == NULL) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                            "the source sends pages over multifd channels, "
+                            "and capability multifd is off here");
+        return false;
+    }
+    in->flush_seen = true;
+    return sync_point(in, error);
+}
+
+bool incoming_multifd_finish(Incoming *in, GError **error)
+{
+    return in->multifd == NULL || multifd_recv_finish(in->multifd, error);
+}

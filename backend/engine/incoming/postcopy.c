@@ -1,0 +1,337 @@
+/*
+ * Postcopy at the destination: commands of the stream up to the start of the guest, pages placed
+ * while it runs, and the end.
+ *
+ * Runs on the destination's thread, but for the requests: those come from the thread that
+ * handles faults. The guest runs from POSTCOPY_RUN on, and from there nothing of the
+ * connection's fate touches it except that pages do not come.
+ */
+#include "backend/engine/incoming/incoming-internal.h"
+
+#include <string.h>
+
+#include "backend/base/clock.h"
+#include "backend/base/error.h"
+#include "backend/stream/postcopy.h"
+#include "backend/stream/return-path.h"
+
+/* Pages of another channel are on their way when EOF is in: how long they may take to come. */
+#define LAST_PAGES_US (30 * G_USEC_PER_SEC)
+#define LOOK_US       (100 * 1000)
+
+static const uint8_t zero_page[MIG_PAGE_SIZE];
+
+/* ---- requests ---- */
+
+/* On the handler's thread. What cannot be sent now is repeated after the recovery. */
+static void request_pages(void *data, size_t block, size_t first, size_t count)
+{
+    Incoming *in = data;
+    size_t n;
+    RamBlock *const *blocks = guest_blocks(in->config.guest, &n);
+    ReturnPathMessage message = {
+        .start = (uint64_t)first * MIG_PAGE_SIZE,
+        .length = (uint32_t)(count * MIG_PAGE_SIZE),
+    };
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+
+    incoming_fault(in, "dst-postcopy-request", NULL);
+    /* Before the lock: who answers the source may hold it for as long as the source does not read,
+     * and whoever stops the guest waits for this thread to say that a vCPU is blocked. */
+    if (!atomic_load(&in->link_up)) {
+        return;
+    }
+    MIG_LOCK(&in->answer_lock);
+    if (!atomic_load(&in->link_up)) {
+        return;
+    }
+    message.type = block == in->asked_block ? RETURN_REQ_PAGES : RETURN_REQ_PAGES_ID;
+    g_strlcpy(message.block, blocks[block]->idstr, sizeof message.block);
+    in->asked_block = block;
+    return_path_encode(&message, bytes);
+    struct iovec iov = { bytes->data, bytes->len };
+    if (!transport_write_all(in->config.transport, &iov, 1, NULL, NULL)) {
+        atomic_store(&in->link_up, false); /* whoever reads the connection sees its end too */
+    }
+}
+
+void incoming_link_up(Incoming *in)
+{
+    MIG_LOCK(&in->answer_lock);
+    atomic_store(&in->link_up, true);
+}
+
+void incoming_take_channel(Incoming *in)
+{
+    MIG_LOCK(&in->lock);
+    in->takes_channel = capability_is_on(in->config.capabilities, CAPABILITY_POSTCOPY_PREEMPT);
+}
+
+/* ---- commands ---- */
+
+static bool refuse_order(const StreamRecord *record, GError **error)
+{
+    g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "postcopy command %d at the wrong time",
+                record->command);
+    return false;
+}
+
+static bool take_advise(Incoming *in, const StreamRecord *record, GError **error)
+{
+    if (!capability_is_on(in->config.capabilities, CAPABILITY_POSTCOPY_RAM)) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
+                    "RAM postcopy is disabled but have %zu byte advise", record->length);
+        mig_error_hint(error, "migrate_set_capability postcopy-ram on here too");
+        return false;
+    }
+    if (!page_faults_possible(in->config.guest, error) ||
+        !postcopy_check_advise(record->data, record->length,
+                               page_faults_page_sizes(in->config.guest), error)) {
+        return false;
+    }
+    in->advised = true;
+    return true;
+}
+
+static bool take_discard(Incoming *in, const StreamRecord *record, GError **error)
+{
+    g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(PostcopyRange));
+    char idstr[256];
+    size_t n, block;
+
+    if (!in->advised || in->faults != NULL || !in->has_block_list) {
+        return refuse_order(record, error);
+    }
+    if (!postcopy_decode_discard(record->data, record->length, idstr, ranges, error) ||
+        !incoming_find_block(in, idstr, &block, error)) {
+        return false;
+    }
+    const RamBlock *ram = guest_blocks(in->config.guest, &n)[block];
+    for (guint i = 0; i < ranges->len; i++) {
+        const PostcopyRange *range = &g_array_index(ranges, PostcopyRange, i);
+
+        if (range->start >= ram->size || range->length > ram->size - range->start) {
+            g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                        "discard of 0x%" PRIx64 " bytes at 0x%" PRIx64
+                        " goes beyond RAM block '%s' of 0x%" PRIx64,
+                        range->length, range->start, idstr, ram->size);
+            return false;
+        }
+        if (!placer_discard(in->placer, block, range->start / MIG_PAGE_SIZE,
+                            range->length / MIG_PAGE_SIZE, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool take_listen(Incoming *in, const StreamRecord *record, GError **error)
+{
+    size_t n;
+
+    if (!in->advised || in->faults != NULL || !in->has_block_list || !in->return_path ||
+        !transport_is_two_way(in->config.transport)) {
+        return refuse_order(record, error);
+    }
+    if (!placer_flush(in->placer, error) || !incoming_fault(in, "dst-postcopy-listen", error)) {
+        return false;
+    }
+    PageFaults *faults = page_faults_new(in->config.guest, request_pages, in);
+    guest_blocks(in->config.guest, &n);
+    for (size_t i = 0; i < n; i++) {
+        placer_give_seen(in->placer, i, page_faults_received(faults, i));
+    }
+    if (!page_faults_start(faults, error)) {
+        page_faults_free(faults);
+        g_prefix_error(error, "Postcopy is not possible here: ");
+        return false;
+    }
+    in->faults = faults;
+    in->asked_block = SIZE_MAX;
+    incoming_take_channel(in);
+    incoming_link_up(in);
+    atomic_store(&in->migration->counters.remaining, page_faults_missing(faults) * MIG_PAGE_SIZE);
+    migration_move(in->migration, MIGRATION_ACTIVE, MIGRATION_POSTCOPY_ACTIVE);
+    return true;
+}
+
+/* The source takes the answer inside the package for the news that the guest can only start now.
+ * All of the package is here, so it does, even if nobody hears the answer: then the connection is
+ * lost, and another one can go on. */
+bool postcopy_take_ping(Incoming *in, uint32_t value, GError **error)
+{
+    if (!in->runs && !device_loader_is_complete(in->devices, error)) {
+        return false;
+    }
+    incoming_answer(in, RETURN_PONG, value, NULL);
+    return true;
+}
+
+static bool take_run(Incoming *in, const StreamRecord *record, GError **error)
+{
+    if (in->faults == NULL || in->runs) {
+        return refuse_order(record, error);
+    }
+    if (!device_loader_is_complete(in->devices, error) ||
+        !incoming_fault(in, "dst-postcopy-run", error)) {
+        return false;
+    }
+    in->runs = true;
+    guest_fill(in->config.guest);
+    incoming_start_guest(in, "it was started here; the rest of its RAM comes behind it");
+    incoming_fault(in, "dst-postcopy-runs", NULL);
+    return true;
+}
+
+bool postcopy_take_command(Incoming *in, const StreamRecord *record, GError **error)
+{
+    switch (record->command) {
+    case COMMAND_POSTCOPY_ADVISE:
+        return take_advise(in, record, error);
+    case COMMAND_POSTCOPY_RAM_DISCARD:
+        return take_discard(in, record, error);
+    case COMMAND_PACKAGED: /* what is in it follows */
+        return in->advised ? incoming_fault(in, "dst-postcopy-package", error)
+                           : refuse_order(record, error);
+    case COMMAND_POSTCOPY_LISTEN:
+        return take_listen(in, record, error);
+    case COMMAND_POSTCOPY_RUN:
+        return take_run(in, record, error);
+    default:
+        return recovery_take_command(in, record, error);
+    }
+}
+
+/* ---- pages ---- */
+
+void postcopy_note_placed(Incoming *in)
+{
+    uint64_t missing = page_faults_missing(in->faults);
+
+    atomic_store(&in->migration->counters.remaining, missing * MIG_PAGE_SIZE);
+    if (missing == 0) {
+        MIG_LOCK(&in->lock);
+        pthread_cond_broadcast(&in->wake);
+    }
+}
+
+bool postcopy_flush(Incoming *in, GError **error)
+{
+    PageRun *run = &in->run;
+    int count = run->count;
+
+    run->count = 0;
+    if (count == 0) {
+        return true;
+    }
+    if (!page_faults_place(in->faults, run->block, run->first, run->iov, count, error)) {
+        return false;
+    }
+    postcopy_note_placed(in);
+    return true;
+}
+
+static bool gather(Incoming *in, size_t block, size_t page, const uint8_t *data, GError **error)
+{
+    PageRun *run = &in->run;
+
+    /* Before the claim: a page that was claimed and is not in the run when this fails could never
+     * be placed again. */
+    if (run->count == RUN_PAGES ||
+        (run->count > 0 && (run->block != block || run->first + (size_t)run->count != page))) {
+        if (!postcopy_flush(in, error)) {
+            return false;
+        }
+    }
+    if (!page_faults_claim(in->faults, block, page)) {
+        return true; /* it came before; the guest may have changed it */
+    }
+    if (run->count == 0) {
+        run->block = block;
+        run->first = page;
+    }
+    run->iov[run->count++] = (struct iovec){ (void *)(uintptr_t)data, MIG_PAGE_SIZE };
+    return !page_faults_is_wanted(in->faults, block, page) || postcopy_flush(in, error);
+}
+
+bool postcopy_take_page(Incoming *in, size_t block, const StreamRecord *record, GError **error)
+{
+    size_t page = record->offset / MIG_PAGE_SIZE;
+
+    if (record->type == RECORD_PAGE) {
+        return gather(in, block, page, record->data, error);
+    }
+    if (record->type != RECORD_ZERO_PAGE || record->fill != 0) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                            "a page record that has no place in postcopy");
+        return false;
+    }
+    for (size_t i = 0; i < record->n_pages; i++) {
+        if (!gather(in, block, page + i, zero_page, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- the end ---- */
+
+/* Something may still be in the other channel, or that channel wait at the door. */
+static bool await_last_pages(Incoming *in)
+{
+    int64_t end = g_get_monotonic_time() + LAST_PAGES_US;
+    MIG_LOCK(&in->lock);
+
+    while (page_faults_missing(in->faults) > 0 &&
+           capability_is_on(in->config.capabilities, CAPABILITY_POSTCOPY_PREEMPT) && !in->quit &&
+           (in->urgent == NULL || !urgent_receiver_ended(in->urgent)) &&
+           g_get_monotonic_time() < end) {
+        mig_cond_wait_until(&in->wake, &in->lock, g_get_monotonic_time() + LOOK_US);
+    }
+    return page_faults_missing(in->faults) == 0;
+}
+
+bool postcopy_finish(Incoming *in, GError **error)
+{
+    if (!postcopy_flush(in, error) || !incoming_fault(in, "dst-postcopy-eof", error)) {
+        return false;
+    }
+    if (migration_get_status(in->migration) != MIGRATION_POSTCOPY_ACTIVE) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                            "the stream ends before the source said that it goes on");
+        return false;
+    }
+    if (!await_last_pages(in)) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                    "the stream ends, but %" PRIu64 " pages never came",
+                    page_faults_missing(in->faults));
+        return false;
+    }
+    return true;
+}
+
+/* Only words are missing then: a guest that has all of its RAM does not depend on its source. */
+bool postcopy_has_all(Incoming *in)
+{
+    return in->runs && postcopy_flush(in, NULL) && page_faults_missing(in->faults) == 0 &&
+           migration_get_status(in->migration) == MIGRATION_POSTCOPY_ACTIVE;
+}
+
+void postcopy_complete(Incoming *in)
+{
+    Migration *m = in->migration;
+    bool runs = guest_run_state(in->config.guest) == RUN_STATE_RUNNING;
+    g_autofree char *text = g_strdup_printf("migration from %s completed: the guest %s", m->peer,
+                                            runs ? "runs here" : "is here, paused");
+
+    page_faults_stop(in->faults);
+    incoming_note_faults(in);
+    guest_settle(in->config.guest);
+    incoming_answer(in, RETURN_SHUT, 0,
+                    NULL); /* it is all here, whether the source hears it or not */
+    migration_set_owner(m, OWNER_HERE, "all of it has arrived here");
+    migration_set_outcome(m, text);
+    migration_move(m, MIGRATION_POSTCOPY_ACTIVE, MIGRATION_COMPLETED);
+    incoming_fault(in, "dst-shut", NULL);
+    incoming_drain(in, NULL);
+}

@@ -1,0 +1,359 @@
+/*
+ * The migration commands of the engine. Main thread.
+ *
+ * Order of the checks is QEMU's: the shape of the arguments (schema), uri against channels, the
+ * address, the state of this side, then whatever starting finds. An attempt gets a record
+ * (Migration) once nothing but starting it can go wrong, so that a refused command leaves no trace.
+ */
+#include "backend/engine/engine-internal.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "backend/base/error.h"
+#include "backend/base/fd.h"
+#include "backend/base/inherited-fd.h"
+#include "backend/engine/attempt/shared-ram.h"
+#include "backend/tables/info.h"
+
+bool engine_migration_runs(const Engine *e)
+{
+    return e->last != NULL && !migration_status_is_over(migration_get_status(e->last)) &&
+           (e->outgoing != NULL || e->incoming != NULL);
+}
+
+/* The newest attempt is the one that people ask about. */
+void engine_set_last(Engine *e, Migration *m)
+{
+    migration_unref(e->last);
+    e->last = migration_ref(m);
+}
+
+/* ---- addresses ---- */
+
+Address *engine_address_from_arguments(json_object *args, const char *command, GError **error)
+{
+    json_object *uri = json_object_object_get(args, "uri");
+    json_object *channels = json_object_object_get(args, "channels");
+    size_t n = channels != NULL ? json_object_array_length(channels) : 0;
+
+    if (uri != NULL && n > 0) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "'uri' and 'channels' arguments are mutually exclusive; exactly one of the two "
+                    "should be present in '%s' qmp command ",
+                    command);
+        return NULL;
+    }
+    if (uri == NULL && n == 0) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "neither 'uri' or 'channels' argument are specified in '%s' qmp command ",
+                    command);
+        return NULL;
+    }
+    if (n > 1) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                            "Channel list has more than one entries");
+        return NULL;
+    }
+    if (uri != NULL) {
+        return address_from_uri(json_object_get_string(uri), error);
+    }
+    return address_from_json(json_object_object_get(json_object_array_get_idx(channels, 0), "addr"),
+                             error);
+}
+
+/* A descriptor that getfd gave to this session. */
+bool engine_take_named_fd(BackendSession *session, const Address *address, int *ret_fd,
+                          GError **error)
+{
+    if (address->kind != ADDRESS_FD) {
+        return true;
+    }
+    *ret_fd = backend_session_take_named_fd(session, address->path);
+    if (*ret_fd < 0) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "File descriptor named '%s' has not been found", address->path);
+        mig_error_hint(error, "pass it on this monitor with getfd (SCM_RIGHTS) first");
+        return false;
+    }
+    return true;
+}
+
+/* ---- the end of an attempt ---- */
+
+/* Of an attempt that is over: its thread is on its last line. */
+static void reap_outgoing(Engine *e)
+{
+    outgoing_free(g_steal_pointer(&e->outgoing));
+    if (e->cont_reply != NULL) {
+        engine_settle_cont(e);
+    }
+}
+
+void engine_migration_ended(Engine *e, Migration *m)
+{
+    if (e->incoming != NULL && m == incoming_record(e->incoming)) {
+        engine_reap_incoming(e);
+    }
+    if (e->outgoing != NULL && m == outgoing_record(e->outgoing)) {
+        reap_outgoing(e);
+    }
+}
+
+/* ---- outgoing ---- */
+
+Owner engine_last_owner(const Engine *e)
+{
+    g_autofree char *evidence = NULL;
+
+    return e->last != NULL ? migration_get_owner(e->last, &evidence) : OWNER_HERE;
+}
+
+static bool may_migrate(Engine *e, BackendSession *session, json_object *args, GError **error)
+{
+    engine_warn_disks(session, args);
+    if (json_object_get_boolean(json_object_object_get(args, "resume"))) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                            "Cannot resume if there is no paused migration");
+        return false;
+    }
+    if (engine_migration_runs(e)) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                            "There's a migration process in progress");
+        mig_error_hint(error, "info migrate shows it, migrate_cancel ends it");
+        return false;
+    }
+    if (guest_run_state(e->guest) == RUN_STATE_INMIGRATE) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                            "Guest is waiting for an incoming migration");
+        return false;
+    }
+    if (guest_run_state(e->guest) == RUN_STATE_POSTMIGRATE || engine_last_owner(e) != OWNER_HERE) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                            "Can't migrate the vm that was paused due to previous migration");
+        mig_error_hint(error, "owner is %s; migrate_incoming takes the guest back from where it is",
+                       owner_name(engine_last_owner(e)));
+        return false;
+    }
+    return engine_refuse_migration(e, args, error);
+}
+
+/* The state and the memory of mode cpr-reboot wait for a process that does not exist yet. */
+bool engine_mode_allows(const Engine *e, const Address *address, GError **error)
+{
+    if (e->parameters.mode == 0 || address->kind == ADDRESS_FILE) {
+        return true;
+    }
+    g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                        "mode cpr-reboot goes through a file: address only");
+    mig_error_hint(error, "file:PATH, or migrate_set_parameter mode normal");
+    return false;
+}
+
+/* A destination that reads it would run a second copy. */
+static bool snapshot_may_go_to(const Engine *e, const Address *address, GError **error)
+{
+    if (!capability_is_on(e->capabilities, CAPABILITY_BACKGROUND_SNAPSHOT)) {
+        return true;
+    }
+    if (e->parameters.mode != 0) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                            "Background-snapshot is not compatible with mode cpr-reboot");
+        return false;
+    }
+    if (capability_is_on(e->capabilities, CAPABILITY_X_IGNORE_SHARED)) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                            "Background-snapshot is not compatible with x-ignore-shared");
+        mig_error_hint(error, "the guest goes on writing into memory that the snapshot left out");
+        return false;
+    }
+    if (address->kind != ADDRESS_FILE && address->kind != ADDRESS_EXEC &&
+        address->kind != ADDRESS_FD) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                            "a background snapshot goes to file:, exec: or fd: only");
+        mig_error_hint(error, "a destination that took it would run a second copy of the guest");
+        return false;
+    }
+    return true;
+}
+
+/* What can fail at once; the record then says failed, as QEMU does for files, descriptors and
+ * children. */
+static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigFd *fd,
+                           GError **error)
+{
+    g_autoptr(DirtyTracker) tracker = NULL;
+    g_autoptr(Connector) connector = NULL;
+    bool ignore_shared = capability_is_on(e->capabilities, CAPABILITY_X_IGNORE_SHARED);
+
+    /* Where no page is sent nothing has to be tracked. */
+    bool snapshot = capability_is_on(e->capabilities, CAPABILITY_BACKGROUND_SNAPSHOT);
+    if (guest_n_vcpus(e->guest) > 0 && !snapshot &&
+        !(ignore_shared && shared_ram_is_all(e->guest))) {
+        tracker = dirty_share_join(e->dirty, error);
+        if (tracker == NULL) {
+            return false;
+        }
+    }
+    connector = connector_new(address, *fd, error);
+    if (connector == NULL) {
+        return false;
+    }
+    mig_fd_steal(fd);
+    const OutgoingConfig config = {
+        .guest = e->guest,
+        .settings = &e->settings,
+        .timer = &e->timer,
+        .migration = m,
+        .predecessor = e->outgoing,
+        .connector = g_steal_pointer(&connector),
+        .tracker = g_steal_pointer(&tracker),
+        .return_path = capability_is_on(e->capabilities, CAPABILITY_RETURN_PATH),
+        .handover = e->parameters.x_handover != 0,
+        .validate_uuid = capability_is_on(e->capabilities, CAPABILITY_VALIDATE_UUID),
+        .pause_before_switchover =
+            capability_is_on(e->capabilities, CAPABILITY_PAUSE_BEFORE_SWITCHOVER),
+        .ignore_shared = ignore_shared,
+        .release_ram = capability_is_on(e->capabilities, CAPABILITY_RELEASE_RAM),
+        .background_snapshot = snapshot,
+        .to_child = address->kind == ADDRESS_EXEC,
+        .stop_first = e->parameters.mode != 0,
+        .switchover_ack = capability_is_on(e->capabilities, CAPABILITY_SWITCHOVER_ACK),
+        .sparse = capability_is_on(e->capabilities, CAPABILITY_X_SPARSE_RAM),
+        .xbzrle = capability_is_on(e->capabilities, CAPABILITY_XBZRLE),
+        .postcopy = capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_RAM),
+        .preempt = capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_PREEMPT),
+        .compress_threads = capability_is_on(e->capabilities, CAPABILITY_COMPRESS)
+                                ? e->parameters.compress_threads
+                                : 0,
+        .mapped_threads = engine_mapped_threads(e),
+        .direct_io = e->parameters.direct_io != 0,
+        .to_file = address->kind == ADDRESS_FILE,
+        .limit = e->limit,
+        .multifd = engine_multifd_settings(e),
+        .converge =
+            capability_is_on(e->capabilities, CAPABILITY_AUTO_CONVERGE) ? CONVERGE_BY_THROTTLE
+            : capability_is_on(e->capabilities, CAPABILITY_DIRTY_LIMIT) ? CONVERGE_BY_LIMIT
+                                                                        : CONVERGE_BY_NOTHING,
+    };
+    Outgoing *outgoing = outgoing_new(&config, error);
+    if (outgoing == NULL) {
+        return false;
+    }
+    e->outgoing = outgoing;
+    return true;
+}
+
+void engine_migrate(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
+{
+    GError *error = NULL;
+
+    if (json_object_get_boolean(json_object_object_get(args, "resume")) &&
+        engine_is_paused(e, true)) {
+        engine_resume(e, session, args, reply);
+        return;
+    }
+    g_autoptr(Address) address = engine_address_from_arguments(args, "migrate", &error);
+    g_auto(MigFd) fd = -1;
+
+    if (address == NULL || !engine_multifd_allows(e, address, &error) ||
+        !may_migrate(e, session, args, &error) || !engine_zero_copy_allows(e, address, &error) ||
+        !engine_mode_allows(e, address, &error) || !engine_mapped_allows(e, address, &error) ||
+        !snapshot_may_go_to(e, address, &error) ||
+        !engine_take_named_fd(session, address, &fd, &error)) {
+        backend_reply_error(reply, error);
+        return;
+    }
+
+    g_autofree char *peer = address_to_uri(address);
+    g_autoptr(Migration) m = migration_new(e->events, true, peer);
+    engine_reap_arrived(e);
+    if (e->cont_reply != NULL) {
+        engine_settle_cont(e); /* it waited for the attempt before this one, which is over */
+    }
+    engine_set_last(e, m);
+    migration_set_owner(m, OWNER_HERE, "it has not been handed over"); /* may_migrate() made sure */
+    migration_move(m, MIGRATION_NONE, MIGRATION_SETUP);
+    if (!start_outgoing(e, m, address, &fd, &error)) {
+        g_autofree char *first_line = mig_error_first_line(error);
+        migration_set_error(m, first_line);
+        migration_move(m, MIGRATION_SETUP, MIGRATION_FAILED);
+        event_queue_drain(e->events);
+        backend_reply_error(reply, error);
+        return;
+    }
+    event_queue_drain(e->events);
+    backend_reply_return(reply, NULL);
+}
+
+void engine_migrate_cancel(Engine *e, BackendSession *session, json_object *args,
+                           BackendReply *reply)
+{
+    GError *error = NULL;
+
+    (void)session, (void)args;
+    if (e->outgoing != NULL && engine_migration_runs(e) && !outgoing_cancel(e->outgoing, &error)) {
+        backend_reply_error(reply, error);
+        return;
+    }
+    if (engine_in_postcopy(e) && guest_run_state(e->guest) != RUN_STATE_INMIGRATE) {
+        error = g_error_new_literal(MIG_ERROR, MIG_ERROR_GENERIC,
+                                    "postcopy cannot be cancelled: the guest is here and needs "
+                                    "the pages that are still at the source");
+        mig_error_hint(&error, engine_is_paused(e, false)
+                                   ? "migrate_recover URI here, then migrate -r URI at the source"
+                                   : "migrate_pause interrupts it");
+        backend_reply_error(reply, error);
+        return;
+    }
+    /* QEMU does nothing on a destination; but a source that went silent must not hold it for ever.
+     */
+    if (e->incoming != NULL && guest_run_state(e->guest) == RUN_STATE_INMIGRATE) {
+        incoming_shutdown(e->incoming);
+    }
+    event_queue_drain(e->events);
+    backend_reply_return(reply, NULL);
+}
+
+void engine_migrate_clear(Engine *e)
+{
+    if (e->drain_timer != 0) {
+        g_source_remove(e->drain_timer);
+    }
+    engine_stop_listening(e);
+    g_clear_pointer(&e->early_channels, g_ptr_array_unref);
+    if (e->outgoing != NULL && !outgoing_cancel(e->outgoing, NULL)) {
+        outgoing_abandon(e->outgoing);
+    }
+    outgoing_free(g_steal_pointer(&e->outgoing));
+    incoming_free(g_steal_pointer(&e->incoming));
+    if (e->incoming_reply != NULL) {
+        backend_reply_failure(g_steal_pointer(&e->incoming_reply), "migmon is quitting");
+    }
+    if (e->cont_reply != NULL) {
+        backend_reply_failure(g_steal_pointer(&e->cont_reply), "migmon is quitting");
+    }
+}
+
+/* ---- query ---- */
+
+void engine_query_migrate(Engine *e, BackendSession *session, json_object *args,
+                          BackendReply *reply)
+{
+    MigInfo info = { 0 };
+    g_autofree char *error = NULL;
+
+    (void)session, (void)args;
+    if (e->incoming != NULL) {
+        incoming_note_faults(e->incoming);
+    }
+    if (e->last != NULL) {
+        migration_fill_info(e->last, &info, &error);
+    }
+    engine_fill_dirty_limit(e, &info);
+    info.has_blocktime &= capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_BLOCKTIME);
+    info.socket_address = engine_listening_addresses(e);
+    backend_reply_return(reply, mig_info_to_json(&info));
+    json_object_put(info.socket_address);
+    g_free(info.vcpu_blocktime);
+}

@@ -1,0 +1,104 @@
+/*
+ * What other threads ask of an outgoing migration: cancel, go on, begin postcopy, look again at the
+ * settings. Nothing waits here: a wish is noted, and whatever the migration's thread is blocked in
+ * is woken.
+ */
+#include "backend/engine/outgoing/outgoing-internal.h"
+
+#include "backend/base/error.h"
+#include "backend/engine/outgoing/postcopy.h"
+
+Migration *outgoing_record(const Outgoing *o)
+{
+    return o->migration;
+}
+
+static void shut_everything_down(Outgoing *o)
+{
+    MIG_LOCK(&o->lock);
+
+    connector_cancel(o->config.connector);
+    if (o->recovery != NULL) {
+        connector_cancel(o->recovery);
+    }
+    if (o->multifd != NULL) {
+        multifd_send_shutdown(o->multifd);
+    }
+    if (o->transport != NULL) {
+        transport_shutdown(o->transport);
+    }
+    if (o->urgent != NULL) {
+        urgent_sender_shutdown(o->urgent);
+    }
+    pthread_cond_broadcast(&o->wake);
+    if (o->requests != NULL) {
+        page_requests_wake(o->requests);
+    }
+}
+
+static void refuse_cancel(Outgoing *o, GError **error)
+{
+    MigrationStatus status = migration_get_status(o->migration);
+
+    if (status == MIGRATION_POSTCOPY_ACTIVE || status == MIGRATION_POSTCOPY_RECOVER ||
+        status == MIGRATION_POSTCOPY_PAUSED) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                            "postcopy cannot be cancelled: the guest has left and needs the pages "
+                            "that are still here");
+        mig_error_hint(
+            error, "%s",
+            status == MIGRATION_POSTCOPY_PAUSED
+                ? "migrate_recover URI on the destination, then migrate -r URI here goes "
+                  "on; should the destination be lost, cont -f runs the guest here as "
+                  "it was when it left"
+                : "migrate_pause interrupts it");
+        return;
+    }
+    g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                        "the guest was handed over already and cannot be taken back");
+    mig_error_hint(error, "info migrate says where it is; cont -f runs it here by force");
+}
+
+bool outgoing_cancel(Outgoing *o, GError **error)
+{
+    int open = DECISION_OPEN;
+
+    if (!atomic_compare_exchange_strong(&o->decision, &open, DECISION_CANCELLED)) {
+        if (open == DECISION_COMMITTED && !o->config.background_snapshot) {
+            refuse_cancel(o, error);
+            return false;
+        }
+        return true;
+    }
+    migration_end(o->migration, MIGRATION_CANCELLING);
+    shut_everything_down(o);
+    return true;
+}
+
+void outgoing_settings_changed(Outgoing *o)
+{
+    MIG_LOCK(&o->lock);
+    pthread_cond_broadcast(&o->wake);
+    if (o->requests != NULL) {
+        page_requests_wake(o->requests);
+    }
+}
+
+void outgoing_start_postcopy(Outgoing *o)
+{
+    atomic_store(&o->start_postcopy, true);
+    outgoing_settings_changed(o);
+}
+
+void outgoing_keep_stopped(Outgoing *o)
+{
+    atomic_store(&o->keep_stopped, true);
+}
+
+void outgoing_abandon(Outgoing *o)
+{
+    pthread_mutex_lock(&o->lock);
+    o->abandoned = true;
+    pthread_mutex_unlock(&o->lock);
+    shut_everything_down(o);
+}

@@ -1,0 +1,87 @@
+/*
+ * What is left to send: the dirty pages of all blocks, harvested from the
+ * tracker and taken run by run, by whoever sends them: the writer of the main
+ * channel (ram_sender_fill) or a channel of its own.
+ *
+ * Pages that were never touched are known from the backing's holes: they go out
+ * as zero pages without being read, because reading would populate them. Owned by the outgoing
+ * thread; pages may be taken by other threads too, each page by one of them.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/engine/outgoing/page-encoder.h"
+#include "backend/guest/dirty/tracker.h"
+#include "backend/engine/attempt/ram-map.h"
+#include "backend/guest/guest.h"
+#include "backend/stream/writer.h"
+
+typedef struct RamSender RamSender;
+
+/* @tracker may be NULL for a guest that nothing can write (no vCPUs); @map is kept up to date. All
+ * stay the caller's. */
+RamSender *ram_sender_new(Guest *guest, DirtyTracker *tracker, RamMap *map);
+void ram_sender_free(RamSender *sender);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(RamSender, ram_sender_free)
+
+/* No page of this block is ever sent. Before the first sync. */
+void ram_sender_leave_out(RamSender *sender, size_t block);
+
+/* Before the first sync: memory that was never touched is not sent at all. */
+void ram_sender_leave_holes_out(RamSender *sender);
+
+/* Asks the tracker. The first time every page becomes dirty, or every page that holds data;
+ * *@ret_dirtied is what this sync found: pages written (the first time: holding data). */
+bool ram_sender_sync(RamSender *sender, uint64_t *ret_dirtied, GError **error);
+
+/* Pages not yet sent. */
+uint64_t ram_sender_remaining(const RamSender *sender);
+
+/* Pages that follow each other in one block and are to be sent. */
+typedef struct {
+    unsigned block; /* index among the guest's blocks */
+    size_t first;   /* page */
+    size_t count;
+    const uint8_t *host; /* the memory of the first */
+    bool data;           /* false: never touched; zero, and not to be read */
+    bool unread;         /* nobody here has read this data before */
+} RamRun;
+
+/* Before the data of @run is read, by the thread that reads it: brings it in at once where that
+ * pays. */
+void ram_run_map_in(const RamRun *run);
+
+/* Takes the next run, of at most @max_pages (> 0); its pages count as sent from here on. Order: on
+ * from where the last run ended, around and around. False when none is left. */
+bool ram_sender_take(RamSender *sender, size_t max_pages, RamRun *ret);
+
+/* How pages with data go through ram_sender_fill(); NULL (the default): as they are. Stays the
+ * caller's. Not for postcopy: a page is placed there only once. */
+void ram_sender_set_encoder(RamSender *sender, PageEncoder *encoder);
+/* Takes the dirty pages among @count from page @first of @block on that follow each other; the next
+ * ram_sender_take() goes on behind them. False when there are none. */
+bool ram_sender_take_at(RamSender *sender, size_t block, size_t first, size_t count, RamRun *ret);
+
+/* The pages of block @block that are not yet sent; for the outgoing thread while nobody takes. */
+const DirtyMap *ram_sender_dirty(const RamSender *sender, size_t block);
+
+/* All pages of @block but those in @received are to be sent (again). Nobody takes meanwhile. */
+void ram_sender_begin_again(RamSender *sender, size_t block, const DirtyMap *received);
+
+/* Likewise with a bound of its own for runs that were never touched: they cost nothing to send. */
+bool ram_sender_take_holes(RamSender *sender, size_t max_pages, size_t max_hole, RamRun *ret);
+
+typedef struct {
+    uint64_t normal;
+    uint64_t zero;
+    uint64_t packed; /* by the encoder, shorter than a page */
+} RamBatch;
+
+/* Puts the pages of @run into @w, which has room for them; adds to @batch. */
+void ram_sender_put(RamSender *sender, StreamWriter *w, const RamRun *run, RamBatch *batch);
+
+/* Puts the next runs into @w until it is full, about @max_bytes are there or none is left. */
+RamBatch ram_sender_fill(RamSender *sender, StreamWriter *w, size_t max_bytes);

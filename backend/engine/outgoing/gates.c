@@ -1,0 +1,66 @@
+/*
+ * What the switchover may have to wait for: the destination's word that it is
+ * ready (switchover-ack), and the operator's (pause-before-switchover).
+ *
+ * Runs on the outgoing thread. The first wait comes while the guest still runs
+ * and writes, so it is cut into short pieces and the dirty pages are looked at
+ * in between. In the second the guest stands; only migrate_continue, a cancel or a
+ * peer that goes away end it.
+ */
+#include "backend/engine/outgoing/outgoing-internal.h"
+
+#include "backend/base/error.h"
+
+#define ACK_STEP_US (50 * 1000)
+#define LOOK_US     (100 * 1000) /* then look whether the peer is still there */
+
+bool outgoing_may_switch_over(Outgoing *o)
+{
+    /* A guest that stands loses nothing by a long switchover, so QEMU does not wait then. */
+    if (!o->config.switchover_ack || o->return_path == NULL ||
+        guest_run_state(o->config.guest) != RUN_STATE_RUNNING ||
+        source_return_path_wait_ack(o->return_path, 0)) {
+        return true;
+    }
+    if (!o->ack_missed) {
+        o->ack_missed = true;
+        event_post(o->migration->events, ENGINE_EVENT_NOTICE, o->migration, 0,
+                   "ready to switch over, but the destination has not said that it is "
+                   "(switchover-ack must be on there too)");
+    }
+    source_return_path_wait_ack(o->return_path, ACK_STEP_US);
+    return false;
+}
+
+bool outgoing_pre_switchover(Outgoing *o, MigrationStatus next, GError **error)
+{
+    Migration *m = o->migration;
+
+    if (!o->config.pause_before_switchover) {
+        return true;
+    }
+    if (!migration_move(m, MIGRATION_ACTIVE, MIGRATION_PRE_SWITCHOVER)) {
+        return outgoing_check(o, error);
+    }
+    if (!outgoing_fault(o, "src-pre-switchover", error)) {
+        return false;
+    }
+    while (!atomic_load(&o->go_on)) {
+        if (!outgoing_check(o, error)) {
+            g_prefix_error(error, "waiting for migrate-continue: ");
+            return false;
+        }
+        MIG_LOCK(&o->lock);
+        if (!atomic_load(&o->go_on) && !outgoing_is_cancelled(o)) {
+            mig_cond_wait_until(&o->wake, &o->lock, g_get_monotonic_time() + LOOK_US);
+        }
+    }
+    return migration_move(m, MIGRATION_PRE_SWITCHOVER, next) || outgoing_check(o, error);
+}
+
+void outgoing_continue(Outgoing *o)
+{
+    MIG_LOCK(&o->lock);
+    atomic_store(&o->go_on, true);
+    pthread_cond_broadcast(&o->wake);
+}

@@ -1,0 +1,71 @@
+/*
+ * The source's multifd channels: a thread and a connection each. The migration's thread fills jobs
+ * (runs of pages of any blocks), whichever channel is free takes the next one.
+ *
+ * A job is read from guest memory when a channel works on it, straight to the connection, so
+ * nothing of it is copied in user space unless it is packed.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/engine/attempt/multifd.h"
+#include "backend/engine/attempt/statistics.h"
+#include "backend/engine/outgoing/dirty-queue.h"
+#include "backend/transport/transport.h"
+
+#define MULTIFD_JOB_PAGES 512u /* most in one job */
+#define MULTIFD_JOB_RUNS  64u
+
+typedef struct MultifdSend MultifdSend;
+
+typedef struct {
+    MultifdSettings settings;
+    RamBlock *const *blocks; /* as RamRun counts them; outlive the channels */
+    uint8_t uuid[16];
+    ChannelStats *stats; /* one for each channel; outlive them */
+    void *data;
+    /* Asked while waiting: false ends the wait with the error. The migration's thread. */
+    bool (*check)(void *data, GError **error);
+    /* At a fault point of the channel with @transport. Channel's thread, or the one that connects.
+     */
+    bool (*fault)(void *data, const char *point, Transport *transport, GError **error);
+    /* A channel has failed and the migration's thread did not notice for a second: it is stuck in a
+     * write, wake it. Channel's thread. */
+    void (*stuck)(void *data);
+} MultifdSendConfig;
+
+typedef struct {
+    size_t n_runs;
+    size_t n_pages;
+    bool tested; /* no page of it is zero */
+    RamRun runs[MULTIFD_JOB_RUNS];
+} MultifdJob;
+
+MultifdSend *multifd_send_new(const MultifdSendConfig *config);
+
+/* Shut down first, unless it never connected: joins the threads. */
+void multifd_send_free(MultifdSend *send);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(MultifdSend, multifd_send_free)
+
+/* Connects one channel after another, each says at once who it is; starts the threads. */
+bool multifd_send_connect(MultifdSend *send, Connector *connector, GError **error);
+
+/* An empty job, after waiting until at most @max_pages are with the channels. It belongs to the
+ * caller until multifd_send_submit(). */
+MultifdJob *multifd_send_job(MultifdSend *send, size_t max_pages, GError **error);
+void multifd_send_submit(MultifdSend *send, MultifdJob *job);
+
+/* The end of a pass: waits until all jobs and then a SYNC packet on each channel are written. */
+bool multifd_send_sync(MultifdSend *send, GError **error);
+
+/* What the channels have waited for so far, as the average channel has it. Any thread. */
+void multifd_send_get_waits(MultifdSend *send, TransportWaits *ret);
+
+/* Any thread; idempotent: every channel and every wait ends. */
+void multifd_send_shutdown(MultifdSend *send);
+
+/* What made a channel fail; false when none did. Any thread. */
+bool multifd_send_failed(MultifdSend *send, GError **error);

@@ -1,0 +1,97 @@
+/*
+ * How a page that holds data gets into the main channel's writer when it does not go as it is: as
+ * what changed in it (xbzrle-encoder.c) or packed (compress-encoder.c). Owned by the outgoing
+ * thread, which calls everything here; figures go to the migration's counters.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/engine/attempt/codec-counters.h"
+#include "backend/engine/attempt/live-settings.h"
+#include "backend/stream/writer.h"
+
+typedef struct PageEncoder PageEncoder;
+
+/* A page of the guest. */
+typedef struct {
+    unsigned block;
+    uint64_t offset; /* in the block, bytes */
+    uint64_t number; /* among all RAM, pages */
+    const uint8_t *host;
+} EncoderPage;
+
+typedef enum {
+    PUT_WHOLE,   /* as a plain page */
+    PUT_PACKED,  /* or will be: as something shorter */
+    PUT_NOTHING, /* the destination has this content */
+} PutResult;
+
+typedef struct {
+    /* The guest may write the page meanwhile. */
+    PutResult (*put)(PageEncoder *encoder, StreamWriter *w, const EncoderPage *page);
+    /* Optional. Page @number goes as a zero page. */
+    void (*zero)(PageEncoder *encoder, uint64_t number);
+    /* Optional. The writer is empty and a batch begins: settings may have changed. */
+    void (*begin)(PageEncoder *encoder);
+    /* Optional. All that was put is in @w when it returns; nothing points at the guest's pages. */
+    void (*end)(PageEncoder *encoder, StreamWriter *w);
+    /* Optional. A dirty sync was made, a pass begins. */
+    void (*sync)(PageEncoder *encoder);
+    void (*free)(PageEncoder *encoder);
+} PageEncoderOps;
+
+/* First member of each. */
+struct PageEncoder {
+    const PageEncoderOps *ops;
+    const LiveSettings *settings;
+    CodecCounters *counters;
+};
+
+/* For a guest of @n_pages; both pointers stay the caller's and outlive it. NULL with an error when
+ * there is no memory for the cache. */
+PageEncoder *xbzrle_encoder_new(const LiveSettings *settings, CodecCounters *counters,
+                                uint64_t n_pages, GError **error);
+
+/* Packs in @n_threads threads (>= 1). NULL with an error when there are none to be had. */
+PageEncoder *compress_encoder_new(const LiveSettings *settings, CodecCounters *counters,
+                                  unsigned n_threads, GError **error);
+
+/* NULL pointers are fine for all of these. */
+static inline void page_encoder_free(PageEncoder *encoder)
+{
+    if (encoder != NULL) {
+        encoder->ops->free(encoder);
+    }
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PageEncoder, page_encoder_free)
+
+static inline void page_encoder_zero(PageEncoder *encoder, uint64_t number)
+{
+    if (encoder != NULL && encoder->ops->zero != NULL) {
+        encoder->ops->zero(encoder, number);
+    }
+}
+
+static inline void page_encoder_begin(PageEncoder *encoder)
+{
+    if (encoder != NULL && encoder->ops->begin != NULL) {
+        encoder->ops->begin(encoder);
+    }
+}
+
+static inline void page_encoder_end(PageEncoder *encoder, StreamWriter *w)
+{
+    if (encoder != NULL && encoder->ops->end != NULL) {
+        encoder->ops->end(encoder, w);
+    }
+}
+
+static inline void page_encoder_sync(PageEncoder *encoder)
+{
+    if (encoder != NULL && encoder->ops->sync != NULL) {
+        encoder->ops->sync(encoder);
+    }
+}
