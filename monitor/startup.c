@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backend/attach/attach.h"
 #include "backend/base/error.h"
-#include "backend/managed/managed.h"
 
 /* Descriptors 0 to 2 exist, so that no other file gets their numbers. */
 static void hold_standard_descriptors(void)

@@ -30,6 +30,6 @@ check 'backend/base/|backend/stream/' backend/stream
 check 'backend/base/|backend/transport/' backend/transport
 check "backend/base/|backend/guest/|backend/stream/|backend/transport/|backend/engine/|$contract" backend/engine
 check "backend/base/|backend/qmp/|$contract" backend/qmp
-check "backend/base/|backend/qmp/|backend/engine/|backend/managed/|$contract" backend/managed
+check "backend/base/|backend/qmp/|backend/engine/|backend/attach/|$contract" backend/attach
 
 exit $bad

@@ -122,7 +122,7 @@ static const SchemaCommand commands[] = {
     { "x-query-guest", NULL, &schema_x_guest_value_list, false },
     { "x-guest-set", ARGS(MEMBER("key", schema_str) MEMBER("value", schema_str)), NULL, false },
     { "x-guest-verify", NULL, &schema_x_verify, false },
-    /* What is attached: backend/managed. */
+    /* What is attached: backend/attach. */
     { "x-connect", ARGS(MEMBER("address", schema_str) OPTIONAL("side", schema_x_side)),
       &schema_x_target, false },
     { "x-disconnect", ARGS(OPTIONAL("side", schema_x_side)), NULL, false },

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "backend/attach/history.h"
 #include "backend/base/clock.h"
-#include "backend/managed/history.h"
 
 static json_object *look(unsigned sync, uint64_t transferred, uint64_t remaining, uint64_t rate)
 {

@@ -5,9 +5,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "backend/attach/check.h"
 #include "backend/base/address.h"
 #include "backend/base/size.h"
-#include "backend/managed/check.h"
 #include "backend/tables/capabilities.h"
 #include "backend/tables/info.h"
 #include "backend/tables/parameters.h"

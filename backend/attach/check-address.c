@@ -12,9 +12,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "backend/attach/check.h"
 #include "backend/base/address.h"
 #include "backend/base/fd.h"
-#include "backend/managed/check.h"
 #include "backend/qmp/peer-process.h"
 
 static bool destination_is_local(const Check *check)

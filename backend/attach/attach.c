@@ -1,9 +1,9 @@
 /*
- * See managed.h: life of the backend, and who gets a request. Requests about
+ * See attach.h: life of the backend, and who gets a request. Requests about
  * what is attached are this room's; of the others, those for an attached source
  * are forwarded and all else goes to the engine, reply and session as they are.
  */
-#include "backend/managed/managed-internal.h"
+#include "backend/attach/attach-internal.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "backend/managed/managed-internal.h"
+#include "backend/attach/attach-internal.h"
 
 static void add_text(json_object *object, const char *key, const char *value)
 {

@@ -3,9 +3,9 @@
  */
 #pragma once
 
+#include "backend/attach/attach.h"
+#include "backend/attach/history.h"
 #include "backend/backend.h"
-#include "backend/managed/history.h"
-#include "backend/managed/managed.h"
 #include "backend/qmp/peer.h"
 
 typedef enum { SIDE_SOURCE, SIDE_DESTINATION, SIDE__COUNT } Side;
@@ -55,7 +55,7 @@ struct Managed {
 
 const char *side_name(Side side);
 
-/* ---- managed.c ---- */
+/* ---- attach.c ---- */
 
 /* The attached source; NULL = requests go to the guest of this process. */
 QmpPeer *managed_source(const Managed *m);

@@ -7,9 +7,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "backend/attach/attach-internal.h"
 #include "backend/base/error.h"
 #include "backend/base/size.h"
-#include "backend/managed/managed-internal.h"
 
 /* ---- the owner ---- */
 

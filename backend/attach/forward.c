@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backend/attach/attach-internal.h"
 #include "backend/base/address.h"
 #include "backend/base/error.h"
-#include "backend/managed/managed-internal.h"
 #include "backend/tables/capabilities.h"
 #include "backend/tables/parameters.h"
 

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "backend/managed/managed-internal.h"
+#include "backend/attach/attach-internal.h"
 #include "backend/tables/info.h"
 
 /* How often, and how many times, a destination is asked whether it has the guest. */

@@ -4,8 +4,8 @@
  */
 #include <string.h>
 
+#include "backend/attach/attach-internal.h"
 #include "backend/base/error.h"
-#include "backend/managed/managed-internal.h"
 
 static void forget_target(Managed *m)
 {

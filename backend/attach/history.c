@@ -2,7 +2,7 @@
  * See history.h. A pass ends when the count of dirty syncs grows; how long it
  * took and what it sent is therefore as exact as the looks are frequent.
  */
-#include "backend/managed/history.h"
+#include "backend/attach/history.h"
 
 #include <string.h>
 

@@ -6,9 +6,9 @@
  */
 #include <string.h>
 
+#include "backend/attach/move.h"
 #include "backend/base/address.h"
 #include "backend/base/error.h"
-#include "backend/managed/move.h"
 #include "backend/tables/capabilities.h"
 #include "backend/tables/parameters.h"
 

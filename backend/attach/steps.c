@@ -5,8 +5,8 @@
  */
 #include <string.h>
 
+#include "backend/attach/attach-internal.h"
 #include "backend/base/error.h"
-#include "backend/managed/managed-internal.h"
 
 typedef struct {
     Side side;

@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "backend/managed/managed-internal.h"
+#include "backend/attach/attach-internal.h"
 
 typedef struct {
     Managed *managed;

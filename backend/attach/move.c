@@ -3,7 +3,7 @@
  * belongs to it, lets the destination listen and sends the source there. What
  * it set is put back when a step fails, and after a failure or a cancel.
  */
-#include "backend/managed/move.h"
+#include "backend/attach/move.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
  * migrate_check: asks both ends what a migration will depend on and lets the
  * rules judge. Where a thing cannot be known, that is said instead of guessed.
  */
-#include "backend/managed/check.h"
+#include "backend/attach/check.h"
 
 #include <string.h>
 

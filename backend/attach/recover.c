@@ -5,8 +5,8 @@
  */
 #include <string.h>
 
+#include "backend/attach/move.h"
 #include "backend/base/error.h"
-#include "backend/managed/move.h"
 
 #define AGAIN_MS  100
 #define MAX_TRIES 50
