@@ -2,7 +2,7 @@
  * Driving a running QEMU: connect and peer attach the two ends of a migration
  * by their monitors, qemu hands a line to the human monitor there.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 #include <string.h>
 

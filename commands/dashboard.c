@@ -2,7 +2,7 @@
  * dashboard: the screen of the front end that the line was typed at. One that
  * has none refuses.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 #include "backend/base/error.h"
 

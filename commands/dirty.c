@@ -1,7 +1,7 @@
 /*
  * How fast the guest writes: measuring it, and limits for vCPUs.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 #include <inttypes.h>
 

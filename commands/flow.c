@@ -2,13 +2,13 @@
  * Batches only: wait until a migration is in a state or an event comes, sleep,
  * echo.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 #include <string.h>
 
 #include "backend/base/error.h"
 #include "backend/tables/info.h"
-#include "commands/suggest.h"
+#include "commands/hmp/suggest.h"
 #include "commands/topics.h"
 
 /* ---- wait ---- */

@@ -2,7 +2,7 @@
  * The guest's workload and its proof: guest_set, guest_verify, and for tests
  * guest_plant and fault_release.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 #include <inttypes.h>
 

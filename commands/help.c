@@ -4,13 +4,13 @@
  *
  * What QEMU prints comes first, as it prints it; our lines follow and begin with two blanks.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 #include <string.h>
 
 #include "backend/base/error.h"
-#include "commands/suggest.h"
-#include "commands/target.h"
+#include "commands/hmp/suggest.h"
+#include "commands/hmp/target.h"
 #include "commands/topics.h"
 
 static void print_row(HmpCall *call, const Command *command, const char *before)

@@ -3,7 +3,7 @@
  * reply in HMP's lines. Lines of our own come behind the known block, and only
  * when there is something to tell.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #include "backend/tables/history.h"
 #include "backend/tables/info.h"
 #include "backend/tables/parameters.h"
-#include "commands/target.h"
+#include "commands/hmp/target.h"
 
 static size_t list_length(json_object *list)
 {

@@ -2,7 +2,7 @@
  * A migration between two attached ends: migrate_to runs it, migrate_check
  * compares them before.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 #include <string.h>
 

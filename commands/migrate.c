@@ -6,7 +6,7 @@
  * and the line waits on, because only the end tells where the guest is. Too
  * late for that, the line ends and the migration goes on without it.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 #include <string.h>
 

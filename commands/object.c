@@ -5,7 +5,7 @@
  * TYPE,id=ID[,KEY=VALUE]...: commas part, two of them stand for one; the first
  * part may leave out "qom-type=". Text that begins with { is taken as JSON.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 #include <string.h>
 

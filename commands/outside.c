@@ -2,7 +2,7 @@
  * Telling the world outside of a move: clients of the display, switches of the
  * network; and taking descriptors from it.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 /* ---- client_migrate_info ---- */
 

@@ -2,13 +2,13 @@
  * The commands for a migration that is under way: continue, postcopy, pause,
  * recover, COLO. Which of them the engine can follow is the engine's to say.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 #include <string.h>
 
 #include "backend/base/error.h"
 #include "backend/tables/info.h"
-#include "commands/suggest.h"
+#include "commands/hmp/suggest.h"
 
 /* ---- migrate_continue ---- */
 

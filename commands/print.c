@@ -2,7 +2,7 @@
  * print|p: the value of an integer expression. Unlike in QEMU the format is
  * always x when none is given, not the one of the last print.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 #include <inttypes.h>
 #include <string.h>

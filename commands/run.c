@@ -2,7 +2,7 @@
  * The guest's run control: stop, cont, quit. Whether a guest may run is the
  * engine's to decide; "cont -f" only says that the operator insists.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 #include "backend/tables/info.h"
 

@@ -3,15 +3,15 @@
  * become the structured request; the tables of the backend read the value.
  * Both are silent on success, as scripts expect.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 #include <string.h>
 
 #include "backend/base/error.h"
 #include "backend/tables/capabilities.h"
 #include "backend/tables/parameters.h"
-#include "commands/suggest.h"
-#include "commands/target.h"
+#include "commands/hmp/suggest.h"
+#include "commands/hmp/target.h"
 
 static GError *unknown_name(const char *name)
 {

@@ -1,7 +1,7 @@
 /*
  * Snapshots in a disk: savevm, loadvm, delvm, info snapshots.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 #include "backend/base/error.h"
 

@@ -2,7 +2,7 @@
  * Batches: source takes lines from a file, on-error says whether a line that
  * fails ends the batch. Who runs the lines does both.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 #include <string.h>
 

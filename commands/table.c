@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 const Command *const command_table[] = {
     &cmd_announce_self,

@@ -7,12 +7,12 @@
  * are escaped. A dollar that no name follows or that a backslash precedes stands
  * for itself, as in a regular expression.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 #include <string.h>
 
 #include "backend/base/error.h"
-#include "commands/suggest.h"
+#include "commands/hmp/suggest.h"
 
 enum { MAX_LINE = 4095 };
 

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#include "commands/fields.h"
-#include "commands/report.h"
+#include "commands/hmp/fields.h"
+#include "commands/report/report.h"
 #include "commands/topics.h"
 
 void source_list_topics(Source *source, TopicKind kind)

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "commands/parse.h"
+#include "commands/hmp/parse.h"
 #include "completion/sources.h"
 
 static void candidate_free(void *data)

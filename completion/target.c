@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "backend/tables/capabilities.h"
-#include "commands/target.h"
+#include "commands/hmp/target.h"
 #include "completion/files.h"
 
 static json_object *target_of(const Source *source)

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "commands/fields.h"
+#include "commands/hmp/fields.h"
 #include "commands/table.h"
 #include "commands/topics.h"
 

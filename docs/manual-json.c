@@ -5,7 +5,7 @@
 #include "docs/manual.h"
 
 #include "backend/schema/schema.h"
-#include "commands/json-line.h"
+#include "commands/hmp/json-line.h"
 #include "commands/topics.h"
 
 static const char envelope[] =

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "commands/json-line.h"
+#include "commands/hmp/json-line.h"
 #include "monitor/progress-view.h"
 
 struct Batch {

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "backend/backend.h"
-#include "commands/hmp.h"
+#include "commands/hmp/hmp.h"
 #include "monitor/console.h"
 #include "monitor/script.h"
 

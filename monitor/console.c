@@ -12,7 +12,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "commands/json-line.h"
+#include "commands/hmp/json-line.h"
 #include "monitor/sink.h"
 
 #define CONSOLE_LIMIT (4u << 20)

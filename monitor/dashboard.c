@@ -15,7 +15,7 @@
 
 #include "backend/base/clock.h"
 #include "backend/base/error.h"
-#include "commands/hmp.h"
+#include "commands/hmp/hmp.h"
 #include "monitor/dashboard-export.h"
 #include "monitor/dashboard-feed.h"
 #include "monitor/startup.h"

@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "commands/hmp.h"
+#include "commands/hmp/hmp.h"
 
 typedef enum {
     EXIT_CODE_OK = 0,           /* all done; a migration, if there was one, completed */

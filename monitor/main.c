@@ -12,7 +12,7 @@
 #include "backend/base/error.h"
 #include "backend/base/fault.h"
 #include "backend/base/inherited-fd.h"
-#include "commands/json-line.h"
+#include "commands/hmp/json-line.h"
 #include "monitor/program.h"
 #include "monitor/startup.h"
 

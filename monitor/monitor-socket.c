@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "commands/hmp.h"
+#include "commands/hmp/hmp.h"
 #include "monitor/line-discipline.h"
 #include "monitor/sink.h"
 

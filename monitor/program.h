@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 #include "backend/backend.h"
-#include "commands/hmp.h"
+#include "commands/hmp/hmp.h"
 #include "monitor/attach.h"
 #include "monitor/batch.h"
 #include "monitor/console.h"

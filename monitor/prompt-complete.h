@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "commands/hmp.h"
+#include "commands/hmp/hmp.h"
 
 /* @hmp is the monitor that will get the lines: its variables are offered. */
 void prompt_complete_install(const Hmp *hmp);

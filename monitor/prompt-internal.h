@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "commands/hmp.h"
+#include "commands/hmp/hmp.h"
 #include "monitor/progress-view.h"
 #include "monitor/prompt.h"
 

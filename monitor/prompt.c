@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "backend/base/error.h"
-#include "commands/hmp.h"
+#include "commands/hmp/hmp.h"
 #include "monitor/history.h"
 #include "monitor/prompt-complete.h"
 #include "monitor/resume-watch.h"

@@ -6,7 +6,7 @@
 #include <glib.h>
 #include <string.h>
 
-#include "commands/hmp.h"
+#include "commands/hmp/hmp.h"
 
 struct QmpHmp {
     Hmp *hmp;

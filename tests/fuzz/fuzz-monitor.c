@@ -23,7 +23,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "commands/hmp.h"
+#include "commands/hmp/hmp.h"
 #include "completion/complete.h"
 #include "monitor/qmp-client.h"
 #include "tests/fuzz/any-backend.h"

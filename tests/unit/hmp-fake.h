@@ -13,7 +13,7 @@
 
 #include "backend/backend.h"
 #include "backend/base/error.h"
-#include "commands/hmp.h"
+#include "commands/hmp/hmp.h"
 
 /* ---- a backend with canned answers ---- */
 

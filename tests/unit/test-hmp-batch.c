@@ -1,7 +1,7 @@
 /* commands/: the language of batches: variables, expect, assert, wait for events. */
 #include "tests/unit/hmp-fake.h"
 
-#include "commands/fields.h"
+#include "commands/hmp/fields.h"
 
 /* Lines one after another on one monitor; each with all that it prints. */
 static void check_lines(Fixture *f, const Row *rows, size_t n)

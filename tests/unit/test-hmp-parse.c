@@ -1,4 +1,4 @@
-/* commands/parse.c, expression.c, suggest.c: the grammar of a line. */
+/* commands/hmp/parse.c, expression.c, suggest.c: the grammar of a line. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "backend/base/error.h"
-#include "commands/parse.h"
-#include "commands/suggest.h"
+#include "commands/hmp/parse.h"
+#include "commands/hmp/suggest.h"
 
 /* ---- words ---- */
 

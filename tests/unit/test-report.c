@@ -7,8 +7,8 @@
 #include <glib/gstdio.h>
 #include <unistd.h>
 
-#include "commands/document.h"
-#include "commands/report.h"
+#include "commands/report/document.h"
+#include "commands/report/report.h"
 
 #define NOW INT64_C(1795166000000000)
 

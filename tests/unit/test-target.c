@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "commands/target.h"
+#include "commands/hmp/target.h"
 #include "completion/complete.h"
 
 static const char text[] =

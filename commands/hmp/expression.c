@@ -6,7 +6,7 @@
  * operators, then sums. Values wrap at 64 bits. Nesting is bounded because a
  * line can come from a QMP client.
  */
-#include "commands/parse.h"
+#include "commands/hmp/parse.h"
 
 #include <errno.h>
 #include <stdlib.h>

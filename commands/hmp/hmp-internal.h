@@ -15,8 +15,8 @@
 #include <stdint.h>
 
 #include "backend/backend.h"
-#include "commands/hmp.h"
-#include "commands/parse.h"
+#include "commands/hmp/hmp.h"
+#include "commands/hmp/parse.h"
 #include "commands/table.h"
 
 struct Hmp {

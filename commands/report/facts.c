@@ -1,13 +1,13 @@
 /*
- * See report-facts.h.
+ * See facts.h.
  */
-#include "commands/report-facts.h"
+#include "commands/report/facts.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 #include "backend/tables/info.h"
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 enum { PAGE_SIZE_UNTOLD = 4096, MOST_ROWS = 100000 };
 

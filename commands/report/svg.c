@@ -1,7 +1,7 @@
 /*
  * See svg.h.
  */
-#include "commands/svg.h"
+#include "commands/report/svg.h"
 
 #include <math.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  * order cost one, and the beginning of a name points at the shortest one that goes on
  * like it.
  */
-#include "commands/suggest.h"
+#include "commands/hmp/suggest.h"
 
 #include <stdbool.h>
 #include <string.h>

@@ -5,12 +5,12 @@
  * the end of the line prints one object. A request in flight knows its line
  * through a Pending, which forgets it when the line ends first.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 #include <string.h>
 
 #include "backend/base/error.h"
-#include "commands/json-line.h"
+#include "commands/hmp/json-line.h"
 
 /* ---- arguments ---- */
 

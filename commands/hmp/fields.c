@@ -2,7 +2,7 @@
  * See fields.h. Numbers are compared as long double, which holds every 64 bit
  * integer.
  */
-#include "commands/fields.h"
+#include "commands/hmp/fields.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,7 +13,7 @@
 #include "backend/base/error.h"
 #include "backend/base/size.h"
 #include "backend/schema/schema.h"
-#include "commands/suggest.h"
+#include "commands/hmp/suggest.h"
 
 /* ---- the table ---- */
 

@@ -3,7 +3,7 @@
  * from the facts, with the figures that it rests on. What is not known is said to be
  * not known.
  */
-#include "commands/report.h"
+#include "commands/report/report.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 #include "backend/engine/attempt/verdict.h"
 #include "backend/tables/capabilities.h"
 #include "backend/tables/parameters.h"
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 /* From this share of it on, a limit was what limited. */
 #define AT_LIMIT 0.9

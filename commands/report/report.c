@@ -2,7 +2,7 @@
  * report: asks the backend for everything about the newest migration, makes a
  * report of it, and prints that or writes it to a file, whole or not at all.
  */
-#include "commands/report.h"
+#include "commands/report/report.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -11,7 +11,7 @@
 
 #include "backend/base/error.h"
 #include "backend/base/size.h"
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 /* ---- formats ---- */
 

@@ -1,7 +1,7 @@
 /*
  * See document.h. Blocks in a list; each of the two writers goes through it once.
  */
-#include "commands/document.h"
+#include "commands/report/document.h"
 
 #include <stdarg.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /*
  * See json-line.h. Pure.
  */
-#include "commands/json-line.h"
+#include "commands/hmp/json-line.h"
 
 #include <string.h>
 

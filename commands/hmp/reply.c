@@ -2,7 +2,7 @@
  * Reading members of replies: what is missing reads as nothing, because a
  * backend may be older than this monitor. Pure.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 const char *json_text(json_object *object, const char *member)
 {

@@ -2,7 +2,7 @@
  * See target.h. The description is what backend/qmp/peer-schema.h makes of the
  * peer's own schema.
  */
-#include "commands/target.h"
+#include "commands/hmp/target.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * whenever a MIGRATION event comes (hidden ones come too) and, where wanted,
  * every so often. One question is in flight at a time.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 #include <string.h>
 

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "backend/base/size.h"
-#include "commands/document.h"
-#include "commands/hmp-internal.h"
-#include "commands/report.h"
+#include "commands/hmp/hmp-internal.h"
+#include "commands/report/document.h"
+#include "commands/report/report.h"
 
 enum {
     PLOT_WIDTH = 56,

@@ -2,7 +2,7 @@
  * info history: the lines that this monitor was given. A line that comes again moves to the end;
  * the oldest go. A QMP client's lines are not kept, as nobody typed them.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
  * output, the error here carries it as a hint line behind the known text.
  * Unlike there, a long word is not cut.
  */
-#include "commands/parse.h"
+#include "commands/hmp/parse.h"
 
 #include <math.h>
 #include <string.h>

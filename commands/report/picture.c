@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "backend/base/size.h"
-#include "commands/report.h"
-#include "commands/svg.h"
+#include "commands/report/report.h"
+#include "commands/report/svg.h"
 
 #define INK      "fill=\"#222222\""
 #define FAINT    "fill=\"#5a5a5a\" font-size=\"12\""

@@ -3,12 +3,12 @@
  * expect at the output of the line before. Both end with HMP_ERROR_ASSERT when
  * it does not hold, and leave that output as it is, so that several can look at it.
  */
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 #include <string.h>
 
 #include "backend/base/error.h"
-#include "commands/fields.h"
+#include "commands/hmp/fields.h"
 
 /* ---- assert ---- */
 

@@ -1,14 +1,14 @@
 /*
  * The report of a migration, finished or not: what an operator asks afterwards, with the evidence.
- * The command is in report.c, one file each reads the replies (report-facts.h), draws conclusions
- * (report-answers.c), writes text and Markdown (report-text.c) and pictures (report-svg.c). Pure.
+ * The command is in report.c, one file each reads the replies (facts.h), draws conclusions
+ * (answers.c), writes text and Markdown (text.c) and pictures (picture.c). Pure.
  */
 #pragma once
 
 #include <glib.h>
 #include <stdbool.h>
 
-#include "commands/report-facts.h"
+#include "commands/report/facts.h"
 
 typedef enum { REPORT_TEXT, REPORT_MARKDOWN, REPORT_JSON, REPORT_SVG, REPORT__COUNT } ReportFormat;
 

@@ -6,12 +6,12 @@
  * nothing here touches the Hmp again, because the owner may have freed it or
  * given it the next line.
  */
-#include "commands/hmp.h"
+#include "commands/hmp/hmp.h"
 
 #include <string.h>
 
 #include "backend/base/error.h"
-#include "commands/hmp-internal.h"
+#include "commands/hmp/hmp-internal.h"
 
 static void session_warned(const char *text, void *data)
 {

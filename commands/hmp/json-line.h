@@ -8,7 +8,7 @@
 #include <glib.h>
 #include <json-c/json.h>
 
-#include "commands/hmp.h"
+#include "commands/hmp/hmp.h"
 
 #define JSON_LINE_VERSION 1
 
