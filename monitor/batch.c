@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "commands/hmp/json-line.h"
-#include "monitor/progress-view.h"
+#include "monitor/terminal/progress-view.h"
 
 struct Batch {
     Console *console;

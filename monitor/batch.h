@@ -10,8 +10,8 @@
 
 #include "backend/backend.h"
 #include "commands/hmp/hmp.h"
-#include "monitor/console.h"
 #include "monitor/script.h"
+#include "monitor/terminal/console.h"
 
 typedef struct Batch Batch;
 

@@ -1,7 +1,7 @@
 /*
  * The program: makes the backend, puts the front ends before it, runs the main
  * loop, and says with its exit status what became of it all. What a run goes
- * through in between: program-stages.c.
+ * through in between: stages.c.
  */
 #include <glib-unix.h>
 #include <locale.h>

@@ -1,6 +1,6 @@
 /*
  * One run of the program, as main.c and the stages see it. main.c sets it up, listens to events and
- * signals, and frees it; program-stages.c leads it from the batch to its end. Main thread.
+ * signals, and frees it; stages.c leads it from the batch to its end. Main thread.
  */
 #pragma once
 
@@ -11,15 +11,15 @@
 #include "commands/hmp/hmp.h"
 #include "monitor/attach.h"
 #include "monitor/batch.h"
-#include "monitor/console.h"
-#include "monitor/dashboard.h"
 #include "monitor/ending.h"
 #include "monitor/exit-code.h"
 #include "monitor/options.h"
 #include "monitor/outcome.h"
-#include "monitor/prompt.h"
 #include "monitor/script.h"
-#include "monitor/servers.h"
+#include "monitor/server/servers.h"
+#include "monitor/terminal/console.h"
+#include "monitor/terminal/dashboard.h"
+#include "monitor/terminal/prompt.h"
 
 typedef enum {
     STAGE_BATCH,  /* lines are run or waited for */

@@ -25,7 +25,7 @@
 
 #include "commands/hmp/hmp.h"
 #include "completion/complete.h"
-#include "monitor/qmp-client.h"
+#include "monitor/server/qmp-client.h"
 #include "tests/fuzz/any-backend.h"
 #include "tests/fuzz/random.h"
 

@@ -1,5 +1,5 @@
 /*
- * monitor/line-discipline.c: bytes of a client, lines and echo.
+ * monitor/server/line-discipline.c: bytes of a client, lines and echo.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "monitor/line-discipline.h"
+#include "monitor/server/line-discipline.h"
 
 /* Lines are separated by '|' in @lines; what was typed and not ended is dropped. */
 static const struct {

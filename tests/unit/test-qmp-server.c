@@ -1,5 +1,5 @@
 /*
- * monitor/qmp-server.c and qmp-client.c against a backend that answers when it
+ * monitor/server/qmp-server.c and qmp-client.c against a backend that answers when it
  * is told to. The clock is not asked: the loop turns until a line is there.
  */
 #include <setjmp.h>
@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "backend/backend.h"
-#include "monitor/qmp-server.h"
+#include "monitor/server/qmp-server.h"
 
 /* ---- a backend: query-name says "n", stop waits for release(), the rest gives {} ---- */
 

@@ -9,7 +9,7 @@
  * What is printed in one go is gathered and written at once: with the prompt,
  * or in the next turn of the main loop while a command is at work.
  */
-#include "monitor/monitor-socket.h"
+#include "monitor/server/monitor-socket.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "commands/hmp/hmp.h"
-#include "monitor/line-discipline.h"
+#include "monitor/server/line-discipline.h"
 #include "monitor/sink.h"
 
 #define PROMPT       "(migmon) "

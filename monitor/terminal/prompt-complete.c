@@ -5,7 +5,7 @@
  * line for replacement, and gets whole lines back: where the word begins is
  * known to complete_line() alone. What is displayed are the words.
  */
-#include "monitor/prompt-complete.h"
+#include "monitor/terminal/prompt-complete.h"
 
 #include <glib.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "completion/complete.h"
-#include "monitor/history.h"
+#include "monitor/terminal/history.h"
 
 /* What was offered last; readline's hooks carry no pointer of ours. */
 static Completion *offered;

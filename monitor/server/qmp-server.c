@@ -1,9 +1,9 @@
 /*
  * See qmp-server.h. Main thread.
  */
-#include "monitor/qmp-server.h"
+#include "monitor/server/qmp-server.h"
 
-#include "monitor/qmp-client.h"
+#include "monitor/server/qmp-client.h"
 
 static void on_closed(QmpClient *client, void *data)
 {

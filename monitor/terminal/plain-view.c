@@ -2,8 +2,8 @@
  * --plain: see dashboard.h. Prints above the prompt, into a batch's output or
  * a log alike.
  */
-#include "monitor/dashboard-feed.h"
-#include "monitor/dashboard.h"
+#include "monitor/terminal/dashboard-feed.h"
+#include "monitor/terminal/dashboard.h"
 #include "tui/plain.h"
 
 struct PlainView {

@@ -1,12 +1,12 @@
 /*
  * See servers.h. Main thread.
  */
-#include "monitor/servers.h"
+#include "monitor/server/servers.h"
 
 #include <string.h>
 
-#include "monitor/monitor-socket.h"
-#include "monitor/qmp-server.h"
+#include "monitor/server/monitor-socket.h"
+#include "monitor/server/qmp-server.h"
 
 struct Servers {
     GPtrArray *open; /* SocketServer */

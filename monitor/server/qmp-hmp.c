@@ -1,7 +1,7 @@
 /*
  * See qmp-hmp.h. Main thread.
  */
-#include "monitor/qmp-hmp.h"
+#include "monitor/server/qmp-hmp.h"
 
 #include <glib.h>
 #include <string.h>

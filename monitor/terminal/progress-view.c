@@ -5,7 +5,7 @@
  * asks again: query-migrate, history, owner, then the summary. Replies may
  * come after the view is gone; it is counted.
  */
-#include "monitor/progress-view.h"
+#include "monitor/terminal/progress-view.h"
 
 #include "tui/progress.h"
 

@@ -9,7 +9,7 @@
  * a callback of a lower layer. A client is counted: one reference is the
  * server's, one for each request that the backend has.
  */
-#include "monitor/qmp-client.h"
+#include "monitor/server/qmp-client.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -20,8 +20,8 @@
 #include "backend/base/fd.h"
 #include "backend/base/json-framing.h"
 #include "backend/schema/schema.h"
-#include "monitor/passed-fds.h"
-#include "monitor/qmp-hmp.h"
+#include "monitor/server/passed-fds.h"
+#include "monitor/server/qmp-hmp.h"
 #include "monitor/sink.h"
 
 #define QUEUE_MAX    8

@@ -3,7 +3,7 @@
  * into the main loop. Whoever puts handlers of its own in place meanwhile (the
  * dashboard's guard) puts these back.
  */
-#include "monitor/resume-watch.h"
+#include "monitor/terminal/resume-watch.h"
 
 #include <errno.h>
 #include <fcntl.h>

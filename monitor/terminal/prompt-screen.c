@@ -3,7 +3,7 @@
  *
  * Readline goes on as before; what it would draw is given to the screen.
  */
-#include "monitor/prompt-internal.h"
+#include "monitor/terminal/prompt-internal.h"
 
 #include <readline/readline.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 /*
  * See dashboard-export.h.
  */
-#include "monitor/dashboard-export.h"
+#include "monitor/terminal/dashboard-export.h"
 
 #include <errno.h>
 #include <fcntl.h>

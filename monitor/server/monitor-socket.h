@@ -4,6 +4,6 @@
  */
 #pragma once
 
-#include "monitor/socket-server.h"
+#include "monitor/server/socket-server.h"
 
 SocketServer *monitor_socket_new(Backend *backend, const char *address, GError **error);

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "monitor/qmp-client.h"
+#include "monitor/server/qmp-client.h"
 
 char *qmp_text(json_object *value)
 {

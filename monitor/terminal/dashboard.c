@@ -5,7 +5,7 @@
  * its output is the screen's thread. Leaving waits for that thread from the
  * main loop, so that a terminal that stands still holds up nothing.
  */
-#include "monitor/dashboard.h"
+#include "monitor/terminal/dashboard.h"
 
 #include <glib-unix.h>
 #include <langinfo.h>
@@ -16,10 +16,10 @@
 #include "backend/base/clock.h"
 #include "backend/base/error.h"
 #include "commands/hmp/hmp.h"
-#include "monitor/dashboard-export.h"
-#include "monitor/dashboard-feed.h"
 #include "monitor/startup.h"
-#include "monitor/terminal-guard.h"
+#include "monitor/terminal/dashboard-export.h"
+#include "monitor/terminal/dashboard-feed.h"
+#include "monitor/terminal/guard.h"
 #include "tui/keys.h"
 #include "tui/screen.h"
 

@@ -5,7 +5,7 @@
  * byte; IAC SB runs to IAC SE; other commands are two bytes. We never answer:
  * a client that asks for nothing gets a plain line.
  */
-#include "monitor/line-discipline.h"
+#include "monitor/server/line-discipline.h"
 
 #include <string.h>
 

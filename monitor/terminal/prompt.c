@@ -9,7 +9,7 @@
  *
  * Ctrl-Z is switched off: stopping the process would stop the guest.
  */
-#include "monitor/prompt-internal.h"
+#include "monitor/terminal/prompt-internal.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -22,9 +22,9 @@
 
 #include "backend/base/error.h"
 #include "commands/hmp/hmp.h"
-#include "monitor/history.h"
-#include "monitor/prompt-complete.h"
-#include "monitor/resume-watch.h"
+#include "monitor/terminal/history.h"
+#include "monitor/terminal/prompt-complete.h"
+#include "monitor/terminal/resume-watch.h"
 
 #define PROMPT   "(migmon) "
 #define MAX_LINE 4095

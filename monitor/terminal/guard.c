@@ -1,11 +1,11 @@
 /*
- * See terminal-guard.h.
+ * See guard.h.
  *
  * The handler of a crash uses nothing but poll, write and tcsetattr: it gives
  * the terminal back, puts the handler before it (a sanitizer's, or none) back
  * in place, and lets the signal come again.
  */
-#include "monitor/terminal-guard.h"
+#include "monitor/terminal/guard.h"
 
 #include <errno.h>
 #include <glib-unix.h>

@@ -1,7 +1,7 @@
 /*
  * See control-socket.h. Main thread.
  */
-#include "monitor/control-socket.h"
+#include "monitor/server/control-socket.h"
 
 #include <errno.h>
 #include <glib-unix.h>

@@ -1,7 +1,7 @@
 /*
  * See passed-fds.h. Main thread.
  */
-#include "monitor/passed-fds.h"
+#include "monitor/server/passed-fds.h"
 
 #include <string.h>
 #include <sys/socket.h>

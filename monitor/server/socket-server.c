@@ -1,11 +1,11 @@
 /*
  * See socket-server.h. Main thread.
  */
-#include "monitor/socket-server.h"
+#include "monitor/server/socket-server.h"
 
 #include <unistd.h>
 
-#include "monitor/control-socket.h"
+#include "monitor/server/control-socket.h"
 
 #define MAX_CLIENTS 64
 

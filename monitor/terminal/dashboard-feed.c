@@ -2,7 +2,7 @@
  * See dashboard-feed.h. A round is one request after another and ends with a
  * sample; the next begins with its period, or with an event.
  */
-#include "monitor/dashboard-feed.h"
+#include "monitor/terminal/dashboard-feed.h"
 
 #include <string.h>
 

@@ -8,8 +8,8 @@
 #include <stdbool.h>
 
 #include "backend/backend.h"
-#include "monitor/console.h"
-#include "monitor/prompt.h"
+#include "monitor/terminal/console.h"
+#include "monitor/terminal/prompt.h"
 #include "monitor/options.h"
 
 typedef struct Dashboard Dashboard;

@@ -12,7 +12,7 @@
 #include <termios.h>
 
 #include "backend/backend.h"
-#include "monitor/console.h"
+#include "monitor/terminal/console.h"
 
 typedef struct Prompt Prompt;
 

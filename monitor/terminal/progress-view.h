@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "backend/backend.h"
-#include "monitor/console.h"
+#include "monitor/terminal/console.h"
 
 typedef struct ProgressView ProgressView;
 

@@ -5,7 +5,7 @@
  * a terminal that has become narrower since, it stands on two rows or more: it
  * stays there and a new one is begun.
  */
-#include "monitor/console.h"
+#include "monitor/terminal/console.h"
 
 #include <stdarg.h>
 #include <string.h>

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 
 #include "backend/backend.h"
-#include "monitor/console.h"
 #include "monitor/options.h"
+#include "monitor/terminal/console.h"
 
 typedef struct Servers Servers;
 

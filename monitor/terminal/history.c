@@ -5,7 +5,7 @@
  * nothing; the file is written anew only when a session ends normally and the
  * file has become much longer than the list.
  */
-#include "monitor/history.h"
+#include "monitor/terminal/history.h"
 
 #include <errno.h>
 #include <fcntl.h>

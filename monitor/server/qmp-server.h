@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "monitor/socket-server.h"
+#include "monitor/server/socket-server.h"
 
 /* @n_vcpus: what cpu-index of human-monitor-command may name. */
 SocketServer *qmp_server_new(Backend *backend, const char *address, unsigned n_vcpus,

@@ -7,8 +7,8 @@
 #include <stdio.h>
 
 #include "commands/hmp/hmp.h"
-#include "monitor/progress-view.h"
-#include "monitor/prompt.h"
+#include "monitor/terminal/progress-view.h"
+#include "monitor/terminal/prompt.h"
 
 struct Prompt {
     Console *console;
