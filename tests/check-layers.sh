@@ -20,7 +20,7 @@ check 'backend/|commands/' commands
 check 'backend/|commands/|completion/' completion
 check 'backend/|commands/|completion/|tui/' tui
 check 'backend/|commands/|completion/|tui/|monitor/' monitor
-check 'backend/|commands/|tui/|docs/' docs
+check 'backend/|commands/|tui/|manual/' manual
 
 # Inside the backend.
 contract='backend/([a-z-]*\.h|tables/|schema/)'

@@ -145,7 +145,7 @@ static void describe_failure(HmpCall *call, HmpResult result)
     json_error_set_kind(call->error, result);
 }
 
-/* The object of this line; docs/migmon-json.5 is its contract. */
+/* The object of this line; migmon-json(5) is its contract. */
 static void print_object(HmpCall *call, HmpResult result)
 {
     json_object *object = json_line_new();

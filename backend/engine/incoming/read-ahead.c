@@ -1,7 +1,7 @@
 /*
  * Reading ahead. See read-ahead.h. A few buffers go round in a ring: the thread fills them in
- * order, the consumer takes them in order. Only the counters are shared, under the lock; a buffer belongs
- * to one side at a time.
+ * order, the consumer takes them in order. Only the counters are shared, under the lock; a buffer
+ * belongs to one side at a time.
  */
 #include "backend/engine/incoming/read-ahead.h"
 

@@ -1,8 +1,8 @@
 /*
- * Writing a mapped-ram file. See attempt/mapped-ram.h. A batch is a list of runs of dirty pages; each
- * is tested for zero pages and written by whichever thread takes it. A page is zero in the file while
- * its bit is clear, whatever stands at its place, so a page that became zero costs nothing but the
- * bit.
+ * Writing a mapped-ram file. See attempt/mapped-ram.h. A batch is a list of runs of dirty pages;
+ * each is tested for zero pages and written by whichever thread takes it. A page is zero in the
+ * file while its bit is clear, whatever stands at its place, so a page that became zero costs
+ * nothing but the bit.
  */
 #include "backend/engine/attempt/mapped-ram.h"
 

@@ -1,7 +1,7 @@
 /*
  * migmon-hmp(7): the commands and everything that they name, from the tables.
  */
-#include "docs/manual.h"
+#include "manual/manual.h"
 
 #include <string.h>
 

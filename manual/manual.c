@@ -1,7 +1,7 @@
 /*
  * Prints a page of the manual: manual dashboard|hmp|json. Run by the build.
  */
-#include "docs/manual.h"
+#include "manual/manual.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
  * migmon-json(5): the lines of --json. The envelope is described here; events
  * and the types of replies come from the schema.
  */
-#include "docs/manual.h"
+#include "manual/manual.h"
 
 #include "backend/schema/schema.h"
 #include "commands/hmp/json-line.h"

@@ -2,7 +2,7 @@
  * migmon-dashboard(7): what the screen shows, its keys and its settings, the latter two from the
  * tables.
  */
-#include "docs/manual.h"
+#include "manual/manual.h"
 
 #include "tui/config.h"
 #include "tui/ui.h"
