@@ -162,8 +162,6 @@ extern const Command cmd_connect, cmd_disconnect, cmd_migrate_check, cmd_migrate
 void migrate_allow_interrupt(HmpCall *call);
 void migrate_wait_for_end(HmpCall *call);
 
-/* A line was given: for info history. */
-void recent_note(Hmp *hmp, const char *line);
 /* Sub-commands of info. */
 extern const Command info_target, info_dirty_rate, info_history, info_snapshots,
     info_vcpu_dirty_limit;

@@ -7,8 +7,11 @@
  */
 #include "monitor/terminal/dashboard.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <glib-unix.h>
 #include <langinfo.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -17,7 +20,6 @@
 #include "backend/base/error.h"
 #include "commands/hmp/hmp.h"
 #include "monitor/startup.h"
-#include "monitor/terminal/dashboard-export.h"
 #include "monitor/terminal/dashboard-feed.h"
 #include "monitor/terminal/guard.h"
 #include "tui/keys.h"
@@ -127,6 +129,30 @@ static void on_execute(const char *line, void *data)
 }
 
 /* ---- export ---- */
+
+/* One line a sample, oldest first; a file that is there already is not touched. */
+static bool dashboard_export(const TuiModel *model, const char *path, GError **error)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+    bool good;
+
+    if (file == NULL) {
+        mig_error_set_errno(error, errno, "%s", path);
+        return false;
+    }
+    for (uint64_t i = model_first(model); i < model_end(model); i++) {
+        g_autofree char *line = sample_to_json(model_at(model, i));
+
+        fprintf(file, "%s\n", line);
+    }
+    good = !ferror(file);
+    if (fclose(file) != 0 || !good) {
+        mig_error_set_errno(error, errno, "%s", path);
+        return false;
+    }
+    return true;
+}
 
 static void on_export(void *data)
 {

@@ -5,7 +5,6 @@
 #include "backend/engine/attempt/migration.h"
 
 #include "backend/base/clock.h"
-#include "backend/engine/attempt/page-faults-report.h"
 #include "backend/engine/attempt/verdict.h"
 #include "backend/guest/memory/block.h"
 

@@ -14,11 +14,10 @@
 #include <stdint.h>
 
 #include "backend/base/lock.h"
-#include "backend/engine/attempt/codec-counters.h"
-#include "backend/engine/attempt/statistics.h"
 #include "backend/engine/attempt/events.h"
 #include "backend/engine/attempt/ram-map.h"
 #include "backend/engine/attempt/series.h"
+#include "backend/engine/attempt/statistics.h"
 #include "backend/guest/memory/missing-pages.h"
 #include "backend/tables/info.h"
 

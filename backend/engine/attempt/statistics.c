@@ -1,7 +1,9 @@
 /*
- * Figures of channels. See statistics.h.
+ * See statistics.h. Any thread.
  */
 #include "backend/engine/attempt/statistics.h"
+
+/* ---- channels ---- */
 
 static const char *const state_names[CHANNEL_STATE__COUNT] = {
     [CHANNEL_STATE_WAITING] = "waiting", [CHANNEL_STATE_CONNECTED] = "connected",
@@ -69,4 +71,73 @@ json_object *channels_to_json(const Channels *channels, int64_t elapsed_us)
         json_object_array_add(list, channel_to_json(&channels->stats[i], i, elapsed_us));
     }
     return list;
+}
+
+/* ---- encoders ---- */
+
+void codec_counters_fill_info(const CodecCounters *counters, MigInfo *info)
+{
+    const CodecCounters *c = counters;
+
+    info->has_xbzrle = atomic_load(&c->xbzrle);
+    info->xbzrle = (XbzrleStats){
+        .cache_size = atomic_load(&c->xbzrle_cache_size),
+        .bytes = atomic_load(&c->xbzrle_bytes),
+        .pages = atomic_load(&c->xbzrle_pages),
+        .cache_miss = atomic_load(&c->xbzrle_misses),
+        .cache_miss_rate = atomic_load(&c->xbzrle_miss_rate),
+        .encoding_rate = atomic_load(&c->xbzrle_encoding_rate),
+        .overflow = atomic_load(&c->xbzrle_overflows),
+    };
+    info->has_compression = atomic_load(&c->compress);
+    info->compression = (CompressionStats){
+        .pages = atomic_load(&c->compress_pages),
+        .busy = atomic_load(&c->compress_busy),
+        .busy_rate = atomic_load(&c->compress_busy_rate),
+        .compressed_size = atomic_load(&c->compress_bytes),
+        .compression_rate = atomic_load(&c->compress_rate),
+    };
+}
+
+/* ---- page faults ---- */
+
+static void add(json_object *o, const char *key, uint64_t value)
+{
+    json_object_object_add(o, key, json_object_new_uint64(value));
+}
+
+/* Buckets without a value say nothing. */
+static json_object *histogram(const Latency *latency)
+{
+    json_object *list = json_object_new_array();
+
+    for (unsigned i = 0; i < LATENCY_BUCKETS; i++) {
+        if (latency->buckets[i] > 0) {
+            json_object *o = json_object_new_object();
+
+            add(o, "below-us", latency_bucket_end(i));
+            add(o, "count", latency->buckets[i]);
+            json_object_array_add(list, o);
+        }
+    }
+    return list;
+}
+
+json_object *page_faults_to_json(const PageFaultStats *stats)
+{
+    json_object *o = json_object_new_object();
+    json_object *vcpus = json_object_new_array();
+
+    for (unsigned i = 0; i < stats->n_vcpus; i++) {
+        json_object_array_add(vcpus, json_object_new_uint64(stats->vcpu_us[i]));
+    }
+    add(o, "requests", stats->requests);
+    add(o, "waiting-vcpus", stats->n_waiting);
+    add(o, "blocktime-us", stats->blocktime_us);
+    json_object_object_add(o, "vcpu-blocktime-us", vcpus);
+    add(o, "median-us", latency_percentile(&stats->latency, 50));
+    add(o, "p99-us", latency_percentile(&stats->latency, 99));
+    add(o, "max-us", stats->latency.max_us);
+    json_object_object_add(o, "histogram", histogram(&stats->latency));
+    return o;
 }

@@ -1,14 +1,20 @@
 /*
- * What the connections of an attempt that carry pages beside the main one have done, for people:
- * each is written by the thread of its channel and read by anyone at any time. Lives in the
- * attempt's record.
+ * Figures of an attempt for people and scripts: of the connections that carry pages beside the main
+ * one, of the encoders of pages, of page faults in postcopy. Channels and encoders write theirs in
+ * their own threads and anyone reads them at any time. Lives in the attempt's record.
  */
 #pragma once
 
 #include <glib.h>
 #include <json-c/json.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "backend/guest/memory/missing-pages.h"
+#include "backend/tables/info.h"
+
+/* ---- channels ---- */
 
 typedef enum {
     CHANNEL_STATE_WAITING,   /* not connected yet */
@@ -44,3 +50,31 @@ uint64_t channels_copied_syncs(const Channels *channels);
 /* A list for x-query-migrate-history, each with its name and thread; caller puts. @elapsed_us:
  * since the attempt began. */
 json_object *channels_to_json(const Channels *channels, int64_t elapsed_us);
+
+/* ---- encoders: written by the migration's thread ---- */
+
+typedef struct {
+    atomic_bool xbzrle; /* the encoder is in use: these are shown */
+    _Atomic uint64_t xbzrle_cache_size;
+    _Atomic uint64_t xbzrle_bytes; /* of deltas on the wire, heads included */
+    _Atomic uint64_t xbzrle_pages;
+    _Atomic uint64_t xbzrle_misses;
+    _Atomic uint64_t xbzrle_overflows;
+    _Atomic double xbzrle_miss_rate;     /* of the last pass: pages not found, as a share */
+    _Atomic double xbzrle_encoding_rate; /* of the last pass: bytes of pages for each byte sent */
+
+    atomic_bool compress; /* likewise */
+    _Atomic uint64_t compress_pages;
+    _Atomic uint64_t compress_bytes; /* of packed pages on the wire, heads included */
+    _Atomic uint64_t compress_busy;  /* pages that went as they are, all threads being busy */
+    _Atomic double compress_busy_rate;
+    _Atomic double compress_rate; /* of the last pass: bytes of pages for each byte sent */
+} CodecCounters;
+
+/* The parts of query-migrate that belong to them. */
+void codec_counters_fill_info(const CodecCounters *counters, MigInfo *info);
+
+/* ---- page faults ---- */
+
+/* The member "page-faults" of x-query-migrate-history; caller puts. */
+json_object *page_faults_to_json(const PageFaultStats *stats);

@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backend/engine/attempt/codec-counters.h"
 #include "backend/engine/attempt/live-settings.h"
+#include "backend/engine/attempt/statistics.h"
 #include "backend/stream/writer.h"
 
 typedef struct PageEncoder PageEncoder;
