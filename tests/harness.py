@@ -288,6 +288,10 @@ class Process:
     def release(self):
         self.set(max_bandwidth=0, downtime_limit=300)
 
+    def address(self):
+        """Where a destination listens, once it does."""
+        return wait_for(f"{self.name} listens", lambda: self.execute("query-migrate").get("socket-address"))[0]
+
     def passes(self, count):
         """Waits for so many more passes."""
         def done():
@@ -364,11 +368,20 @@ class Scene:
 
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="migmon-test-")
+        self.memory_dir = None
         self.processes = []
         _scenes.append(self)
 
     def path(self, name):
         return os.path.join(self.dir, name)
+
+    def memory_path(self, name):
+        """As path(), in a folder on memory where there is one: guest RAM in a file on a disk would be written back all
+        the time."""
+        if self.memory_dir is None:
+            shm = "/dev/shm"
+            self.memory_dir = tempfile.mkdtemp(prefix="migmon-test-", dir=shm) if os.access(shm, os.W_OK) else self.dir
+        return os.path.join(self.memory_dir, name)
 
     def migmon(self, name, *options, fault=None, memory=pace.SMALL, machine="stress", start=True):
         argv = [MIGMON, "--name", name, "--memory", memory, "--machine", machine,
@@ -406,7 +419,8 @@ class Scene:
                 process.close()
             except Failure as failure:
                 errors.append(str(failure))
-        shutil.rmtree(self.dir, ignore_errors=True)
+        for folder in {self.dir, self.memory_dir or self.dir}:
+            shutil.rmtree(folder, ignore_errors=True)
         if errors:
             raise Failure("\n".join(errors))
 
@@ -423,6 +437,42 @@ def scene():
             s.close()
         raise
     s.close()
+
+
+def arrived(src, dst, owner="peer (confirmed)"):
+    """The guest has moved: the copy is right and the vCPUs continue from where they were. Returns the source's
+    statistics of RAM."""
+    src.wait_status("completed")
+    dst.wait_status("completed")
+    dst.wait_run_state("running")
+    if src.run_state() != "postmigrate" or src.owner() != owner:
+        raise Failure(f"source is {src.run_state()}, owner {src.owner()}")
+    left_with, here = src.steps(), dst.verify()
+    if here < left_with:
+        raise Failure(f"guest left after {left_with} steps, has {here} on arrival")
+    dst.written(here + 1)
+    return src.execute("query-migrate")["ram"]
+
+
+def stays(src):
+    """The attempt has failed and the guest runs at the source. Returns what the source says of it."""
+    src.wait_status("failed")
+    if src.run_state() != "running" or src.owner() != "here":
+        raise Failure(f"source is {src.run_state()}, owner {src.owner()}")
+    return src.execute("query-migrate").get("error-desc")
+
+
+def can_be_direct(folder):
+    """Whether files in @folder can be opened for direct I/O."""
+    path = os.path.join(folder, "direct")
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_DIRECT, 0o600))
+    except OSError:
+        return False
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+    return True
 
 
 def real_qemus():

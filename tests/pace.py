@@ -26,6 +26,9 @@ LARGE = "48M"
 
 # A link that keeps a migration of a writing guest under way, so that a test can look at it: hold() and release().
 HELD = 2 * MIB
+# Of a guest that writes nothing (no vCPU, a real QEMU of the machine none): its first pass does not come to an end in
+# the time of a test.
+CRAWL = MIB // 16
 
 
 def measure():
