@@ -2,50 +2,41 @@
 proves on arrival that nothing was lost; and what happens when the channels are not as they should be."""
 
 import contextlib
-import os
 import socket
 import struct
 
 import harness
+import pace
 
-MEMORY = os.environ.get("MIGMON_TEST_MEMORY", "64M")
-WORKLOAD = "stress,rate=100M,prefill=on,seed=11,zero=20,compressible=40"
+MEMORY = pace.SMALL
 COMPRESSIONS = ("none", "zlib", "zstd")
+
+
+def workload():
+    return pace.stress(pace.brisk(), "prefill=on", "seed=11", "zero=20", "compressible=40")
 
 
 def pair(s, channels=2, compression="none", dst_channels=None, uri=None, fault=("", ""), **parameters):
     path = uri or f"unix:{s.path('m.sock')}"
-    dst = s.migmon("dst", "--smp", "2", "--incoming", "defer", memory=MEMORY, machine=WORKLOAD, fault=fault[1])
-    src = s.migmon("src", "--smp", "2", memory=MEMORY, machine=WORKLOAD, fault=fault[0])
+    dst = s.migmon("dst", "--smp", "2", "--incoming", "defer", memory=MEMORY, machine=workload(), fault=fault[1])
+    src = s.migmon("src", "--smp", "2", memory=MEMORY, machine=workload(), fault=fault[0])
     for side, n in ((src, channels), (dst, dst_channels or channels)):
         side.capability("multifd")
         side.set(multifd_channels=n, multifd_compression=compression)
     src.set(max_bandwidth=0, **parameters)
     dst.execute("migrate-incoming", uri=path)
-    harness.wait_for("the guest has written something", lambda: src.verify() > 1000)
-    return src, dst, path
+    return src.written(), dst, path
 
 
 def listening(dst, uri):
     if not uri.startswith("tcp:"):
         return uri
-    address = harness.wait_for("the destination listens",
-                               lambda: dst.execute("query-migrate").get("socket-address"))[0]
+    address = dst.address()
     return f"tcp:{address['host']}:{address['port']}"
 
 
 def arrived(src, dst, channels):
-    src.wait_status("completed")
-    dst.wait_status("completed")
-    dst.wait_run_state("running")
-    if src.run_state() != "postmigrate" or src.owner() != "peer (confirmed)":
-        raise harness.Failure(f"source is {src.run_state()}, owner {src.owner()}")
-    left_with = src.verify()
-    here = dst.verify()
-    if here < left_with:
-        raise harness.Failure(f"guest left after {left_with} steps, has {here} on arrival")
-    harness.wait_for("the vCPUs go on", lambda: dst.verify() > here)
-    ram = src.execute("query-migrate")["ram"]
+    ram = harness.arrived(src, dst)
     rows = src.execute("x-query-migrate-history")["channels"]
     if len(rows) != channels or sum(row["bytes"] for row in rows) != ram["multifd-bytes"]:
         raise harness.Failure(f"channels {rows}, multifd-bytes {ram['multifd-bytes']}")
@@ -69,34 +60,32 @@ def moves(channels, compression, uri=None, **parameters):
 
 def threads_have_names(s):
     src, dst, path = pair(s, 3)
-    src.set(max_bandwidth=20 << 20)
+    src.hold()
     src.execute("migrate", uri=path)
     for side, wanted in ((src, "multifdsend_"), (dst, "mig/dst/recv_")):
         harness.wait_for(f"{side.name} has its threads", lambda side=side, wanted=wanted: {
             f"{wanted}{i}" for i in range(3)} <= {t["name"] for t in side.execute("query-migrationthreads")})
-    src.set(max_bandwidth=0)
+    src.release()
     return arrived(src, dst, 3)
 
 
 def cancel_and_again(s):
     src, dst, path = pair(s, 4)
-    src.set(max_bandwidth=20 << 20)
+    src.hold()
     src.execute("migrate", uri=path)
     dst.wait_status("active")
     src.execute("migrate_cancel")
     src.wait_status("cancelled")
     dst.wait_status("failed")
-    src.set(max_bandwidth=0)
+    src.release()
     src.execute("migrate", uri=path)
     return arrived(src, dst, 4)
 
 
 def stays(src, dst, text=None):
     """The attempt failed on both sides and the guest runs at the source."""
-    src.wait_status("failed")
+    harness.stays(src)
     dst.wait_status("failed")
-    if src.run_state() != "running" or src.owner() != "here":
-        raise harness.Failure(f"source is {src.run_state()}, owner {src.owner()}")
     if dst.run_state() != "inmigrate":
         raise harness.Failure(f"destination is {dst.run_state()}")
     src.verify()
@@ -110,7 +99,8 @@ def too_few_channels(s):
     src, dst, path = pair(s, 2, dst_channels=3)
     dst.set(x_multifd_timeout=300)
     src.execute("migrate", uri=path)
-    return stays(src, dst, "2 of 3 multifd channels came within 300 ms")
+    # How many of the two have come by then is up to the machine.
+    return stays(src, dst, " of 3 multifd channels came within 300 ms")
 
 
 def too_many_channels(s):
@@ -130,10 +120,7 @@ def off_at_the_destination(s):
     src, dst, path = pair(s, 2)
     dst.capability("multifd", False)
     src.execute("migrate", uri=path)
-    src.wait_status("failed")
-    if src.run_state() != "running":
-        raise harness.Failure(src.run_state())
-    return src.execute("query-migrate")["error-desc"]
+    return harness.stays(src)
 
 
 def off_at_the_source(s):
@@ -145,7 +132,7 @@ def off_at_the_source(s):
 
 
 def one_connection_only_is_refused(s):
-    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
+    src = s.migmon("src", memory=MEMORY, machine="none")
     src.capability("multifd")
     for uri in ("exec:cat >/dev/null", f"file:{s.path('f')}"):
         try:
