@@ -4,18 +4,22 @@ import os
 import socket
 
 import harness
+import pace
 
-WORKLOAD = "stress,rate=100M,prefill=on,seed=11"
-MEMORY = "64M"
+MEMORY = pace.SMALL
+
+
+def workload(rate=None):
+    return pace.stress(rate or pace.brisk(), "prefill=on", "seed=11")
 
 
 def ten_hops_round_a_ring_of_three(s):
     ring = []
     for i in range(3):
         options = [] if i == 0 else ["--incoming", "defer"]
-        ring.append(s.migmon(f"ring{i}", "--smp", "2", *options, memory=MEMORY, machine=WORKLOAD))
+        ring.append(s.migmon(f"ring{i}", "--smp", "2", *options, memory=MEMORY, machine=workload(pace.calm())))
         ring[i].set(max_bandwidth=0)
-    harness.wait_for("the guest has written something", lambda: ring[0].verify() > 1000)
+    ring[0].written()
     steps = 0
     for hop in range(10):
         src, dst = ring[hop % 3], ring[(hop + 1) % 3]
@@ -41,7 +45,7 @@ def cancelled_by_a_peer_that_never_reads(s):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen()
-    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
+    src = s.migmon("src", memory=MEMORY, machine=workload())
     src.set(max_bandwidth=0)
     src.execute("migrate", uri=f"unix:{path}")
     src.wait_status("active")
@@ -50,8 +54,7 @@ def cancelled_by_a_peer_that_never_reads(s):
     src.wait_status("cancelled")
     if src.run_state() != "running" or src.owner() != "here":
         raise harness.Failure(f"{src.run_state()}, owner {src.owner()}")
-    before = src.verify()
-    harness.wait_for("the vCPUs go on", lambda: src.verify() > before)
+    src.written(src.verify() + 1)
     peer.close()
     listener.close()
 
@@ -71,7 +74,7 @@ def cancel_while_connecting(s):
         except BlockingIOError:
             pass
         fill.append(extra)
-    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
+    src = s.migmon("src", memory=MEMORY, machine=workload())
     src.execute("migrate", uri=f"tcp:127.0.0.1:{port}")
     if src.status() != "setup":
         raise harness.Failure(f"status {src.status()} with a peer that does not answer")
@@ -86,14 +89,14 @@ def next_attempt_after_cancel_and_failure(s):
     """The listener stays open, the destination ends with exactly the source's pages although an
     earlier attempt left some."""
     path = s.path("m.sock")
-    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=WORKLOAD)
-    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
-    harness.wait_for("the guest has written something", lambda: src.verify() > 1000)
+    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=workload())
+    src = s.migmon("src", memory=MEMORY, machine=workload())
+    src.written()
     for attempt in ("first", "second"):
-        src.set(max_bandwidth=8 << 20)
+        src.hold()
         src.execute("migrate", uri=f"unix:{path}")
         harness.wait_for("pages have arrived", lambda:
-                         src.execute("query-migrate").get("ram", {}).get("transferred", 0) > 1 << 20)
+                         src.execute("query-migrate").get("ram", {}).get("transferred", 0) > 1 << 19)
         src.execute("migrate_cancel")
         src.wait_status("cancelled")
         dst.wait_status("failed")
@@ -102,19 +105,16 @@ def next_attempt_after_cancel_and_failure(s):
     # What was written at the source meanwhile includes pages that became zero again.
     src.execute("x-guest-set", key="compressible", value="10")
     src.execute("x-guest-set", key="zero", value="80")
-    steps = src.verify()
-    harness.wait_for("the workload goes on", lambda: src.verify() > steps + 5000)
-    src.set(max_bandwidth=0)
+    src.written(src.verify() + 1000)
+    src.release()
     src.execute("migrate", uri=f"unix:{path}")
-    src.wait_status("completed")
-    dst.wait_status("completed")
-    dst.verify()
+    harness.arrived(src, dst)
 
 
 def machine_mismatch_is_named_on_both_sides(s):
     path = s.path("m.sock")
-    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory="32M", machine=WORKLOAD)
-    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
+    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory="8M", machine=workload())
+    src = s.migmon("src", memory=MEMORY, machine=workload())
     src.execute("migrate", uri=f"unix:{path}")
     src.wait_status("failed")
     dst.wait_status("failed")
@@ -127,29 +127,27 @@ def machine_mismatch_is_named_on_both_sides(s):
 
 
 def stray_clients_do_not_disturb(s):
-    dst = s.migmon("dst", "--incoming", "tcp:127.0.0.1:0", memory=MEMORY, machine=WORKLOAD)
-    port = int(harness.wait_for("the destination listens",
-                                lambda: dst.execute("query-migrate").get("socket-address"))[0]["port"])
+    dst = s.migmon("dst", "--incoming", "tcp:127.0.0.1:0", memory=MEMORY, machine=workload())
+    port = dst.address()["port"]
     for garbage in (b"", b"Q", b"GET / HTTP/1.0\r\n\r\n", b"\x11\x22\x33\x44" + bytes(60), b"\x16\x03\x01"):
-        with socket.create_connection(("127.0.0.1", port)) as client:
+        with socket.create_connection(("127.0.0.1", int(port))) as client:
             client.sendall(garbage)
-    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
+    src = s.migmon("src", memory=MEMORY, machine=workload())
     src.set(max_bandwidth=0)
     src.execute("migrate", uri=f"tcp:127.0.0.1:{port}")
-    src.wait_status("completed")
-    dst.wait_status("completed")
-    dst.verify()
+    harness.arrived(src, dst)
 
 
 def exec_child_that_fails(s):
-    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
+    src = s.migmon("src", memory=MEMORY, machine=workload())
     src.set(max_bandwidth=0)
     src.execute("migrate", uri="exec:echo no room on device >&2; exit 3")
     src.wait_status("failed")
     outcome = src.execute("x-query-migrate-history")["outcome"]
     if "no room on device" not in outcome or "status 3" not in outcome or src.run_state() != "running":
         raise harness.Failure(f"{outcome}; {src.run_state()}")
-    # Took everything, then failed: the guest may or may not be wherever it went.
+    # Took everything, then failed: the guest may or may not be wherever it went. No pause is too long for that.
+    src.set(downtime_limit=harness.LONG_PAUSE)
     src.execute("migrate", uri="exec:cat >/dev/null; exit 3")
     src.wait_status("failed")
     if src.run_state() != "postmigrate" or src.owner() != "unknown (commit sent)":
@@ -165,7 +163,7 @@ def exec_child_that_fails(s):
 
 
 def file_that_cannot_be_written(s):
-    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
+    src = s.migmon("src", memory=MEMORY, machine=workload())
     try:
         src.execute("migrate", uri=f"file:{s.path('no/such/folder')}")
         raise harness.Failure("accepted")
@@ -179,8 +177,8 @@ def file_that_cannot_be_written(s):
 def never_on_two_after_source_is_taken_back_by_name(s):
     """A migrated source refuses cont, and says where the guest is."""
     path = s.path("m.sock")
-    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=WORKLOAD)
-    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
+    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=workload())
+    src = s.migmon("src", memory=MEMORY, machine=workload())
     src.set(max_bandwidth=0)
     src.execute("migrate", uri=f"unix:{path}")
     src.wait_status("completed")
