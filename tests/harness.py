@@ -152,6 +152,8 @@ class Qmp:
                 elif time.monotonic() - since > PATIENCE:
                     raise Failure(f"{self.process.name} does not answer QMP and does nothing") from None
                 continue
+            except ConnectionResetError:
+                data = b""
             if not data:
                 raise Failure(f"{self.process.name}: QMP connection closed")
             self.buffer += data
