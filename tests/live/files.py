@@ -10,8 +10,8 @@ SIZE = int(MEMORY[:-1]) << 20
 
 
 def workload():
-    """Always pages to send, however short a pass is, and few enough for the slowest disk."""
-    return pace.stress(0, "set=4M", "prefill=on", "zero=30", "seed=11")
+    """Writes more than pace.outrun() lets out, into few enough pages for the slowest disk."""
+    return pace.stress(0, "set=2M", "zero=30", "seed=11")
 
 
 def guests(s, channels):
@@ -31,7 +31,7 @@ def there_and_back(s, channels, offset, path=None, direct=False):
         file.write(b"\xaa" * (offset + 5000))
     src, dst = guests(s, channels)
     uri = f"file:{path}" + (f",offset={offset}" if offset else "")
-    src.set(max_bandwidth=0, downtime_limit=0, direct_io=direct)
+    src.set(max_bandwidth=pace.outrun(), downtime_limit=0, direct_io=direct)
     dst.set(direct_io=direct)
     src.execute("migrate", uri=uri)
     src.wait_status("active")
