@@ -1,17 +1,17 @@
 """The old compression with a QEMU that still has it (up to 9.0): RAM compared byte for byte, both ways."""
 
 import harness
-from qemu import MEMORY, fill, ram, same, with_cleanup
+from qemu import MEMORY, UNLIMITED, fill, same
 
 
 def qemu_sends(s, binary):
-    a, b = ram(s, "a"), ram(s, "b")
+    a, b = s.memory_path("a"), s.memory_path("b")
     fill(a, 7)
     path = s.path("m.sock")
     dst = s.migmon("dst", "--ram-file", b, "--ram-id", "ram0", "--incoming", f"unix:{path}", memory=MEMORY,
                    machine="none")
     src = s.qemu(binary, "src", memory=MEMORY, ram_file=a)
-    src.execute("migrate-set-parameters", max_bandwidth=10 << 30)
+    src.execute("migrate-set-parameters", max_bandwidth=UNLIMITED)
     src.capability("compress")
     src.execute("migrate", uri=f"unix:{path}")
     src.wait_status("completed")
@@ -20,7 +20,7 @@ def qemu_sends(s, binary):
 
 
 def qemu_receives(s, binary):
-    a, b = ram(s, "a"), ram(s, "b")
+    a, b = s.memory_path("a"), s.memory_path("b")
     fill(a, 8)
     path = s.path("m.sock")
     dst = s.qemu(binary, "dst", "-incoming", "defer", memory=MEMORY, ram_file=b)
@@ -47,7 +47,7 @@ def main():
             def test(s, function=function, binary=binary):
                 return function(s, binary)
             test.__name__ = f"{function.__name__}_{version}"
-            tests.append(with_cleanup(test))
+            tests.append(test)
     harness.run(tests)
 
 

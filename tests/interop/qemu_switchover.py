@@ -1,14 +1,11 @@
 """Switchover and shared memory with a real QEMU at the other end: switchover-ack, validate-uuid, x-ignore-shared,
 pause-before-switchover, background-snapshot; RAM compared byte for byte."""
 
-import filecmp
-import os
 import random
 
 import harness
+from qemu import MEMORY, SIZE, UNLIMITED, same
 
-SIZE = 64 << 20
-MEMORY = "64M"
 UUID = "123e4567-e89b-12d3-a456-426614174000"
 OTHER = "123e4567-e89b-12d3-a456-426614174001"
 
@@ -19,19 +16,12 @@ def expect(what, found, wanted):
 
 
 def ram(s, name, seed=None):
-    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else s.dir
-    path = os.path.join(folder, f"{os.path.basename(s.dir)}-{name}")
-    s.cleanup.append(path)
+    path = s.memory_path(name)
     if seed is not None:
         with open(path, "wb") as file:
             file.write(random.Random(seed).randbytes(SIZE // 2))
             file.truncate(SIZE)
     return path
-
-
-def same(a, b):
-    if not filecmp.cmp(a, b, shallow=False):
-        raise harness.Failure("RAM differs")
 
 
 def start(s, kind, name, *options, ram_file):
@@ -46,7 +36,7 @@ def pair(s, source, destination, a, b, src_options=(), dst_options=()):
     path = s.path("m.sock")
     dst = start(s, destination, "dst", *dst_options, "-incoming", f"unix:{path}", ram_file=b)
     src = start(s, source, "src", *src_options, ram_file=a)
-    src.execute("migrate-set-parameters", max_bandwidth=10 << 30)
+    src.execute("migrate-set-parameters", max_bandwidth=UNLIMITED)
     return src, dst, f"unix:{path}"
 
 
@@ -130,7 +120,7 @@ def snapshot(s, source, destination):
     """Written by one, loaded by the other; the source runs on."""
     a, b, file = ram(s, "a", 6), ram(s, "b"), s.path("snapshot")
     src = start(s, source, "src", ram_file=a)
-    src.execute("migrate-set-parameters", max_bandwidth=10 << 30)
+    src.execute("migrate-set-parameters", max_bandwidth=UNLIMITED)
     try:
         src.capability("background-snapshot")
     except harness.QmpError as error:
@@ -148,13 +138,7 @@ def claim(function, version, binary, outgoing):
     source, destination = ("migmon", binary) if outgoing else (binary, "migmon")
 
     def test(s):
-        s.cleanup = []
-        try:
-            return function(s, source, destination)
-        finally:
-            for path in s.cleanup:
-                if os.path.exists(path):
-                    os.unlink(path)
+        return function(s, source, destination)
     way = f"migmon_to_{version}" if outgoing else f"{version}_to_migmon"
     test.__name__ = f"{function.__name__}_{way}"
     return test
