@@ -38,8 +38,9 @@ void engine_guest_set(Engine *e, BackendSession *session, json_object *args, Bac
 
 /* ---- verification ---- */
 
-/* The thread's until it is joined. */
+/* Belongs to the thread until it is joined; the thread reads nothing else of the engine. */
 struct VerifyJob {
+    Engine *engine; /* for verify_done() */
     Guest *guest;
     bool ok;
     VerifyReport report;
@@ -113,11 +114,10 @@ static gboolean verify_done(void *data)
 
 static void *verify_thread(void *data)
 {
-    Engine *e = data;
-    VerifyJob *job = e->verify_job;
+    VerifyJob *job = data;
 
     job->ok = guest_verify(job->guest, &job->report, &job->error);
-    g_idle_add_full(G_PRIORITY_DEFAULT, verify_done, e, NULL);
+    g_idle_add_full(G_PRIORITY_DEFAULT, verify_done, job->engine, NULL);
     return NULL;
 }
 
@@ -142,9 +142,10 @@ void engine_guest_verify(Engine *e, BackendSession *session, json_object *args, 
         return;
     }
     e->verify_job = g_new0(VerifyJob, 1);
+    e->verify_job->engine = e;
     e->verify_job->guest = e->guest;
     e->verify_reply = reply;
-    e->verify_thread = g_thread_new("verify", verify_thread, e);
+    e->verify_thread = g_thread_new("verify", verify_thread, e->verify_job);
 }
 
 void engine_guest_clear(Engine *e)
