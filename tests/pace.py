@@ -84,6 +84,16 @@ def brisk():
     return max(sent() // 4, MIB)
 
 
+def hurried():
+    """Of a guest that outruns narrow() four times."""
+    return 4 * narrow()
+
+
+# Of a guest whose vCPUs get a limit of some MB/s: about as fast as it can, but not so fast that the limit is less than
+# the least share of its time that a vCPU can be given.
+LIMITED = 64 * MIB
+
+
 def stress(rate, *options):
     """--machine of a stress guest that writes @rate bytes a second (0: as fast as it can)."""
     return ",".join(["stress", f"rate={rate}", *options])
@@ -94,6 +104,15 @@ def stress(rate, *options):
 def outrun():
     """A max-bandwidth that a guest which writes as fast as it can keeps outrunning, whatever the machine."""
     return max(sent() // 8, MIB)
+
+
+def narrow():
+    """A max-bandwidth that a hurried() guest outruns, and that a slowed one does not."""
+    return min(max(sent() // 16, MIB // 2), 4 * MIB)
+
+
+# A max-bandwidth beside which a guest with a limit of 1 MB/s for each of two vCPUs is slow, and one without is not.
+WIDE = 8 * MIB
 
 
 if __name__ == "__main__":
