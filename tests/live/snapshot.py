@@ -4,10 +4,11 @@ does meanwhile; and the guest does not wait for it."""
 import os
 
 import harness
+import pace
 
-WORKLOAD = "stress,rate=200M,prefill=on,seed=5"
-MEMORY = "64M"
-PAGES = (64 << 20) // 4096
+WORKLOAD = pace.stress(0, "prefill=on", "seed=5")
+MEMORY = pace.SMALL
+PAGES = int(MEMORY.rstrip("M")) * 256
 
 
 def expect(what, found, wanted):
@@ -26,10 +27,8 @@ def refused(process, command, part, **arguments):
 
 
 def vm(s, name="src", *options, **more):
-    more = {"memory": MEMORY, "machine": WORKLOAD, **more}
-    src = s.migmon(name, "--smp", "2", *options, **more)
-    pages = int(more["memory"].rstrip("M")) * 256
-    harness.wait_for("the guest has written all its pages once", lambda: src.verify() > pages)
+    src = s.migmon(name, "--smp", "2", *options, memory=MEMORY, machine=WORKLOAD, **more)
+    src.written(2 * PAGES)  # all its pages once
     src.capability("background-snapshot")
     src.capability("events")
     return src
@@ -58,7 +57,7 @@ def of_the_moment_it_began(s):
     src.wait_log("held at src-pass-1")
     after = src.verify()
     # Most pages that are still to come are overwritten now; they are saved as they were.
-    harness.wait_for("the guest has gone on", lambda: src.verify() > after + PAGES)
+    src.written(after + PAGES)
     expect("status", src.status(), "active")
     expect("run state", src.run_state(), "running")
     src.execute("x-fault-release")
@@ -72,7 +71,7 @@ def of_the_moment_it_began(s):
     _, steps = load(s, f"file:{path}")
     if not before <= steps <= after:
         raise harness.Failure(f"the snapshot has {steps} steps, the guest had {before} to {after} at the start")
-    harness.wait_for("the guest goes on", lambda: src.verify() > end)
+    src.written(end + 1)
     return f"{steps} steps in the snapshot, {end} in the guest at its end"
 
 
@@ -85,7 +84,7 @@ def the_guest_does_not_wait_for_a_reader_that_stands(s):
     src.execute("migrate", uri=f"exec:read line < {fifo}; cat > {path}")
     harness.wait_for("the moment is taken", lambda: "RESUME" in story(src))
     begun = src.verify()
-    harness.wait_for("the guest writes more than all its pages", lambda: src.verify() > begun + 2 * PAGES)
+    src.written(begun + 2 * PAGES)
     expect("status", src.status(), "active")
     with open(fifo, "w") as go:
         go.write("\n")
@@ -101,7 +100,7 @@ def again_and_again(s):
     src = vm(s)
     src.set(max_bandwidth=0)
     last = 0
-    for i in range(5):
+    for i in range(3):
         src.execute("migrate", uri=f"file:{s.path('snapshot')}")
         src.wait_status("completed")
         dst, steps = load(s, f"file:{s.path('snapshot')}", f"dst{i}")
@@ -136,7 +135,7 @@ def of_a_guest_that_stands(s):
 
 def stopped_and_continued_meanwhile(s):
     src = vm(s)
-    src.set(max_bandwidth=40 << 20)
+    src.set(max_bandwidth=pace.narrow())
     src.execute("migrate", uri=f"file:{s.path('snapshot')}")
     harness.wait_for("the moment is taken", lambda: "RESUME" in story(src))
     for _ in range(3):
@@ -151,14 +150,14 @@ def stopped_and_continued_meanwhile(s):
 
 def in_huge_holes(s):
     """Memory that was never written costs nothing, before and after the moment."""
-    src = s.migmon("src", "--smp", "2", memory="16G", machine="stress,rate=20M,set=16M,seed=5")
-    harness.wait_for("the guest has written something", lambda: src.verify() > 1000)
+    src = s.migmon("src", "--smp", "2", memory="4G", machine=pace.stress(pace.brisk(), "set=8M", "seed=5"))
+    src.written()
     src.capability("background-snapshot")
     src.set(max_bandwidth=0)
     src.execute("migrate", uri=f"file:{s.path('snapshot')}")
     src.wait_status("completed")
     size = os.path.getsize(s.path("snapshot"))
-    load(s, f"file:{s.path('snapshot')}", memory="16G")
+    load(s, f"file:{s.path('snapshot')}", memory="4G")
     src.verify()
     return f"{size >> 20} MiB"
 
@@ -172,10 +171,10 @@ def refusals(s):
         refused(src, "migrate-set-capabilities", f"Background-snapshot is not compatible with {name}",
                 capabilities=[{"capability": name, "state": True}])
     src.capability("x-ignore-shared")
-    refused(src, "migrate", "not compatible with x-ignore-shared", uri="file:/nowhere")
+    refused(src, "migrate", "not compatible with x-ignore-shared", uri=f"file:{s.path('nowhere')}")
     src.capability("x-ignore-shared", False)
     src.set(mode="cpr-reboot")
-    refused(src, "migrate", "not compatible with mode cpr-reboot", uri="file:/nowhere")
+    refused(src, "migrate", "not compatible with mode cpr-reboot", uri=f"file:{s.path('nowhere')}")
     expect("query-migrate", src.execute("query-migrate"), {})
     expect("destination", dst.status(), "setup")
 
