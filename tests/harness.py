@@ -294,6 +294,18 @@ class Process:
         """Where a destination listens, once it does."""
         return wait_for(f"{self.name} listens", lambda: self.execute("query-migrate").get("socket-address"))[0]
 
+    def postcopy(self, uri):
+        """Migrates and switches to postcopy in the first pass. Few pages come then, until rush()."""
+        self.hold()
+        self.set(max_postcopy_bandwidth=pace.TRICKLE)
+        self.execute("migrate", uri=uri)
+        self.wait_status("active")
+        self.execute("x-guest-set", key="rate", value=str(pace.TRICKLE))
+        self.execute("migrate-start-postcopy")
+
+    def rush(self):
+        self.set(max_postcopy_bandwidth=0)
+
     def passes(self, count):
         """Waits for so many more passes."""
         def done():

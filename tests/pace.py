@@ -94,6 +94,11 @@ def hurried():
 LIMITED = 64 * MIB
 
 
+# Of a guest in postcopy that asks for few pages, and a max-postcopy-bandwidth beside it: most pages are still at the
+# source when a test looks, whatever the machine.
+TRICKLE = MIB // 4
+
+
 def stress(rate, *options):
     """--machine of a stress guest that writes @rate bytes a second (0: as fast as it can)."""
     return ",".join(["stress", f"rate={rate}", *options])
