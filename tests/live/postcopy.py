@@ -7,16 +7,18 @@ import socket
 import threading
 
 import harness
+import pace
 
-MEMORY = "64M"
-BUSY = "stress,rate=0,prefill=on,seed=5"
+MEMORY = pace.SMALL
+PAGES = int(MEMORY.rstrip("M")) * 256
+BUSY = pace.stress(0, "prefill=on", "seed=5", "zero=0")
 
 
-def pair(s, machine=BUSY, memory=MEMORY, preempt=False, options=(), name="m.sock"):
-    """Two sides with postcopy switched on, the destination listening."""
+def pair(s, preempt=False, options=(), name="m.sock"):
+    """Two sides with postcopy switched on, the destination listening, all of the guest's memory written."""
     uri = f"unix:{s.path(name)}"
-    dst = s.migmon("dst", "--incoming", "defer", *options, memory=memory, machine=machine)
-    src = s.migmon("src", "--monitor", f"unix:{s.path('src.hmp')}", *options, memory=memory, machine=machine)
+    dst = s.migmon("dst", "--incoming", "defer", *options, memory=MEMORY, machine=BUSY)
+    src = s.migmon("src", "--monitor", f"unix:{s.path('src.hmp')}", *options, memory=MEMORY, machine=BUSY)
     for side in (src, dst):
         side.capability("events")
         side.capability("postcopy-ram")
@@ -24,23 +26,7 @@ def pair(s, machine=BUSY, memory=MEMORY, preempt=False, options=(), name="m.sock
         if preempt:
             side.capability("postcopy-preempt")
     dst.execute("migrate-incoming", uri=uri)
-    return src, dst, uri
-
-
-def switch(src, uri, bandwidth=20 << 20):
-    """Migrates with a link far slower than the guest writes, and switches in the first pass."""
-    fill(src)
-    src.set(max_bandwidth=bandwidth)
-    src.execute("migrate", uri=uri)
-    src.wait_status("active")
-    src.execute("migrate-start-postcopy")
-
-
-def fill(src):
-    """Waits until the guest's vCPUs have written about all of its pages."""
-    def steps():
-        return [int(row["value"].split()[0]) for row in src.execute("x-query-guest") if row["name"] == "steps"][0]
-    harness.wait_for("the guest has filled its memory", lambda: steps() > 14000)
+    return src.written(PAGES), dst, uri
 
 
 def completed(src, dst):
@@ -57,9 +43,17 @@ def statuses(process):
     return [e["data"]["status"] for e in process.qmp.poll_events() if e["event"] == "MIGRATION"]
 
 
+def hurry(src, uri):
+    """Migrates with a link that is slower than the guest writes, and switches in the first pass."""
+    src.set(max_bandwidth=pace.outrun(), downtime_limit=0)
+    src.execute("migrate", uri=uri)
+    src.wait_status("active")
+    src.execute("migrate-start-postcopy")
+
+
 def a_guest_that_writes_faster_than_the_link_gets_over(s, preempt=False):
     src, dst, uri = pair(s, preempt=preempt)
-    switch(src, uri)
+    hurry(src, uri)
     completed(src, dst)
     if statuses(src) != ["setup", "active", "postcopy-active", "completed"]:
         raise harness.Failure(f"source went through {statuses(src)}")
@@ -96,14 +90,13 @@ def recover(s, src, dst, number=0):
 
 def a_cut_link_is_recovered_twice_in_a_row(s, preempt=False):
     src, dst, uri = pair(s, preempt=preempt)
-    src.set(max_postcopy_bandwidth=10 << 20)
-    switch(src, uri)
+    src.postcopy(uri)
     for number in range(2):
         src.wait_status("postcopy-active")
         dst.wait_status("postcopy-active")
         (src, dst)[number].execute("migrate-pause")
         recover(s, src, dst, number)
-    src.set(max_postcopy_bandwidth=0)
+    src.rush()
     completed(src, dst)
     wanted = ["setup", "active", "postcopy-active"] + ["postcopy-paused", "postcopy-recover", "postcopy-active"] * 2
     for side in (src, dst):
@@ -118,32 +111,36 @@ def both_links_are_recovered_with_a_channel_of_requested_pages(s):
 def the_prompt_waits_for_the_end_of_a_recovery(s):
     """HMP's migrate -r without -d, which begins while the status is still postcopy-paused."""
     src, dst, uri = pair(s)
-    src.set(max_postcopy_bandwidth=5 << 20)
-    switch(src, uri)
+    src.postcopy(uri)
     src.wait_status("postcopy-active")
     src.execute("migrate-pause")
     src.wait_status("postcopy-paused")
     dst.wait_status("postcopy-paused")
     monitor = socket.socket(socket.AF_UNIX)
-    monitor.settimeout(harness.PATIENCE)
     monitor.connect(s.path("src.hmp"))
+    monitor.setblocking(False)
     again = s.path("again.sock")
-    text = b""
+
+    def prompt():
+        text = b""
+
+        def read():
+            nonlocal text
+            with contextlib.suppress(BlockingIOError):
+                text += monitor.recv(4096)
+            return b"(migmon) " in text
+        harness.wait_for("the prompt comes", read)
+        return text.decode()
 
     def ask(line):
-        nonlocal text
-        text = b""
         monitor.sendall(line.encode() + b"\n")
-        while text.count(b"(migmon) ") < 1:
-            text += monitor.recv(4096)
-        return text.decode()
-    while b"(migmon) " not in text:
-        text += monitor.recv(4096)
+        return prompt()
+    prompt()
     answer = ask(f"migrate -r unix:{again}")  # nobody is there yet
     if "is paused in postcopy" not in answer:
         raise harness.Failure(answer)
     dst.execute("migrate-recover", uri=f"unix:{again}")
-    src.set(max_postcopy_bandwidth=0)
+    src.rush()
     answer = ask(f"migrate -r unix:{again}")
     monitor.close()
     if "Error" in answer or src.status() != "completed":
@@ -210,28 +207,27 @@ def twenty_cuts_anywhere_are_recovered(s, preempt=False):
     seed = int(os.environ.get("MIGMON_CUT_SEED", random.randrange(1 << 32)))
     print(f"     MIGMON_CUT_SEED={seed}", flush=True)
     rng = random.Random(seed)
-    src, dst, uri = pair(s, preempt=preempt, machine="stress,rate=0,prefill=on,seed=5,zero=0")
-    src.set(max_postcopy_bandwidth=40 << 20)
-    fill(src)
-    switch(src, uri)
+    src, dst, uri = pair(s, preempt=preempt)
+    src.postcopy(uri)
     src.wait_status("postcopy-active")
     src.execute("migrate-pause")
+    dst.execute("x-guest-set", key="rate", value="0")  # requests among what is cut
+    src.rush()
     cuts = 0
     while cuts < 20:
         src.wait_status("postcopy-paused")
         dst.wait_status("postcopy-paused")
-        # Into the talk about what has arrived, or some way into the pages.
-        budget = rng.randrange(1, 8000) if rng.random() < 0.4 else rng.randrange(8000, 2 << 20)
+        # Into the talk about what has arrived, or some way into the pages; all of it is less than the guest's memory.
+        budget = rng.randrange(1, 8000) if rng.random() < 0.4 else rng.randrange(8000, 512 << 10)
         far, near = s.path(f"far{cuts}.sock"), s.path(f"near{cuts}.sock")
         dst.execute("migrate-recover", uri=f"unix:{far}")
         relay = Relay(near, far, budget, garbage=cuts % 3 == 0)
         src.execute("migrate", uri=f"unix:{near}", resume=True)
-        if not relay.is_cut.wait(harness.PATIENCE):
-            raise harness.Failure(f"cut {cuts}: only {budget - relay.budget} of {budget} bytes passed by")
+        harness.wait_for(f"cut {cuts} is made after {budget} bytes", relay.is_cut.is_set,
+                         progress=lambda: relay.budget)
         cuts += 1
         relay.close()
     recover(s, src, dst, 99)
-    src.set(max_postcopy_bandwidth=0)
     completed(src, dst)
 
 
@@ -253,8 +249,7 @@ def refused(process, part, command, **arguments):
 
 def what_needs_the_whole_guest_is_refused(s):
     src, dst, uri = pair(s)
-    src.set(max_postcopy_bandwidth=5 << 20)
-    switch(src, uri)
+    src.postcopy(uri)
     src.wait_status("postcopy-active")
     dst.wait_status("postcopy-active")
     refused(src, "postcopy cannot be cancelled", "migrate_cancel")
@@ -282,7 +277,7 @@ def what_needs_the_whole_guest_is_refused(s):
     src.wait_log("Failed to connect")
     src.wait_status("postcopy-paused")
     recover(s, src, dst)
-    src.set(max_postcopy_bandwidth=0)
+    src.rush()
     completed(src, dst)
 
 
@@ -302,7 +297,7 @@ def both_sides_must_want_it(s):
     src.wait_run_state("running")
     # Advised and never started: an ordinary precopy.
     dst.capability("postcopy-ram")
-    src.execute("x-guest-set", key="rate", value="10M")
+    src.execute("x-guest-set", key="rate", value=str(pace.calm()))
     src.set(max_bandwidth=0)
     src.execute("migrate", uri=uri)
     completed(src, dst)
@@ -310,8 +305,7 @@ def both_sides_must_want_it(s):
 
 def a_dead_side_is_not_the_end_of_the_other(s):
     src, dst, uri = pair(s)
-    src.set(max_postcopy_bandwidth=5 << 20)
-    switch(src, uri)
+    src.postcopy(uri)
     src.wait_status("postcopy-active")
     dst.wait_status("postcopy-active")
     dst.kill()
@@ -323,18 +317,20 @@ def a_dead_side_is_not_the_end_of_the_other(s):
     src.verify()
 
 
-def the_tracker_does_not_matter(s):
-    for tracker in ("async", "sync"):
-        with harness.scene() as s:
-            src, dst, uri = pair(s, options=("--tracker", tracker))
-            switch(src, uri)
-            completed(src, dst)
-            back = f"unix:{s.path('back.sock')}"
-            src.execute("migrate-incoming", uri=back)
-            switch(dst, back)
-            dst.wait_status("completed")
-            src.wait_status("completed")
-            src.verify()
+def the_async_tracker_serves_a_way_out_and_home(s, tracker="async"):
+    src, dst, uri = pair(s, options=("--tracker", tracker))
+    hurry(src, uri)
+    completed(src, dst)
+    back = f"unix:{s.path('back.sock')}"
+    src.execute("migrate-incoming", uri=back)
+    hurry(dst, back)
+    dst.wait_status("completed")
+    src.wait_status("completed")
+    src.verify()
+
+
+def so_does_the_sync_tracker(s):
+    the_async_tracker_serves_a_way_out_and_home(s, tracker="sync")
 
 
 harness.run([a_guest_that_writes_faster_than_the_link_gets_over, requested_pages_have_a_channel_of_their_own,
@@ -342,4 +338,4 @@ harness.run([a_guest_that_writes_faster_than_the_link_gets_over, requested_pages
              the_prompt_waits_for_the_end_of_a_recovery, twenty_cuts_anywhere_are_recovered,
              twenty_cuts_with_a_channel_of_requested_pages_are_recovered,
              what_needs_the_whole_guest_is_refused, both_sides_must_want_it, a_dead_side_is_not_the_end_of_the_other,
-             the_tracker_does_not_matter])
+             the_async_tracker_serves_a_way_out_and_home, so_does_the_sync_tracker])

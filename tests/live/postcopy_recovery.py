@@ -4,9 +4,10 @@ import os
 import socket
 
 import harness
+import pace
 
-MEMORY = "64M"
-BUSY = "stress,rate=0,prefill=on,seed=5"
+MEMORY = pace.SMALL
+BUSY = pace.stress(0, "prefill=on", "seed=5")
 
 
 def paused_pair(s, number=0, preempt=False, src_fault=None):
@@ -18,10 +19,7 @@ def paused_pair(s, number=0, preempt=False, src_fault=None):
         side.capability("postcopy-ram")
         side.capability("postcopy-preempt", preempt)
     dst.execute("migrate-incoming", uri=uri)
-    src.set(max_bandwidth=20 << 20, max_postcopy_bandwidth=5 << 20)
-    src.execute("migrate", uri=uri)
-    src.wait_status("active")
-    src.execute("migrate-start-postcopy")
+    src.written(4096).postcopy(uri)
     src.wait_status("postcopy-active")
     dst.wait_status("postcopy-active")
     src.execute("migrate-pause")
@@ -31,7 +29,7 @@ def paused_pair(s, number=0, preempt=False, src_fault=None):
 
 
 def completed(src, dst):
-    src.set(max_postcopy_bandwidth=0)
+    src.rush()
     src.wait_status("completed")
     dst.wait_status("completed")
     dst.verify()
@@ -88,38 +86,47 @@ def another_guests_source_is_turned_away(s):
     completed(other_src, other_dst)
 
 
-def a_peer_that_says_nothing_is_left_alone(s):
-    """On either side, as often as it comes; and the programs end whatever they wait for."""
-    for preempt in (False, True):
-        with harness.scene() as s:
-            src, dst = paused_pair(s, preempt=preempt)
-            silent = socket.socket(socket.AF_UNIX)
-            silent.bind(s.path("silent"))
-            silent.listen()
-            src.execute("migrate", uri=f"unix:{s.path('silent')}", resume=True)
-            src.wait_status("postcopy-recover")
-            refused(src, "not finalized", "cont", x_force=True)
-            src.execute("migrate-pause")
-            src.wait_status("postcopy-paused")
-            uri = s.path("again.sock")
-            dst.execute("migrate-recover", uri=f"unix:{uri}")
-            mute = socket.socket(socket.AF_UNIX)
-            mute.connect(uri)
-            mute.sendall(bytes.fromhex("08000a0004") + b"\x03ram")
-            dst.wait_status("postcopy-recover")
-            dst.execute("stop")
-            dst.execute("cont")
-            dst.execute("migrate-pause")
-            dst.wait_status("postcopy-paused")
-            src.execute("migrate", uri=f"unix:{uri}", resume=True)
-            completed(src, dst)
-    with harness.scene() as s:
-        src, dst = paused_pair(s)
-        silent = socket.socket(socket.AF_UNIX)
-        silent.bind(s.path("silent"))
-        silent.listen()
-        src.execute("migrate", uri=f"unix:{s.path('silent')}", resume=True)
-        src.wait_status("postcopy-recover")
+def mute_peer(s, name):
+    silent = socket.socket(socket.AF_UNIX)
+    silent.bind(s.path(name))
+    silent.listen()
+    return silent, f"unix:{s.path(name)}"
+
+
+def a_peer_that_says_nothing_is_left_alone(s, preempt=False):
+    """On either side, as often as it comes."""
+    src, dst = paused_pair(s, preempt=preempt)
+    _silent, nowhere = mute_peer(s, "silent")
+    src.execute("migrate", uri=nowhere, resume=True)
+    src.wait_status("postcopy-recover")
+    refused(src, "not finalized", "cont", x_force=True)
+    src.execute("migrate-pause")
+    src.wait_status("postcopy-paused")
+    uri = s.path("again.sock")
+    dst.execute("migrate-recover", uri=f"unix:{uri}")
+    mute = socket.socket(socket.AF_UNIX)
+    mute.connect(uri)
+    mute.sendall(bytes.fromhex("08000a0004") + b"\x03ram")
+    dst.wait_status("postcopy-recover")
+    dst.execute("stop")
+    dst.execute("cont")
+    dst.execute("migrate-pause")
+    dst.wait_status("postcopy-paused")
+    src.execute("migrate", uri=f"unix:{uri}", resume=True)
+    completed(src, dst)
+
+
+def nor_does_it_matter_with_a_channel_of_requested_pages(s):
+    a_peer_that_says_nothing_is_left_alone(s, preempt=True)
+
+
+def the_programs_end_while_a_peer_says_nothing(s):
+    src, _ = paused_pair(s)
+    silent, uri = mute_peer(s, "silent")
+    src.execute("migrate", uri=uri, resume=True)
+    src.wait_status("postcopy-recover")
+    s.drop(src)
+    silent.close()
 
 
 def a_guest_that_was_given_back_comes_home_in_postcopy(s):
@@ -131,10 +138,7 @@ def a_guest_that_was_given_back_comes_home_in_postcopy(s):
     for here, there, name in ((src, dst, "out"), (dst, src, "home")):
         if name == "home":
             there.execute("migrate-incoming", uri=f"unix:{s.path(name)}")
-        here.set(max_bandwidth=20 << 20)
-        here.execute("migrate", uri=f"unix:{s.path(name)}")
-        here.wait_status("active")
-        here.execute("migrate-start-postcopy")
+        here.written().postcopy(f"unix:{s.path(name)}")
         completed(here, there)
     src.execute("stop")
     src.execute("cont")
@@ -143,4 +147,5 @@ def a_guest_that_was_given_back_comes_home_in_postcopy(s):
 
 
 harness.run([a_way_in_that_does_not_answer_leaves_the_guest, another_guests_source_is_turned_away,
-             a_peer_that_says_nothing_is_left_alone, a_guest_that_was_given_back_comes_home_in_postcopy])
+             a_peer_that_says_nothing_is_left_alone, nor_does_it_matter_with_a_channel_of_requested_pages,
+             the_programs_end_while_a_peer_says_nothing, a_guest_that_was_given_back_comes_home_in_postcopy])
