@@ -306,6 +306,10 @@ class Process:
     def rush(self):
         self.set(max_postcopy_bandwidth=0)
 
+    def address(self):
+        """Where a destination listens, once it does."""
+        return wait_for(f"{self.name} listens", lambda: self.execute("query-migrate").get("socket-address"))[0]
+
     def passes(self, count):
         """Waits for so many more passes."""
         def done():
