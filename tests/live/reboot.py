@@ -4,9 +4,14 @@ the next process takes the guest up after the one before has ended."""
 import os
 
 import harness
+import pace
 
-WORKLOAD = "stress,rate=50M,prefill=on,seed=3"
-MEMORY = "64M"
+MEMORY = pace.SMALL
+PAGES = int(MEMORY.rstrip("M")) * 256
+
+
+def workload():
+    return pace.stress(pace.brisk(), "prefill=on", "seed=3")
 
 
 def expect(what, found, wanted):
@@ -24,40 +29,19 @@ def refused(process, command, part, **arguments):
     raise harness.Failure(f"{process.name}: {command} was not refused")
 
 
-def ram_file(s):
-    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else s.dir
-    path = os.path.join(folder, os.path.basename(s.dir) + "-ram")
-    s.ram = path
-    return path
-
-
-def with_ram(test):
-    def wrapped(s):
-        s.ram = None
-        try:
-            return test(s)
-        finally:
-            if s.ram and os.path.exists(s.ram):
-                os.unlink(s.ram)
-    wrapped.__name__ = test.__name__
-    return wrapped
-
-
 def vm(s, name, ram, *options, **more):
-    return s.migmon(name, "--smp", "2", "--ram-file", ram, *options, memory=MEMORY, machine=WORKLOAD, **more)
+    return s.migmon(name, "--smp", "2", "--ram-file", ram, *options, memory=MEMORY, machine=workload(), **more)
 
 
-def worked(process, more_than=1000):
-    return harness.wait_for("the guest has written something",
-                            lambda: (n := process.verify()) > more_than and n)
+def continues(process):
+    """The copy is right, and the vCPUs make steps."""
+    process.written(process.verify() + 1)
 
 
-@with_ram
 def reboot(s):
     """Old process: stop, state into a file, end. New process: the same memory, and the vCPUs go on."""
-    ram, state = ram_file(s), s.path("vm.state")
-    old = vm(s, "old", ram)
-    worked(old)
+    ram, state = s.memory_path("ram"), s.path("vm.state")
+    old = vm(s, "old", ram).written(PAGES)
     for line in ("migrate_set_capability x-ignore-shared on", "migrate_set_parameter mode cpr-reboot",
                  f"migrate -d file:{state}"):
         expect(line, old.hmp(line), "")
@@ -77,43 +61,39 @@ def reboot(s):
     here = new.verify()
     if here < steps:
         raise harness.Failure(f"left with {steps} steps, came with {here}")
-    worked(new, here)
+    new.written(here + 1)
     return f"{steps} steps, state of {os.path.getsize(state)} bytes"
 
 
-@with_ram
 def reboot_without_shared_ram_writes_all_of_it(s):
     """QEMU does not ask for shared memory; then the file holds everything, of a guest that stands."""
     state = s.path("vm.state")
-    old = s.migmon("old", memory=MEMORY, machine=WORKLOAD)
-    worked(old)
+    old = s.migmon("old", memory=MEMORY, machine=workload())
+    old.written(PAGES)
     old.set(mode="cpr-reboot", max_bandwidth=0)
     old.execute("migrate", uri=f"file:{state}")
     old.wait_status("completed")
     ram = old.execute("query-migrate")["ram"]
-    expect("every page once", ram["normal"] + ram["duplicate"], (64 << 20) // 4096)
-    new = s.migmon("new", "--incoming", f"file:{state}", memory=MEMORY, machine=WORKLOAD)
+    expect("every page once", ram["normal"] + ram["duplicate"], PAGES)
+    new = s.migmon("new", "--incoming", f"file:{state}", memory=MEMORY, machine=workload())
     new.wait_status("completed")
     new.verify()
 
 
-@with_ram
 def reboot_goes_through_a_file_only(s):
-    src = vm(s, "src", ram_file(s))
+    src = vm(s, "src", s.memory_path("ram"))
     src.set(mode="cpr-reboot")
     refused(src, "migrate", "file: address only", uri=f"unix:{s.path('x')}")
     expect("query-migrate", src.execute("query-migrate"), {})
-    dst = s.migmon("dst", "--incoming", "defer", memory=MEMORY, machine=WORKLOAD)
+    dst = s.migmon("dst", "--incoming", "defer", memory=MEMORY, machine=workload())
     dst.set(mode="cpr-reboot")
     refused(dst, "migrate-incoming", "file: address only", uri=f"unix:{s.path('x')}")
 
 
-@with_ram
 def to_a_process_beside_it(s):
     """Both map the file at the same time; the one that has it runs the guest, and force does not help the other."""
-    ram, path = ram_file(s), s.path("m.sock")
-    src = vm(s, "src", ram)
-    worked(src)
+    ram, path = s.memory_path("ram"), s.path("m.sock")
+    src = vm(s, "src", ram).written(PAGES)
     dst = vm(s, "dst", ram, "--incoming", f"unix:{path}")
     for process in (src, dst):
         process.capability("x-ignore-shared")
@@ -121,16 +101,14 @@ def to_a_process_beside_it(s):
     src.wait_status("completed")
     dst.wait_status("completed")
     dst.wait_run_state("running")
-    worked(dst, dst.verify())
+    continues(dst)
     refused(src, "cont", "in use by another process", x_force=True)
     expect("source", src.run_state(), "postmigrate")
 
 
-@with_ram
 def a_destination_without_the_capability_does_not_touch_the_memory(s):
-    ram, path = ram_file(s), s.path("m.sock")
-    src = vm(s, "src", ram)
-    worked(src)
+    ram, path = s.memory_path("ram"), s.path("m.sock")
+    src = vm(s, "src", ram).written(PAGES)
     dst = vm(s, "dst", ram, "--incoming", f"unix:{path}")
     # Off at both: pages would come, into the memory that the source's guest runs in.
     src.execute("migrate", uri=f"unix:{path}")
@@ -138,7 +116,7 @@ def a_destination_without_the_capability_does_not_touch_the_memory(s):
     dst.wait_status("failed")
     if "in use by another process" not in dst.execute("query-migrate")["error-desc"]:
         raise harness.Failure(dst.execute("query-migrate"))
-    worked(src, src.verify())
+    continues(src)
     # On at one side only.
     src.capability("x-ignore-shared")
     src.execute("migrate", uri=f"unix:{path}")
@@ -154,39 +132,41 @@ def a_destination_without_the_capability_does_not_touch_the_memory(s):
     expect("error", dst.execute("query-migrate")["error-desc"],
            "Capability x-ignore-shared is on, but received capability is off")
     expect("source", src.run_state(), "running")
-    worked(src, src.verify())
+    continues(src)
 
 
-@with_ram
-def memory_of_the_wrong_kind_is_told(s):
-    """One side keeps its RAM in a file and the other does not: no pages come, or pages that must not."""
-    for at_source in (True, False):
-        path = s.path(f"m{at_source}.sock")
-        ram = ram_file(s)
-        src = vm(s, f"src{at_source}", ram) if at_source else s.migmon("plain-src", "--smp", "2", memory=MEMORY,
-                                                                       machine=WORKLOAD)
-        dst = (s.migmon("plain-dst", "--smp", "2", "--incoming", f"unix:{path}", memory=MEMORY, machine=WORKLOAD)
-               if at_source else vm(s, f"dst{at_source}", ram, "--incoming", f"unix:{path}"))
-        for process in (src, dst):
-            process.capability("x-ignore-shared")
-        src.execute("migrate", uri=f"unix:{path}")
-        src.wait_status("failed")
-        dst.wait_status("failed")
-        text = dst.execute("query-migrate")["error-desc"]
-        if ("never came" if at_source else "should not be migrated") not in text:
-            raise harness.Failure(text)
-        expect("source", src.run_state(), "running")
-        s.drop(src)
-        s.drop(dst)
-        os.unlink(ram)
+def memory_that_only_the_source_keeps_in_a_file_is_told(s):
+    """No pages come."""
+    path = s.path("m.sock")
+    src = vm(s, "src", s.memory_path("ram"))
+    dst = s.migmon("dst", "--smp", "2", "--incoming", f"unix:{path}", memory=MEMORY, machine=workload())
+    wrong_kind(src, dst, path, "never came")
 
 
-@with_ram
+def memory_that_only_the_destination_keeps_in_a_file_is_told(s):
+    """Pages come that must not."""
+    path = s.path("m.sock")
+    src = s.migmon("src", "--smp", "2", memory=MEMORY, machine=workload())
+    dst = vm(s, "dst", s.memory_path("ram"), "--incoming", f"unix:{path}")
+    wrong_kind(src, dst, path, "should not be migrated")
+
+
+def wrong_kind(src, dst, path, said):
+    for process in (src, dst):
+        process.capability("x-ignore-shared")
+    src.execute("migrate", uri=f"unix:{path}")
+    src.wait_status("failed")
+    dst.wait_status("failed")
+    text = dst.execute("query-migrate")["error-desc"]
+    if said not in text:
+        raise harness.Failure(text)
+    expect("source", src.run_state(), "running")
+
+
 def force_works_as_soon_as_the_other_process_is_gone(s):
     """The destination takes the memory, is killed before it says so: cont -f works as soon as it is gone."""
-    ram, path = ram_file(s), s.path("m.sock")
-    src = vm(s, "src", ram)
-    worked(src)
+    ram, path = s.memory_path("ram"), s.path("m.sock")
+    src = vm(s, "src", ram).written(PAGES)
     dst = vm(s, "dst", ram, "--incoming", f"unix:{path}", fault="dst-started=hold")
     for process in (src, dst):
         process.capability("x-ignore-shared")
@@ -216,18 +196,16 @@ def restore(s, name, ram, state):
     return new
 
 
-@with_ram
 def a_damaged_state_leaves_the_memory(s):
     """Garbage at any place of the state: refused, nothing runs, and the whole state still loads afterwards."""
-    ram, state, bad = ram_file(s), s.path("vm.state"), s.path("bad.state")
-    old = vm(s, "old", ram)
-    worked(old)
+    ram, state, bad = s.memory_path("ram"), s.path("vm.state"), s.path("bad.state")
+    old = vm(s, "old", ram).written(PAGES)
     save(s, old, state)
     old.wait_status("completed")
     s.drop(old)
     with open(state, "rb") as file:
         whole = file.read()
-    for i, cut in enumerate((0, 4, 20, 60, 100, 150, 300, 500)):
+    for i, cut in enumerate(harness.by_turns((0, 4, 20, 60, 100, 150, 300, 500))):
         with open(bad, "wb") as file:
             file.write(whole[:cut] + b"\xa5" * 64)
         new = restore(s, f"bad{i}", ram, bad)
@@ -236,9 +214,12 @@ def a_damaged_state_leaves_the_memory(s):
         s.drop(new)
     new = restore(s, "new", ram, state)
     new.wait_status("completed")
-    worked(new, new.verify())
+    continues(new)
 
 
 harness.run([reboot, a_damaged_state_leaves_the_memory, reboot_without_shared_ram_writes_all_of_it,
              reboot_goes_through_a_file_only, to_a_process_beside_it,
-             a_destination_without_the_capability_does_not_touch_the_memory, memory_of_the_wrong_kind_is_told, force_works_as_soon_as_the_other_process_is_gone])
+             a_destination_without_the_capability_does_not_touch_the_memory,
+             memory_that_only_the_source_keeps_in_a_file_is_told,
+             memory_that_only_the_destination_keeps_in_a_file_is_told,
+             force_works_as_soon_as_the_other_process_is_gone])
