@@ -294,6 +294,10 @@ class Process:
         """Where a destination listens, once it does."""
         return wait_for(f"{self.name} listens", lambda: self.execute("query-migrate").get("socket-address"))[0]
 
+    def unlimited(self):
+        """The migration to come ends with its first pass, however fast the guest writes."""
+        self.set(max_bandwidth=0, downtime_limit=LONG_PAUSE)
+
     def postcopy(self, uri):
         """Migrates and switches to postcopy in the first pass. Few pages come then, until rush()."""
         self.hold()

@@ -1,13 +1,20 @@
 """Nobody gets a second copy of the guest, or loses the only one, by the order of commands."""
 
+import contextlib
 import os
 import socket
 import struct
 
 import harness
+import pace
 
-WORKLOAD = "stress,rate=50M,prefill=on,seed=3"
-MEMORY = "32M"
+MEMORY = pace.SMALL
+BYTES = int(MEMORY.rstrip("M")) << 20
+KIB = BYTES >> 10
+
+
+def workload():
+    return pace.stress(pace.brisk(), "prefill=on", "seed=3")
 
 
 def refused(process, command, part, **arguments):
@@ -32,8 +39,8 @@ def over(process):
 
 def left_without_answer(s, name="src"):
     """A source that sent its guest away and does not know what became of it."""
-    src = s.migmon(name, memory=MEMORY, machine=WORKLOAD)
-    src.set(max_bandwidth=0)
+    src = s.migmon(name, memory=MEMORY, machine=workload())
+    src.unlimited()
     src.execute("migrate", uri="exec:cat >/dev/null; exit 3")
     src.wait_status("failed")
     expect(src, "postmigrate", "unknown (commit sent)")
@@ -42,16 +49,17 @@ def left_without_answer(s, name="src"):
 
 def a_failed_migrate_does_not_make_an_unknown_guest_ours(s):
     path = s.path("m.sock")
-    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=WORKLOAD, fault="dst-eof=cut")
-    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
+    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=workload(), fault="dst-eof=cut")
+    src = s.migmon("src", memory=MEMORY, machine=workload())
     # As a QEMU source: a return path, but no hand-over ping. Its SHUT cannot be sent.
-    src.set(max_bandwidth=0, x_handover=False)
+    src.unlimited()
+    src.set(x_handover=False)
     src.capability("return-path")
     src.execute("migrate", uri=f"unix:{path}")
     harness.wait_for("both are over", lambda: over(src) and over(dst))
     expect(dst, "paused", "unknown (commit sent)")
     expect(src, "postmigrate", "unknown (commit sent)")
-    refused(dst, "migrate", "Can't migrate the vm", uri="file:/no/such/file")
+    refused(dst, "migrate", "Can't migrate the vm", uri=f"file:{s.path('no')}/such")
     refused(dst, "cont", "may run elsewhere")
     expect(dst, "paused", "unknown (commit sent)")
     dst.execute("cont", x_force=True)
@@ -61,12 +69,12 @@ def a_failed_migrate_does_not_make_an_unknown_guest_ours(s):
 
 def a_listener_that_fails_leaves_everything_as_it_was(s):
     path = s.path("m.sock")
-    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=WORKLOAD)
-    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
-    src.set(max_bandwidth=0)
+    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=workload())
+    src = s.migmon("src", memory=MEMORY, machine=workload())
+    src.unlimited()
     src.execute("migrate", uri=f"unix:{path}")
     src.wait_status("completed")
-    refused(src, "migrate-incoming", "Failed to bind", uri="unix:/nonexistent/socket")
+    refused(src, "migrate-incoming", "Failed to bind", uri=f"unix:{s.path('no')}/such")
     expect(src, "postmigrate", "peer (confirmed)")
     # Waiting for it to come back can be given up as long as nobody came.
     src.execute("migrate-incoming", uri=f"unix:{s.path('back')}")
@@ -90,18 +98,17 @@ def memory_that_was_dropped_is_owned_by_nobody(s):
     """A header and a block list drop what stood here; it must not look as if it were still there."""
     path = s.path("m.sock")
     back = s.path("back.sock")
-    s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=WORKLOAD)
-    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
-    src.set(max_bandwidth=0)
+    s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=workload())
+    src = s.migmon("src", memory=MEMORY, machine=workload())
+    src.unlimited()
     src.execute("migrate", uri=f"unix:{path}")
     src.wait_status("completed")
     src.execute("migrate-incoming", uri=f"unix:{back}")
-    size = 32 << 20
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(back)
         client.sendall(b"QEVM" + struct.pack(">IBI", 3, 7, 6) + b"stress"
                        + struct.pack(">BIB3sII", 1, 2, 3, b"ram", 0, 4)
-                       + struct.pack(">QB3sQQ", size | 4, 3, b"ram", size, 0x10) + struct.pack(">BI", 0x7e, 2))
+                       + struct.pack(">QB3sQQ", BYTES | 4, 3, b"ram", BYTES, 0x10) + struct.pack(">BI", 0x7e, 2))
     src.wait_status("failed")
     expect(src, "inmigrate", "none")
     refused(src, "cont", "waiting for an incoming migration", x_force=True)
@@ -109,9 +116,9 @@ def memory_that_was_dropped_is_owned_by_nobody(s):
 
 def force_that_comes_after_the_confirmation_is_refused(s):
     path = s.path("m.sock")
-    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=WORKLOAD)
-    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD, fault="src-shut=hold")
-    src.set(max_bandwidth=0)
+    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=workload())
+    src = s.migmon("src", memory=MEMORY, machine=workload(), fault="src-shut=hold")
+    src.unlimited()
     src.execute("migrate", uri=f"unix:{path}")
     src.wait_log("held at src-shut")
     dst.wait_status("completed")
@@ -122,10 +129,10 @@ def force_that_comes_after_the_confirmation_is_refused(s):
 
 def the_source_has_its_answer_before_the_guest_can_leave_again(s):
     path = s.path("m.sock")
-    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=WORKLOAD,
+    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=workload(),
                    fault="dst-started=hold")
-    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
-    src.set(max_bandwidth=0)
+    src = s.migmon("src", memory=MEMORY, machine=workload())
+    src.unlimited()
     src.execute("migrate", uri=f"unix:{path}")
     dst.wait_log("held at dst-started")
     refused(dst, "migrate", "in progress", uri="exec:cat >/dev/null")
@@ -143,14 +150,14 @@ def resident(process):
 def released_memory_is_gone_and_cannot_run(s):
     """release-ram: kept until the destination has confirmed, then given back; the guest can still come home."""
     path, back = s.path("m.sock"), s.path("back.sock")
-    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=WORKLOAD, fault="dst-started=hold")
-    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
-    harness.wait_for("the guest has memory", lambda: src.verify() > 8192)
+    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=workload(), fault="dst-started=hold")
+    src = s.migmon("src", memory=MEMORY, machine=workload())
+    src.written(BYTES // 4096)
     src.capability("release-ram")
-    src.set(max_bandwidth=0)
+    src.unlimited()
     src.execute("migrate", uri=f"unix:{path}")
     dst.wait_log("held at dst-started")
-    if resident(src) < 16 << 10:
+    if resident(src) < KIB // 2:
         raise harness.Failure(f"given back before the destination confirmed: {resident(src)} KiB left")
     dst.execute("x-fault-release")
     src.wait_status("completed")
@@ -162,7 +169,7 @@ def released_memory_is_gone_and_cannot_run(s):
     expect(src, "postmigrate", "peer (confirmed)")
     src.execute("migrate-incoming", uri=f"unix:{back}")
     refused(src, "cont", "waiting for an incoming migration", x_force=True)
-    dst.set(max_bandwidth=0)
+    dst.unlimited()
     dst.execute("migrate", uri=f"unix:{back}")
     dst.wait_status("completed")
     src.wait_status("completed")
@@ -171,9 +178,9 @@ def released_memory_is_gone_and_cannot_run(s):
 
 
 def released_memory_is_kept_when_nobody_confirms(s):
-    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
+    src = s.migmon("src", memory=MEMORY, machine=workload())
     src.capability("release-ram")
-    src.set(max_bandwidth=0)
+    src.unlimited()
     src.execute("migrate", uri="exec:cat >/dev/null")
     src.wait_status("completed")
     expect(src, "postmigrate", "unknown (commit sent)")
@@ -185,27 +192,23 @@ def released_memory_is_kept_when_nobody_confirms(s):
 def released_memory_is_kept_through_a_cut_in_postcopy(s):
     """QEMU drops each page that it sends and cannot recover then; here the memory goes when all has arrived."""
     path, again = s.path("m.sock"), s.path("again.sock")
-    dst = s.migmon("dst", "--incoming", "defer", memory=MEMORY, machine=WORKLOAD)
-    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
+    dst = s.migmon("dst", "--incoming", "defer", memory=MEMORY, machine=workload())
+    src = s.migmon("src", memory=MEMORY, machine=workload())
     for side in (src, dst):
         side.capability("postcopy-ram")
     src.capability("release-ram")
     dst.execute("migrate-incoming", uri=f"unix:{path}")
-    harness.wait_for("the guest has written enough", lambda: resident(src) > 24 << 10)
-    src.set(max_bandwidth=4 << 20, max_postcopy_bandwidth=4 << 20)
-    src.execute("migrate", uri=f"unix:{path}")
-    src.wait_status("active")
-    src.execute("migrate-start-postcopy")
+    src.written(BYTES // 4096).postcopy(f"unix:{path}")
     src.wait_status("postcopy-active")
     dst.wait_status("postcopy-active")
     src.execute("migrate-pause")
     for side in (src, dst):
         side.wait_status("postcopy-paused")
-    if resident(src) < 16 << 10:
+    if resident(src) < KIB // 2:
         raise harness.Failure(f"{resident(src)} KiB are left of what the destination may still need")
     dst.execute("migrate-recover", uri=f"unix:{again}")
     src.execute("migrate", uri=f"unix:{again}", resume=True)
-    src.set(max_postcopy_bandwidth=0)
+    src.rush()
     src.wait_status("completed")
     dst.wait_status("completed")
     dst.verify()
@@ -215,7 +218,7 @@ def released_memory_is_kept_through_a_cut_in_postcopy(s):
 
 
 def a_silent_source_can_be_sent_away(s):
-    dst = s.migmon("dst", "--incoming", "tcp:127.0.0.1:0", memory=MEMORY, machine=WORKLOAD)
+    dst = s.migmon("dst", "--incoming", "tcp:127.0.0.1:0", memory=MEMORY, machine=workload())
     port = int(harness.wait_for("the destination listens",
                                 lambda: dst.execute("query-migrate").get("socket-address"))[0]["port"])
     with socket.create_connection(("127.0.0.1", port)) as silent:
@@ -223,8 +226,8 @@ def a_silent_source_can_be_sent_away(s):
         dst.wait_status("active")
         dst.execute("migrate_cancel")
         dst.wait_status("failed")
-        src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
-        src.set(max_bandwidth=0)
+        src = s.migmon("src", memory=MEMORY, machine=workload())
+        src.unlimited()
         src.execute("migrate", uri=f"tcp:127.0.0.1:{port}")
         src.wait_status("completed")
     dst.wait_status("completed")
@@ -232,9 +235,9 @@ def a_silent_source_can_be_sent_away(s):
 
 
 def a_pipe_that_somebody_else_holds_open_does_not_matter(s):
-    dst = s.migmon("dst", "--incoming", "defer", memory=MEMORY, machine=WORKLOAD)
-    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
-    src.set(max_bandwidth=0)
+    dst = s.migmon("dst", "--incoming", "defer", memory=MEMORY, machine=workload())
+    src = s.migmon("src", memory=MEMORY, machine=workload())
+    src.unlimited()
     reader, writer = os.pipe()
     src.qmp.execute("getfd", fds=[writer], fdname="out")
     dst.qmp.execute("getfd", fds=[reader], fdname="in")
@@ -248,7 +251,7 @@ def a_pipe_that_somebody_else_holds_open_does_not_matter(s):
 
 
 def descriptors_of_the_program_cannot_be_named(s):
-    dst = s.migmon("dst", "--incoming", "defer", memory=MEMORY, machine=WORKLOAD)
+    dst = s.migmon("dst", "--incoming", "defer", memory=MEMORY, machine=workload())
     for number in range(3, 20):
         refused(dst, "migrate-incoming", "was not passed to this process", uri=f"fd:{number}")
     refused(dst, "migrate-incoming", "Invalid file descriptor number", uri="fd:7x")
@@ -257,21 +260,23 @@ def descriptors_of_the_program_cannot_be_named(s):
 
 def stop_and_cont_at_any_moment(s):
     """Hammered while the guest goes to and fro: at every rest it runs on one side at the most."""
-    a = s.migmon("a", memory=MEMORY, machine=WORKLOAD)
-    b = s.migmon("b", "--incoming", "defer", memory=MEMORY, machine=WORKLOAD)
+    a = s.migmon("a", memory=MEMORY, machine=workload())
+    b = s.migmon("b", "--incoming", "defer", memory=MEMORY, machine=workload())
     for process in (a, b):
-        process.set(max_bandwidth=0)
-    for hop in range(12):
+        process.unlimited()
+    for hop in range(6):
         src, dst = (a, b) if hop % 2 == 0 else (b, a)
         path = s.path(f"hop{hop}")
         dst.execute("migrate-incoming", uri=f"unix:{path}")
         src.execute("migrate", uri=f"unix:{path}")
-        while not (over(src) and over(dst)):
+
+        def hammer():
             for process, command in ((src, "stop"), (dst, "stop"), (src, "cont"), (dst, "cont")):
-                try:
+                with contextlib.suppress(harness.QmpError):
                     process.execute(command)
-                except harness.QmpError:
-                    pass
+            return over(src) and over(dst)
+        harness.wait_for(f"hop {hop} is over", hammer,
+                         progress=lambda: (src.status(), dst.status()))
         src.wait_status("completed")
         dst.wait_status("completed")
         if src.run_state() != "postmigrate":

@@ -3,12 +3,13 @@ destination's word (switchover-ack); and what the two sides say of a guest that 
 
 import json
 import os
-import subprocess
 
 import harness
+import pace
 
-WORKLOAD = "stress,rate=50M,prefill=on,seed=3"
-MEMORY = "32M"
+
+def workload():
+    return pace.stress(pace.brisk(), "prefill=on", "seed=3")
 
 
 def refused(process, command, part, **arguments):
@@ -28,11 +29,11 @@ def expect(what, found, wanted):
 
 def pair(s, *options, fault=None):
     path = s.path("m.sock")
-    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=WORKLOAD)
-    src = s.migmon("src", *options, memory=MEMORY, machine=WORKLOAD, fault=fault)
+    dst = s.migmon("dst", "--incoming", f"unix:{path}", machine=workload())
+    src = s.migmon("src", *options, machine=workload(), fault=fault)
     for process in (src, dst):
         process.capability("events")
-    src.set(max_bandwidth=0)
+    src.unlimited()
     return src, dst, f"unix:{path}"
 
 
@@ -56,7 +57,7 @@ def the_guest_stands_until_it_is_continued(s):
     expect("owner", src.owner(), "here")
     refused(src, "migrate-continue", "not in expected state: pre-switchover", state="device")
     refused(src, "cont", "Migration is not finalized yet")
-    refused(src, "migrate", "in progress", uri="file:/nowhere")
+    refused(src, "migrate", "in progress", uri=f"file:{s.path('nowhere')}")
     info = src.execute("query-migrate")
     if "ram" not in info or "expected-downtime" not in info:
         raise harness.Failure(f"in pre-switchover: {info}")
@@ -99,26 +100,26 @@ def a_destination_that_dies_meanwhile_ends_the_pause(s):
 
 
 def a_pause_works_on_the_way_to_a_file(s):
-    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD)
-    src.set(max_bandwidth=0)
+    src = s.migmon("src", machine=workload())
+    src.unlimited()
     src.capability("pause-before-switchover")
     src.execute("migrate", uri=f"file:{s.path('f')}")
     src.wait_status("pre-switchover")
     src.execute("migrate-continue", state="pre-switchover")
     src.wait_status("completed")
-    dst = s.migmon("dst", "--incoming", f"file:{s.path('f')}", memory=MEMORY, machine=WORKLOAD)
+    dst = s.migmon("dst", "--incoming", f"file:{s.path('f')}", machine=workload())
     dst.wait_status("completed")
     dst.verify()
 
 
 def a_blocking_migrate_gives_the_line_back_in_the_pause(s):
     path = s.path("m.sock")
-    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=MEMORY, machine=WORKLOAD)
+    dst = s.migmon("dst", "--incoming", f"unix:{path}", machine=workload())
     lines = ["migrate_set_capability pause-before-switchover on", "migrate_set_parameter max-bandwidth 0",
-             f"migrate unix:{path}", "info status", "migrate_continue pre-switchover", "wait completed 60"]
-    done = subprocess.run([harness.MIGMON, "--memory", MEMORY, "--machine", WORKLOAD]
-                          + [part for line in lines for part in ("-c", line)], text=True, check=False,
-                          capture_output=True, stdin=subprocess.DEVNULL, timeout=harness.PATIENCE)
+             f"migrate_set_parameter downtime-limit {harness.LONG_PAUSE}",
+             f"migrate unix:{path}", "info status", "migrate_continue pre-switchover", "wait completed"]
+    done = harness.run_program([harness.MIGMON, "--memory", pace.SMALL, "--machine", workload()]
+                               + [part for line in lines for part in ("-c", line)], text=True)
     text = done.stdout + done.stderr
     if done.returncode != 0 or "finish-migrate" not in text or "waits: migrate_continue" not in text:
         raise harness.Failure(f"{done.returncode}: {text}")
@@ -142,11 +143,8 @@ def without_an_acknowledgement_there_is_no_switchover(s):
     src.capability("return-path")
     src.capability("switchover-ack")
     src.execute("migrate", uri=uri)
-
-    def passes():
-        return src.execute("query-migrate").get("ram", {}).get("dirty-sync-count", 0)
     # It goes on looking at what the guest writes; nothing but a cancel ends this.
-    harness.wait_for("there were many passes", lambda: passes() > 10)
+    src.passes(10)
     expect("status", src.status(), "active")
     expect("run state", src.run_state(), "running")
     src.execute("migrate_cancel")
@@ -161,7 +159,7 @@ def without_an_acknowledgement_there_is_no_switchover(s):
 
 
 def rules_of_switchover_ack(s):
-    src = s.migmon("src", memory=MEMORY, machine="none")
+    src = s.migmon("src", machine="none")
     refused(src, "migrate-set-capabilities", "Capability 'switchover-ack' requires capability 'return-path'",
             capabilities=[{"capability": "switchover-ack", "state": True}])
     src.capability("return-path")
