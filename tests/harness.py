@@ -46,7 +46,11 @@ def skip(reason):
 
 def moment():
     """What the processes of this test do now, as text."""
-    return "; ".join(process.moment() for s in _scenes for process in s.processes) or "no process"
+    lines = []
+    for process in [process for s in list(_scenes) for process in list(s.processes)]:
+        with contextlib.suppress(OSError):  # another thread's, whose scene has just been closed
+            lines.append(process.moment())
+    return "; ".join(lines) or "no process"
 
 
 def wait_for(what, condition, progress=moment, patience=None):

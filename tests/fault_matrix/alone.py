@@ -14,16 +14,21 @@ memory that the one before has left. The outcome:
 import os
 
 import harness
+import pace
 
 MEMORY = "8M"
 PAGES = (8 << 20) // 4096
-WORKLOAD = "stress,rate=100M,prefill=on,seed=5"
 DAMAGE = ("cut", "garbage", "slow", "fail")
 OVER = ("completed", "failed", "cancelled")
 
 
-def worked(process, more_than=PAGES):
-    return harness.wait_for("the guest goes on", lambda: (n := process.verify()) > more_than and n)
+def workload():
+    return pace.stress(pace.brisk(), "prefill=on", "seed=5")
+
+
+def continues(process):
+    """The copy is right, and the vCPUs make steps."""
+    process.written(process.verify() + 1)
 
 
 def killed(s, process):
@@ -56,7 +61,7 @@ def over(process):
 def loads(s, path):
     if not os.path.exists(path):
         return False
-    dst = s.migmon("dst", "--smp", "2", "--paused", "--incoming", f"file:{path}", memory=MEMORY, machine=WORKLOAD)
+    dst = s.migmon("dst", "--smp", "2", "--paused", "--incoming", f"file:{path}", memory=MEMORY, machine=workload())
     over(dst)
     if dst.status() != "completed":
         if dst.owner() != "none":
@@ -68,8 +73,8 @@ def loads(s, path):
 
 def snapshot(s, point, fault):
     action = fault if fault in DAMAGE else "hold"
-    src = s.migmon("src", "--smp", "2", memory=MEMORY, machine=WORKLOAD, fault=f"{point}={action}")
-    worked(src)
+    src = s.migmon("src", "--smp", "2", memory=MEMORY, machine=workload(), fault=f"{point}={action}")
+    src.written(PAGES)
     src.capability("background-snapshot")
     src.set(max_bandwidth=0)
     pid, path = s.path("pid"), s.path("out")
@@ -92,7 +97,7 @@ def snapshot(s, point, fault):
     over(src)
     if (src.run_state(), src.owner()) != ("running", "here"):
         raise harness.Failure(f"source {src.run_state()}, owner {src.owner()}")
-    worked(src, src.verify())
+    continues(src)
     whole = loads(s, path)
     if src.status() == "completed" and not whole and fault != "garbage":
         raise harness.Failure("completed, and it cannot be loaded")
@@ -101,17 +106,12 @@ def snapshot(s, point, fault):
 
 # ---- reboot ----
 
-def ram_file(s):
-    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else s.dir
-    return os.path.join(folder, os.path.basename(s.dir) + "-ram")
-
-
 class Reboot:
     def __init__(self, scene, ram):
         self.scene, self.ram, self.state = scene, ram, scene.path("vm.state")
 
     def process(self, name, *options, fault=""):
-        side = self.scene.migmon(name, "--smp", "2", "--ram-file", self.ram, *options, memory=MEMORY, machine=WORKLOAD,
+        side = self.scene.migmon(name, "--smp", "2", "--ram-file", self.ram, *options, memory=MEMORY, machine=workload(),
                                  fault=fault)
         side.capability("x-ignore-shared")
         side.set(mode="cpr-reboot")
@@ -119,7 +119,7 @@ class Reboot:
 
     def save(self, fault=""):
         old = self.process("old", fault=fault)
-        worked(old)
+        old.written(PAGES)
         old.execute("migrate", uri=f"file:{self.state}")
         return old
 
@@ -140,7 +140,7 @@ class Reboot:
         here = new.verify()
         if here < steps:
             raise harness.Failure(f"left with {steps} steps, came with {here}")
-        worked(new, here)
+        new.written(here + 1)
         return True
 
     def at_the_old(self, point, fault):
@@ -155,7 +155,7 @@ class Reboot:
         if old.run_state() == "running":
             if old.owner() != "here":
                 raise harness.Failure(f"running, and owner {old.owner()}")
-            worked(old, old.verify())
+            continues(old)
             if self.next_is_refused():
                 return "src"
             raise harness.Failure("IT RUNS IN TWO PROCESSES")
@@ -165,7 +165,7 @@ class Reboot:
         if fault == "garbage" and not self.taken_up("early", steps):
             old.hmp("cont -f")
             old.wait_run_state("running")
-            worked(old, steps)
+            old.written(steps + 1)
             return "back"
         if fault == "garbage":
             return "dst"
@@ -198,7 +198,7 @@ class Reboot:
             first.execute("x-fault-release")
         over(first)
         if first.run_state() == "running":
-            worked(first, first.verify())
+            continues(first)
             return "dst"
         if first.owner() != "none":
             raise harness.Failure(f"failed, and owner {first.owner()}")
@@ -207,10 +207,5 @@ class Reboot:
 
 
 def reboot(s, point, fault):
-    ram = ram_file(s)
-    try:
-        cell = Reboot(s, ram)
-        return cell.at_the_old(point, fault) if point.startswith("src") else cell.at_the_new(point, fault)
-    finally:
-        if os.path.exists(ram):
-            os.unlink(ram)
+    cell = Reboot(s, s.memory_path("ram"))
+    return cell.at_the_old(point, fault) if point.startswith("src") else cell.at_the_new(point, fault)

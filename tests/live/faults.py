@@ -2,14 +2,15 @@
 
   faults.py [MODE ...]
 
-Cells run a few at a time (MIGMON_TEST_JOBS). MIGMON_FAULTS=some takes one fault of each point, another one for each
-row and, with MIGMON_FAULTS_TURN=N, for each turn: the sanitizers' builds are slow.
+Cells run a few at a time (MIGMON_TEST_JOBS). A run plays a part of each mode's cells by turns (MIGMON_TEST_SHARE,
+MIGMON_TEST_TURN: harness.by_turns), all of them without that.
 """
 
 import concurrent.futures
 import os
 import sys
 import time
+import zlib
 
 import harness
 from fault_matrix import alone, pairs
@@ -56,12 +57,11 @@ def play(mode, point, fault, wanted):
 
 
 def wanted_cells(points):
-    """Those that this run plays: {(point, column)}."""
-    every = [[(point, column) for column, cell in row.items() if cell != "-"] for point, row in points.items()]
-    if os.environ.get("MIGMON_FAULTS") != "some":
-        return {cell for row in every for cell in row}
-    turn = int(os.environ.get("MIGMON_FAULTS_TURN", "0"))
-    return {row[(turn + i) % len(row)] for i, row in enumerate(every)}
+    """Those that this run plays: {(point, column)}. In an order of chance, the same in each run, so that a part of
+    them has some of each point and of each fault."""
+    cells = [(point, column) for point, row in points.items() for column, cell in row.items() if cell != "-"]
+    cells.sort(key=lambda cell: zlib.crc32(" ".join(cell).encode()))
+    return set(harness.by_turns(cells))
 
 
 def run_mode(pool, mode, faults, points):
@@ -83,7 +83,8 @@ def run_mode(pool, mode, faults, points):
             counts[found] = counts.get(found, 0) + 1
             if complaint is not None:
                 complaints.append(complaint)
-        print(f"{point:{width}}  " + "  ".join(f"{cell:11}" for cell in line).rstrip(), flush=True)
+        if set(line) - {"-", "."}:
+            print(f"{point:{width}}  " + "  ".join(f"{cell:11}" for cell in line).rstrip(), flush=True)
     seconds = time.monotonic() - began
     summary = ", ".join(f"{n} {outcome}" for outcome, n in sorted(counts.items()))
     print(f"{mode}: {len(points)} points, {len(running)} cells in {seconds:.0f} s: {summary}\n", flush=True)
