@@ -111,8 +111,8 @@ class Reboot:
         self.scene, self.ram, self.state = scene, ram, scene.path("vm.state")
 
     def process(self, name, *options, fault=""):
-        side = self.scene.migmon(name, "--smp", "2", "--ram-file", self.ram, *options, memory=MEMORY, machine=workload(),
-                                 fault=fault)
+        side = self.scene.migmon(name, "--smp", "2", "--ram-file", self.ram, *options, memory=MEMORY,
+                                 machine=workload(), fault=fault)
         side.capability("x-ignore-shared")
         side.set(mode="cpr-reboot")
         return side

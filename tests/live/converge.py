@@ -6,7 +6,7 @@ import time
 import harness
 import pace
 
-SET = 2 << 20  # of each vCPU
+SET = 1 << 20  # of each vCPU
 
 
 def pair(s, rate, link, vcpus=1, **parameters):
@@ -202,7 +202,7 @@ def a_guest_that_comes_back_finds_its_memory_free(s):
     src = s.migmon("src", "--smp", "2", machine=machine)
     for side in (src, dst):
         side.execute("set-vcpu-dirty-limit", dirty_rate=3)
-        side.set(max_bandwidth=0)
+        side.unlimited()
     src.execute("migrate", uri=f"unix:{a}")
     src.wait_status("completed")
     harness.wait_for("it runs there", lambda: dst.run_state() == "running")

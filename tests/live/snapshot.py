@@ -110,6 +110,7 @@ def again_and_again(s):
         last = steps
     # And then it leaves as any guest does.
     src.capability("background-snapshot", False)
+    src.unlimited()
     dst = s.migmon("dst", "--smp", "2", "--incoming", f"unix:{s.path('m')}", memory=MEMORY, machine=WORKLOAD)
     src.execute("migrate", uri=f"unix:{s.path('m')}")
     src.wait_status("completed")
