@@ -14,6 +14,7 @@
 #include "backend/backend.h"
 #include "backend/base/error.h"
 #include "commands/hmp/hmp.h"
+#include "tests/unit/patience.h"
 
 /* ---- a backend with canned answers ---- */
 
@@ -108,8 +109,7 @@ static void set_up(Fixture *f, unsigned flags)
 static void tear_down(Fixture *f)
 {
     hmp_free(f->hmp);
-    while (g_main_context_iteration(NULL, FALSE)) {
-    }
+    while (g_main_context_iteration(NULL, FALSE)) {}
     backend_clear(&f->fake.base);
     g_hash_table_unref(f->fake.replies);
     g_string_free(f->fake.log, TRUE);
@@ -127,9 +127,7 @@ static void begin(Fixture *f, const char *line)
 
 static HmpResult finish(Fixture *f)
 {
-    while (f->done < 0) {
-        g_main_context_iteration(NULL, TRUE);
-    }
+    RUN_UNTIL(f->done >= 0);
     assert_false(hmp_is_busy(f->hmp));
     return (HmpResult)f->done;
 }
@@ -149,13 +147,13 @@ typedef struct {
     const char *out;     /* all that QEMU's monitor prints */
     const char *request; /* NULL = none; "NAME ARGUMENTS" */
     HmpResult result;
-    const char *hint;    /* line of our own behind QEMU's, without "hint: " */
+    const char *hint; /* line of our own behind QEMU's, without "hint: " */
 } Row;
 
 static void check_row(Fixture *f, const Row *row)
 {
-    g_autofree char *out = row->hint ? g_strdup_printf("%shint: %s\n", row->out, row->hint)
-                                     : g_strdup(row->out);
+    g_autofree char *out =
+        row->hint ? g_strdup_printf("%shint: %s\n", row->out, row->hint) : g_strdup(row->out);
     g_autofree char *log = row->request ? g_strdup_printf("%s\n", row->request) : g_strdup("");
 
     print_message("[%s]\n", row->line);
@@ -197,7 +195,7 @@ G_GNUC_UNUSED static void check_waits(const WaitRow *rows, size_t n)
     }
 }
 
-#define TRY(name) "Try \"help " name "\" for more information\n"
-#define EXTRA(name) name ": extraneous characters at the end of line\n"
+#define TRY(name)             "Try \"help " name "\" for more information\n"
+#define EXTRA(name)           name ": extraneous characters at the end of line\n"
 #define STRING_EXPECTED(name) name ": string expected\n" TRY(name)
-#define UNKNOWN(name) "Error: invalid parameter value: " name "\n"
+#define UNKNOWN(name)         "Error: invalid parameter value: " name "\n"

@@ -24,6 +24,7 @@
 #include "backend/base/error.h"
 #include "backend/base/fd.h"
 #include "backend/transport/transport.h"
+#include "tests/unit/patience.h"
 
 #pragma GCC diagnostic ignored "-Wunused-function"
 
@@ -120,11 +121,6 @@ static void end(Seen *seen)
     g_ptr_array_unref(seen->notices);
     memset(seen, 0, sizeof *seen);
 }
-
-#define RUN_UNTIL(condition)                                                                       \
-    while (!(condition)) {                                                                         \
-        g_main_context_iteration(NULL, TRUE);                                                      \
-    }
 
 static void run_what_is_due(void)
 {

@@ -9,6 +9,10 @@ static void test_connector_refuses_at_once_what_it_can(void **state)
     g_autofree char *name = g_strnfill(108, 'x');
     g_autofree char *long_uri = g_strconcat("unix:", name, NULL);
     g_autofree char *long_text = g_strdup_printf("UNIX socket path '%s' is too long", name);
+    g_autofree char *missing = path_of("missing/file");
+    g_autofree char *missing_uri = g_strconcat("file:", missing, NULL);
+    g_autofree char *missing_text =
+        g_strdup_printf("Unable to open %s: No such file or directory", missing);
     const struct {
         const char *uri, *text;
     } rows[] = {
@@ -16,7 +20,7 @@ static void test_connector_refuses_at_once_what_it_can(void **state)
         { "tcp:h:1,ipv4=off,ipv6=off", "Cannot disable IPv4 and IPv6 at same time" },
         { "vsock:x:y", "Failed to parse cid 'x'" },
         { "rdma:127.0.0.1:4444", "Parameter 'uri' expects a valid migration protocol" },
-        { "file:/nonexistent/x", "Unable to open /nonexistent/x: No such file or directory" },
+        { missing_uri, missing_text },
     };
 
     (void)state;
@@ -33,11 +37,15 @@ static void test_connector_refuses_at_once_what_it_can(void **state)
 
 static void test_failed_connections_say_where_and_why(void **state)
 {
-    static const struct {
+    g_autofree char *missing = path_of("missing");
+    g_autofree char *missing_uri = g_strconcat("unix:", missing, NULL);
+    g_autofree char *missing_text =
+        g_strdup_printf("Failed to connect to '%s': No such file or directory", missing);
+    const struct {
         const char *uri, *text;
     } rows[] = {
         { "tcp:127.0.0.1:0", "Failed to connect to '127.0.0.1:0': Connection refused" },
-        { "unix:/nonexistent", "Failed to connect to '/nonexistent': No such file or directory" },
+        { missing_uri, missing_text },
         { "tcp:127.0.0.1:nosuchsvc", "address resolution failed for 127.0.0.1:nosuchsvc: "
                                      "Servname not supported for ai_socktype" },
     };
@@ -110,7 +118,7 @@ static void assert_cancel_ends(const Address *address)
     g_autoptr(GError) error = NULL;
 
     start_opening(&opening, address);
-    g_usleep(50000); /* most likely it waits by now; both orders must end */
+    wait_others_sleep(); /* it waits by now */
     connector_cancel(opening.connector);
     g_thread_join(opening.thread);
     assert_null(opening.transport);
@@ -157,7 +165,9 @@ static void test_cancel_ends_a_blocked_connect(void **state)
 
 static void test_cancel_before_open_counts(void **state)
 {
-    static const char *const uris[] = { "tcp:127.0.0.1:1", "unix:/nonexistent", "file:/dev/null" };
+    g_autofree char *missing = path_of("missing");
+    g_autofree char *missing_uri = g_strconcat("unix:", missing, NULL);
+    const char *const uris[] = { "tcp:127.0.0.1:1", missing_uri, "file:/dev/null" };
 
     (void)state;
     for (size_t i = 0; i < G_N_ELEMENTS(uris); i++) {
@@ -186,7 +196,7 @@ static void test_full_unix_queue_is_waited_for(void **state)
     g_strlcpy(un.sun_path, path, sizeof un.sun_path);
     fill_backlog((struct sockaddr *)&un, sizeof un, &fd, fillers);
     start_opening(&opening, address);
-    g_usleep(30000);
+    wait_others_sleep();
     for (int i = 0; i < 2; i++) { /* the filler in the queue, then ours */
         int accepted = accept(fd, NULL, NULL);
         assert_true(accepted >= 0);

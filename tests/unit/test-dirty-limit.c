@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "backend/guest/dirty/limit.h"
+#include "tests/unit/patience.h"
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -43,18 +44,15 @@ static void test_limits_change_while_another_watches(void **state)
     DirtyLimit *limit = dirty_limit_new(guest, share, on_notice, &told);
 
     guest_start(guest);
+    /* Some of them before it finds out, some of them after. */
     for (unsigned i = 0; i < 50; i++) {
         dirty_limit_set(limit, 0, (i % 2 + 1) * MIB);
-        g_usleep(2000);
-    }
-    while (!atomic_load(&told)) {
-        g_usleep(1000);
+        if (i == 25) {
+            WAIT_UNTIL(atomic_load(&told));
+        }
     }
     dirty_tracker_free(other);
-    while (now.current == 0) {
-        g_usleep(1000);
-        dirty_limit_get(limit, 0, &now);
-    }
+    WAIT_UNTIL((dirty_limit_get(limit, 0, &now), now.current > 0));
     guest_stop(guest, RUN_STATE_PAUSED);
     dirty_limit_free(limit);
     dirty_share_free(share);

@@ -17,6 +17,10 @@
 #include "backend/base/error.h"
 #include "backend/base/fd.h"
 #include "backend/transport/transport-private.h"
+#include "tests/unit/patience.h"
+
+/* The kernel holds 64 KiB for a pipe, and never more than 1 MiB without being asked. */
+#define MORE_THAN_A_PIPE ((size_t)2 << 20)
 
 static char *directory;
 
@@ -78,20 +82,20 @@ static void test_outgoing_reaches_the_child(void **state)
     assert_string_equal(transport_name(t), uri);
     assert_string_equal(t->ops->kind, "exec");
     assert_false(transport_is_two_way(t));
-    assert_true(write_size(t, 10000001, NULL));
+    assert_true(write_size(t, 1000001, NULL));
     assert_true(transport_finish(t, NULL));
     assert_int_equal(stat(path, &info), 0);
-    assert_int_equal(info.st_size, 10000001);
+    assert_int_equal(info.st_size, 1000001);
     unlink(path);
 }
 
 static void test_incoming_comes_from_the_child(void **state)
 {
     (void)state;
-    g_autoptr(Transport) t = start("head -c 3000001 /dev/zero", STREAM_IN);
+    g_autoptr(Transport) t = start("head -c 300001 /dev/zero", STREAM_IN);
     g_autoptr(GByteArray) bytes = read_all(t, NULL);
     assert_non_null(bytes);
-    assert_int_equal(bytes->len, 3000001);
+    assert_int_equal(bytes->len, 300001);
     char byte;
     assert_int_equal(transport_read(t, &byte, 1, NULL), 0); /* stays ended */
     assert_true(transport_finish(t, NULL));
@@ -175,7 +179,7 @@ static void test_child_that_stops_reading_is_explained(void **state)
         g_autoptr(GError) error = NULL;
         g_autoptr(Transport) t = start(rows[i].command, STREAM_OUT);
 
-        assert_false(write_size(t, 8 * 1024 * 1024, &error));
+        assert_false(write_size(t, MORE_THAN_A_PIPE, &error));
         assert_true(g_error_matches(error, MIG_ERROR, MIG_ERROR_IO));
         g_autofree char *line = mig_error_first_line(error);
         assert_string_equal(line, "Unable to write to command: Broken pipe");
@@ -192,7 +196,7 @@ static void test_talkative_child_does_not_block_and_is_cut(void **state)
 
     (void)state;
     g_autoptr(Transport) t = start(text, STREAM_OUT);
-    assert_true(write_size(t, 4 * 1024 * 1024, NULL));
+    assert_true(write_size(t, MORE_THAN_A_PIPE, NULL));
     assert_false(transport_finish(t, &error));
     const char *words = strstr(error->message, "status 1: ") + strlen("status 1: ");
     assert_int_equal(strlen(words), 4096);
@@ -201,14 +205,16 @@ static void test_talkative_child_does_not_block_and_is_cut(void **state)
 
 static void test_missing_program_is_told_at_once(void **state)
 {
-    const char *const args[] = { "/nonexistent/cmd", NULL };
+    g_autofree char *missing = path_of("missing");
+    g_autofree char *text = g_strdup_printf(
+        "Failed to execute child process “%s” (No such file or directory)", missing);
+    const char *const args[] = { missing, NULL };
     Address address = { .kind = ADDRESS_EXEC, .args = (char **)args };
     g_autoptr(GError) error = NULL;
 
     (void)state;
     assert_null(connector_new(&address, -1, &error));
-    assert_string_equal(error->message, "Failed to execute child process “/nonexistent/cmd” "
-                                        "(No such file or directory)");
+    assert_string_equal(error->message, text);
     g_clear_error(&error);
     assert_null(exec_transport_new(&address, STREAM_IN, &error));
     assert_non_null(error);
@@ -250,17 +256,21 @@ static void test_child_begins_with_default_signals_and_three_descriptors(void **
 /* ---- nothing is left ---- */
 
 /* Reads a number that a child writes to @path as a whole line. */
+static pid_t read_pid(const char *path)
+{
+    g_autofree char *text = NULL;
+
+    return g_file_get_contents(path, &text, NULL, NULL) && strchr(text, '\n') != NULL ? atoi(text)
+                                                                                      : 0;
+}
+
 static pid_t await_pid(const char *path)
 {
-    for (;;) {
-        g_autofree char *text = NULL;
+    pid_t pid = 0;
 
-        if (g_file_get_contents(path, &text, NULL, NULL) && strchr(text, '\n') != NULL) {
-            unlink(path);
-            return (pid_t)atoi(text);
-        }
-        g_usleep(1000);
-    }
+    WAIT_UNTIL((pid = read_pid(path)) > 0);
+    unlink(path);
+    return pid;
 }
 
 /* Gone, or dead and only not yet collected by whoever inherited it. */
@@ -276,13 +286,6 @@ static bool is_dead(pid_t pid)
     return after_name != NULL && (after_name[2] == 'Z' || after_name[2] == 'X');
 }
 
-static void await_death(pid_t pid)
-{
-    while (!is_dead(pid)) {
-        g_usleep(1000);
-    }
-}
-
 static void test_free_ends_the_whole_group(void **state)
 {
     g_autofree char *path = path_of("pid");
@@ -294,7 +297,7 @@ static void test_free_ends_the_whole_group(void **state)
     pid_t grandchild = await_pid(path);
     assert_false(is_dead(grandchild));
     g_clear_pointer(&t, transport_free);
-    await_death(grandchild);
+    WAIT_UNTIL(is_dead(grandchild));
 }
 
 typedef struct {
@@ -318,7 +321,7 @@ static gpointer write_thread(gpointer data)
 {
     Waiter *w = data;
 
-    w->ok = write_size(w->t, 8 * 1024 * 1024, &w->error);
+    w->ok = write_size(w->t, MORE_THAN_A_PIPE, &w->error);
     return NULL;
 }
 
@@ -345,13 +348,13 @@ static void test_shutdown_ends_every_wait_and_the_child(void **state)
         print_message("%s\n", rows[i].what);
         GThread *thread = g_thread_new("wait", rows[i].run, &w);
         pid_t child = await_pid(path);
-        g_usleep(20000); /* most likely it waits by now; both orders must end */
+        wait_others_sleep(); /* it waits by now */
         transport_shutdown(t);
         g_thread_join(thread);
         assert_false(w.ok);
         assert_true(g_error_matches(w.error, MIG_ERROR, MIG_ERROR_CANCELLED));
         g_clear_error(&w.error);
-        await_death(child);
+        WAIT_UNTIL(is_dead(child));
     }
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "backend/base/fault.h"
+#include "tests/unit/patience.h"
 
 static void test_off_without_the_variable(void **state)
 {
@@ -81,7 +82,8 @@ static void test_mistakes_are_told(void **state)
         { "src-setup", "'src-setup' has no action" },
         { "src-setup=", "has no action" },
         { "src-setup=explode", "has no action" },
-        { "src-setup=explode", "one of cut, kill, cancel, hold, fail, garbage, truncate, reset, slow" },
+        { "src-setup=explode",
+          "one of cut, kill, cancel, hold, fail, garbage, truncate, reset, slow" },
         { "src-setup=cut,", "names no fault point" },
         { "=cut", "names no fault point" },
         { "src-setup=cut=cut", "has no action" },
@@ -148,9 +150,7 @@ static void test_hold_ends_with_a_release(void **state)
     (void)state;
     fault_release(); /* nobody waits: must not release the next one */
     GThread *thread = g_thread_new("held", hold_until_released, NULL);
-    while (!atomic_load(&asked)) {
-        g_usleep(1000);
-    }
+    WAIT_UNTIL(atomic_load(&asked));
     fault_release();
     g_thread_join(thread);
 }

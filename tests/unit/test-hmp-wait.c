@@ -24,7 +24,8 @@ static const struct {
     { "{\"status\":\"failed\"}", "Error: migration failed\n", HMP_ERROR_FAILED },
     { "{\"status\":\"cancelled\"}", "Error: migration was cancelled\n", HMP_ERROR_FAILED },
     { "{\"status\":\"postcopy-paused\"}",
-      "Error: migration is paused in postcopy, the guest is at the destination and needs pages that "
+      "Error: migration is paused in postcopy, the guest is at the destination and needs pages "
+      "that "
       "are only here\n"
       "hint: once the link is back: migrate_recover URI there, then migrate -r URI here\n",
       HMP_ERROR_FAILED },
@@ -93,8 +94,7 @@ static const struct {
       "{\"outcome\":\"migration to unix:/s failed: no way; the guest goes on here\\nhint: look\"}",
       "Error: no way; the guest goes on here\nhint: look\n" },
     { "{\"status\":\"failed\",\"error-desc\":\"no way\"}",
-      "{\"outcome\":\"nobody confirmed it (no way)\"}",
-      "Error: nobody confirmed it (no way)\n" },
+      "{\"outcome\":\"nobody confirmed it (no way)\"}", "Error: nobody confirmed it (no way)\n" },
     { "{\"status\":\"failed\",\"error-desc\":\"no way\"}", "{\"outcome\":\"\"}",
       "Error: no way\n" },
     { "{\"status\":\"cancelled\"}",
@@ -154,9 +154,8 @@ static void test_too_late_to_cancel_ends_the_line_only(void **state)
     assert_true(hmp_waits_for_migration(f.hmp));
     assert_true(hmp_interrupt(f.hmp));
     assert_int_equal(finish(&f), HMP_ERROR_FAILED);
-    assert_string_equal(f.out->str,
-                        "Error: the guest was handed over already\n"
-                        "hint: it goes on in the background; info migrate shows it\n");
+    assert_string_equal(f.out->str, "Error: the guest was handed over already\n"
+                                    "hint: it goes on in the background; info migrate shows it\n");
     assert_true(g_str_has_suffix(f.progress->str, "."));
     assert_false(hmp_waits_for_migration(f.hmp));
     tear_down(&f);
@@ -279,8 +278,7 @@ static const Row batch_rows[] = {
     { "sleep -1", "Bad number\n" TRY("sleep"), NULL, HMP_ERROR_SYNTAX },
     { "sleep 1x", "Unknown unit suffix\n" TRY("sleep"), NULL, HMP_ERROR_SYNTAX },
     { "wait", STRING_EXPECTED("wait"), NULL, HMP_ERROR_SYNTAX },
-    { "wait complete", UNKNOWN("complete"), NULL, HMP_ERROR_SYNTAX,
-      "did you mean 'completed'?" },
+    { "wait complete", UNKNOWN("complete"), NULL, HMP_ERROR_SYNTAX, "did you mean 'completed'?" },
     { "wait none", "", "query-migrate {}", HMP_OK },
 };
 
@@ -327,7 +325,7 @@ static void test_wait_sees_a_state_that_is_gone_again(void **state)
 
 /* ---- JSON ---- */
 
-#define V "{ \"migmon\": 1, "
+#define V          "{ \"migmon\": 1, "
 #define KIND(kind) ", \"kind\": \"" kind "\" } }\n"
 
 static const struct {
@@ -339,24 +337,25 @@ static const struct {
     { "echo hi", NULL, NULL, V "\"command\": \"echo hi\", \"return\": \"hi\\n\" }\n" },
     { "stop", "stop", "!no\nhint: because",
       V "\"command\": \"stop\", \"error\": { \"class\": \"GenericError\", \"desc\": \"no\", "
-      "\"hint\": \"because\"" KIND("failed") },
+        "\"hint\": \"because\"" KIND("failed") },
     { "stopp", NULL, NULL,
       V "\"command\": \"stopp\", \"error\": { \"class\": \"CommandNotFound\", \"desc\": "
-      "\"unknown command: 'stopp'\", \"hint\": \"did you mean 'stop'?\"" KIND("syntax") },
+        "\"unknown command: 'stopp'\", \"hint\": \"did you mean 'stop'?\"" KIND("syntax") },
     { "migrate", NULL, NULL,
       V "\"command\": \"migrate\", \"error\": { \"class\": \"GenericError\", \"desc\": "
-      "\"migrate: string expected\"" KIND("syntax") },
+        "\"migrate: string expected\"" KIND("syntax") },
     { "help \"a", NULL, NULL,
       V "\"command\": \"help \\\"a\", \"error\": { \"class\": \"GenericError\", \"desc\": "
-      "\"unterminated string\"" KIND("syntax") },
+        "\"unterminated string\"" KIND("syntax") },
     { "guest_verify", "x-guest-verify",
       "{\"ok\":false,\"faults\":1,\"pages-checked\":3,\"pages-written\":2,\"steps\":9}",
       V "\"command\": \"guest_verify\", \"return\": { \"ok\": false, \"faults\": 1, "
-      "\"pages-checked\": 3, \"pages-written\": 2, \"steps\": 9 }, \"error\": { \"class\": "
-      "\"GenericError\", \"desc\": \"verify: FAILED, 1 faults, 3 pages checked, 2 written, 9 steps\""
-      KIND("verify") },
+        "\"pages-checked\": 3, \"pages-written\": 2, \"steps\": 9 }, \"error\": { \"class\": "
+        "\"GenericError\", \"desc\": \"verify: FAILED, 1 faults, 3 pages checked, 2 written, 9 "
+        "steps\"" KIND("verify") },
     { "assert running == on", "query-status", "{\"running\":false}",
-      V "\"command\": \"assert running == on\", \"return\": { \"field\": \"running\", \"value\": "
+      V
+      "\"command\": \"assert running == on\", \"return\": { \"field\": \"running\", \"value\": "
       "false }, \"error\": { \"class\": \"GenericError\", \"desc\": \"assertion failed: running == "
       "on, but it is false\"" KIND("assert") },
     { "# nothing", NULL, NULL, "" },
@@ -389,15 +388,15 @@ static void test_json_is_one_object_a_line(void **state)
     f.fake.warning = "careful";
     begin(&f, "info migrate");
     assert_int_equal(finish(&f), HMP_OK);
-    assert_string_equal(f.out->str,
-                        V "\"command\": \"info migrate\", \"return\": { \"status\": \"completed\" }, "
+    assert_string_equal(f.out->str, V
+                        "\"command\": \"info migrate\", \"return\": { \"status\": \"completed\" }, "
                         "\"x-query-migrate-history\": { \"outcome\": \"done\" }, "
                         "\"x-query-owner\": { \"owner\": \"here\" }, "
                         "\"warnings\": [ \"careful\" ] }\n");
     begin(&f, "migrate unix:/s");
     assert_int_equal(finish(&f), HMP_OK);
     assert_string_equal(f.out->str, V "\"command\": \"migrate unix:/s\", \"return\": "
-                                    "{ \"status\": \"completed\" } }\n");
+                                      "{ \"status\": \"completed\" } }\n");
     tear_down(&f);
 }
 
@@ -444,7 +443,7 @@ static void free_when_done(HmpResult result, void *data)
 
 static void test_owner_may_free_the_monitor_in_done(void **state)
 {
-    static const char *const lines[] = { "help", "bogus", "stop", "migrate unix:/s",
+    static const char *const lines[] = { "help",          "bogus",   "stop", "migrate unix:/s",
                                          "wait active 0", "sleep 0", "" };
 
     (void)state;
@@ -454,9 +453,7 @@ static void test_owner_may_free_the_monitor_in_done(void **state)
         set_up(&f, HMP_BATCH);
         canned(&f, "query-migrate", "{\"status\":\"completed\"}");
         hmp_execute(f.hmp, lines[i], free_when_done, &f);
-        while (f.done < 0) {
-            g_main_context_iteration(NULL, TRUE);
-        }
+        RUN_UNTIL(f.done >= 0);
         assert_null(f.hmp);
         tear_down(&f);
     }

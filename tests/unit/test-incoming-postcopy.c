@@ -20,6 +20,7 @@
 #include "backend/stream/postcopy.h"
 #include "backend/stream/return-path.h"
 #include "backend/stream/writer.h"
+#include "tests/unit/patience.h"
 
 #define RAM_PAGES 1024u
 #define RAM_SIZE  ((uint64_t)RAM_PAGES * MIG_PAGE_SIZE)
@@ -127,15 +128,13 @@ static Transport *connect_pair(Scene *s)
 
 static void wait_status(Scene *s, MigrationStatus wanted)
 {
-    while (migration_get_status(s->m) != wanted) {
-        MigrationStatus now = migration_get_status(s->m);
+    MigrationStatus now;
 
-        if (migration_status_is_over(now)) {
-            g_autofree char *text = migration_dup_error(s->m);
-            fail_msg("%s, expected %s: %s", migration_status_name(now),
-                     migration_status_name(wanted), text != NULL ? text : "no error");
-        }
-        g_usleep(1000);
+    WAIT_UNTIL((now = migration_get_status(s->m)) == wanted || migration_status_is_over(now));
+    if (now != wanted) {
+        g_autofree char *text = migration_dup_error(s->m);
+        fail_msg("%s, expected %s: %s", migration_status_name(now), migration_status_name(wanted),
+                 text != NULL ? text : "no error");
     }
 }
 
@@ -165,9 +164,7 @@ static void begin(Scene *s)
         true, &error);
     assert_non_null(s->in);
     put_begin(s);
-    while (guest_run_state(s->guest) != RUN_STATE_RUNNING) {
-        g_usleep(1000);
-    }
+    WAIT_UNTIL(guest_run_state(s->guest) == RUN_STATE_RUNNING);
 }
 
 static void end(Scene *s)
@@ -288,21 +285,24 @@ static void test_a_guest_that_has_all_of_its_ram_is_complete(void **state)
     end(&s);
 }
 
+static uint64_t n_waiting(Scene *s)
+{
+    incoming_note_faults(s->in);
+    pthread_mutex_lock(&s->m->lock);
+    uint64_t n = s->m->faults.n_waiting;
+    pthread_mutex_unlock(&s->m->lock);
+    return n;
+}
+
 /* A vCPU that waits is in the middle of a step: what the step goes by does not change under it. */
 static void test_the_workload_of_a_vcpu_that_waits_stays(void **state)
 {
     g_autoptr(GError) error = NULL;
-    PageFaultStats stats;
     Scene s;
 
     (void)state;
     begin(&s);
-    do {
-        incoming_note_faults(s.in);
-        pthread_mutex_lock(&s.m->lock);
-        stats = s.m->faults;
-        pthread_mutex_unlock(&s.m->lock);
-    } while (stats.n_waiting < 2);
+    WAIT_UNTIL(n_waiting(&s) == 2);
     assert_false(guest_set(s.guest, "rate", "1M", &error));
     assert_non_null(strstr(error->message, "waits for a page"));
     put_rest(&s, 0);

@@ -91,8 +91,8 @@ static StreamResult walk_file(const uint8_t *bytes, size_t length, uint64_t file
 
 static int file_with(const uint8_t *bytes, size_t length)
 {
-    char path[] = "/tmp/migmon-mapped-XXXXXX";
-    int fd = mkstemp(path);
+    g_autofree char *path = NULL;
+    int fd = g_file_open_tmp("migmon-mapped-XXXXXX", &path, NULL);
 
     assert_true(fd >= 0);
     unlink(path);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "backend/engine/incoming/multifd-pool.h"
+#include "tests/unit/patience.h"
 
 #define RAM_SIZE (16u * MIG_PAGE_SIZE)
 
@@ -52,7 +53,7 @@ static int setup(void **state)
 
     f->guest = guest_new(&(GuestOptions){ .machine = "none", .memory = RAM_SIZE }, NULL);
     f->recv = multifd_recv_new(&(MultifdRecvConfig){
-        .settings = { .channels = 1, .wait_ms = 60000 },
+        .settings = { .channels = 1, .wait_ms = patience_ms() },
         .guest = f->guest,
         .counters = &f->counters,
         .stats = f->stats,
@@ -119,7 +120,7 @@ static void test_a_channel_closed_when_all_is_there_is_done(void **state)
     multifd_recv_start(f->recv, placer);
     assert_true(multifd_recv_sync(f->recv, &error));
     assert_true(multifd_recv_finish(f->recv, &error));
-    g_usleep(50000); /* most likely it reads on by now */
+    wait_others_sleep(); /* it reads on by now */
     multifd_recv_stop(f->recv);
     assert_int_equal(atomic_load(&f->stats[0].state), CHANNEL_STATE_DONE);
     assert_null(f->failure);

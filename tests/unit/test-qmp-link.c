@@ -15,6 +15,7 @@
 
 #include "backend/base/error.h"
 #include "backend/qmp/link.h"
+#include "tests/unit/patience.h"
 
 #define GREETING     "{\"QMP\": {\"version\": {\"qemu\": {\"major\": 7}}, \"capabilities\": []}}\r\n"
 #define GREETING_OOB "{\"QMP\": {\"version\": {}, \"capabilities\": [\"oob\"]}}\r\n"
@@ -24,9 +25,9 @@ typedef struct {
     char *folder, *path, *address;
     int listener, peer; /* the monitor's end */
     QmpLink *link;
-    GString *told;      /* of the callbacks: "up;", "down TEXT;", "EVENT;" ... */
-    GString *heard;     /* what the monitor was sent and nobody has looked at */
-    GString *answers;   /* of requests, in order */
+    GString *told;    /* of the callbacks: "up;", "down TEXT;", "EVENT;" ... */
+    GString *heard;   /* what the monitor was sent and nobody has looked at */
+    GString *answers; /* of requests, in order */
 } Fixture;
 
 static void on_up(json_object *greeting, void *data)
@@ -91,7 +92,7 @@ static void set_up(Fixture *f)
 
 static void begin(Fixture *f, unsigned answer_ms)
 {
-    const QmpLinkTimes times = { .connect_ms = 5000, .answer_ms = answer_ms };
+    const QmpLinkTimes times = { .connect_ms = patience_ms(), .answer_ms = answer_ms };
 
     f->link = qmp_link_new(f->address, &times, &callbacks, f, NULL);
     assert_non_null(f->link);
@@ -114,21 +115,12 @@ static void tear_down(Fixture *f)
     g_free(f->folder);
 }
 
-/* Bounds only a broken run. */
-#define UNTIL(condition)                                                                           \
-    for (int turns_ = 0; !(condition); turns_++) {                                                 \
-        assert_true(turns_ < 20000);                                                               \
-        if (!g_main_context_iteration(NULL, FALSE)) {                                              \
-            g_usleep(500);                                                                         \
-        }                                                                                          \
-    }
-
 static void greet(Fixture *f, const char *text)
 {
     if (f->peer >= 0) {
         close(f->peer);
     }
-    UNTIL((f->peer = accept(f->listener, NULL, NULL)) >= 0);
+    RUN_UNTIL((f->peer = accept(f->listener, NULL, NULL)) >= 0);
     assert_int_equal(send(f->peer, text, strlen(text), 0), strlen(text));
 }
 
@@ -151,9 +143,9 @@ static bool hears(Fixture *f, const char *text)
 static void connect_up(Fixture *f, const char *greeting)
 {
     greet(f, greeting);
-    UNTIL(hears(f, "qmp_capabilities"));
+    RUN_UNTIL(hears(f, "qmp_capabilities"));
     say(f, RETURN);
-    UNTIL(g_str_has_suffix(f->told->str, "up;"));
+    RUN_UNTIL(g_str_has_suffix(f->told->str, "up;"));
     g_string_truncate(f->heard, 0);
 }
 
@@ -171,13 +163,13 @@ static void test_negotiates_with_what_is_offered(void **state)
     (void)state;
     for (int oob = 0; oob < 2; oob++) {
         set_up(&f);
-        begin(&f, 10000);
+        begin(&f, patience_ms());
         greet(&f, oob ? GREETING_OOB : GREETING);
-        UNTIL(hears(&f, "qmp_capabilities"));
-        UNTIL(hears(&f, "\n"));
+        RUN_UNTIL(hears(&f, "qmp_capabilities"));
+        RUN_UNTIL(hears(&f, "\n"));
         assert_int_equal(strstr(f.heard->str, "\"oob\"") != NULL, oob);
         say(&f, RETURN);
-        UNTIL(strcmp(f.told->str, "up;") == 0);
+        RUN_UNTIL(strcmp(f.told->str, "up;") == 0);
         assert_int_equal(qmp_link_has_oob(f.link), oob);
         assert_int_equal(qmp_link_pid(f.link), getpid());
         tear_down(&f);
@@ -190,19 +182,19 @@ static void test_one_request_is_in_flight_and_oob_passes(void **state)
 
     (void)state;
     set_up(&f);
-    begin(&f, 10000);
+    begin(&f, patience_ms());
     connect_up(&f, GREETING_OOB);
     send_request(&f, "first", false);
     send_request(&f, "second", false);
     send_request(&f, "urgent", true);
-    UNTIL(hears(&f, "urgent"));
+    RUN_UNTIL(hears(&f, "urgent"));
     assert_non_null(strstr(f.heard->str, "\"execute\":\"first\",\"id\":1"));
     assert_non_null(strstr(f.heard->str, "\"exec-oob\":\"urgent\",\"id\":2"));
     assert_null(strstr(f.heard->str, "second"));
     say(&f, "{\"return\": 20, \"id\": 2}{\"event\": \"STOP\"}{\"return\": 10, \"id\": 1}");
-    UNTIL(hears(&f, "second"));
+    RUN_UNTIL(hears(&f, "second"));
     say(&f, "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"no such\"}, \"id\": 3}");
-    UNTIL(g_str_has_suffix(f.answers->str, "no such;"));
+    RUN_UNTIL(g_str_has_suffix(f.answers->str, "no such;"));
     assert_string_equal(f.answers->str, "20;10;no such;");
     assert_string_equal(f.told->str, "up;STOP;");
     assert_int_equal(qmp_link_sent(f.link), 3);
@@ -219,21 +211,21 @@ static void test_silence_is_told_and_the_late_answer_is_taken(void **state)
     connect_up(&f, GREETING);
     send_request(&f, "slow", false);
     send_request(&f, "behind", false);
-    UNTIL(strstr(f.told->str, "silent slow;") != NULL &&
-          g_strrstr(f.answers->str, "slow") != f.answers->str);
-    UNTIL(strstr(f.answers->str, "has not answered 'slow' for") != NULL);
+    RUN_UNTIL(strstr(f.told->str, "silent slow;") != NULL &&
+              g_strrstr(f.answers->str, "slow") != f.answers->str);
+    RUN_UNTIL(strstr(f.answers->str, "has not answered 'slow' for") != NULL);
     send_request(&f, "next", false);
-    UNTIL(f.answers->len > 0 && g_strrstr(f.answers->str, ";") != NULL);
+    RUN_UNTIL(f.answers->len > 0 && g_strrstr(f.answers->str, ";") != NULL);
     assert_true(qmp_link_silent_ms(f.link) >= 30);
     say(&f, "{\"return\": {}, \"id\": 1}");
-    UNTIL(strstr(f.told->str, "answers slow;") != NULL);
+    RUN_UNTIL(strstr(f.told->str, "answers slow;") != NULL);
     assert_int_equal(qmp_link_silent_ms(f.link), 0);
     g_string_truncate(f.answers, 0);
     send_request(&f, "again", false);
-    UNTIL(hears(&f, "again"));
+    RUN_UNTIL(hears(&f, "again"));
     assert_null(strstr(f.heard->str, "next")); /* what was refused is not sent later */
     say(&f, "{\"return\": 7, \"id\": 2}");
-    UNTIL(strcmp(f.answers->str, "7;") == 0);
+    RUN_UNTIL(strcmp(f.answers->str, "7;") == 0);
     tear_down(&f);
 }
 
@@ -254,15 +246,15 @@ static void test_rubbish_ends_the_connection(void **state)
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         print_message("%s\n", rows[i]);
         set_up(&f);
-        begin(&f, 10000);
+        begin(&f, patience_ms());
         connect_up(&f, GREETING);
         send_request(&f, "asked", false);
-        UNTIL(hears(&f, "asked"));
+        RUN_UNTIL(hears(&f, "asked"));
         say(&f, rows[i]);
         if (i + 1 == G_N_ELEMENTS(rows)) {
             shutdown(f.peer, SHUT_RDWR);
         }
-        UNTIL(strstr(f.told->str, "down ") != NULL && f.answers->len > 0);
+        RUN_UNTIL(strstr(f.told->str, "down ") != NULL && f.answers->len > 0);
         assert_non_null(strstr(f.answers->str, "before it was answered"));
         connect_up(&f, GREETING); /* it comes back by itself */
         tear_down(&f);
@@ -275,10 +267,10 @@ static void test_events_without_a_name_are_passed_over(void **state)
 
     (void)state;
     set_up(&f);
-    begin(&f, 10000);
+    begin(&f, patience_ms());
     connect_up(&f, GREETING);
     say(&f, "{\"event\": null}{\"event\": {}}{\"event\": 7, \"data\": null}{\"event\": \"NAMED\"}");
-    UNTIL(strstr(f.told->str, "NAMED;") != NULL);
+    RUN_UNTIL(strstr(f.told->str, "NAMED;") != NULL);
     assert_string_equal(f.told->str, "up;NAMED;");
     tear_down(&f);
 }
@@ -291,8 +283,8 @@ static void test_first_attempt_that_fails_is_told_once(void **state)
     set_up(&f);
     close(f.listener);
     f.listener = -1;
-    begin(&f, 10000);
-    UNTIL(f.told->len > 0);
+    begin(&f, patience_ms());
+    RUN_UNTIL(f.told->len > 0);
     assert_true(g_str_has_prefix(f.told->str, "down cannot connect to unix:"));
     assert_non_null(strstr(f.told->str, "Connection refused"));
     tear_down(&f);
@@ -306,7 +298,7 @@ static void test_greeting_that_does_not_come(void **state)
     (void)state;
     set_up(&f);
     f.link = qmp_link_new(f.address, &times, &callbacks, &f, NULL);
-    UNTIL(f.told->len > 0);
+    RUN_UNTIL(f.told->len > 0);
     assert_non_null(strstr(f.told->str, "connected, but no greeting for"));
     tear_down(&f);
 }
@@ -317,9 +309,9 @@ static void test_addresses(void **state)
         const char *text;
         bool good;
     } rows[] = {
-        { "unix:/a/b", true }, { "/a/b", true },     { "tcp:localhost:4444", true },
+        { "unix:/a/b", true },   { "/a/b", true },   { "tcp:localhost:4444", true },
         { "tcp:[::1]:1", true }, { "unix:", false }, { "exec:cat", false },
-        { "a/b", false },      { "", false },        { "tcp:host", false },
+        { "a/b", false },        { "", false },      { "tcp:host", false },
         { "file:/a", false },
     };
     const QmpLinkTimes times = { 100, 100 };
@@ -342,11 +334,11 @@ static void test_free_answers_everything(void **state)
 
     (void)state;
     set_up(&f);
-    begin(&f, 10000);
+    begin(&f, patience_ms());
     connect_up(&f, GREETING);
     send_request(&f, "one", false);
     send_request(&f, "two", false);
-    UNTIL(hears(&f, "one"));
+    RUN_UNTIL(hears(&f, "one"));
     qmp_link_free(f.link);
     f.link = NULL;
     assert_non_null(strstr(f.answers->str, "disconnected before it was answered;"));

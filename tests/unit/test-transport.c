@@ -17,6 +17,7 @@
 
 #include "backend/base/error.h"
 #include "backend/base/fd.h"
+#include "tests/unit/patience.h"
 
 /* ---- content ---- */
 
@@ -118,7 +119,7 @@ static void assert_carries(Transport *out, Transport *in, size_t size)
     assert_bytes(got, content);
 }
 
-#define SIZE (40 * 1024 * 1024 + 321)
+#define SIZE (4 * 1024 * 1024 + 321)
 
 static void test_socket_carries_everything(void **state)
 {
@@ -336,7 +337,7 @@ static void test_shutdown_wakes_a_reader(void **state)
         make_pair(pair_kinds[i], &out, &in);
         Reader r = { .t = in };
         GThread *thread = g_thread_new("read", read_thread, &r);
-        g_usleep(20000); /* most likely it waits by now; both orders must end */
+        wait_others_sleep(); /* it waits by now */
         transport_shutdown(in);
         transport_shutdown(in);
         g_thread_join(thread);
@@ -349,7 +350,7 @@ static void test_shutdown_wakes_a_reader(void **state)
 
 static void test_shutdown_wakes_a_writer(void **state)
 {
-    g_autoptr(GBytes) content = content_new(8 * 1024 * 1024);
+    g_autoptr(GBytes) content = content_new(2 * 1024 * 1024);
 
     (void)state;
     for (size_t i = 0; i < G_N_ELEMENTS(pair_kinds); i++) {
@@ -361,11 +362,11 @@ static void test_shutdown_wakes_a_writer(void **state)
         GThread *thread = g_thread_new("write", write_thread, &w);
         char byte;
         assert_int_equal(transport_read(in, &byte, 1, NULL), 1);
-        g_usleep(20000);
+        wait_others_sleep();
         transport_shutdown(out);
         g_thread_join(thread);
         assert_false(w.ok);
-        assert_true(w.accepted > 0 && w.accepted < 8 * 1024 * 1024);
+        assert_true(w.accepted > 0 && w.accepted < 2 * 1024 * 1024);
         assert_true(g_error_matches(w.error, MIG_ERROR, MIG_ERROR_CANCELLED));
         g_clear_error(&w.error);
         assert_stays_shut(out);
@@ -416,7 +417,7 @@ static void test_a_wait_for_the_reader_is_the_receivers(void **state)
     transport_get_waits(out, &waits);
     assert_int_equal(waits.receiver_us + waits.link_us, 0);
     GThread *thread = g_thread_new("write", write_thread, &w);
-    g_usleep(20000); /* the pair is full long before; nothing depends on it */
+    wait_others_sleep(); /* the pair is full */
     G_GNUC_UNUSED g_autoptr(GByteArray) got = read_bytes(in, SIZE);
     g_thread_join(thread);
     assert_true(w.ok);
