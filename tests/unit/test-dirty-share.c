@@ -15,6 +15,7 @@
 
 #include "backend/base/error.h"
 #include "backend/guest/dirty/share.h"
+#include "tests/unit/patience.h"
 
 #define PAGES ((size_t)1500) /* more than one of the async tracker's chunks */
 
@@ -182,12 +183,14 @@ static void test_memory_that_cannot_be_tracked_is_told_when_somebody_asks(void *
 /* ---- all at once ---- */
 
 #define COPIES 2
+#define SYNCS  sample_size(40, 400) /* of each while the memory is written */
 
 typedef struct {
     Setup *s;
     size_t reader;
     uint8_t *copy;
     atomic_bool *over;
+    _Atomic unsigned syncs;
 } Copier;
 
 /* What a migration does: copy what a sync reports, again and again; once more when the writer
@@ -210,8 +213,19 @@ static void *copy_thread(void *data)
                    MIG_PAGE_SIZE);
         }
         dirty_map_clear(dirty, 0, PAGES);
+        atomic_fetch_add(&c->syncs, 1);
     } while (!last);
     return NULL;
+}
+
+static unsigned fewest_syncs(Copier *copiers)
+{
+    unsigned fewest = UINT_MAX;
+
+    for (size_t i = 0; i < COPIES; i++) {
+        fewest = MIN(fewest, atomic_load(&copiers[i].syncs));
+    }
+    return fewest;
 }
 
 static void test_copies_of_all_readers_are_complete(void **state)
@@ -226,14 +240,14 @@ static void test_copies_of_all_readers_are_complete(void **state)
         skip();
     }
     for (size_t i = 0; i < COPIES; i++) {
-        copiers[i] = (Copier){ &s, i, g_malloc0(PAGES * MIG_PAGE_SIZE), &over };
+        copiers[i] = (Copier){ &s, i, g_malloc0(PAGES * MIG_PAGE_SIZE), &over, 0 };
         start(&s, i);
         assert_int_equal(pthread_create(&threads[i], NULL, copy_thread, &copiers[i]), 0);
     }
-    for (int i = 0; i < 100000; i++) {
+    WAIT_STEPPING(fewest_syncs(copiers) >= SYNCS, fewest_syncs(copiers), {
         random = random * 1664525 + 1013904223;
         write_pages(&s, (random >> 8) % PAGES, 1);
-    }
+    });
     atomic_store(&over, true);
     for (size_t i = 0; i < COPIES; i++) {
         void *failed_sync;

@@ -19,6 +19,7 @@
 
 #include "backend/base/error.h"
 #include "backend/guest/dirty/tracker.h"
+#include "tests/unit/patience.h"
 
 #define CHUNK ((size_t)512)
 
@@ -399,20 +400,22 @@ static void test_no_write_is_lost(void **state)
     g_auto(Setup) s = { 0 };
     Writers w;
 
-    if (!set_up(&s, state, 16 * CHUNK + 40)) {
+    if (!set_up(&s, state, 2 * CHUNK + 40)) {
         skip();
     }
     g_autofree uint8_t *copy = g_malloc(s.block->size);
-    for (unsigned round = 0; round < 8; round++) {
+    for (unsigned round = 0; round < sample_size(4, 40); round++) {
         assert_true(ram_block_drop(s.block, NULL));
         memset(copy, 0, s.block->size);
-        write_pages(s.block->host, 0, CHUNK, 0x55);
+        write_pages(s.block->host, 0, CHUNK / 4, 0x55);
         start(&s);
         start_writers(&w, s.block);
-        for (unsigned n = 0; n < 30 || atomic_load(&w.progress) < 2000; n++) {
+        unsigned n = 0;
+        WAIT_STEPPING(n >= 15 && atomic_load(&w.progress) >= 1000, atomic_load(&w.progress), {
             sync_now(&s);
             copy_dirty(&s, copy);
-        }
+            n++;
+        });
         stop_writers(&w);
         sync_now(&s);
         copy_dirty(&s, copy);
@@ -436,7 +439,7 @@ static void test_stop_lets_writers_go_on(void **state)
         skip();
     }
     start_writers(&w, s.block);
-    for (unsigned round = 0; round < 50; round++) {
+    for (unsigned round = 0; round < sample_size(15, 50); round++) {
         uint64_t before;
 
         start(&s);
@@ -444,9 +447,7 @@ static void test_stop_lets_writers_go_on(void **state)
         sync_now(&s);
         dirty_tracker_stop(s.tracker);
         before = atomic_load(&w.progress);
-        while (atomic_load(&w.progress) < before + N_WRITERS) {
-            g_thread_yield();
-        }
+        WAIT_UNTIL(atomic_load(&w.progress) >= before + N_WRITERS);
     }
     stop_writers(&w);
 }
@@ -506,8 +507,10 @@ static void test_poorer_backings(void **state)
 
 #define FOR_EACH_VARIANT(test)                                                                     \
     { #test " (async)", test, NULL, NULL, &variants[0] },                                          \
-    { #test " (sync)", test, NULL, NULL, &variants[1] },                                           \
-    { #test " (async, file)", test, NULL, NULL, &variants[2] }
+        { #test " (sync)", test, NULL, NULL, &variants[1] },                                       \
+    {                                                                                              \
+#test " (async, file)", test, NULL, NULL, &variants[2]                                     \
+    }
 
 int main(void)
 {

@@ -16,6 +16,7 @@
 #include "backend/base/error.h"
 #include "backend/guest/guest-internal.h"
 #include "backend/guest/stress/machine.h"
+#include "tests/unit/patience.h"
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -43,9 +44,7 @@ static uint64_t steps_done(const Guest *guest)
 
 static void wait_for_steps(const Guest *guest, uint64_t steps)
 {
-    while (steps_done(guest) < steps) {
-        g_thread_yield();
-    }
+    WAIT_PROGRESS(steps_done(guest) >= steps, steps_done(guest));
 }
 
 static void assert_clean(Guest *guest, uint64_t *ret_written)
@@ -119,7 +118,8 @@ static void test_good_options_are_taken(void **state)
         { .machine = "stress", .memory = MIB, .smp = 8 },
         { .machine = "stress,pattern=hotcold,rate=1G,set=512K,zero=0,compressible=100%,seed=7,"
                      "prefill=on",
-          .memory = MIB, .smp = 2 },
+          .memory = MIB,
+          .smp = 2 },
         { .machine = "stress,rate=0,set=all", .memory = MIB, .smp = 1 },
         { .machine = "none", .memory = 4096 },
     };
@@ -137,13 +137,13 @@ static void test_good_options_are_taken(void **state)
 static void test_names_and_defaults(void **state)
 {
     g_autoptr(Guest) plain = new_guest(NULL, 64, 1);
-    g_autoptr(Guest) named = guest_new(
-        &(GuestOptions){ .machine = "none",
-                         .memory = 4096,
-                         .ram_id = "pc.ram",
-                         .name = "web",
-                         .uuid = "123E4567-E89B-12D3-A456-426614174000" },
-        NULL);
+    g_autoptr(Guest) named =
+        guest_new(&(GuestOptions){ .machine = "none",
+                                   .memory = 4096,
+                                   .ram_id = "pc.ram",
+                                   .name = "web",
+                                   .uuid = "123E4567-E89B-12D3-A456-426614174000" },
+                  NULL);
     static const uint8_t bytes[16] = { 0x12, 0x3e, 0x45, 0x67, 0xe8, 0x9b, 0x12, 0xd3,
                                        0xa4, 0x56, 0x42, 0x66, 0x14, 0x17, 0x40, 0x00 };
     uint8_t found[16];
@@ -263,12 +263,12 @@ static void test_run_state_names(void **state)
 
 static void test_stopped_guest_writes_nothing(void **state)
 {
-    g_autoptr(Guest) guest = new_guest("stress,rate=0", 2000, 2);
+    g_autoptr(Guest) guest = new_guest("stress,rate=0", 600, 2);
     g_autofree uint8_t *copy = g_malloc(guest_ram_size(guest));
 
     (void)state;
     assert_int_equal(steps_done(guest), 0);
-    for (uint64_t round = 1; round <= 20; round++) {
+    for (uint64_t round = 1; round <= 8; round++) {
         guest_start(guest);
         guest_start(guest);
         wait_for_steps(guest, round * 200);
@@ -278,9 +278,7 @@ static void test_stopped_guest_writes_nothing(void **state)
         g_auto(VcpuState) before = { 0 }, after = { 0 };
         guest_save_vcpu(guest, 0, &before);
         memcpy(copy, guest->block->host, guest->block->size);
-        for (unsigned i = 0; i < 100; i++) {
-            g_thread_yield();
-        }
+        wait_others_sleep(); /* one that had not stopped would write first */
         guest_save_vcpu(guest, 0, &after);
         assert_int_equal(before.step, after.step);
         assert_memory_equal(copy, guest->block->host, guest->block->size);
@@ -292,14 +290,16 @@ static void test_stopped_guest_writes_nothing(void **state)
 static void test_stop_ends_a_sleep(void **state)
 {
     static const char *const machines[] = {
-        "stress,rate=1", "stress,pattern=idle", "stress,pattern=idle,prefill=on,rate=1",
+        "stress,rate=1",
+        "stress,pattern=idle",
+        "stress,pattern=idle,prefill=on,rate=1",
     };
 
     (void)state;
     for (size_t i = 0; i < G_N_ELEMENTS(machines); i++) {
         g_autoptr(Guest) guest = new_guest(machines[i], 64, 3);
 
-        for (unsigned round = 0; round < 50; round++) {
+        for (unsigned round = 0; round < 30; round++) {
             guest_start(guest);
             for (unsigned n = 0; n < round; n++) {
                 g_thread_yield();
@@ -344,11 +344,11 @@ static void test_paced_guest_writes(void **state)
 
 static void test_verify_beside_running_vcpus(void **state)
 {
-    g_autoptr(Guest) guest = new_guest("stress,rate=0", 2000, 2);
+    g_autoptr(Guest) guest = new_guest("stress,rate=0", 1100, 2);
 
     (void)state;
     guest_start(guest);
-    for (uint64_t round = 1; round <= 20; round++) {
+    for (uint64_t round = 1; round <= 10; round++) {
         wait_for_steps(guest, steps_done(guest) + 100);
         assert_clean(guest, NULL);
         assert_int_equal(guest_run_state(guest), RUN_STATE_RUNNING);
@@ -366,9 +366,7 @@ static void test_hold_outranks_the_run_state(void **state)
     assert_int_equal(guest_run_state(guest), RUN_STATE_RUNNING);
     guest_hold(guest);
     guest_unhold(guest);
-    for (unsigned i = 0; i < 100; i++) {
-        g_thread_yield();
-    }
+    wait_others_sleep();
     assert_int_equal(steps_done(guest), 0);
     assert_int_equal(guest_stop(guest, RUN_STATE_PAUSED), RUN_STATE_RUNNING);
     guest_start(guest);
@@ -521,8 +519,7 @@ static void test_set_bounds_the_writes(void **state)
 
     (void)state;
     for (size_t i = 0; i < G_N_ELEMENTS(patterns); i++) {
-        g_autofree char *machine =
-            g_strdup_printf("stress,set=1M,zero=0,pattern=%s", patterns[i]);
+        g_autofree char *machine = g_strdup_printf("stress,set=1M,zero=0,pattern=%s", patterns[i]);
         g_autoptr(Guest) guest = new_guest(machine, 1100, 1);
 
         guest_run_steps(guest, 20000);
@@ -539,8 +536,7 @@ static void test_hot_pages_are_hot(void **state)
     (void)state;
     guest_run_steps(guest, 10000);
     for (size_t i = 0; i < guest->layout.n_data; i++) {
-        uint64_t step =
-            ledger_step(*ledger_entry_at(&guest->layout, guest->block->host, i));
+        uint64_t step = ledger_step(*ledger_entry_at(&guest->layout, guest->block->host, i));
         recent_hot += i < 100 && step > 10000 - 1000;
     }
     /* The last 1000 steps made 900 hot writes to 100 pages: all but a few of them were hit. */

@@ -47,7 +47,7 @@ static int teardown(void **state)
     return 0;
 }
 
-#define TOTAL (40u << 20)
+#define TOTAL (6u << 20)
 
 static uint8_t pattern(size_t i)
 {

@@ -3,15 +3,17 @@
  * load whose RAM differs in nothing but the pages of the records hit (the
  * format has no checksum). Never a crash; everything is decided by seeds.
  */
+#include "tests/unit/patience.h"
 #include "tests/unit/stream-subjects.h"
 
-/* Five times as slow under a sanitizer: it sees the first of them only. */
-#ifdef __SANITIZE_ADDRESS__
-#define CORRUPTIONS 2000u
-#else
-#define CORRUPTIONS 10000u
-#endif
-#define CAPTURE_CORRUPTIONS 300u
+/* Of each subject. */
+#define CUTS                    150u
+#define ALL_CUTS                4096u
+#define BORDERS                 60u
+#define CORRUPTIONS             150u
+#define ALL_CORRUPTIONS         10000u
+#define CAPTURE_CORRUPTIONS     30u
+#define ALL_CAPTURE_CORRUPTIONS 300u
 
 static Subject synthetic;
 static Subject captured;
@@ -56,22 +58,30 @@ static void expect_cut(Load *load, uint64_t length, size_t chunk)
     StreamResult result = load_stream(load, part, length, chunk, &error);
     if (result != STREAM_BAD || !g_error_matches(error, MIG_ERROR, MIG_ERROR_IO) ||
         strstr(error->message, "section") == NULL || !g_str_has_suffix(error->message, place)) {
-        fail_msg("%s cut at %" G_GUINT64_FORMAT " in pieces of %zu: %s", load->subject->what, length,
-                 chunk, error == NULL ? "no error" : error->message);
+        fail_msg("%s cut at %" G_GUINT64_FORMAT " in pieces of %zu: %s", load->subject->what,
+                 length, chunk, error == NULL ? "no error" : error->message);
     }
 }
 
-static void cut_everywhere(const Subject *s)
+/* At each of the first bytes or at some of them, and likewise at the borders. */
+static void cut_often(const Subject *s)
 {
+    g_autoptr(GRand) rand = g_rand_new_with_seed(sample_seed());
+    uint64_t end = MIN(ALL_CUTS, s->eof);
     Load load;
 
     load_init(&load, s);
-    for (uint64_t length = 0; length < MIN(4096, s->eof); length++) {
+    for (uint64_t length = 0; sample_everything() && length < end; length++) {
         for (size_t i = 0; i < G_N_ELEMENTS(chunks); i++) {
             expect_cut(&load, length, chunks[i]);
         }
     }
-    for (guint i = 0; i < s->borders->len; i++) {
+    for (unsigned i = 0; i < CUTS; i++) {
+        expect_cut(&load, (uint64_t)g_rand_int_range(rand, 0, (gint32)end),
+                   chunks[i % G_N_ELEMENTS(chunks)]);
+    }
+    guint step = sample_everything() ? 1 : MAX(s->borders->len / BORDERS, 1);
+    for (guint i = g_rand_int(rand) % step; i < s->borders->len; i += step) {
         expect_cut(&load, g_array_index(s->borders, uint64_t, i), chunks[1 + i % 3]);
     }
     load_clear(&load);
@@ -80,8 +90,8 @@ static void cut_everywhere(const Subject *s)
 static void test_a_cut_stream_is_refused_with_its_place(void **state)
 {
     (void)state;
-    cut_everywhere(&synthetic);
-    cut_everywhere(&captured);
+    cut_often(&synthetic);
+    cut_often(&captured);
 }
 
 /* One byte later it is whole, whatever is missing behind. */
@@ -94,8 +104,9 @@ static void test_a_cut_behind_eof_is_no_error(void **state)
     for (uint64_t length = synthetic.eof + 1; length <= synthetic.bytes->len; length++) {
         g_autoptr(GError) error = NULL;
         load_again(&load);
-        assert_int_equal(load_stream(&load, synthetic.bytes->data, length, 7, &error),
-                         STREAM_DONE);
+        assert_int_equal(
+            load_stream(&load, synthetic.bytes->data, length, chunks[1 + length % 3], &error),
+            STREAM_DONE);
     }
     load_clear(&load);
 }
@@ -118,8 +129,7 @@ static uint64_t pick_offset(const Subject *s, Dice *dice)
     if (roll(dice, 2) == 0) {
         return roll(dice, s->bytes->len);
     }
-    uint64_t border =
-        g_array_index(s->borders, uint64_t, roll(dice, s->borders->len));
+    uint64_t border = g_array_index(s->borders, uint64_t, roll(dice, s->borders->len));
     return MIN(border + roll(dice, 24), s->bytes->len - 1);
 }
 
@@ -158,7 +168,7 @@ static size_t count_unexplained(const Load *load)
 static void corrupt_often(const Subject *s, unsigned times)
 {
     g_autoptr(GByteArray) broken = g_byte_array_new();
-    Dice dice = { 20240607 };
+    Dice dice = { sample_seed() };
     unsigned n_errors = 0;
     unsigned n_loads = 0;
     Load load;
@@ -174,7 +184,8 @@ static void corrupt_often(const Subject *s, unsigned times)
         load_again(&load);
         load.from = at;
         load.to = at + length;
-        /* The good stream first: whose pages were hit. Then the broken one: what it hits instead. */
+        /* The good stream first: whose pages were hit. Then the broken one: what it hits instead.
+         */
         assert_int_equal(load_stream(&load, s->bytes->data, s->bytes->len, SIZE_MAX, NULL),
                          STREAM_DONE);
         load.n_listed = 0;
@@ -203,16 +214,15 @@ static void corrupt_often(const Subject *s, unsigned times)
         }
     }
     load_clear(&load);
-    print_message("  %s: %u corruptions, %u errors, %u loads\n", s->what, times, n_errors,
-                  n_loads);
+    print_message("  %s: %u corruptions, %u errors, %u loads\n", s->what, times, n_errors, n_loads);
     assert_true(n_errors > times / 10 && n_loads > times / 10);
 }
 
 static void test_a_corruption_is_found_or_stays_in_its_pages(void **state)
 {
     (void)state;
-    corrupt_often(&synthetic, CORRUPTIONS);
-    corrupt_often(&captured, CAPTURE_CORRUPTIONS);
+    corrupt_often(&synthetic, sample_size(CORRUPTIONS, ALL_CORRUPTIONS));
+    corrupt_often(&captured, sample_size(CAPTURE_CORRUPTIONS, ALL_CAPTURE_CORRUPTIONS));
 }
 
 int main(void)

@@ -12,7 +12,7 @@
 
 #include "backend/base/error.h"
 
-#define SIZE ((size_t)8 << 20)
+#define SIZE ((size_t)2 << 20)
 
 /* Connected over the loopback; @receive_buffer 0 = as it comes. */
 static void tcp_pair(int receive_buffer, Transport **ret_out, Transport **ret_in)
