@@ -7,11 +7,7 @@
  */
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "tests/unit/test.h"
 
 #include "backend/base/error.h"
 #include "tests/unit/capture-test.h"

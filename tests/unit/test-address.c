@@ -3,11 +3,8 @@
  * with QEMU's texts; JSON both ways; the shapes of the first patch; the
  * examples of the schema.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
+
 #include <string.h>
 
 #include "backend/base/address.h"

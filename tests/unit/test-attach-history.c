@@ -1,11 +1,8 @@
 /*
  * The history that is put together from somebody else's events and answers.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
+
 #include <string.h>
 
 #include "backend/attach/history.h"

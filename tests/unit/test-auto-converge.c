@@ -2,12 +2,7 @@
  * auto-converge.c: which periods make a step, and how large it is. The times
  * are given, nothing waits.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "tests/unit/test.h"
 
 #include "backend/engine/outgoing/auto-converge.h"
 

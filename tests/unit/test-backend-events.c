@@ -3,14 +3,11 @@
  * their subscribers, the shape of requests, the descriptors of a session.
  */
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/test.h"
+
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <glib.h>
 
 #include "backend/backend.h"

@@ -2,13 +2,10 @@
  * backend/backend*.c with an implementation that the test holds in its hand:
  * it notes what it is asked and answers when it is told to.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/test.h"
+
 #include <string.h>
 
-#include <cmocka.h>
 #include <glib.h>
 
 #include "backend/backend.h"

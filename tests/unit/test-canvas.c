@@ -1,9 +1,6 @@
 /* tui/canvas.c: what is drawn where, and what never reaches a terminal. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
+
 #include <string.h>
 
 #include "tui/canvas.h"

@@ -2,13 +2,10 @@
  * backend/tables/capabilities.c: QEMU 8.2.0's rules and texts, then what this build
  * cannot do.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/test.h"
+
 #include <string.h>
 
-#include <cmocka.h>
 #include <glib.h>
 
 #include "backend/base/error.h"

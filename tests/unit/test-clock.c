@@ -1,11 +1,8 @@
 /*
  * clock.c: the clock that tests can replace.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
+
 #include <glib.h>
 
 #include "backend/base/clock.h"

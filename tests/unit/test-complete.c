@@ -1,9 +1,6 @@
 /* completion/: a line and a cursor in, words out. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
+
 #include <string.h>
 #include <glib/gstdio.h>
 #include <sys/socket.h>

@@ -2,11 +2,8 @@
  * The old page compression: all pages of a batch are in the writer when it ends, each as it was,
  * whatever the number of threads; when none may be waited for, pages go as they are.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "tests/unit/test.h"
 
-#include <cmocka.h>
 #include <zlib.h>
 
 #include "backend/engine/outgoing/page-encoder.h"

@@ -1,12 +1,8 @@
 /*
  * dirty/limit.c: limits of memory that somebody else watches.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/test.h"
 
-#include <cmocka.h>
 #include <stdatomic.h>
 
 #include "backend/guest/dirty/limit.h"

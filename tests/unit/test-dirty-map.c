@@ -1,11 +1,7 @@
 /*
  * dirty-map.c: counts, borders of words, and nothing lost between threads.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
 
 #include "backend/base/dirty-map.h"
 

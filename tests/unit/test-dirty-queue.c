@@ -1,10 +1,7 @@
 /*
  * Which pages go next: runs of one block that are all data or all holes, each page once.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
 
 #include <string.h>
 

@@ -3,18 +3,15 @@
  * written is ever lost. Each test runs for each tracker; one that this kernel
  * cannot do is skipped, and the message says why.
  */
-#include <setjmp.h>
-#include <stdarg.h>
+#include "tests/unit/test.h"
+
 #include <stdatomic.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <glib/gstdio.h>
 
 #include "backend/base/error.h"

@@ -2,11 +2,8 @@
  * exec: transports with real children: both directions, failures with their
  * reasons, nothing left running, a clean environment for the child.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>

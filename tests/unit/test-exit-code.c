@@ -1,11 +1,7 @@
 /*
  * monitor/exit-code.c: which exit status says what. Scripts rely on each row.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
 
 #include "monitor/exit-code.h"
 

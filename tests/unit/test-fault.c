@@ -1,11 +1,8 @@
 /*
  * fault.c: reading MIGMON_FAULT, firing once, holding until released.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
+
 #include <glib.h>
 #include <signal.h>
 #include <stdatomic.h>

@@ -1,12 +1,8 @@
 /*
  * backend/engine/fdset.c: numbers of sets, what is closed and when.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/test.h"
 
-#include <cmocka.h>
 #include <fcntl.h>
 #include <glib.h>
 #include <unistd.h>

@@ -2,15 +2,12 @@
  * guest.c and the stress vCPUs: options, run control, workload. Threads really
  * run here; a test waits for what it needs and never for a time.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/test.h"
+
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <glib/gstdio.h>
 
 #include "backend/base/error.h"

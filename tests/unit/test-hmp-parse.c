@@ -1,9 +1,6 @@
-/* commands/hmp/parse.c, expression.c, suggest.c: the grammar of a line. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+/* commands/parse.c, expression.c, suggest.c: the grammar of a line. */
+#include "tests/unit/test.h"
+
 #include <string.h>
 
 #include "backend/base/error.h"

@@ -4,10 +4,7 @@
  * waits for ever, and the guest can be stopped at any time. Streams come over a socketpair, so
  * threads and transport are the real ones.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
 
 #include <poll.h>
 #include <string.h>

@@ -3,10 +3,7 @@
  * an error that says where, or in a guest whose RAM differs only where a page record was hit.
  * Streams come out of a socketpair, so threads and transport are the real ones.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
 
 #include <string.h>
 #include <sys/socket.h>

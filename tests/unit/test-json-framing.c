@@ -3,13 +3,10 @@
  * out of them: values as JSON, errors as "!TEXT". Every row is fed whole, byte
  * by byte and in pieces, with the same result.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/test.h"
+
 #include <string.h>
 
-#include <cmocka.h>
 #include <glib.h>
 
 #include "backend/base/json-framing.h"

@@ -1,9 +1,6 @@
 /* tui/keys.c: bytes of terminals as keys, whole and in pieces. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
+
 #include <string.h>
 
 #include "tui/keys.h"

@@ -3,11 +3,8 @@
  */
 #include "backend/base/latency.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "tests/unit/test.h"
 
-#include <cmocka.h>
 
 static void test_a_value_lies_below_the_end_of_its_bucket_by_less_than_a_quarter(void **state)
 {

@@ -1,11 +1,8 @@
 /*
  * monitor/server/line-discipline.c: bytes of a client, lines and echo.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
+
 #include <string.h>
 
 #include "monitor/server/line-discipline.h"

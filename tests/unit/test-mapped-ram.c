@@ -2,11 +2,8 @@
  * mapped-ram files: what QEMU 10.0 wrote loads to its digest, alone and in threads, whatever stands
  * in the gaps; what we write has QEMU's layout and loads again; files that cannot be are refused.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "tests/unit/test.h"
 
-#include <cmocka.h>
 #include <fcntl.h>
 #include <unistd.h>
 

@@ -2,10 +2,7 @@
  * The record of an attempt: legal moves only, who loses a race looks again, and what query-migrate
  * shows in each status.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
 
 #include "backend/base/clock.h"
 #include "backend/engine/attempt/migration.h"

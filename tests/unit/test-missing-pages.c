@@ -4,11 +4,8 @@
  */
 #include "backend/guest/memory/missing-pages.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "tests/unit/test.h"
 
-#include <cmocka.h>
 #include <pthread.h>
 #include <stdatomic.h>
 

@@ -2,10 +2,7 @@
  * Every capture of a real QEMU with multifd decodes to the RAM that its source had: the main
  * channel up to a sync point, then every channel up to its SYNC, and so on.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
 
 #include <string.h>
 

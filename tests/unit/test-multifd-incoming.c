@@ -2,10 +2,7 @@
  * The pool of the destination's channels: how long it waits for one that has not come, and what is
  * said of channels that are closed when all is there.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
 
 #include <string.h>
 #include <sys/socket.h>

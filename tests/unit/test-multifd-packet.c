@@ -2,10 +2,7 @@
  * Packets of multifd channels and how their pages are packed: what is written is read back, every
  * field is bounded, what older versions leave over is not looked at.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
 
 #include <string.h>
 

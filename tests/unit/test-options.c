@@ -1,11 +1,8 @@
 /*
  * monitor/options.c: what the command line says, and what it must not say.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
+
 #include <string.h>
 
 #include "monitor/options.h"

@@ -2,13 +2,10 @@
  * backend/tables/parameters-text.c: values as people type and read them, as HMP of
  * QEMU 8.2.0 took them. What it refuses is in test-parameters.c.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/test.h"
+
 #include <string.h>
 
-#include <cmocka.h>
 #include <glib.h>
 
 #include "backend/tables/parameters.h"

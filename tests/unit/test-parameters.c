@@ -2,13 +2,10 @@
  * backend/tables/parameters.c, with HMP's reading in front. Texts and values are those
  * seen from QEMU 8.2.0, except where a row says that migmon differs.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/test.h"
+
 #include <string.h>
 
-#include <cmocka.h>
 #include <glib.h>
 
 #include "backend/base/error.h"

@@ -1,11 +1,8 @@
 /*
  * What a monitor's own schema is read for; also from schemas that are broken.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
+
 #include <string.h>
 
 #include "backend/qmp/peer-schema.h"

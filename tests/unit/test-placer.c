@@ -2,10 +2,7 @@
  * Placing pages: whatever order they come in, the last one wins, runs are written whole, and zero
  * pages of fresh memory are not touched.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
 
 #include <string.h>
 

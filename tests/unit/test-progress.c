@@ -1,9 +1,6 @@
 /* tui/progress.c: replies in, one line out. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
+
 #include <string.h>
 
 #include "tui/progress.h"

@@ -2,11 +2,8 @@
  * The connection to a monitor, against one that is played here over a socket:
  * negotiation, order, silence, rubbish, the way back.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
+
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/socket.h>

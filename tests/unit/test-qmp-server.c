@@ -2,11 +2,8 @@
  * monitor/server/qmp-server.c and qmp-client.c against a backend that answers when it
  * is told to. The clock is not asked: the loop turns until a line is there.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
+
 #include <fcntl.h>
 #include <glib.h>
 #include <string.h>

@@ -2,15 +2,11 @@
  * A snapshot hands out every page once, as it was at its moment, whatever is
  * written to the memory meanwhile and whoever is faster.
  */
-#include <setjmp.h>
-#include <stdarg.h>
+#include "tests/unit/test.h"
+
 #include <stdatomic.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "backend/base/error.h"
 #include "backend/guest/memory/snapshot.h"

@@ -3,11 +3,8 @@
  * rate, batch and lateness, and the bytes it may send are counted in every
  * window of 100 ms that begins with a batch.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
+
 #include <glib.h>
 #include <stdbool.h>
 

@@ -2,10 +2,7 @@
  * Reading ahead: every byte in order whatever pieces come, a waiting consumer gets what is there, a
  * shutdown and the end of the stream are passed on.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
 
 #include <sys/socket.h>
 #include <unistd.h>

@@ -4,11 +4,7 @@
  */
 #include "backend/stream/reader.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "tests/unit/test.h"
 
 #include "tests/unit/stream-test.h"
 

@@ -2,13 +2,10 @@
  * backend/schema/introspect.c: what query-qmp-schema says is a valid
  * description, complete in itself, of what the tables have.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/test.h"
+
 #include <string.h>
 
-#include <cmocka.h>
 #include <glib.h>
 #include <json-c/json.h>
 

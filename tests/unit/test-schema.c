@@ -3,13 +3,10 @@
  * migrate-incoming and of the capabilities were seen from 8.2.0; those of
  * migrate with channels from 10.0.2, as 8.2.0 could not be asked.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/test.h"
+
 #include <string.h>
 
-#include <cmocka.h>
 #include <glib.h>
 
 #include "backend/base/error.h"

@@ -1,11 +1,8 @@
 /*
  * monitor/script.c: the lines of a batch and where they stand.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
+
 #include <fcntl.h>
 #include <glib.h>
 #include <string.h>

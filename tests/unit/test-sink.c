@@ -1,11 +1,8 @@
 /*
  * monitor/sink.c: output that never blocks the writer.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
+
 #include <fcntl.h>
 #include <glib.h>
 #include <signal.h>

@@ -1,11 +1,7 @@
 /*
  * size.c: sizes in and out of text.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
 
 #include "backend/base/size.h"
 

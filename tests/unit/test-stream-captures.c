@@ -5,11 +5,8 @@
  * A capture that is in neither folder (capture-test.h) is named as skipped; those
  * that are in the tree are never skipped.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "tests/unit/test.h"
 
-#include <cmocka.h>
 #include <zlib.h>
 
 #include "backend/base/error.h"

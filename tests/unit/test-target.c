@@ -1,11 +1,8 @@
 /*
  * What an attached QEMU has beyond our tables: found, read, completed, and what it lacks is marked.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
+
 #include <string.h>
 
 #include "commands/hmp/target.h"

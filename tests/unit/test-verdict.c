@@ -1,10 +1,7 @@
 /*
  * Will it finish? Rows of pass borders and what they mean.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "tests/unit/test.h"
 
 #include <string.h>
 

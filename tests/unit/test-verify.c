@@ -3,14 +3,10 @@
  * every way in which a copy can be wrong. The guests do their steps in the
  * test's thread, so each run is the same.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/test.h"
+
 #include <string.h>
 #include <sys/stat.h>
-
-#include <cmocka.h>
 
 #include "backend/guest/guest-internal.h"
 #include "backend/guest/stress/machine.h"

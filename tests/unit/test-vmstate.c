@@ -3,11 +3,7 @@
  */
 #include "backend/stream/vmstate.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "tests/unit/test.h"
 
 #include "backend/base/error.h"
 #include "tests/unit/stream-test.h"

@@ -5,11 +5,7 @@
 #include "backend/stream/writer.h"
 
 #include <limits.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "tests/unit/test.h"
 
 #include "tests/unit/stream-test.h"
 

@@ -3,11 +3,7 @@
  * the pages as they were put; the first pass is plain, what did not change is not sent, the
  * cache keeps what is in use and follows its size.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "tests/unit/test.h"
 
 #include "backend/engine/outgoing/page-encoder.h"
 #include "backend/stream/xbzrle.h"

@@ -1,11 +1,7 @@
 /*
  * XBZRLE: known bytes both ways, random round trips, and deltas that are none.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "tests/unit/test.h"
 
 #include "backend/stream/xbzrle.h"
 #include "tests/unit/stream-test.h"
