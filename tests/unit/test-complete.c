@@ -12,8 +12,8 @@
 #include "backend/tables/parameters.h"
 #include "completion/complete.h"
 
-static const char *const history[] = { "tcp:hera:4444", "unix:/a b", "tcp:hades:1",
-                                       "tcp:hera:4444", NULL };
+static const char *const history[] = { "tcp:hera:4444", "unix:/a b", "tcp:hades:1", "tcp:hera:4444",
+                                       NULL };
 static const CompletionEnv prompt_env = { .history_uris = history };
 static const char *const variables[] = { "dir", "dirty", "uri", NULL };
 static const CompletionEnv batch_env = { .batch = true, .variables = variables };
@@ -137,14 +137,43 @@ static void test_candidates(void **state)
     }
 }
 
+static const char *text_of(const Completion *c, guint i)
+{
+    return ((const Candidate *)g_ptr_array_index(c->candidates, i))->text;
+}
+
+static bool offers(const Completion *c, const char *text)
+{
+    for (guint i = 0; i < c->candidates->len; i++) {
+        if (strcmp(text_of(c, i), text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void test_all_names_are_offered(void **state)
 {
     g_autoptr(Completion) parameters = complete_line("migrate_set_parameter ", 22, NULL);
     g_autoptr(Completion) capabilities = complete_line("migrate_set_capability ", 23, NULL);
+    MigCapabilities known = 0;
 
     (void)state;
-    assert_int_equal(parameters->candidates->len, param_count);
-    assert_int_equal(capabilities->candidates->len, CAPABILITY__COUNT);
+    for (size_t i = 0; i < param_count; i++) {
+        assert_true(offers(parameters, param_table[i].name));
+    }
+    for (guint i = 0; i < parameters->candidates->len; i++) {
+        assert_non_null(param_find(text_of(parameters, i)));
+    }
+    for (guint i = 0; i < capabilities->candidates->len; i++) {
+        MigCapability id;
+
+        assert_true(capability_find(text_of(capabilities, i), &id));
+        known |= CAPABILITY_BIT(id);
+    }
+    for (int id = 0; id < CAPABILITY__COUNT; id++) {
+        assert_true(capability_is_on(known, (MigCapability)id));
+    }
     for (guint i = 1; i < parameters->candidates->len; i++) {
         const Candidate *left = g_ptr_array_index(parameters->candidates, i - 1);
         const Candidate *right = g_ptr_array_index(parameters->candidates, i);
@@ -225,8 +254,7 @@ static void test_numbers_say_what_they_mean(void **state)
     (void)state;
     assert_string_equal(((Candidate *)typed->candidates->pdata[0])->note, "5.0 KiB/s");
     assert_string_equal(((Candidate *)initial->candidates->pdata[0])->note, "0 (no limit), least");
-    assert_string_equal(((Candidate *)initial->candidates->pdata[1])->note,
-                        "128.0 MiB/s, default");
+    assert_string_equal(((Candidate *)initial->candidates->pdata[1])->note, "128.0 MiB/s, default");
 }
 
 static void test_guest_keys_values_and_faults(void **state)
@@ -236,14 +264,30 @@ static void test_guest_keys_values_and_faults(void **state)
     const char *const *key = guest_set_keys();
 
     (void)state;
-    assert_int_equal(keys->candidates->len, g_strv_length((char **)key));
-    assert_int_equal(faults->candidates->len, VERIFY__COUNT);
+    for (guint i = 0; i < keys->candidates->len; i++) {
+        assert_true(g_strv_contains(key, text_of(keys, i)));
+    }
+    for (unsigned i = 0; i < VERIFY__COUNT; i++) {
+        assert_true(offers(faults, verify_fault_name((VerifyFault)i)));
+    }
+    for (guint i = 0; i < faults->candidates->len; i++) {
+        VerifyFault fault;
+
+        assert_true(verify_fault_from_name(text_of(faults, i), &fault));
+    }
     for (; *key; key++) {
+        assert_true(offers(keys, *key));
+
         g_autofree char *line = g_strdup_printf("guest_set %s ", *key);
         g_autoptr(Completion) values = complete_line(line, strlen(line), NULL);
         const char *const *known = guest_set_values(*key);
 
-        assert_int_equal(values->candidates->len, known ? g_strv_length((char **)known) : 0);
+        for (guint i = 0; i < values->candidates->len; i++) {
+            assert_true(known != NULL && g_strv_contains(known, text_of(values, i)));
+        }
+        for (; known != NULL && *known != NULL; known++) {
+            assert_true(offers(values, *known));
+        }
     }
 }
 
