@@ -23,7 +23,7 @@ import pace
 
 MIGMON = os.environ.get("MIGMON", "migmon")
 # Seconds without any progress after which a wait is given up.
-PATIENCE = float(os.environ.get("MIGMON_TEST_PATIENCE", "60"))
+PATIENCE = 60 * float(os.environ.get("MIGMON_TEST_PATIENCE", "1"))
 
 # A migration that has not ended by itself after so many passes is ended by a longer pause, where a test waits for
 # its end and for nothing else. Milliseconds.

@@ -1,4 +1,4 @@
-/* commands/parse.c, expression.c, suggest.c: the grammar of a line. */
+/* commands/hmp/parse.c, expression.c, suggest.c: the grammar of a line. */
 #include "tests/unit/test.h"
 
 #include <string.h>
