@@ -5,6 +5,7 @@
  */
 #include "backend/base/fault.h"
 
+#include <errno.h>
 #include <glib.h>
 #include <pthread.h>
 #include <signal.h>
@@ -78,6 +79,23 @@ const char *const fault_point_names[] = {
     "dst-eof",              /* EOF read, guest not yet started */
     "dst-started",          /* guest started, SHUT not yet sent */
     "dst-shut",             /* SHUT sent */
+    /* A thread is to be made; only fail has a meaning here. */
+    "thread-src-main",
+    "thread-src-rp",
+    "thread-src-send",
+    "thread-src-pack",
+    "thread-src-pages",
+    "thread-dst-main",
+    "thread-dst-read",
+    "thread-dst-recv",
+    "thread-dst-fault",
+    "thread-dst-urgent",
+    "thread-crew",
+    "thread-resolve",
+    "thread-exec-reaper",
+    "thread-dirty-handler",
+    "thread-dirty-rate",
+    "thread-verify",
     NULL,
 };
 
@@ -197,6 +215,17 @@ FaultAction fault_fire(const char *point)
 bool fault_enabled(void)
 {
     return atomic_load(&enabled);
+}
+
+GThread *fault_thread_new(const char *point, const char *name, GThreadFunc work, void *data,
+                          GError **error)
+{
+    if (fault_fire(point) == FAULT_FAIL) {
+        g_set_error(error, G_THREAD_ERROR, G_THREAD_ERROR_AGAIN, "Error creating thread: %s",
+                    g_strerror(EAGAIN));
+        return NULL;
+    }
+    return g_thread_try_new(name, work, data, error);
 }
 
 /* One wait for a release, of HOLD_CHECK_NS at most. */

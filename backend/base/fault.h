@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include <glib.h>
 #include <stdbool.h>
 
 typedef enum {
@@ -43,6 +44,11 @@ char *fault_configure(const char *spec);
 FaultAction fault_fire(const char *point);
 
 bool fault_enabled(void);
+
+/* g_thread_try_new(). With the action fail set for @point it fails as it does when the system has
+ * no more threads. */
+GThread *fault_thread_new(const char *point, const char *name, GThreadFunc work, void *data,
+                          GError **error);
 
 /* Waits for fault_release(); returns early once @gone(@data) is true. Prints "fault: held at POINT"
  * on stderr when the wait begins. */

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "backend/base/fault.h"
 #include "backend/base/lock.h"
 
 struct Crew {
@@ -74,7 +75,7 @@ Crew *crew_new(unsigned n_threads, void (*work)(void *data, size_t piece), void 
     mig_cond_init(&crew->changed);
     crew->threads = g_new0(GThread *, MAX(n_threads, 1));
     while (crew->n_threads + 1 < n_threads) {
-        GThread *thread = g_thread_try_new("mig/crew", crew_thread, crew, error);
+        GThread *thread = fault_thread_new("thread-crew", "mig/crew", crew_thread, crew, error);
 
         if (thread == NULL) {
             crew_free(crew);

@@ -134,7 +134,11 @@ static void on_channel(Listener *l, ChannelType type, Transport *transport, void
     if (e->incoming == NULL) {
         migration_set_error(m, error->message);
         migration_move(m, MIGRATION_ACTIVE, MIGRATION_FAILED);
-        listener_set_busy(l, false);
+        if (listener_is_reusable(l)) {
+            listener_set_busy(l, false);
+        } else {
+            engine_stop_listening(e);
+        }
         return;
     }
     engine_multifd_hand_over_early(e);

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "backend/base/error.h"
+#include "backend/base/fault.h"
 
 #define STDERR_KEPT 4096
 #define PIPE_ROOM   (1024 * 1024)
@@ -304,7 +305,9 @@ static void exec_free(Transport *t)
             reap(exec);
         } else {
             /* Stuck in the kernel: the caller does not wait for that. */
-            g_thread_unref(g_thread_new("exec-reaper", reap_later, GINT_TO_POINTER(exec->pid)));
+            GThread *reaper = fault_thread_new("thread-exec-reaper", "exec-reaper", reap_later,
+                                               GINT_TO_POINTER(exec->pid), NULL);
+            g_clear_pointer(&reaper, g_thread_unref); /* without it the child stays a zombie */
         }
     }
     if (exec->pid_fd >= 0) {

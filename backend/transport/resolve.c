@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "backend/base/error.h"
+#include "backend/base/fault.h"
 
 typedef struct {
     char *host; /* NULL: all addresses of this host */
@@ -106,7 +107,7 @@ ResolveJob *resolve_start(const Address *address, bool passive, GError **error)
     fill_question(&job->question, address, passive);
 
     atomic_fetch_add(&job->refs, 1);
-    GThread *thread = g_thread_try_new("resolve", resolve_thread, job, error);
+    GThread *thread = fault_thread_new("thread-resolve", "resolve", resolve_thread, job, error);
     if (thread == NULL) {
         resolve_unref(job); /* the thread's */
         return NULL;

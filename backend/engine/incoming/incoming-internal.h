@@ -162,7 +162,7 @@ void postcopy_note_placed(Incoming *in);
 
 /* ---- urgent.c ---- */
 
-/* Reads pages from @transport (taken) in a thread of its own. */
+/* Reads pages from @transport (taken on success) in a thread of its own. */
 UrgentReceiver *urgent_receiver_new(Incoming *in, Transport *transport, GError **error);
 /* No more can come. */
 bool urgent_receiver_ended(const UrgentReceiver *u);

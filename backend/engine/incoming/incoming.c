@@ -291,7 +291,7 @@ Incoming *incoming_new(const IncomingConfig *config, bool autostart, GError **er
         .file_offset = MAX(file_position(config->transport), 0),
         .max_list = device_loader_max_list(config->guest),
     });
-    in->thread = g_thread_try_new("mig/dst/main", incoming_thread, in, error);
+    in->thread = fault_thread_new("thread-dst-main", "mig/dst/main", incoming_thread, in, error);
     if (in->thread == NULL) {
         incoming_free(in);
         return NULL;

@@ -9,6 +9,7 @@
 #include "backend/engine/incoming/multifd-internal.h"
 
 #include "backend/base/error.h"
+#include "backend/base/fault.h"
 
 #define LOOK_US  (100 * 1000)
 #define GRACE_US G_USEC_PER_SEC
@@ -132,7 +133,8 @@ void multifd_recv_add(MultifdRecv *r, Transport *transport)
         channel = &r->channels[r->n_come++];
         channel->pool = r;
         channel->transport = transport;
-        channel->thread = g_thread_try_new("mig/dst/recv", channel_thread, channel, &error);
+        channel->thread =
+            fault_thread_new("thread-dst-recv", "mig/dst/recv", channel_thread, channel, &error);
     }
     pthread_mutex_unlock(&r->lock);
     if (channel == NULL) {

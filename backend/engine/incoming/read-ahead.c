@@ -5,6 +5,7 @@
  */
 #include "backend/engine/incoming/read-ahead.h"
 
+#include "backend/base/fault.h"
 #include "backend/base/lock.h"
 
 #define N_BUFFERS   4u
@@ -111,7 +112,7 @@ Prefetch *prefetch_new(Transport *transport, GError **error)
     for (size_t i = 0; i < N_BUFFERS; i++) {
         p->buffers[i].memory = g_malloc(PREFETCH_HEADROOM + BUFFER_SIZE);
     }
-    p->thread = g_thread_try_new("mig/dst/read", read_ahead, p, error);
+    p->thread = fault_thread_new("thread-dst-read", "mig/dst/read", read_ahead, p, error);
     if (p->thread == NULL) {
         prefetch_free(p);
         return NULL;

@@ -194,5 +194,10 @@ bool incoming_add_channel(Incoming *in, Transport *transport, GError **error)
         return false;
     }
     in->urgent = urgent_receiver_new(in, transport, error);
+    if (in->urgent == NULL) {
+        /* The source takes the pages that it has written there for delivered: only a recovery,
+         * which asks for what has come, brings them. */
+        transport_shutdown(in->config.transport);
+    }
     return in->urgent != NULL;
 }

@@ -6,6 +6,7 @@
 #include "backend/engine/incoming/incoming-internal.h"
 
 #include "backend/base/error.h"
+#include "backend/base/fault.h"
 #include "backend/base/prompt-thread.h"
 #include "backend/transport/transport-break.h"
 
@@ -132,8 +133,9 @@ UrgentReceiver *urgent_receiver_new(Incoming *in, Transport *transport, GError *
     u->in = in;
     u->transport = transport;
     u->reader = stream_reader_new_channel(in->reader);
-    u->thread = g_thread_try_new("mig/dst/urgent", urgent_thread, u, error);
+    u->thread = fault_thread_new("thread-dst-urgent", "mig/dst/urgent", urgent_thread, u, error);
     if (u->thread == NULL) {
+        u->transport = NULL; /* stays the caller's */
         urgent_receiver_free(u);
         return NULL;
     }
@@ -164,8 +166,8 @@ void urgent_receiver_free(UrgentReceiver *u)
     if (u == NULL) {
         return;
     }
-    transport_shutdown(u->transport);
     if (u->thread != NULL) {
+        transport_shutdown(u->transport);
         g_thread_join(u->thread);
     }
     transport_free(u->transport);

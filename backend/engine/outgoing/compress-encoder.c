@@ -12,6 +12,7 @@
 #include <zlib.h>
 
 #include "backend/base/error.h"
+#include "backend/base/fault.h"
 #include "backend/base/lock.h"
 #include "backend/guest/memory/block.h"
 
@@ -265,7 +266,8 @@ PageEncoder *compress_encoder_new(const LiveSettings *settings, CodecCounters *c
     for (unsigned i = 0; i < n_threads; i++) {
         c->places[i].owner = c;
         c->places[i].deflater_level = -1;
-        c->places[i].thread = g_thread_try_new("mig/src/pack", pack_pages, &c->places[i], error);
+        c->places[i].thread =
+            fault_thread_new("thread-src-pack", "mig/src/pack", pack_pages, &c->places[i], error);
         if (c->places[i].thread == NULL) {
             compress_free(&c->base);
             return NULL;

@@ -10,6 +10,7 @@
 #include "backend/engine/outgoing/multifd-internal.h"
 
 #include "backend/base/error.h"
+#include "backend/base/fault.h"
 
 #define LOOK_US   (100 * 1000)
 #define NOTICE_US G_USEC_PER_SEC
@@ -196,7 +197,7 @@ static bool connect_channel(SendChannel *channel, Connector *connector, GError *
             return false;
         }
     }
-    channel->thread = g_thread_try_new(name, channel_thread, channel, error);
+    channel->thread = fault_thread_new("thread-src-send", name, channel_thread, channel, error);
     return channel->thread != NULL;
 }
 

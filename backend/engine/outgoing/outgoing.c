@@ -369,7 +369,7 @@ Outgoing *outgoing_new(const OutgoingConfig *config, GError **error)
     outgoing_multifd_init(o);
     o->window.start_us = now;
     rate_limiter_init(&o->limiter, atomic_load(&config->settings->max_bandwidth), now);
-    o->thread = g_thread_try_new("mig/src/main", outgoing_thread, o, error);
+    o->thread = fault_thread_new("thread-src-main", "mig/src/main", outgoing_thread, o, error);
     if (o->thread == NULL) {
         o->config.predecessor = NULL; /* stays the caller's */
         outgoing_free(o);

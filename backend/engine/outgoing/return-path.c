@@ -6,6 +6,7 @@
 
 #include "backend/base/bytes.h"
 #include "backend/base/error.h"
+#include "backend/base/fault.h"
 #include "backend/base/lock.h"
 #include "backend/base/prompt-thread.h"
 #include "backend/stream/return-path.h"
@@ -159,7 +160,7 @@ SourceReturnPath *source_return_path_new(Transport *transport, PageRequests *req
     pthread_mutex_init(&rp->lock, NULL);
     mig_cond_init(&rp->changed);
     rp->pongs = g_array_new(FALSE, FALSE, sizeof(uint32_t));
-    rp->thread = g_thread_try_new("mig/src/rp", read_return_path, rp, error);
+    rp->thread = fault_thread_new("thread-src-rp", "mig/src/rp", read_return_path, rp, error);
     if (rp->thread == NULL) {
         source_return_path_free(rp);
         return NULL;

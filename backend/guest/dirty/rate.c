@@ -12,6 +12,7 @@
 
 #include "backend/base/clock.h"
 #include "backend/base/error.h"
+#include "backend/base/fault.h"
 #include "backend/base/lock.h"
 #include "backend/guest/stress/ledger.h"
 
@@ -353,7 +354,8 @@ bool dirty_rate_begin(DirtyRate *rate, const DirtyRateRequest *request, DirtyRat
     join(rate); /* of the one before: it has told its result, so it is on its last line */
     rate->begun = begun;
     rate->begun_data = data;
-    rate->thread = g_thread_try_new("dirty-rate", dirty_rate_thread, rate, error);
+    rate->thread =
+        fault_thread_new("thread-dirty-rate", "dirty-rate", dirty_rate_thread, rate, error);
     if (rate->thread == NULL) {
         MIG_LOCK(&rate->lock);
         rate->result.status = DIRTY_RATE_UNSTARTED;

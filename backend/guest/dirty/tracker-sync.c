@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "backend/base/error.h"
+#include "backend/base/fault.h"
 #include "backend/base/fd.h"
 #include "backend/guest/memory/userfaultfd.h"
 
@@ -186,7 +187,7 @@ static bool open_and_run(SyncTracker *t, GError **error)
         mig_error_set_errno(error, errno, "making an eventfd");
         return false;
     }
-    t->handler = g_thread_try_new("dirty-handler", handler_main, t, error);
+    t->handler = fault_thread_new("thread-dirty-handler", "dirty-handler", handler_main, t, error);
     return t->handler != NULL;
 }
 

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "backend/base/error.h"
+#include "backend/base/fault.h"
 #include "backend/base/fd.h"
 #include "backend/base/lock.h"
 #include "backend/base/prompt-thread.h"
@@ -262,7 +263,7 @@ bool page_faults_start(PageFaults *pf, GError **error)
             return false;
         }
     }
-    pf->handler = g_thread_try_new("mig/dst/fault", handler_main, pf, error);
+    pf->handler = fault_thread_new("thread-dst-fault", "mig/dst/fault", handler_main, pf, error);
     return pf->handler != NULL;
 }
 

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "backend/base/error.h"
+#include "backend/base/fault.h"
 #include "backend/base/fd.h"
 #include "backend/base/lock.h"
 #include "backend/guest/memory/userfaultfd.h"
@@ -193,7 +194,7 @@ static bool open_and_run(RamSnapshot *s, GError **error)
         mig_error_set_errno(error, errno, "making an eventfd");
         return false;
     }
-    s->handler = g_thread_try_new("mig/src/pages", handler_main, s, error);
+    s->handler = fault_thread_new("thread-src-pages", "mig/src/pages", handler_main, s, error);
     return s->handler != NULL;
 }
 
