@@ -32,6 +32,9 @@ static void set_parameters(Engine *e, BackendSession *session, json_object *args
         return;
     }
     engine_apply_settings(e);
+    if (e->listener != NULL) {
+        engine_want_channels(e); /* as many as there may be now */
+    }
     backend_reply_return(reply, NULL);
 }
 

@@ -171,7 +171,9 @@ void engine_want_channels(Engine *e)
 
     listener_want(e->listener, CHANNEL_RECOVERY, paused);
     listener_want(e->listener, CHANNEL_MULTIFD,
-                  capability_is_on(e->capabilities, CAPABILITY_MULTIFD));
+                  capability_is_on(e->capabilities, CAPABILITY_MULTIFD)
+                      ? (unsigned)e->parameters.multifd_channels
+                      : 0);
     listener_want(e->listener, CHANNEL_PAGES,
                   capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_PREEMPT));
     if (paused) {

@@ -13,7 +13,9 @@
 
 #include "backend/base/error.h"
 
-#define BACKLOG 16
+/* As many connections as a source may make at once: main, requested pages, 255 multifd channels,
+ * and as many strangers. */
+#define BACKLOG 512
 /* With port 0 the kernel's choice for one family may be taken for the other; then it chooses anew.
  */
 #define CHOICES 20

@@ -20,7 +20,8 @@
 
 #include "backend/base/error.h"
 
-/* Out of descriptors or memory: accepting rests this long, else the loop would spin. */
+/* Out of descriptors or memory, or of places: accepting rests this long, else the loop would spin.
+ */
 #define REST_S 1
 
 struct Listener {
@@ -93,6 +94,9 @@ static void on_admitted(int fd, ChannelType type, const char *peer, void *data)
         g_autofree char *text =
             g_strdup_printf("dropped a connection from %s: %s", peer, error->message);
         close(fd);
+        if (!l->busy) {
+            lobby_source_has_left(l->lobby);
+        }
         listener_notice(l, text);
         return;
     }
@@ -120,12 +124,22 @@ static gboolean on_rested(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
+static void rest(Listener *l)
+{
+    stop_accepting(l);
+    l->rest_source = g_timeout_add_seconds(REST_S, on_rested, l);
+}
+
 static gboolean on_connection(int listen_fd, GIOCondition condition, gpointer data)
 {
     Listener *l = data;
-    int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     (void)condition;
+    if (lobby_is_full(l->lobby)) {
+        rest(l); /* it waits in the kernel's queue */
+        return G_SOURCE_CONTINUE;
+    }
+    int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
         g_autofree char *peer = socket_address_peer(fd, l->address);
         lobby_add(l->lobby, fd, peer);
@@ -134,8 +148,7 @@ static gboolean on_connection(int listen_fd, GIOCondition condition, gpointer da
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         g_autofree char *text =
             g_strdup_printf("cannot take a connection: %s; trying again", g_strerror(errno));
-        stop_accepting(l);
-        l->rest_source = g_timeout_add_seconds(REST_S, on_rested, l);
+        rest(l);
         listener_notice(l, text);
     }
     return G_SOURCE_CONTINUE; /* anything else is the end of that one connection */
@@ -385,16 +398,19 @@ void listener_free(Listener *l)
     g_free(l);
 }
 
-void listener_want(Listener *l, ChannelType type, bool wanted)
+void listener_want(Listener *l, ChannelType type, unsigned count)
 {
     if (l->lobby != NULL) {
-        lobby_want(l->lobby, type, wanted);
+        lobby_want(l->lobby, type, count);
     }
 }
 
 void listener_set_busy(Listener *l, bool busy)
 {
     l->busy = busy;
+    if (!busy && l->lobby != NULL) {
+        lobby_source_has_left(l->lobby);
+    }
 }
 
 bool listener_is_reusable(const Listener *l)

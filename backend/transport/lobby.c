@@ -15,7 +15,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WAITING_MAX 16
+/* Places beside those of the channels that are announced, and how long a connection may say
+ * nothing. The crowd beyond the places is as many again: those have a short time, so that one that
+ * does speak gets in soon however many do not. No connection makes another one leave. */
+#define PLACES     16
+#define SILENT_MS  (30 * 1000)
+#define CROWDED_MS 1000
 /* Some of the four bytes are there, and poll() goes on saying so: the rest is asked for this often.
  */
 #define REST_MS 20
@@ -24,14 +29,25 @@ struct Lobby {
     LobbyCallbacks callbacks;
     void *data;
     GQueue waiting; /* of Waiting, the oldest first */
-    bool wanted[CHANNEL__COUNT];
+    unsigned wanted[CHANNEL__COUNT];
+    unsigned silent_ms, crowded_ms;
+    uint64_t n_come;
+
+    /* Of the main channel at work, if there is one. */
+    bool has_source;
+    uint64_t source_number;
+    char *source_host;
 };
 
 typedef struct {
     Lobby *lobby;
     int fd;
     char *peer;
+    char *host;      /* the same for all connections of one peer; NULL = not known */
+    uint64_t number; /* in the order of coming */
+    bool crowded;    /* no place was left for it */
     guint source;
+    guint deadline; /* 0 = may be silent for as long as the main channel is at work */
 } Waiting;
 
 static const struct {
@@ -143,6 +159,10 @@ static void leave(Waiting *w)
         g_source_remove(w->source);
         w->source = 0;
     }
+    if (w->deadline != 0) {
+        g_source_remove(w->deadline);
+        w->deadline = 0;
+    }
     g_queue_remove(&w->lobby->waiting, w);
 }
 
@@ -152,6 +172,7 @@ static void waiting_free(Waiting *w)
         close(w->fd);
     }
     g_free(w->peer);
+    g_free(w->host);
     g_free(w);
 }
 
@@ -168,11 +189,17 @@ static void drop(Waiting *w, const char *why)
 
 static void admit(Waiting *w, ChannelType type)
 {
-    LobbyCallbacks callbacks = w->lobby->callbacks;
-    void *data = w->lobby->data;
+    Lobby *lobby = w->lobby;
+    LobbyCallbacks callbacks = lobby->callbacks;
+    void *data = lobby->data;
     g_autofree char *peer = g_steal_pointer(&w->peer);
     int fd = mig_fd_steal(&w->fd);
 
+    if ((type == CHANNEL_MAIN || type == CHANNEL_RECOVERY) && !lobby->has_source) {
+        lobby->has_source = true;
+        lobby->source_number = w->number;
+        lobby->source_host = g_steal_pointer(&w->host);
+    }
     leave(w);
     waiting_free(w);
     callbacks.admit(fd, type, peer, data);
@@ -245,6 +272,52 @@ static gboolean on_rest(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
+/* ---- silence ---- */
+
+/* The channel of requested pages is opened behind its main channel and says nothing until a page is
+ * requested. Some that look like it are kept as long as the main channel is at work. */
+static bool may_be_silent(const Waiting *w)
+{
+    const Lobby *lobby = w->lobby;
+    unsigned n_kept = 0;
+
+    for (const GList *l = lobby->waiting.head; l != NULL; l = l->next) {
+        n_kept += ((const Waiting *)l->data)->deadline == 0;
+    }
+    return lobby->wanted[CHANNEL_PAGES] && lobby->has_source && w->number > lobby->source_number &&
+           w->host != NULL && g_strcmp0(w->host, lobby->source_host) == 0 && n_kept < PLACES;
+}
+
+static gboolean on_deadline(gpointer data)
+{
+    Waiting *w = data;
+
+    if (may_be_silent(w)) {
+        w->deadline = 0;
+        return G_SOURCE_REMOVE;
+    }
+    g_autofree char *why = w->crowded ? g_strdup("too many connections wait, and it said nothing")
+                                      : g_strdup_printf("it did not say what it is within %u s",
+                                                        w->lobby->silent_ms / 1000);
+    drop(w, why);
+    return G_SOURCE_CONTINUE; /* drop() has removed the source */
+}
+
+void lobby_source_has_left(Lobby *lobby)
+{
+    lobby->has_source = false;
+    g_clear_pointer(&lobby->source_host, g_free);
+    for (GList *l = lobby->waiting.head; l != NULL; l = l->next) {
+        Waiting *w = l->data;
+
+        if (w->deadline == 0) {
+            w->deadline = g_timeout_add(lobby->silent_ms, on_deadline, w);
+        }
+    }
+}
+
+/* ---- life ---- */
+
 Lobby *lobby_new(const LobbyCallbacks *callbacks, void *data)
 {
     Lobby *lobby = g_new0(Lobby, 1);
@@ -252,13 +325,36 @@ Lobby *lobby_new(const LobbyCallbacks *callbacks, void *data)
     lobby->callbacks = *callbacks;
     lobby->data = data;
     g_queue_init(&lobby->waiting);
-    lobby->wanted[CHANNEL_MAIN] = true;
+    lobby->wanted[CHANNEL_MAIN] = 1;
+    lobby->silent_ms = SILENT_MS;
+    lobby->crowded_ms = CROWDED_MS;
     return lobby;
 }
 
-void lobby_want(Lobby *lobby, ChannelType type, bool wanted)
+void lobby_set_patience(Lobby *lobby, unsigned silent_ms, unsigned crowded_ms)
 {
-    lobby->wanted[type] = wanted;
+    lobby->silent_ms = silent_ms;
+    lobby->crowded_ms = crowded_ms;
+}
+
+void lobby_want(Lobby *lobby, ChannelType type, unsigned count)
+{
+    lobby->wanted[type] = count;
+}
+
+static unsigned count_places(const Lobby *lobby)
+{
+    unsigned places = PLACES;
+
+    for (unsigned i = CHANNEL_MAIN + 1; i < CHANNEL__COUNT; i++) {
+        places += lobby->wanted[i];
+    }
+    return places;
+}
+
+bool lobby_is_full(const Lobby *lobby)
+{
+    return lobby->waiting.length >= count_places(lobby) + PLACES;
 }
 
 void lobby_free(Lobby *lobby)
@@ -272,6 +368,7 @@ void lobby_free(Lobby *lobby)
         leave(w);
         waiting_free(w);
     }
+    g_free(lobby->source_host);
     g_free(lobby);
 }
 
@@ -282,9 +379,10 @@ void lobby_add(Lobby *lobby, int fd, const char *peer)
     w->lobby = lobby;
     w->fd = fd;
     w->peer = g_strdup(peer);
+    w->host = socket_address_host(fd);
+    w->number = lobby->n_come++;
+    w->crowded = lobby->waiting.length >= count_places(lobby);
+    w->deadline = g_timeout_add(w->crowded ? lobby->crowded_ms : lobby->silent_ms, on_deadline, w);
     w->source = g_unix_fd_add(fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_readable, w);
     g_queue_push_tail(&lobby->waiting, w);
-    if (lobby->waiting.length > WAITING_MAX) {
-        drop(g_queue_peek_head(&lobby->waiting), "too many connections wait, and it said nothing");
-    }
 }

@@ -181,3 +181,29 @@ char *socket_address_peer(int fd, const Address *like)
     g_autoptr(Address) peer = from_sockaddr(&addr, length, like);
     return socket_address_name(peer);
 }
+
+char *socket_address_host(int fd)
+{
+    struct sockaddr_storage addr = { 0 };
+    socklen_t length = sizeof addr;
+    struct ucred who;
+    socklen_t who_length = sizeof who;
+    char host[NI_MAXHOST];
+
+    if (getpeername(fd, (struct sockaddr *)&addr, &length) < 0) {
+        return NULL;
+    }
+    switch (addr.ss_family) {
+    case AF_UNIX:
+        return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &who_length) < 0
+                   ? NULL
+                   : g_strdup_printf("uid %u", who.uid);
+    case AF_VSOCK:
+        return g_strdup_printf("cid %u", ((const struct sockaddr_vm *)&addr)->svm_cid);
+    default:
+        return getnameinfo((const struct sockaddr *)&addr, length, host, sizeof host, NULL, 0,
+                           NI_NUMERICHOST) != 0
+                   ? NULL
+                   : g_strdup(host);
+    }
+}

@@ -97,6 +97,9 @@ Address *socket_address_local(int fd, const Address *like);
 /* Who is at the other end of @fd: its address, for a Unix socket @like's and the process id. */
 char *socket_address_peer(int fd, const Address *like);
 
+/* Which host that is, or which user of this one; NULL when it cannot be known. */
+char *socket_address_host(int fd);
+
 /* ---- names (resolve.c) ---- */
 
 /*
@@ -154,7 +157,16 @@ typedef struct {
 Lobby *lobby_new(const LobbyCallbacks *callbacks, void *data);
 void lobby_free(Lobby *lobby);
 /* As listener_want(). */
-void lobby_want(Lobby *lobby, ChannelType type, bool wanted);
+void lobby_want(Lobby *lobby, ChannelType type, unsigned count);
 
-/* Takes @fd. Where too many wait, the one that has waited longest goes. */
+/* Takes @fd. It has 30 s to say what it is, or one where many wait. */
 void lobby_add(Lobby *lobby, int fd, const char *peer);
+
+/* True when no more can wait at all: nothing is to be added. */
+bool lobby_is_full(const Lobby *lobby);
+
+/* The main channel that was admitted is at its end: no silence is to be expected any more. */
+void lobby_source_has_left(Lobby *lobby);
+
+/* How long connections that are added from now on may be silent. */
+void lobby_set_patience(Lobby *lobby, unsigned silent_ms, unsigned crowded_ms);

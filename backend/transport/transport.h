@@ -195,9 +195,10 @@ Listener *listener_new(const Address *address, int fd, const ListenerCallbacks *
 void listener_free(Listener *l); /* stops; @ready is not called any more; unlinks its unix path */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Listener, listener_free)
 
-/* Whether channels of @type are wanted; at first only CHANNEL_MAIN is. What is not wanted is a
- * stranger: dropped with a notice. A connection that has said nothing waits meanwhile. */
-void listener_want(Listener *l, ChannelType type, bool wanted);
+/* How many channels of @type are announced; 0 = they are not wanted. At first only CHANNEL_MAIN is.
+ * What is not wanted is a stranger: dropped with a notice. A connection that has said nothing waits
+ * meanwhile; its place and its time are bounded. */
+void listener_want(Listener *l, ChannelType type, unsigned count);
 
 /* While busy, further main channels are dropped with a notice. A socket listener stays open. */
 void listener_set_busy(Listener *l, bool busy);

@@ -249,6 +249,7 @@ def more_syncs_than_sync_points(s):
 
 
 TESTS = [moves(n, c) for n in (1, 2, 8) for c in COMPRESSIONS]
+TESTS += [moves(64, "none")]
 TESTS += [moves(2, c, "tcp:127.0.0.1:0") for c in COMPRESSIONS]
 TESTS += [moves(2, "none", x_multifd_sync=sync, x_multifd_zero=zero)
           for sync in ("section", "round") for zero in ("main", "packets")]

@@ -77,6 +77,26 @@ def requested_pages_have_a_channel_of_their_own(s):
 
 
 
+def strangers_do_not_displace_the_channel_of_requested_pages(s):
+    """More than there are places for beside those of the announced channels."""
+    src, dst, uri = pair(s, preempt=True)
+    strangers = []
+    with contextlib.ExitStack() as stack:
+        src.execute("x-guest-set", key="rate", value="1M")
+        src.set(max_bandwidth=8 << 20)
+        src.execute("migrate", uri=uri)
+        dst.wait_status("active")
+        for _ in range(20):
+            strangers.append(stack.enter_context(socket.socket(socket.AF_UNIX)))
+            strangers[-1].connect(uri.removeprefix("unix:"))
+        src.execute("x-guest-set", key="rate", value="0")
+        src.execute("migrate-start-postcopy")
+        completed(src, dst)
+    seen = dst.execute("x-query-migrate-history")["page-faults"]
+    if seen["requests"] == 0:
+        raise harness.Failure(f"no page was requested: {seen}")
+
+
 # ---- recovery ----
 
 def recover(s, src, dst, number=0):
@@ -334,6 +354,7 @@ def so_does_the_sync_tracker(s):
 
 
 harness.run([a_guest_that_writes_faster_than_the_link_gets_over, requested_pages_have_a_channel_of_their_own,
+             strangers_do_not_displace_the_channel_of_requested_pages,
              a_cut_link_is_recovered_twice_in_a_row, both_links_are_recovered_with_a_channel_of_requested_pages,
              the_prompt_waits_for_the_end_of_a_recovery, twenty_cuts_anywhere_are_recovered,
              twenty_cuts_with_a_channel_of_requested_pages_are_recovered,

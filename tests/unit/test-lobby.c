@@ -4,6 +4,8 @@
  */
 #include "tests/unit/listener-test.h"
 
+#include "backend/transport/transport-private.h"
+
 static bool has_notice(const Seen *seen, const char *part)
 {
     for (guint i = 0; i < seen->notices->len; i++) {
@@ -127,6 +129,145 @@ static void test_silent_crowd_does_not_keep_the_migration_out(void **state)
     for (size_t i = 0; i < SILENT; i++) {
         transport_free(crowd[i]);
     }
+}
+
+/* ---- silence: a lobby without its listener ---- */
+
+typedef struct {
+    Lobby *lobby;
+    unsigned n_admitted;
+    GPtrArray *dropped;
+    GArray *peers; /* our ends, int */
+} Silence;
+
+static void on_admit(int fd, ChannelType type, const char *peer, void *data)
+{
+    Silence *s = data;
+
+    (void)type, (void)peer;
+    s->n_admitted++;
+    close(fd);
+}
+
+static void on_drop(const char *text, void *data)
+{
+    Silence *s = data;
+
+    g_ptr_array_add(s->dropped, g_strdup(text));
+}
+
+#define LONG_MS (3600 * 1000) /* does not pass within a test */
+
+static void begin_silence(Silence *s, unsigned silent_ms, unsigned crowded_ms)
+{
+    static const LobbyCallbacks lobby_callbacks = { .admit = on_admit, .dropped = on_drop };
+
+    s->lobby = lobby_new(&lobby_callbacks, s);
+    s->n_admitted = 0;
+    s->dropped = g_ptr_array_new_with_free_func(g_free);
+    s->peers = g_array_new(FALSE, FALSE, sizeof(int));
+    lobby_set_patience(s->lobby, silent_ms, crowded_ms);
+}
+
+static void end_silence(Silence *s)
+{
+    lobby_free(s->lobby);
+    for (guint i = 0; i < s->peers->len; i++) {
+        close(g_array_index(s->peers, int, i));
+    }
+    g_array_unref(s->peers);
+    g_ptr_array_unref(s->dropped);
+}
+
+/* Our end of a connection that now waits. */
+static int enter(Silence *s)
+{
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    g_array_append_val(s->peers, fds[0]);
+    lobby_add(s->lobby, fds[1], "somebody");
+    return fds[0];
+}
+
+static void speak(int fd, const char *bytes, size_t length)
+{
+    assert_int_equal(write(fd, bytes, length), length);
+}
+
+static void test_silent_connections_go_when_their_time_is_over(void **state)
+{
+    Silence s;
+
+    (void)state;
+    begin_silence(&s, 10, LONG_MS);
+    enter(&s);
+    speak(enter(&s), "QE", 2); /* not enough to tell */
+    RUN_UNTIL(s.dropped->len == 2);
+    for (guint i = 0; i < 2; i++) {
+        assert_non_null(strstr(g_ptr_array_index(s.dropped, i), "it did not say what it is"));
+    }
+    end_silence(&s);
+}
+
+static void test_no_connection_makes_another_one_leave(void **state)
+{
+    enum { ANNOUNCED = 64 };
+    int fds[ANNOUNCED + 16];
+    Silence s;
+
+    (void)state;
+    begin_silence(&s, LONG_MS, 10);
+    lobby_want(s.lobby, CHANNEL_MULTIFD, ANNOUNCED);
+    for (size_t i = 0; i < G_N_ELEMENTS(fds); i++) {
+        fds[i] = enter(&s);
+    }
+    assert_false(lobby_is_full(s.lobby));
+    for (int i = 0; i < 16; i++) { /* no place is left for these */
+        assert_false(lobby_is_full(s.lobby));
+        enter(&s);
+    }
+    assert_true(lobby_is_full(s.lobby));
+    RUN_UNTIL(s.dropped->len == 16);
+    assert_non_null(strstr(g_ptr_array_index(s.dropped, 0), "too many connections wait"));
+    for (size_t i = 0; i < G_N_ELEMENTS(fds); i++) {
+        speak(fds[i], "\x11\x22\x33\x44", 4);
+    }
+    RUN_UNTIL(s.n_admitted == G_N_ELEMENTS(fds));
+    assert_int_equal(s.dropped->len, 16);
+    end_silence(&s);
+}
+
+static gboolean set_flag(gpointer flag)
+{
+    *(gboolean *)flag = TRUE;
+    return G_SOURCE_REMOVE;
+}
+
+/* It says nothing before a page is requested, which may be never. */
+static void test_the_channel_of_pages_may_be_silent_while_its_main_channel_is_at_work(void **state)
+{
+    gboolean later = FALSE;
+    Silence s;
+
+    (void)state;
+    begin_silence(&s, 20, LONG_MS);
+    lobby_want(s.lobby, CHANNEL_PAGES, 1);
+    enter(&s); /* before the main channel: a stranger */
+    int main_channel = enter(&s);
+    int pages = enter(&s);
+    speak(main_channel, "QEVM", 4);
+    RUN_UNTIL(s.n_admitted == 1 && s.dropped->len == 1);
+    g_timeout_add(100, set_flag, &later);
+    RUN_UNTIL(later);
+    run_what_is_due();
+    assert_int_equal(s.dropped->len, 1); /* its time has been over for long */
+    speak(pages, "\0\0\0\0\0\x12\x30\x08", 8);
+    RUN_UNTIL(s.n_admitted == 2);
+    enter(&s);
+    lobby_source_has_left(s.lobby);
+    RUN_UNTIL(s.dropped->len == 2);
+    end_silence(&s);
 }
 
 static void test_busy_listener_drops_further_channels(void **state)
@@ -275,6 +416,9 @@ int main(void)
         cmocka_unit_test(test_first_word_may_come_in_pieces),
         cmocka_unit_test(test_multifd_channels_are_told_apart),
         cmocka_unit_test(test_silent_crowd_does_not_keep_the_migration_out),
+        cmocka_unit_test(test_silent_connections_go_when_their_time_is_over),
+        cmocka_unit_test(test_no_connection_makes_another_one_leave),
+        cmocka_unit_test(test_the_channel_of_pages_may_be_silent_while_its_main_channel_is_at_work),
         cmocka_unit_test(test_busy_listener_drops_further_channels),
         cmocka_unit_test(test_callbacks_may_free_the_listener),
         cmocka_unit_test(test_channels_are_known_by_their_first_word_when_they_are_wanted),
