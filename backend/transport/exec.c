@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,6 +32,11 @@
 #define PIPE_ROOM   (1024 * 1024)
 /* A child that does not take our bytes any more is given this long to say why. */
 #define LAST_WORDS_MS 200
+/* Nothing tells when a pipe has become empty: it is looked at this often. */
+#define EMPTY_LOOK_MS 5
+/* Of a shell: a command that cannot be run, that is not there. */
+#define CANNOT_RUN 126
+#define NOT_FOUND  127
 
 typedef struct {
     Transport base; /* fd: our end of the pipe, ours alone, non-blocking */
@@ -97,9 +103,22 @@ static void drain_stderr(ExecTransport *exec)
     }
 }
 
-/* As wait_fd() with the transport's wake descriptor, but reads standard error meanwhile: a child
- * that blocks there would never get to our bytes. */
-static WaitResult exec_wait_fd(ExecTransport *exec, int fd, short events, int timeout_ms)
+/* What is left until @deadline_us (0 = none) as poll() wants it. */
+static int left_ms(int64_t deadline_us)
+{
+    int64_t left = deadline_us - g_get_monotonic_time();
+
+    return deadline_us == 0 ? -1 : (int)CLAMP((left + 999) / 1000, 0, G_MAXINT);
+}
+
+static int64_t deadline_in(uint32_t ms)
+{
+    return g_get_monotonic_time() + (int64_t)ms * 1000;
+}
+
+/* As wait_fd() with the transport's wake descriptor, but until a time (0 = for ever), and reads
+ * standard error meanwhile: a child that blocks there would never get to our bytes. */
+static WaitResult exec_wait_fd(ExecTransport *exec, int fd, short events, int64_t deadline_us)
 {
     for (;;) {
         struct pollfd polled[] = {
@@ -107,7 +126,8 @@ static WaitResult exec_wait_fd(ExecTransport *exec, int fd, short events, int ti
             { .fd = fd, .events = events },
             { .fd = exec->stderr_fd, .events = POLLIN },
         };
-        int n = poll(polled, G_N_ELEMENTS(polled), timeout_ms);
+        int timeout = left_ms(deadline_us);
+        int n = poll(polled, G_N_ELEMENTS(polled), timeout);
 
         if (n == 0) {
             return WAIT_TIMEOUT;
@@ -123,13 +143,16 @@ static WaitResult exec_wait_fd(ExecTransport *exec, int fd, short events, int ti
             if (polled[1].revents != 0) {
                 return WAIT_READY;
             }
+            if (timeout == 0) {
+                return WAIT_TIMEOUT; /* a child that never stops talking does not move the end */
+            }
         }
     }
 }
 
 static bool exec_wait(ExecTransport *exec, int fd, short events, GError **error)
 {
-    if (exec_wait_fd(exec, fd, events, -1) == WAIT_WOKEN) {
+    if (exec_wait_fd(exec, fd, events, 0) == WAIT_WOKEN) {
         return transport_set_cancelled(&exec->base, error);
     }
     return true;
@@ -191,16 +214,24 @@ static bool collect(ExecTransport *exec, GError **error)
     return true;
 }
 
+/* A child that does not read any more is about to end; its status says more. */
+static void hear_last_words(ExecTransport *exec)
+{
+    if (!exec->collected &&
+        exec_wait_fd(exec, exec->pid_fd, POLLIN, deadline_in(LAST_WORDS_MS)) == WAIT_READY) {
+        reap(exec);
+        drain_stderr(exec);
+    }
+}
+
 /* QEMU's text for a failed read or write, with the reason in a hint where the child gave one. */
 static void set_io_error(ExecTransport *exec, const char *what, GError **error)
 {
     int errnum = errno;
 
     mig_error_set_errno(error, errnum, "Unable to %s command", what);
-    if (errnum == EPIPE && !exec->collected &&
-        exec_wait_fd(exec, exec->pid_fd, POLLIN, LAST_WORDS_MS) == WAIT_READY) {
-        reap(exec);
-        drain_stderr(exec);
+    if (errnum == EPIPE) {
+        hear_last_words(exec);
     }
     if (exec->collected) {
         g_autofree char *failure = describe_failure(exec);
@@ -264,23 +295,75 @@ static ssize_t exec_writev(Transport *t, const struct iovec *iov, int n, GError 
     }
 }
 
+/* Waits until everything is read. False when that can never be, or not in time. */
+static bool await_empty(ExecTransport *exec, int64_t deadline_us, GError **error)
+{
+    Transport *t = &exec->base;
+    int unread = 0;
+
+    for (;;) {
+        int64_t look = deadline_in(EMPTY_LOOK_MS);
+        /* Without events: ready is that nobody has the other end open any more. */
+        WaitResult result =
+            exec_wait_fd(exec, t->fd, 0, deadline_us == 0 ? look : MIN(look, deadline_us));
+
+        if (result == WAIT_WOKEN) {
+            return transport_set_cancelled(t, error);
+        }
+        if (ioctl(t->fd, FIONREAD, &unread) < 0 || unread == 0) {
+            return true;
+        }
+        if (result == WAIT_READY) {
+            break;
+        }
+        if (deadline_us != 0 && g_get_monotonic_time() >= deadline_us) {
+            g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
+                        "exec: '%s' did not read everything within %u ms", exec->command,
+                        t->finish_timeout_ms);
+            return false;
+        }
+    }
+    t->undelivered = (size_t)unread;
+    hear_last_words(exec);
+    g_autofree char *failure = exec->collected ? describe_failure(exec) : NULL;
+    if (failure != NULL) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_IO, failure);
+    } else {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
+                    "exec: '%s' ended before it had read everything", exec->command);
+    }
+    return false;
+}
+
 static bool exec_finish(Transport *t, GError **error)
 {
     ExecTransport *exec = (ExecTransport *)t;
+    int64_t deadline = t->finish_timeout_ms == 0 ? 0 : deadline_in(t->finish_timeout_ms);
 
     if (exec->direction == STREAM_IN) {
         return true;
     }
+    bool taken = await_empty(exec, deadline, error);
     close(t->fd);
     t->fd = -1;
-    if (t->finish_timeout_ms != 0 && !exec->collected &&
-        exec_wait_fd(exec, exec->pid_fd, POLLIN, (int)t->finish_timeout_ms) == WAIT_TIMEOUT) {
+    if (!taken) {
+        return false;
+    }
+    if (!exec->collected && exec_wait_fd(exec, exec->pid_fd, POLLIN, deadline) == WAIT_TIMEOUT) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
                     "exec: '%s' has read everything, but did not end within %u ms", exec->command,
                     t->finish_timeout_ms);
         return false;
     }
-    return collect(exec, error);
+    if (collect(exec, error)) {
+        return true;
+    }
+    if (exec->collected && WIFEXITED(exec->wait_status) &&
+        (WEXITSTATUS(exec->wait_status) == CANNOT_RUN ||
+         WEXITSTATUS(exec->wait_status) == NOT_FOUND)) {
+        t->undelivered = SIZE_MAX;
+    }
+    return false;
 }
 
 static void exec_interrupt(Transport *t)

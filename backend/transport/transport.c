@@ -271,6 +271,11 @@ void transport_set_finish_timeout(Transport *t, uint32_t ms)
     t->finish_timeout_ms = ms;
 }
 
+size_t transport_undelivered(const Transport *t)
+{
+    return t->undelivered;
+}
+
 bool transport_finish(Transport *t, GError **error)
 {
     if (transport_is_shut_down(t)) {

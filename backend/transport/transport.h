@@ -50,6 +50,7 @@ struct Transport {
     int fd;                     /* for those that have one; owned */
     bool two_way;               /* the peer can answer */
     uint32_t finish_timeout_ms; /* 0 = none */
+    size_t undelivered;         /* set by finish where it failed */
     WaitClock blocked;          /* writes that wait for the medium */
     ZeroCopy *zero_copy;        /* NULL = off; the writer's */
     atomic_bool shut_down;      /* set by transport_shutdown() before it wakes anyone */
@@ -132,6 +133,10 @@ void transport_set_finish_timeout(Transport *t, uint32_t ms);
 
 /* See TransportOps.finish; true where there is nothing to do. */
 bool transport_finish(Transport *t, GError **error);
+
+/* After it has failed: how many of the last bytes certainly reached nobody, SIZE_MAX = all; 0 where
+ * that is not known. */
+size_t transport_undelivered(const Transport *t);
 
 /* Takes @fd (socket, pipe or file, told apart by fstat) for a passed descriptor. */
 Transport *transport_new_from_fd(int fd, const char *name, GError **error);

@@ -162,6 +162,19 @@ def exec_child_that_fails(s):
         raise harness.Failure(f"{src.run_state()}, owner {src.owner()}")
 
 
+def exec_child_that_nobody_reads(s):
+    """All of a small guest fits into the pipe: what is in there when the child has ended was not taken by anybody."""
+    src = s.migmon("src", memory="4M", machine="stress,rate=64K")
+    src.set(max_bandwidth=0)
+    for command in ("true", "", "/nonexistent", "/etc/passwd", "cat >/dev/null; exit 127"):
+        src.execute("migrate", uri=f"exec:{command}")
+        harness.wait_for("it is over", lambda: src.status() in ("completed", "failed"))
+        found = src.status(), src.run_state(), src.owner()
+        if found != ("failed", "running", "here"):
+            raise harness.Failure(f"exec:{command}: {found}")
+        src.verify()
+
+
 def file_that_cannot_be_written(s):
     src = s.migmon("src", memory=MEMORY, machine=workload())
     try:
@@ -194,5 +207,5 @@ def never_on_two_after_source_is_taken_back_by_name(s):
 harness.run([ten_hops_round_a_ring_of_three, cancelled_by_a_peer_that_never_reads,
              cancel_while_connecting, next_attempt_after_cancel_and_failure,
              machine_mismatch_is_named_on_both_sides, stray_clients_do_not_disturb,
-             exec_child_that_fails, file_that_cannot_be_written,
+             exec_child_that_fails, exec_child_that_nobody_reads, file_that_cannot_be_written,
              never_on_two_after_source_is_taken_back_by_name])

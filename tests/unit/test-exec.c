@@ -184,6 +184,69 @@ static void test_child_that_stops_reading_is_explained(void **state)
     }
 }
 
+/* What fits into the pipe is written without an error. */
+static void test_finish_knows_what_reached_nobody(void **state)
+{
+    static const struct {
+        const char *command, *text;
+        size_t undelivered;
+    } rows[] = {
+        { "true", "exec: 'true' ended before it had read everything", 5000 },
+        { "", "exec: '' ended before it had read everything", 5000 },
+        { "echo no >&2; exit 3", "exec: 'echo no >&2; exit 3' failed with exit status 3: no",
+          5000 },
+        { "dd bs=2000 count=2 of=/dev/null status=none",
+          "exec: 'dd bs=2000 count=2 of=/dev/null status=none' ended before it had read everything",
+          1000 },
+        { "/nonexistent 2>/dev/null",
+          "exec: '/nonexistent 2>/dev/null' failed with exit status 127", 5000 },
+        /* A command that takes all for another one, which was not found. */
+        { "cat >/dev/null; exit 127",
+          "exec: 'cat >/dev/null; exit 127' failed with exit status 127", SIZE_MAX },
+        { "cat >/dev/null; exit 126",
+          "exec: 'cat >/dev/null; exit 126' failed with exit status 126", SIZE_MAX },
+        { "cat >/dev/null; exit 1", "exec: 'cat >/dev/null; exit 1' failed with exit status 1", 0 },
+        { "cat >/dev/null", NULL, 0 },
+        { "sleep 0.2; cat >/dev/null", NULL, 0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(Transport) t = start(rows[i].command, STREAM_OUT);
+
+        assert_true(write_size(t, 5000, NULL));
+        bool ok = transport_finish(t, &error);
+        if (rows[i].text == NULL) {
+            assert_true(ok);
+        } else {
+            assert_false(ok);
+            assert_string_equal(error->message, rows[i].text);
+        }
+        assert_int_equal(transport_undelivered(t), rows[i].undelivered);
+    }
+}
+
+static void test_a_child_that_never_stops_talking_does_not_move_the_end(void **state)
+{
+    static const char *const rows[][2] = {
+        { "cat >/dev/null; while echo; do sleep 0.01; done >&2", "but did not end within 100 ms" },
+        { "while echo; do sleep 0.01; done >&2", "did not read everything within 100 ms" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(Transport) t = start(rows[i][0], STREAM_OUT);
+
+        assert_true(write_size(t, 5000, NULL));
+        transport_set_finish_timeout(t, 100);
+        assert_false(transport_finish(t, &error));
+        assert_non_null(strstr(error->message, rows[i][1]));
+        assert_int_equal(transport_undelivered(t), 0);
+    }
+}
+
 static void test_talkative_child_does_not_block_and_is_cut(void **state)
 {
     /* Far more than a pipe holds, before and after it reads us. */
@@ -381,6 +444,8 @@ int main(void)
         cmocka_unit_test(test_failed_child_fails_the_finish),
         cmocka_unit_test(test_failed_child_fails_the_end_of_the_stream),
         cmocka_unit_test(test_child_that_stops_reading_is_explained),
+        cmocka_unit_test(test_finish_knows_what_reached_nobody),
+        cmocka_unit_test(test_a_child_that_never_stops_talking_does_not_move_the_end),
         cmocka_unit_test(test_talkative_child_does_not_block_and_is_cut),
         cmocka_unit_test(test_missing_program_is_told_at_once),
         cmocka_unit_test(test_child_begins_with_default_signals_and_three_descriptors),

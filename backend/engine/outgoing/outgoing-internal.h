@@ -81,6 +81,7 @@ struct Outgoing {
     bool ack_missed;       /* it was waited for and the operator told so */
     bool ran;              /* the guest ran before the stop: it goes on when we fail */
     bool stopped;          /* by us, for the switchover */
+    size_t last_bytes;     /* the one that commits, and what came with it */
     bool postcopy;         /* the guest left without the rest of its RAM */
     bool confirmed;        /* and runs there */
     RunState state_before; /* what goes into globalstate */

@@ -65,7 +65,7 @@ static bool commit(Outgoing *o, const char *description, GError **error)
     }
     stream_put_eof(o->writer);
     stream_put_vmdescription(o->writer, description);
-    bytes = stream_writer_pending(o->writer);
+    bytes = o->last_bytes = stream_writer_pending(o->writer);
     /* With room for the byte that decides, offering it cannot block: until then a cancel wins. */
     if (!transport_wait_writable(o->transport, error)) {
         return false;
@@ -128,18 +128,23 @@ void outgoing_handed_over(Outgoing *o, Owner owner, const char *evidence)
     migration_end(m, MIGRATION_COMPLETED);
 }
 
-void outgoing_refused(Outgoing *o, const GError *error)
+static void came_back(Outgoing *o, const char *evidence, const GError *error)
 {
     Migration *m = o->migration;
     g_autofree char *text = g_strdup_printf("migration to %s failed: %s; the guest %s here",
                                             m->peer, error->message, o->ran ? "goes on" : "stays");
 
     outgoing_resume_guest(o);
-    migration_set_owner(m, OWNER_HERE, "the destination said that it did not take the guest");
+    migration_set_owner(m, OWNER_HERE, evidence);
     g_autofree char *first_line = mig_error_first_line(error);
     migration_set_error(m, first_line);
     migration_set_outcome(m, text);
     migration_end(m, MIGRATION_FAILED);
+}
+
+void outgoing_refused(Outgoing *o, const GError *error)
+{
+    came_back(o, "the destination said that it did not take the guest", error);
 }
 
 static void lost(Outgoing *o, const GError *error)
@@ -196,7 +201,9 @@ static void finish_one_way(Outgoing *o)
                     transport_finish(o->transport, &error);
 
     outgoing_account_waits(o);
-    if (!finished) {
+    if (!finished && transport_undelivered(o->transport) >= o->last_bytes) {
+        came_back(o, "the end of the stream was read by nobody", error);
+    } else if (!finished) {
         lost(o, error);
     } else if (o->config.to_file) {
         outgoing_handed_over(o, OWNER_NONE,
