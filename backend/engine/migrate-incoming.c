@@ -94,6 +94,13 @@ static Migration *new_incoming_attempt(Engine *e, const char *peer)
     return m;
 }
 
+static bool door_is_open(void *data)
+{
+    const Engine *e = data;
+
+    return e->listener == NULL || listener_is_open(e->listener);
+}
+
 static void on_channel(Listener *l, ChannelType type, Transport *transport, void *data)
 {
     Engine *e = data;
@@ -129,6 +136,8 @@ static void on_channel(Listener *l, ChannelType type, Transport *transport, void
         .mapped_threads = engine_mapped_threads(e),
         .direct_io = e->parameters.direct_io != 0,
         .multifd = engine_multifd_settings(e),
+        .door_is_open = door_is_open,
+        .door_data = e,
     };
     e->incoming = incoming_new(&config, e->autostart, &error);
     if (e->incoming == NULL) {

@@ -413,6 +413,11 @@ void listener_set_busy(Listener *l, bool busy)
     }
 }
 
+bool listener_is_open(const Listener *l)
+{
+    return l->rest_source == 0;
+}
+
 bool listener_is_reusable(const Listener *l)
 {
     return l->sockets != NULL;

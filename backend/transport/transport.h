@@ -208,6 +208,9 @@ void listener_want(Listener *l, ChannelType type, unsigned count);
 /* While busy, further main channels are dropped with a notice. A socket listener stays open. */
 void listener_set_busy(Listener *l, bool busy);
 
+/* False while connections wait in the kernel's queue because there is no room for them here. */
+bool listener_is_open(const Listener *l);
+
 /* True for sockets: more connections can come after a failed attempt. */
 bool listener_is_reusable(const Listener *l);
 

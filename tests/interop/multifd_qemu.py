@@ -20,13 +20,14 @@ def configure(process, channels, compression):
     process.set(multifd_channels=channels, multifd_compression=compression)
 
 
-def to_migmon(binary, channels, compression, options=(), return_path=False):
+def to_migmon(binary, channels, compression, options=(), return_path=False, at_source=True):
+    """@at_source: multifd is on there too."""
     def test(s):
         path, a, b = s.path("m.sock"), s.memory_path("a"), s.memory_path("b")
         fill(a, channels)
         dst = s.migmon("dst", "--ram-file", b, "--ram-id", "ram0", "--incoming", "defer", memory=MEMORY, machine="none")
         src = s.qemu(binary, "src", *options, memory=MEMORY, ram_file=a)
-        for process in (src, dst):
+        for process in (src, dst) if at_source else (dst,):
             configure(process, channels, compression)
         dst.execute("migrate-incoming", uri=f"unix:{path}")
         src.set(max_bandwidth=UNLIMITED)
@@ -87,6 +88,8 @@ def tests(version, binary):
             words = f"{n}_channels_{compression}"
             yield f"{version}_to_migmon_{words}", to_migmon(binary, n, compression, return_path=n > 2)
             yield f"migmon_to_{version}_{words}", from_migmon(binary, n, compression, **sync)
+    yield f"{version}_to_migmon_64_channels", to_migmon(binary, 64, "none")
+    yield f"{version}_without_multifd_to_migmon", to_migmon(binary, 2, "none", at_source=False)
     if not new:
         yield f"round_into_{version}_fails_at_once", round_into_old_qemu_fails_at_once(binary)
         return

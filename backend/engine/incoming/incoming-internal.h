@@ -48,7 +48,8 @@ struct Incoming {
     atomic_bool link_up; /* page requests can be sent; looked at without the lock too */
     size_t asked_block;  /* the last request named it */
 
-    MultifdRecv *multifd;  /* NULL = off; constant */
+    MultifdRecv *multifd; /* NULL = off; constant */
+    atomic_bool door_quiet;
     GError *channel_error; /* under @lock: a channel failed before there was a reader to tell */
 
     /* The thread only. */

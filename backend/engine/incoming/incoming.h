@@ -25,6 +25,9 @@ typedef struct {
     unsigned mapped_threads;      /* mapped-ram: threads that read pages */
     bool direct_io;               /* past the page cache */
     MultifdSettings multifd;
+    /* Main thread: whether everything that connects is taken and looked at. NULL = always. */
+    bool (*door_is_open)(void *data);
+    void *door_data;
 } IncomingConfig;
 
 /* Starts the thread. ENGINE_EVENT_ENDED comes when it is about to return. @autostart: run the guest

@@ -54,6 +54,7 @@ struct MultifdRecv {
     uint64_t passed;  /* of these, behind it */
     unsigned placing; /* channels that are just at it */
     GError *error;
+    bool unused; /* the source sends its pages on the main channel */
     bool finished;
     bool quit;
 };

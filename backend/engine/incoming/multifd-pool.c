@@ -129,7 +129,8 @@ void multifd_recv_add(MultifdRecv *r, Transport *transport)
     RecvChannel *channel = NULL;
 
     pthread_mutex_lock(&r->lock);
-    if (r->n_come < r->config.settings.channels && !r->quit) {
+    bool late = r->unused;
+    if (!late && r->n_come < r->config.settings.channels && !r->quit) {
         channel = &r->channels[r->n_come++];
         channel->pool = r;
         channel->transport = transport;
@@ -137,7 +138,12 @@ void multifd_recv_add(MultifdRecv *r, Transport *transport)
             fault_thread_new("thread-dst-recv", "mig/dst/recv", channel_thread, channel, &error);
     }
     pthread_mutex_unlock(&r->lock);
-    if (channel == NULL) {
+    if (late) {
+        g_set_error(&error, MIG_ERROR, MIG_ERROR_FORMAT,
+                    "multifd: a channel comes behind pages of the main channel (%s)",
+                    transport_name(transport));
+        transport_free(transport);
+    } else if (channel == NULL) {
         g_set_error(&error, MIG_ERROR, MIG_ERROR_FORMAT, "multifd: more than %u channels came (%s)",
                     r->config.settings.channels, transport_name(transport));
         mig_error_hint(&error, "multifd-channels must be the same on both sides");
@@ -279,34 +285,76 @@ static bool all_are_there(MultifdRecv *r)
     return true;
 }
 
-/* Under the lock: waits a little for channels that have not come. They can come no more a moment
- * after the source has left. */
-static bool wait_for_missing(MultifdRecv *r, GError **error)
+/* Under the lock. Bytes that its thread has not got to yet, or the news of its end. */
+static bool has_unread(const MultifdRecv *r)
+{
+    for (unsigned i = 0; i < r->n_come; i++) {
+        if (!r->channels[i].known && transport_is_readable(r->channels[i].transport)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool door_is_quiet(MultifdRecv *r, bool *asked)
+{
+    return r->config.door_is_quiet == NULL || r->config.door_is_quiet(r->config.data, asked);
+}
+
+/* Under the lock: waits a little for channels that have not come. None is given up while it may be
+ * among what has not been looked at, however long that takes here. */
+static bool wait_for_missing(MultifdRecv *r, bool *asked, GError **error)
 {
     int64_t now = g_get_monotonic_time();
     uint32_t wait_ms = r->config.settings.wait_ms;
+    bool late = wait_ms != 0 && now - r->begin_us > (int64_t)wait_ms * 1000;
 
     if (!r->config.source_left(r->config.data)) {
         r->left_us = now;
     }
-    if (now - r->left_us > GRACE_US) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
-                    "the source left when %u of %u multifd channels had come", count_known(r),
-                    r->config.settings.channels);
-        return false;
-    }
-    if (wait_ms != 0 && now - r->begin_us > (int64_t)wait_ms * 1000) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "%u of %u multifd channels came within %u ms",
-                    count_known(r), r->config.settings.channels, wait_ms);
-        mig_error_hint(error, "multifd and multifd-channels must be the same on both sides");
+    bool left = now - r->left_us > GRACE_US;
+    if ((left || late) && door_is_quiet(r, asked) && !has_unread(r)) {
+        if (left) {
+            g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
+                        "the source left when %u of %u multifd channels had come", count_known(r),
+                        r->config.settings.channels);
+        } else {
+            g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
+                        "%u of %u multifd channels came within %u ms", count_known(r),
+                        r->config.settings.channels, wait_ms);
+            mig_error_hint(error, "multifd and multifd-channels must be the same on both sides");
+        }
         return false;
     }
     mig_cond_wait_until(&r->changed, &r->lock, now + LOOK_US);
     return true;
 }
 
+void multifd_recv_look_again(MultifdRecv *r)
+{
+    MIG_LOCK(&r->lock);
+    pthread_cond_broadcast(&r->changed);
+}
+
+bool multifd_recv_none_came(MultifdRecv *r)
+{
+    bool asked = false;
+    MIG_LOCK(&r->lock);
+
+    while (r->n_come == 0 && !r->quit && r->error == NULL) {
+        if (r->unused || door_is_quiet(r, &asked)) {
+            r->unused = r->points > 0;
+            r->passed = ++r->points;
+            return true;
+        }
+        mig_cond_wait_until(&r->changed, &r->lock, g_get_monotonic_time() + LOOK_US);
+    }
+    return false;
+}
+
 bool multifd_recv_sync(MultifdRecv *r, GError **error)
 {
+    bool asked = false;
     MIG_LOCK(&r->lock);
 
     r->points++;
@@ -317,7 +365,7 @@ bool multifd_recv_sync(MultifdRecv *r, GError **error)
         }
         if (count_known(r) == r->config.settings.channels) {
             pthread_cond_wait(&r->changed, &r->lock); /* each of them reads, or is there */
-        } else if (!wait_for_missing(r, error)) {
+        } else if (!wait_for_missing(r, &asked, error)) {
             return false;
         }
     }

@@ -33,6 +33,10 @@ typedef struct {
     bool (*fault)(void *data, const char *point, Transport *transport, GError **error);
     /* Whether the source has closed the main channel. The main channel's thread. */
     bool (*source_left)(void *data);
+    /* Whether every connection that had come when this was first asked is known for what it is.
+     * *@asked is false at first and the callee's from then on; multifd_recv_look_again() when the
+     * answer may have changed. NULL = yes. The main channel's thread. */
+    bool (*door_is_quiet)(void *data, bool *asked);
 } MultifdRecvConfig;
 
 MultifdRecv *multifd_recv_new(const MultifdRecvConfig *config);
@@ -53,12 +57,21 @@ void multifd_recv_start(MultifdRecv *recv, Placer *placer);
  * sent SYNC as often as there were sync points. */
 bool multifd_recv_sync(MultifdRecv *recv, GError **error);
 
+/* The same where the stream does not say that there are channels: true when none has come and none
+ * is at the door, so that nothing is to be waited for. At the first sync point a source with
+ * channels has made them all, but nothing depends on them yet: they may still come. From the second
+ * on the source has none, and one that comes all the same is a failure. */
+bool multifd_recv_none_came(MultifdRecv *recv);
+
 /* No page is placed after this; what a channel still says, or that it ends, is of no interest.
  * False when a channel has failed, or was ahead of the main channel. */
 bool multifd_recv_finish(MultifdRecv *recv, GError **error);
 
 /* Ends all channels and joins their threads; nothing is placed any more. */
 void multifd_recv_stop(MultifdRecv *recv);
+
+/* Any thread: see door_is_quiet. */
+void multifd_recv_look_again(MultifdRecv *recv);
 
 /* Any thread: every wait ends. */
 void multifd_recv_shutdown(MultifdRecv *recv);

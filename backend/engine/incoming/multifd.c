@@ -44,6 +44,39 @@ static bool source_left(void *data)
     return transport_peer_has_left(in->config.transport);
 }
 
+/* ---- the door ---- */
+
+#define DOOR_LOOK_MS 100
+
+/* Main thread. At this priority it is the turn of what is left when nothing waits to be accepted or
+ * to be looked at. */
+static gboolean on_quiet(void *data)
+{
+    Incoming *in = data;
+
+    if (in->config.door_is_open != NULL && !in->config.door_is_open(in->config.door_data)) {
+        g_timeout_add_full(G_PRIORITY_LOW, DOOR_LOOK_MS, on_quiet, in, NULL);
+        return G_SOURCE_REMOVE;
+    }
+    atomic_store(&in->door_quiet, true);
+    multifd_recv_look_again(in->multifd);
+    return G_SOURCE_REMOVE;
+}
+
+/* What has come is in the kernel's queue, in the lobby or here: the main loop is asked to do all of
+ * it first. */
+static bool door_is_quiet(void *data, bool *asked)
+{
+    Incoming *in = data;
+
+    if (!*asked) {
+        *asked = true;
+        atomic_store(&in->door_quiet, false);
+        g_idle_add_full(G_PRIORITY_LOW, on_quiet, in, NULL);
+    }
+    return atomic_load(&in->door_quiet);
+}
+
 static bool fault(void *data, const char *point, Transport *transport, GError **error)
 {
     (void)data;
@@ -70,6 +103,7 @@ void incoming_multifd_init(Incoming *in)
         .failed = failed,
         .fault = fault,
         .source_left = source_left,
+        .door_is_quiet = door_is_quiet,
     });
 }
 
@@ -101,7 +135,10 @@ static bool sync_point(Incoming *in, GError **error)
 
 bool incoming_multifd_eos(Incoming *in, GError **error)
 {
-    return in->multifd == NULL || in->flush_seen || sync_point(in, error);
+    if (in->multifd == NULL || in->flush_seen || in->placer == NULL) {
+        return true; /* without a block list no page can have come */
+    }
+    return multifd_recv_none_came(in->multifd) || sync_point(in, error);
 }
 
 bool incoming_multifd_flush(Incoming *in, GError **error)
