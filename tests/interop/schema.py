@@ -119,7 +119,7 @@ class Comparison:
             ours = self.a.names(kind, every)
             theirs = self.b.names(kind, part)
             for name in sorted(ours ^ theirs):
-                # What migmon has and QEMU has too is compared, whether it stands in the list or not.
+                # What migmon has and QEMU has too is compared, whether it is in the list or not.
                 if name in ours and name in self.b.entries:
                     each(name)
                 else:

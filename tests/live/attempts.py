@@ -1,6 +1,5 @@
 """Cancel, failure and the next attempt; a guest that goes out, comes back and goes again."""
 
-import os
 import socket
 
 import harness
