@@ -128,10 +128,6 @@ def off_at_the_destination(s):
 def off_at_the_source(s):
     src, dst, path = pair(s, 2)
     src.capability("multifd", False)
-<<<<<<< HEAD
-=======
-    dst.set(x_multifd_timeout=SHORT_MS)
->>>>>>> 6802766 (tests: the wait for channels has a name)
     src.execute("migrate", uri=path)
     src.wait_status("completed")
     dst.wait_status("completed")
