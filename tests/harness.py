@@ -53,9 +53,9 @@ def moment():
     return "; ".join(lines) or "no process"
 
 
-def wait_for(what, condition, progress=moment, patience=None):
+def wait_for(what, condition, progress=moment, patience=None, every=0.01):
     """Polls until condition() is true; its value is returned. Gives up when progress() does not change for @patience
-    seconds (PATIENCE)."""
+    seconds (PATIENCE). @every: seconds between two looks."""
     patience = PATIENCE if patience is None else patience
     seen, since = None, time.monotonic()
     look = since + patience / 2
@@ -70,7 +70,7 @@ def wait_for(what, condition, progress=moment, patience=None):
                 seen, since = state, now
             elif now - since >= patience:
                 raise Failure(f"gave up waiting until {what}: nothing moved for {now - since:.0f} s; now {moment()}")
-        time.sleep(0.01)
+        time.sleep(every)
 
 
 def communicate(process, stdin=None):
@@ -197,7 +197,7 @@ class Qmp:
 class Process:
     """A migmon or QEMU with a QMP socket."""
 
-    def __init__(self, scene, name, argv, env=None):
+    def __init__(self, scene, name, argv, env=None, **streams):
         self.scene = scene
         self.name = name
         self.argv = argv
@@ -205,7 +205,7 @@ class Process:
         self.log = scene.path(f"{name}.log")
         with open(self.log, "ab") as log:
             # Standard input is an open pipe that never says anything.
-            self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=log, stderr=log,
+            self.process = subprocess.Popen(argv, **{"stdin": subprocess.PIPE, "stdout": log, "stderr": log, **streams},
                                             env={**os.environ, **(env or {})})
         self.qmp = None
 
@@ -213,10 +213,14 @@ class Process:
     def pid(self):
         return self.process.pid
 
+    def ended(self):
+        """Exit status; None while it runs."""
+        return self.process.poll()
+
     def connect(self):
         def attempt():
-            if self.process.poll() is not None:
-                raise Failure(f"{self.name} ended with {self.process.returncode}: {self.output()}")
+            if self.ended() is not None:
+                raise Failure(f"{self.name} ended with {self.ended()}: {self.output()}")
             try:
                 self.qmp = Qmp(self.qmp_path, self)
                 return True
@@ -252,8 +256,8 @@ class Process:
 
     def moment(self):
         """What it does now, as one line that changes as long as something moves: its migration, not its guest."""
-        if self.process.poll() is not None:
-            return f"{self.name} ended with {self.process.returncode}"
+        if self.ended() is not None:
+            return f"{self.name} ended with {self.ended()}"
         size = os.path.getsize(self.log)
         if is_stopped(self.pid):
             return f"{self.name} is stopped ({size} bytes of output)"
@@ -367,7 +371,8 @@ class Process:
                 self.process.kill()
                 self.process.wait()
                 raise Failure(f"{self.name} did not end on SIGTERM") from None
-        self.process.stdin.close()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
         check_sanitizer(self)
 
 

@@ -30,6 +30,9 @@ HELD = 2 * MIB
 # the time of a test.
 CRAWL = MIB // 16
 
+# Bytes a second of a guest that only has to outrun that link. It leaves the processor to others.
+STEADY = 4 * HELD
+
 
 def measure():
     """Bytes a second that leave a guest which writes all the time."""
