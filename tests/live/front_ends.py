@@ -7,18 +7,31 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 
 import harness
+import pace
+from terminal import Terminal
 
-SMALL = ["--memory", "32M", "--machine", "stress,rate=20M,prefill=on"]
+# A link that keeps the migration of a steady() guest under way, and one that lets any go through.
+HOLD = [f"migrate_set_parameter max-bandwidth {pace.HELD}B", "migrate_set_parameter downtime-limit 0"]
+RELEASE = ["migrate_set_parameter max-bandwidth 0", f"migrate_set_parameter downtime-limit {harness.LONG_PAUSE}"]
+
+
+def machine(rate):
+    return ["--memory", pace.SMALL, "--machine", pace.stress(rate, "prefill=on")]
+
+
+def small():
+    return machine(pace.calm())
+
+
+def steady():
+    return machine(pace.STEADY)
 
 
 def batch(*options, stdin="", env=None, expect=0):
     """Runs a batch to its end; returns what it printed."""
-    source = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
-    result = subprocess.run([harness.MIGMON, *options], **source, capture_output=True, text=True,
-                            timeout=harness.PATIENCE * 4, check=False, env={**os.environ, **(env or {})})
+    result = harness.run_program([harness.MIGMON, *options], stdin, text=True, env={**os.environ, **(env or {})})
     for sign in ("Sanitizer", "runtime error:"):
         if sign in result.stderr:
             raise harness.Failure(result.stderr)
@@ -39,90 +52,93 @@ def contains(text, *parts):
 
 # ---- batches ----
 
+def nobody(s):
+    """A path in a folder that does not exist."""
+    return s.path("no/socket")
+
+
 def exit_codes(s):
     def listener(name, **kwargs):
-        return s.migmon(name, "--incoming", f"unix:{s.path(name + '.sock')}", memory="32M", **kwargs)
+        return s.migmon(name, "--incoming", f"unix:{s.path(name + '.sock')}", **kwargs)
 
-    batch(*SMALL, *commands("info status"), expect=0)
+    batch(*small(), *commands("info status"), expect=0)
     contains(batch("--memory", "nonsense", expect=1), "not a size")
-    contains(batch(*SMALL, *commands("no_such_command"), expect=1), "unknown command: 'no_such_command'")
-    contains(batch(*SMALL, *commands("migrate unix:/nonexistent/socket"), expect=2), "Failed to connect")
-    contains(batch(*SMALL, "--incoming", "unix:/nonexistent/socket", expect=2), "Failed to bind")
-    contains(batch(*SMALL, *commands("migrate_incoming unix:/tmp/x"), expect=3),
+    contains(batch(*small(), *commands("no_such_command"), expect=1), "unknown command: 'no_such_command'")
+    contains(batch(*small(), *commands(f"migrate unix:{nobody(s)}"), expect=2), "Failed to connect")
+    contains(batch(*small(), "--incoming", f"unix:{nobody(s)}", expect=2), "Failed to bind")
+    contains(batch(*small(), *commands(f"migrate_incoming unix:{s.path('x')}"), expect=3),
              "'-incoming' was not specified on the command line")
     listener("small", machine="stress")
-    contains(batch("--memory", "64M", *commands(f"migrate unix:{s.path('small.sock')}"), expect=4),
+    contains(batch("--memory", pace.LARGE, *commands(f"migrate unix:{s.path('small.sock')}"), expect=4),
              "the guest goes on here")
-    contains(batch(*SMALL, *commands("migrate rdma:1.2.3.4:5"), expect=3), "RDMA is not built in")
-    batch(*SMALL, *commands('migrate "exec:exit 3"'), expect=4)
-    batch(*SMALL, *commands("guest_set rate much"), expect=1)
-    batch(*SMALL, *commands("migrate_set_parameter downtime-limit 99999999"), expect=1)
-    batch("--memory", "32M", "--ram-file", "/nonexistent/file", *commands("info name"), expect=1)
+    contains(batch(*small(), *commands("migrate rdma:1.2.3.4:5"), expect=3), "RDMA is not built in")
+    batch(*small(), *commands('migrate "exec:exit 3"'), expect=4)
+    batch(*small(), *commands("guest_set rate much"), expect=1)
+    batch(*small(), *commands("migrate_set_parameter downtime-limit 99999999"), expect=1)
+    batch("--memory", pace.SMALL, "--ram-file", s.path("no/file"), *commands("info name"), expect=1)
     path = s.path("never")
     peer = socket.socket(socket.AF_UNIX)
     peer.bind(path)
     peer.listen()
     # A migration that is still running is waited for; here it is cancelled by a line of the batch.
-    contains(batch(*SMALL, *commands(f"migrate -d unix:{path}", "migrate_cancel", "wait cancelled 60"),
+    contains(batch(*small(), *commands(f"migrate -d unix:{path}", "migrate_cancel", "wait cancelled"),
                    expect=5), "cancelled")
-    contains(batch(*SMALL, *commands("migrate_set_parameter max-bandwidth 0", f"migrate -d unix:{path}",
+    contains(batch(*small(), *commands("migrate_set_parameter max-bandwidth 0", f"migrate -d unix:{path}",
                                      "wait completed 0.2"), expect=8), "wait")
     peer.close()
     # The destination stands still after the guest was handed over; the source gives up waiting.
     dst = listener("held", machine="stress", fault="dst-eof=hold")
-    contains(batch(*SMALL, *commands("migrate_set_parameter x-handover-timeout 500",
+    contains(batch(*small(), *commands("migrate_set_parameter x-handover-timeout 500",
                                      f"migrate unix:{s.path('held.sock')}"), expect=7),
              "nobody confirmed it")
     dst.execute("x-fault-release")
-    contains(batch("--memory", "32M", "--machine", "stress,prefill=on",
-                   *commands("sleep 1", "stop", "guest_plant lost", "guest_verify"), env={"MIGMON_FAULT": ""},
-                   expect=10), "lost")
-    contains(batch(*SMALL, *commands("assert run-state == paused"), expect=9), "assertion failed", "'running'")
-    contains(batch(*SMALL, *commands("echo a", "expect ^b$"), expect=9), "expected /^b$/", "  a\n")
+    contains(planted(s, "lost"), "lost")
+    contains(batch(*small(), *commands("assert run-state == paused"), expect=9), "assertion failed", "'running'")
+    contains(batch(*small(), *commands("echo a", "expect ^b$"), expect=9), "expected /^b$/", "  a\n")
 
 
 def quit_tells_what_became_of_the_migration(s):
     child = 'migrate -d "exec:cat >/dev/null; exit 3"'
-    contains(batch(*SMALL, *commands(child, "wait failed 60", "quit"), expect=7), "nobody confirmed it")
-    batch(*SMALL, *commands('migrate -d "exec:cat >/dev/null"', "wait completed 60", "quit"), expect=0)
-    batch(*SMALL, *commands("migrate -d unix:/nonexistent/socket", "wait failed 60", "quit"), expect=2)
-    slow = ["migrate_set_parameter max-bandwidth 1M", "migrate -d \"exec:cat >/dev/null\"", "wait active 60"]
-    batch(*SMALL, *commands(*slow, "migrate_cancel", "wait cancelled 60", "quit"), expect=5)
-    text = batch(*SMALL, *commands(*slow, "quit"), expect=130)
+    contains(batch(*small(), *commands(child, "wait failed", "quit"), expect=7), "nobody confirmed it")
+    batch(*small(), *commands('migrate -d "exec:cat >/dev/null"', "wait completed", "quit"), expect=0)
+    batch(*small(), *commands(f"migrate -d unix:{nobody(s)}", "wait failed", "quit"), expect=2)
+    slow = [*HOLD, "migrate -d \"exec:cat >/dev/null\"", "wait active"]
+    batch(*steady(), *commands(*slow, "migrate_cancel", "wait cancelled", "quit"), expect=5)
+    text = batch(*steady(), *commands(*slow, "quit"), expect=130)
     contains(text, "the migration to exec:cat >/dev/null is cancelled and the guest ends with this process\n")
     if text.count("cancelled") != 1:
         raise harness.Failure(text)
     # The same from a socket.
     for kind in ("qmp", "hmp"):
-        vm = s.migmon(f"vm-{kind}", memory="32M")
-        vm.execute("migrate", uri="unix:/nonexistent/socket")
+        vm = s.migmon(f"vm-{kind}")
+        vm.execute("migrate", uri=f"unix:{nobody(s)}")
         harness.wait_for("the migration fails", lambda vm=vm: vm.status() == "failed")
         vm.execute("quit") if kind == "qmp" else vm.hmp("quit")
-        if vm.process.wait(harness.PATIENCE) != 2:
+        if harness.wait_end(vm.process) != 2:
             raise harness.Failure(f"{kind}: exit {vm.process.returncode}")
 
 
 def a_failure_is_told_once(s):
-    text = batch(*SMALL, *commands("migrate unix:/nonexistent/socket"), expect=2)
-    contains(text, "Error: Failed to connect to '/nonexistent/socket': No such file or directory; "
+    text = batch(*small(), *commands(f"migrate unix:{nobody(s)}"), expect=2)
+    contains(text, f"Error: Failed to connect to '{nobody(s)}': No such file or directory; "
                    "the guest goes on here\n")
     if "migration to" in text:
         raise harness.Failure(text)
-    contains(batch(*SMALL, *commands("migrate -d unix:/nonexistent/socket", "wait failed 60"), expect=2),
-             "migration to unix:/nonexistent/socket failed: ")
+    contains(batch(*small(), *commands(f"migrate -d unix:{nobody(s)}", "wait failed"), expect=2),
+             f"migration to unix:{nobody(s)} failed: ")
 
 
 def signals(s):
     """A batch that is not over is interrupted, between two lines as well; who only waits ends in peace."""
     def ended_by(number, *options, stdin=subprocess.DEVNULL, ready=None):
-        process = subprocess.Popen([harness.MIGMON, *SMALL, *options], stdin=stdin, stdout=subprocess.PIPE,
+        process = subprocess.Popen([harness.MIGMON, *small(), *options], stdin=stdin, stdout=subprocess.PIPE,
                                    stderr=subprocess.DEVNULL, text=True)
         if ready is None:
             process.stdout.readline()
         else:
             harness.wait_for("the socket is there", lambda: os.path.exists(ready))
         process.send_signal(number)
-        code = process.wait(harness.PATIENCE)
+        code = harness.wait_end(process)
         process.stdout.close()
         return code
     many = commands("echo ready", *["echo x"] * 2000, "sleep 600", "echo y")
@@ -136,14 +152,12 @@ def signals(s):
 
 
 def nothing_to_do_and_no_room(s):
-    contains(batch("--memory", "32M", "--machine", "none", stdin=None, expect=1), "nothing to do: no commands")
+    contains(batch("--memory", pace.SMALL, "--machine", "none", stdin=None, expect=1), "nothing to do: no commands")
     with open("/dev/full", "w") as full:
-        result = subprocess.run([harness.MIGMON, *SMALL, *commands("echo x")], stdin=subprocess.DEVNULL,
-                                stdout=full, stderr=subprocess.DEVNULL, check=False)
+        result = harness.run_program([harness.MIGMON, *small(), *commands("echo x")], stdout=full)
     if result.returncode == 0:
         raise harness.Failure("output to a full device is no success")
-    result = subprocess.run([harness.MIGMON, *SMALL, "--json", "-c", b"echo \xff\xfe"], capture_output=True,
-                            stdin=subprocess.DEVNULL, check=False)
+    result = harness.run_program([harness.MIGMON, *small(), "--json", "-c", b"echo \xff\xfe"])
     for line in result.stdout.splitlines():
         json.loads(line.decode())
 
@@ -151,19 +165,19 @@ def nothing_to_do_and_no_room(s):
 def failed_with_the_guest_on_the_destination(s):
     """Exit 6: all of the guest is there, but the source could not be told; the operator runs it there."""
     path = s.path("m.sock")
-    command = [harness.MIGMON, *SMALL, "--incoming", f"unix:{path}",
-               *commands("wait failed 60", "assert owner == unknown", "cont -f", "assert owner == here",
+    command = [harness.MIGMON, *small(), "--incoming", f"unix:{path}",
+               *commands("wait failed", "assert owner == unknown", "cont -f", "assert owner == here",
                          "assert running == on", "wait completed")]
     dst = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                            text=True, env={**os.environ, "MIGMON_FAULT": "dst-eof=cut"})
     try:
-        src = s.migmon("src", memory="32M")
+        src = s.migmon("src")
         # Without the question of the hand-over the destination's answer decides, and there is no way for it.
         src.set(x_handover=False)
         src.capability("return-path")
         harness.wait_for("the destination listens", lambda: os.path.exists(path))
         src.execute("migrate", uri=f"unix:{path}")
-        text, _ = dst.communicate(timeout=harness.PATIENCE)
+        text, _ = harness.communicate(dst)
     finally:
         if dst.poll() is None:
             dst.kill()
@@ -174,12 +188,12 @@ def failed_with_the_guest_on_the_destination(s):
 
 
 def interrupted(s):
-    process = subprocess.Popen([harness.MIGMON, *SMALL, *commands("echo ready", "sleep 600")],
+    process = subprocess.Popen([harness.MIGMON, *small(), *commands("echo ready", "sleep 600")],
                                stdout=subprocess.PIPE, text=True)
     if process.stdout.readline() != "ready\n":
         raise harness.Failure("no output")
     process.send_signal(signal.SIGINT)
-    if process.wait(harness.PATIENCE) != 130:
+    if harness.wait_end(process) != 130:
         raise harness.Failure(f"exit {process.returncode}")
     process.stdout.close()
 
@@ -188,15 +202,16 @@ def errors_name_file_and_line(s):
     path = s.path("script.hmp")
     with open(path, "w") as file:
         file.write("# a comment\n\ninfo status\nmigrate_set_parameter max-bandwidth oops\necho not reached\n")
-    text = batch(*SMALL, "--batch", path, expect=1)
+    text = batch(*small(), "--batch", path, expect=1)
     contains(text, f"{path}:4: ", "Invalid size oops", "VM status: running")
     if "not reached" in text:
         raise harness.Failure("went on after an error")
 
 
 def stdin_batch_waits_for_the_migration(s):
-    s.migmon("dst", "--incoming", f"unix:{s.path('m.sock')}", memory="32M")
-    text = batch(*SMALL, stdin=f"migrate_set_parameter max-bandwidth 20M\nmigrate -d unix:{s.path('m.sock')}\n")
+    s.migmon("dst", "--incoming", f"unix:{s.path('m.sock')}")
+    text = batch(*small(), stdin=f"migrate_set_parameter max-bandwidth {8 * pace.calm()}B\n"
+                                 f"migrate -d unix:{s.path('m.sock')}\n")
     contains(text, "the destination confirmed that it has the guest")
 
 
@@ -205,8 +220,7 @@ def json_lines(s):
     with open(script, "w") as file:
         file.write("set size 5M\non-error continue\ninfo status\nmigrate_set_parameter max-bandwidth $size\n"
                    "assert run-state == paused\nbogus\nstop\n")
-    result = subprocess.run([harness.MIGMON, *SMALL, "--json", "--batch", script], capture_output=True, text=True,
-                            stdin=subprocess.DEVNULL, check=False)
+    result = harness.run_program([harness.MIGMON, *small(), "--json", "--batch", script], text=True)
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     if any(line["migmon"] != 1 for line in lines):
         raise harness.Failure(result.stdout)
@@ -230,64 +244,74 @@ def json_lines(s):
 
 
 def the_language_of_batches(s):
-    dst = s.migmon("dst", "--incoming", f"unix:{s.path('m.sock')}", memory="32M")
+    dst = s.migmon("dst", "--incoming", f"unix:{s.path('m.sock')}")
     with open(s.path("limits.hmp"), "w") as file:
         file.write("migrate_set_parameter downtime-limit $limit\n"
                    "info migrate_parameters\nexpect ^downtime-limit: $limit ms$\nexpect ^max-bandwidth: ")
     with open(s.path("main.hmp"), "w") as file:
         file.write(f"""# the whole language in one migration
 set dir {s.dir}
-set limit 2000
+set limit 0
 set uri "unix:$dir/m.sock"
 source $dir/limits.hmp
 assert status == none
 assert owner == here
-migrate_set_parameter max-bandwidth 20M
+migrate_set_parameter max-bandwidth {pace.HELD}B
 migrate -d $uri
-wait active 60
-wait MIGRATION_PASS 60
+wait active
+wait MIGRATION_PASS
 migrate_set_parameter max-bandwidth 0
-wait completed 60
+migrate_set_parameter downtime-limit {harness.LONG_PAUSE}
+wait completed
 assert status == completed
-assert downtime < 1min
-assert ram.transferred > 10M
-assert ram.total == 32M
+assert downtime < 1000min
+assert ram.transferred > 5M
+assert ram.total == {pace.SMALL}
 assert passes >= 1
 assert owner == peer
 assert run-state == postmigrate
 """)
-    contains(batch(*SMALL, "--batch", s.path("main.hmp")), "the destination confirmed")
+    contains(batch(*steady(), "--batch", s.path("main.hmp")), "the destination confirmed")
     dst.wait_status("completed")
     # Errors name the inner file; what follows is run, and the first error decides.
     with open(s.path("inner.hmp"), "w") as file:
         file.write("echo inner\nassert status == completed\n")
-    text = batch(*SMALL, *commands("on-error continue", f"source {s.path('inner.hmp')}", "nonsense",
+    text = batch(*small(), *commands("on-error continue", f"source {s.path('inner.hmp')}", "nonsense",
                                    "echo last", "on-error stop", "stop x", "echo not reached"), expect=9)
     contains(text, "inner\n", "last\n", f"{s.path('inner.hmp')}:2: assert: assertion failed",
              "-c 3: nonsense: unknown command", "-c 6: stop: stop|s: extraneous characters")
     if "not reached" in text:
         raise harness.Failure(text)
     # What a refusal means is decided when it comes, not by what happens later.
-    contains(batch(*SMALL, *commands("on-error continue", "migrate_incoming unix:/x",
-                                     "migrate unix:/nonexistent/socket"), expect=3), "Failed to connect")
+    contains(batch(*small(), *commands("on-error continue", "migrate_incoming unix:/x",
+                                     f"migrate unix:{nobody(s)}"), expect=3), "Failed to connect")
     with open(s.path("loop.hmp"), "w") as file:
         file.write(f"source {s.path('loop.hmp')}\n")
-    contains(batch(*SMALL, "--batch", s.path("loop.hmp"), expect=1), "loop.hmp:1: source: ", "deeper than 16")
-    contains(batch(*SMALL, *commands(f"source {s.path('missing')}"), expect=1), "-c 1: source: Could not open")
-    contains(batch(*SMALL, *commands("echo $HOME"), env={"HOME": "/x"}, expect=1), "variable 'HOME' is not set")
+    contains(batch(*small(), "--batch", s.path("loop.hmp"), expect=1), "loop.hmp:1: source: ", "deeper than 16")
+    contains(batch(*small(), *commands(f"source {s.path('missing')}"), expect=1), "-c 1: source: Could not open")
+    contains(batch(*small(), *commands("echo $HOME"), env={"HOME": "/x"}, expect=1), "variable 'HOME' is not set")
 
 
 def traced_requests(s):
-    text = batch(*SMALL, "--trace-requests", *commands("migrate_set_capability events on"))
+    text = batch(*small(), "--trace-requests", *commands("migrate_set_capability events on"))
     contains(text, '"migrate-set-capabilities"', '"events"')
+
+
+def planted(s, fault):
+    """What a batch says of a fault that is planted once the guest has written; its exit status is 10."""
+    vm = s.migmon(fault, "--batch", "-", machine=pace.stress(0, "prefill=on"), fault="")
+    vm.written(20000)
+    vm.process.stdin.write(f"stop\nguest_plant {fault}\nguest_verify\n".encode())
+    vm.process.stdin.flush()
+    if harness.wait_end(vm.process) != 10:
+        raise harness.Failure(f"{fault}: exit {vm.process.returncode}\n{vm.output()}")
+    return vm.output()
 
 
 def every_planted_fault_is_named(s):
     for fault in ("stale", "lost", "swapped", "torn", "corrupt", "stale-ledger", "stale-group"):
-        text = batch("--memory", "64M", "--machine", "stress,rate=400M,prefill=on",
-                     *commands("sleep 1", "stop", f"guest_plant {fault}", "guest_verify"),
-                     env={"MIGMON_FAULT": ""}, expect=10)
-        if not re.search(rf"^{fault}: |\b{fault}\b", text, re.MULTILINE):
+        text = planted(s, fault)
+        if not re.search(rf"^{fault}: |\b{fault}\b", text.replace(f"guest_plant {fault}", ""), re.MULTILINE):
             raise harness.Failure(f"{fault}: {text}")
 
 
@@ -341,8 +365,8 @@ def monitor_socket(s):
 
 def qmp_events_in_order(s):
     path = s.path("m.sock")
-    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory="32M")
-    src = s.migmon("src", memory="32M")
+    dst = s.migmon("dst", "--incoming", f"unix:{path}")
+    src = s.migmon("src")
     src.capability("events")
     dst.capability("events")
     src.set(max_bandwidth=0)
@@ -367,75 +391,48 @@ def qmp_events_in_order(s):
 
 # ---- the prompt in a real terminal ----
 
-class Terminal:
-    """migmon in tmux, on a server of its own."""
-
-    def __init__(self, s, *options):
-        self.command = ["tmux", "-S", s.path("tmux"), "-f", "/dev/null"]
-        env = f"XDG_STATE_HOME={s.path('state')}"
-        line = " ".join([env, harness.MIGMON, *options])
-        subprocess.run([*self.command, "new-session", "-d", "-x", "100", "-y", "40", line], check=True)
-
-    def type(self, *keys):
-        subprocess.run([*self.command, "send-keys", *keys], check=True)
-
-    def screen(self):
-        result = subprocess.run([*self.command, "capture-pane", "-p"], capture_output=True, text=True, check=False)
-        return result.stdout.rstrip()
-
-    def wait(self, pattern):
-        try:
-            harness.wait_for(pattern, lambda: re.search(pattern, self.screen(), re.MULTILINE))
-        except harness.Failure as failure:
-            raise harness.Failure(f"{failure}; the screen:\n{self.screen()}") from None
-
-    def close(self):
-        subprocess.run([*self.command, "kill-server"], capture_output=True, check=False)
-
-
 def prompt(s):
     if shutil.which("tmux") is None:
         return "not tried: tmux is not here"
     path = s.path("m.sock")
-    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory="64M", machine="stress")
-    t = Terminal(s, "--memory", "64M", "--machine", "stress,rate=60M,prefill=on")
-    try:
-        t.wait(r"^\(migmon\)$")
-        t.type("migr", "Tab", "_set_p", "Tab", "max-ban", "Tab", "8", "Enter")
-        t.wait(r"^\(migmon\) migrate_set_parameter max-bandwidth 8")
-        t.type("info migrate_par", "Tab", "Enter")
-        t.wait(r"^max-bandwidth: 8388608 bytes/second$")
-        # The language of batches is understood; what only waits ends with Ctrl-C.
-        def interrupt_a_wait():
-            t.type("wait comp", "Tab", "Enter")
-            time.sleep(0.2) # a Ctrl-C that comes before Enter clears the line: then once more
-            t.type("C-c")
-            return "Error: interrupted" in t.screen()
-        harness.wait_for("the wait is interrupted", interrupt_a_wait)
-        t.type("set speed 7M", "Enter", "migrate_set_parameter max-bandwidth $sp", "Tab", "Enter")
-        t.type("assert run-st", "Tab", "== pau", "Tab", "Enter")
-        t.wait(r"assertion failed: run-state == paused, but it is 'running'")
-        # Search in the history finds a line of before.
-        t.type("C-r", "info migrate_p", "Enter")
-        t.wait(r"^max-bandwidth: 7340032 bytes/second$")
-        # It cannot converge; the line says so all the time.
-        t.type(f"migrate unix:{path}", "Enter")
-        t.wait(r"^active pass \d+ +to go ")
-        t.type("C-c")
-        t.wait(r"press Ctrl-C again to cancel the migration")
-        t.type("C-c")
-        t.wait(r"cancelled; the guest goes on here")
-        t.type("migrate_set_parameter max-bandwidth 0", "Enter", f"migrate unix:{path}", "Enter")
-        t.wait(r"completed: .* downtime \d+ ms")
-        t.type("info status", "Enter")
-        t.wait(r"^VM status: paused \(postmigrate\)$")
-        # History: the line before the last one, again.
-        t.type("Up", "Up", "C-u", "cont", "Enter")
-        t.wait(r"^Error: the guest may run elsewhere")
-        t.type("quit", "Enter")
-        harness.wait_for("the program ends", lambda: "(migmon)" not in t.screen())
-    finally:
-        t.close()
+    dst = s.migmon("dst", "--incoming", f"unix:{path}")
+    t = Terminal(s, "vm", "--machine", pace.stress(pace.STEADY, "prefill=on"), width=100, height=40)
+    t.shows(r"^\(migmon\)$")
+    t.keys("migr", "Tab", "_set_p", "Tab", "max-ban", "Tab", "8", "Enter")
+    t.shows(r"^\(migmon\) migrate_set_parameter max-bandwidth 8")
+    t.keys("info migrate_par", "Tab", "Enter")
+    t.shows(r"^max-bandwidth: 8388608 bytes/second$")
+    # The language of batches is understood; what only waits ends with Ctrl-C.
+    def interrupt_a_wait():
+        t.keys("wait comp", "Tab", "Enter")
+        t.shows(r"^\(migmon\) wait completed")
+        t.keys("C-c")  # one that comes before Enter clears the line: then once more
+        return "Error: interrupted" in t.screen()
+    harness.wait_for("the wait is interrupted", interrupt_a_wait, every=0.2)
+    t.shows(r"^\(migmon\)\s*\Z")
+    t.keys("set speed 1M", "Enter", "migrate_set_parameter max-bandwidth $sp", "Tab", "Enter")
+    t.keys("assert run-st", "Tab", "== pau", "Tab", "Enter")
+    t.shows(r"assertion failed: run-state == paused, but it is 'running'")
+    # Search in the history finds a line of before.
+    t.keys("C-r", "info migrate_p", "Enter")
+    t.shows(r"^max-bandwidth: 1048576 bytes/second$")
+    # It cannot converge; the line says so all the time.
+    t.keys(f"migrate unix:{path}", "Enter")
+    t.shows(r"^active pass \d+ +to go ")
+    t.keys("C-c")
+    t.shows(r"press Ctrl-C again to cancel the migration")
+    t.keys("C-c")
+    t.shows(r"cancelled; the guest goes on here")
+    for line in (*RELEASE, f"migrate unix:{path}"):
+        t.keys(line, "Enter")
+    t.shows(r"completed: .* downtime [\d.]+ m?s")
+    t.keys("info status", "Enter")
+    t.shows(r"^VM status: paused \(postmigrate\)$")
+    # History: the line before the last one, again.
+    t.keys("Up", "Up", "C-u", "cont", "Enter")
+    t.shows(r"^Error: the guest may run elsewhere")
+    t.keys("quit", "Enter")
+    t.shows(r"^ended with \d")
     dst.wait_status("completed")
     dst.verify()
 
@@ -444,32 +441,28 @@ def a_stopped_prompt_gets_its_terminal_back(s):
     if shutil.which("tmux") is None:
         return "not tried: tmux is not here"
     # A history that is a device or a pipe is left alone.
-    os.makedirs(s.path("state/migmon"))
-    os.mkfifo(s.path("state/migmon/history"), 0o644)
-    t = Terminal(s, "--memory", "32M")
-    try:
-        t.wait(r"^\(migmon\)$")
-        if os.stat(s.path("state/migmon/history")).st_mode & 0o777 != 0o644:
-            raise harness.Failure("the mode of a pipe was changed")
-        tty, pid = subprocess.run([*t.command, "display-message", "-p", "#{pane_tty} #{pane_pid}"],
-                                  capture_output=True, text=True, check=True).stdout.split()
-        os.kill(int(pid), signal.SIGTSTP) # ignored
-        os.kill(int(pid), signal.SIGSTOP)
-        subprocess.run(["stty", "-F", tty, "sane"], check=True) # as a shell does
-        os.kill(int(pid), signal.SIGCONT)
-        harness.wait_for("the mode is set again", lambda: "-icanon" in subprocess.run(
-            ["stty", "-F", tty, "-a"], capture_output=True, text=True, check=True).stdout)
-        t.type("info sta", "Tab", "Enter")
-        t.wait(r"^VM status: running$")
-        t.type("migrate tcp:", "Tab", "Tab")
-        t.wait(r"^  HOST:PORT$")
-        t.type("C-u", "migrate_set_parameter max-bandwidth 1M", "Enter")
-        t.type("migrate -d \\\"exec:cat >/dev/null\\\"".replace("\\", ""), "Enter", "wait active 60", "Enter", "quit", "Enter")
-        t.wait(r"quit again to cancel it")
-        t.type("quit", "Enter")
-        harness.wait_for("the program ends", lambda: "(migmon)" not in t.screen())
-    finally:
-        t.close()
+    os.makedirs(s.path("migmon"))
+    os.mkfifo(s.path("migmon/history"), 0o644)
+    t = Terminal(s, "vm", "--machine", pace.stress(pace.STEADY, "prefill=on"), width=100, height=40)
+    t.shows(r"^\(migmon\)$")
+    if os.stat(s.path("migmon/history")).st_mode & 0o777 != 0o644:
+        raise harness.Failure("the mode of a pipe was changed")
+    t.signal(signal.SIGTSTP)  # ignored
+    t.signal(signal.SIGSTOP)
+    subprocess.run(["stty", "-F", t.tty(), "sane"], check=True)  # as a shell does
+    t.signal(signal.SIGCONT)
+    harness.wait_for("the mode is set again", lambda: not t.mode()["icanon"])
+    t.keys("info sta", "Tab", "Enter")
+    t.shows(r"^VM status: running$")
+    t.keys("migrate tcp:", "Tab", "Tab")
+    t.shows(r"^  HOST:PORT$")
+    t.keys("C-u")
+    for line in HOLD:
+        t.keys(line, "Enter")
+    t.keys('migrate -d "exec:cat >/dev/null"', "Enter", "wait active", "Enter", "quit", "Enter")
+    t.shows(r"quit again to cancel it")
+    t.keys("quit", "Enter")
+    t.shows(r"^ended with \d")
 
 
 harness.run([a_failure_is_told_once, quit_tells_what_became_of_the_migration, signals, nothing_to_do_and_no_room,

@@ -3,10 +3,10 @@
 import json
 import os
 import shutil
-import subprocess
 import xml.etree.ElementTree as ElementTree
 
-from harness import PATIENCE, Failure, QmpError, run, wait_for
+import pace
+from harness import Failure, QmpError, run, run_program, wait_for
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -25,8 +25,7 @@ def curves(scene, process):
     """Names of the curves in the picture, which has to be one."""
     root = ElementTree.fromstring(report(scene, process, "svg").encode())
     if shutil.which("rsvg-convert"):
-        png = subprocess.run(["rsvg-convert", scene.path(f"{process.name}.svg")], capture_output=True, check=True,
-                             timeout=PATIENCE).stdout
+        png = run_program(["rsvg-convert", scene.path(f"{process.name}.svg")]).stdout
         if not png.startswith(b"\x89PNG"):
             raise Failure("rsvg-convert does not draw it")
     return [line.find(f"{SVG}title").text.split(" in ")[0] for line in root.iter(f"{SVG}polyline")]
@@ -38,16 +37,16 @@ def need(found, *parts):
             raise Failure(f"{part!r} is not in:\n{found}")
 
 
-def pair(scene, **limits):
+def pair(scene, rate):
     uri = f"unix:{scene.path('guest.sock')}"
     destination = scene.migmon("destination", "--incoming", uri)
-    source = scene.migmon("source", machine="stress,rate=20M,prefill=on")
-    source.set(**limits)
+    source = scene.migmon("source", machine=pace.stress(rate, "prefill=on"))
     return source, destination, uri
 
 
 def of_a_migration_that_completed(scene):
-    source, destination, uri = pair(scene, max_bandwidth=100 << 20)
+    source, destination, uri = pair(scene, pace.calm())
+    source.set(max_bandwidth=1 << 40)
     need(source.hmp("report"), "there is nothing to report")
     source.execute("migrate", uri=uri)
     source.wait_status("completed")
@@ -55,7 +54,7 @@ def of_a_migration_that_completed(scene):
     need(curves(scene, source), "throughput", "remaining", "switchover threshold")
     need(curves(scene, destination), "throughput")
     need(report(scene, source, "txt"), "Did it finish?\nYes, after ", "Where the pause went", "\npeer (confirmed): ",
-         f"peer       {uri}", "max-bandwidth  100.0 MiB/s  128.0 MiB/s")
+         f"peer       {uri}", "max-bandwidth  1.0 TiB/s  128.0 MiB/s")
     need(report(scene, destination, "md"), "# Migration of destination from unix:", "Where is the guest?  \nhere: ")
     facts = json.loads(report(scene, source, "json"))
     history = facts["replies"]["x-query-migrate-history"]
@@ -66,7 +65,8 @@ def of_a_migration_that_completed(scene):
 
 
 def of_one_that_was_cancelled(scene):
-    source, destination, uri = pair(scene, max_bandwidth=4 << 20, downtime_limit=1)
+    source, destination, uri = pair(scene, pace.STEADY)
+    source.hold()
     source.execute("migrate", uri=uri)
     wait_for("there are samples", lambda: len(source.execute("x-query-migrate-history", samples=True)["samples"]) > 2)
     need(report(scene, source, "txt"), "Not yet: active for ")
