@@ -10,6 +10,7 @@ started, by pid, and removes its folder.
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -374,6 +375,76 @@ class Process:
         if self.process.stdin is not None:
             self.process.stdin.close()
         check_sanitizer(self)
+
+
+class Monitor(Process):
+    """A migmon that is given lines one after another. @stop: an error ends it."""
+
+    def __init__(self, scene, *options, name="monitor", stop=False, **environment):
+        super().__init__(scene, name, [MIGMON, "--name", name, "--qmp", f"unix:{scene.path(name + '.qmp')}", *options,
+                                       "--batch", "-"], environment)
+        scene.processes.append(self)
+        self.read = 0  # characters of its output that run() has returned
+        self.marks = 0
+        if not stop:
+            self.run("on-error continue")
+
+    def send(self, *lines):
+        self.process.stdin.write("".join(line + "\n" for line in lines).encode())
+        self.process.stdin.flush()
+
+    def await_text(self, what, found):
+        """Waits until found(output); the value is returned."""
+        def look():
+            value = found(self.output())
+            if not value and self.ended() is not None:
+                raise Failure(f"{self.name} ended with {self.ended()} before {what}:\n{self.output()}")
+            return value
+        try:
+            return wait_for(what, look, moves(self), every=0.02)
+        except Failure as failure:
+            raise Failure(f"{failure}\n{self.output()}") from None
+
+    def run(self, *lines):
+        """Until all of them are done; what was said meanwhile."""
+        self.marks += 1
+        mark = f"mark-{self.marks}-reached\n"
+        self.send(*lines, f"echo {mark.strip()}")
+        self.await_text(f"the monitor has done {lines}", lambda text: mark in text)
+        before, text = self.read, self.output()
+        self.read = len(text)
+        return text[before:]
+
+    def says(self, pattern):
+        self.await_text(f"the monitor says /{pattern}/", lambda text: re.search(pattern, text, re.M))
+
+    def end(self):
+        """Exit status, once all lines are done."""
+        self.process.stdin.close()
+        return wait_end(self.process)
+
+
+def moves(process):
+    """A progress for wait_for(): what the migration of @process does. Pass after pass is none: a migration that a test
+    holds makes them for ever."""
+    begin = None
+
+    def progress():
+        nonlocal begin
+        size = os.path.getsize(process.log)
+        if process.ended() is not None:
+            return process.ended(), size
+        try:
+            if process.qmp is None:
+                process.connect()
+            info = process.execute("query-migrate")
+        except (Failure, OSError):
+            return None, size
+        ram = info.get("ram", {})
+        passes = ram.get("dirty-sync-count", 0)
+        begin = passes if begin is None else begin
+        return info.get("status"), ram.get("transferred") if passes - begin < PASSES else None, size
+    return progress
 
 
 def built_with(sign):

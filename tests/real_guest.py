@@ -5,6 +5,7 @@ counting, and begins again. So every page of the range is written in each sweep 
 """
 
 import os
+import re
 import struct
 
 import harness
@@ -41,7 +42,14 @@ def is_listening(path):
         return any(line.rstrip().endswith(" " + path) and " 00010000 " in line for line in file)
 
 
-def start(scene, binary, name, *options, memory="64M", machine_type=None, last_mib=24, pause=1 << 26,
+def held(process, memory):
+    """Bytes that a process holds of its guest's memory."""
+    with open(f"/proc/{process.pid}/smaps") as file:
+        sizes = re.findall(r"^Size: +(\d+) kB(?s:.*?)^Rss: +(\d+) kB", file.read(), re.M)
+    return max((int(here) << 10 for size, here in sizes if int(size) << 10 == memory), default=0)
+
+
+def start(scene, binary, name, *options, memory="64M", machine_type=None, last_mib=12, pause=1 << 24,
           smp=1, uuid="11111111-2222-3333-4444-555555555555"):
     """A QEMU with that guest. Connect to its monitor only by migmon: QEMU
     serves one client at a time."""
@@ -63,4 +71,12 @@ def start(scene, binary, name, *options, memory="64M", machine_type=None, last_m
                      or process.process.poll() is not None)
     if process.process.poll() is not None:
         raise harness.Failure(f"{name} ended: {process.output()}")
+    return process
+
+
+def start_writing(scene, binary, name, *options):
+    """Likewise, once the guest has written all of its range: a slow link keeps its migration under way."""
+    process = start(scene, binary, name, *options)
+    harness.wait_for(f"the guest of {name} writes", lambda: held(process, 64 * MIB) >= 11 * MIB,
+                     progress=lambda: held(process, 64 * MIB))
     return process

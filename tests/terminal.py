@@ -63,19 +63,9 @@ class Terminal(harness.Process):
         return self.tmux("capture-pane", "-p", "-t", self.name)
 
     def wait_screen(self, what, condition):
-        """Waits until condition(screen) is true. A migration that makes pass after pass is no progress: a test that
-        looks at the screen often holds it."""
-        begin = None
-
-        def progress():
-            nonlocal begin
-            info = {} if self.ended() else self.execute("query-migrate")
-            ram = info.get("ram", {})
-            passes = ram.get("dirty-sync-count", 0)
-            begin = passes if begin is None else begin
-            return info.get("status"), ram.get("transferred") if passes - begin < harness.PASSES else None
+        """Waits until condition(screen) is true."""
         try:
-            return harness.wait_for(what, lambda: condition(self.screen()), progress, every=0.05)
+            return harness.wait_for(what, lambda: condition(self.screen()), harness.moves(self), every=0.05)
         except harness.Failure as failure:
             raise harness.Failure(f"{failure}\n{self.screen()}") from None
 

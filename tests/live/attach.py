@@ -5,7 +5,12 @@ import re
 import subprocess
 
 import harness
+import pace
 import real_guest
+
+# A guest that writes stays under way; and one on any machine comes to its end.
+HOLD = [f"migrate_set_parameter max-bandwidth {pace.HELD}B"]
+RELEASE = ["migrate_set_parameter max-bandwidth 1G", f"migrate_set_parameter downtime-limit {harness.LONG_PAUSE}"]
 
 
 def batch(s, lines, *options, expect=0, env=None):
@@ -13,9 +18,8 @@ def batch(s, lines, *options, expect=0, env=None):
     script = s.path("script.hmp")
     with open(script, "w") as file:
         file.write("\n".join(lines) + "\n")
-    done = subprocess.run([harness.MIGMON, *options, "--batch", script], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          timeout=4 * harness.PATIENCE, check=False, env={**os.environ, **(env or {})})
+    done = harness.run_program([harness.MIGMON, *options, "--batch", script], stderr=subprocess.STDOUT, text=True,
+                               env={**os.environ, **(env or {})})
     if done.returncode != expect:
         raise harness.Failure(f"exit {done.returncode}, expected {expect}:\n{done.stdout}")
     return done.stdout
@@ -27,35 +31,28 @@ def need(text, *patterns):
             raise harness.Failure(f"/{pattern}/ is not in:\n{text}")
 
 
-def three_ends(s, first, second):
-    a = real_guest.start(s, first, "a")
-    b = real_guest.start(s, second, "b", "-incoming", "defer")
-    c = real_guest.start(s, second, "c", "-incoming", "defer")
-    return a, b, c
-
-
 def address(process):
     return f"unix:{process.qmp_path}"
 
 
 def one_batch_tunes_cancels_migrates_and_recovers(s, first, second):
-    a, b, c = three_ends(s, first, second)
-    d = real_guest.start(s, second, "d", "-incoming", "defer")
-    text = batch(s, [
+    a = real_guest.start_writing(s, first, "a")
+    b, c, d = (real_guest.start(s, second, name, "-incoming", "defer") for name in "bcd")
+    monitor = harness.Monitor(s, "--connect", address(a), "--peer", address(b), stop=True)
+    monitor.run(
         "info target",
         f"migrate_check unix:{s.path('m1')}",
         "expect ^check: 0 errors, 0 warnings",
-        "migrate_set_parameter max-bandwidth 1M",
+        *HOLD,
         f"migrate_to -d unix:{s.path('m1')}",
-        "wait active 30",
+        "wait active",
         "assert owner == here",
         "migrate_cancel",
-        "wait cancelled 30",
+        "wait cancelled",
         "assert run-state == running",
         # The first destination may have ended with that; the next waits elsewhere.
         f"peer {address(c)}",
-        "migrate_set_parameter max-bandwidth 1G",
-        "migrate_set_parameter downtime-limit 1000",
+        *RELEASE,
         f"migrate_to unix:{s.path('m2')}",
         "assert status == completed",
         "assert owner == peer",
@@ -63,22 +60,27 @@ def one_batch_tunes_cancels_migrates_and_recovers(s, first, second):
         f"connect {address(c)}",
         f"peer {address(d)}",
         "migrate_set_capability postcopy-ram on",
-        "migrate_set_parameter max-bandwidth 1M",
-        "migrate_set_parameter max-postcopy-bandwidth 1M",
+        "migrate_set_parameter downtime-limit 300",
+        *HOLD,
+        f"migrate_set_parameter max-postcopy-bandwidth {pace.HELD}B",
         f"migrate_to -d unix:{s.path('m3')}",
-        "wait active 30",
+        "wait active",
         "migrate_start_postcopy",
-        "wait postcopy-active 30",
-        # A pause before the guest has begun to run there fails the migration.
-        "sleep 1", "qemu -p info status", "expect running",
+        "wait postcopy-active")
+    # A pause before the guest has begun to run there fails the migration.
+    harness.wait_for("the guest runs there", lambda: "running" in monitor.run("qemu -p info status"))
+    monitor.run(
         "migrate_pause",
-        "wait postcopy-paused 30",
+        "wait postcopy-paused",
         "migrate_set_parameter max-postcopy-bandwidth 0",
         f"migrate_to -r unix:{s.path('m4')}",
         "assert status == completed",
         "assert owner == peer",
-        "info migrate",
-    ], "--connect", address(a), "--peer", address(b))
+        "info migrate")
+    text = monitor.output()
+    code = monitor.end()
+    if code != 0:
+        raise harness.Failure(f"exit {code}:\n{text}")
     need(text, r"^source: QEMU .* guest a running", r"^destination: QEMU .* guest b inmigrate",
          r"cancelled; guest running at the source", r"^outcome: migration to unix:.*m3.*completed|m4.*completed",
          r"^owner: peer \(confirmed\)")
@@ -89,19 +91,19 @@ def one_batch_tunes_cancels_migrates_and_recovers(s, first, second):
 
 def settings_are_put_back_after_a_cancel(s, first, second):
     """What migrate_to set on both sides is as before."""
-    a = real_guest.start(s, first, "a")
+    a = real_guest.start_writing(s, first, "a")
     b = real_guest.start(s, second, "b", "-incoming", "defer")
     text = batch(s, [
         "migrate_set_capability xbzrle on",
-        "migrate_set_parameter max-bandwidth 1M",
+        *HOLD,
         "echo BEFORE", "info migrate_capabilities",
         f"migrate_to -d unix:{s.path('m')}",
-        "wait active 30",
+        "wait active",
         # Neither forgets what is to be put back, nor lets go of what is attached.
         "on-error continue", "migrate_to", "connect nosuch:/monitor", "on-error stop",
         "echo WHILE", "info migrate_capabilities",
         "qemu -p info migrate_capabilities",
-        "migrate_cancel", "wait cancelled 30", "info migrate",
+        "migrate_cancel", "wait cancelled", "info migrate",
         "echo AFTER", "info migrate_capabilities",
     ], "--connect", address(a), "--peer", address(b), expect=3)
     before, rest = text.split("BEFORE\n")[1].split("WHILE\n")
@@ -115,7 +117,7 @@ def settings_are_put_back_after_a_cancel(s, first, second):
 
 def migmons_are_driven_like_qemus(s):
     """Two of them attached by a third; then the guest of the third itself, with one attached destination."""
-    workload = "stress,rate=20M,prefill=on"
+    workload = pace.stress(pace.calm(), "prefill=on")
     a = s.migmon("a", machine=workload)
     b, c = (s.migmon(name, "--incoming", "defer", machine=workload) for name in "bc")
     for process in (a, b, c):
@@ -126,7 +128,7 @@ def migmons_are_driven_like_qemus(s):
     need(text, r"^check: 0 errors, 0 warnings", r"^pause: .*load", r"^verify: ok", r"^VM status: running")
     text = batch(s, [f"peer {address(c)}", f"migrate_to unix:{s.path('m2')}", "assert owner == peer",
                      "qemu -p info name"],
-                 "--memory", "64M", "--machine", workload)
+                 "--memory", pace.SMALL, "--machine", workload)
     need(text, r"^destination: migmon .* guest c inmigrate", r"^c$")
     c.connect()
     c.wait_run_state("running")
@@ -166,6 +168,7 @@ def no_second_copy_and_no_wrong_peer(s, first, second):
     c = real_guest.start(s, second, "c", "-incoming", "defer", uuid="99999999-2222-3333-4444-555555555555")
     text = batch(s, [
         "on-error continue",
+        *RELEASE,
         f"migrate_to unix:{s.path('elsewhere')}",
         "assert status == none", "assert owner == here",
         "migrate_to",
@@ -190,28 +193,20 @@ def monitors_that_cannot_be_attached(s, first, second):
     """At the start and by a line: exit status 2, and why."""
     src = real_guest.start(s, first, "src")
     nobody = f"unix:{s.path('nobody')}"
-    holder = subprocess.Popen([harness.MIGMON, "--connect", address(src), "--batch", "-"], stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE, text=True)
-    holder.stdin.write("echo held\n")
-    holder.stdin.flush()
-    if holder.stdout.readline() != "held\n":
-        raise harness.Failure("the holder did not come to its line")
+    holder = harness.Monitor(s, "--connect", address(src), name="holder")
     need(batch(s, ["echo never"], "--connect", nobody, expect=2), "the source could not be attached: cannot connect to",
          "^hint: nothing listens there")
     need(batch(s, [f"connect {nobody}", "echo never"], expect=2), "^Error: the source could not be attached")
     need(batch(s, [f"connect {address(src)}", "echo never"], "--peer-timeout", "0.3", expect=2),
          "connected, but no greeting for", "serves one client at a time")
     need(batch(s, ["connect exec:cat"], expect=2), "is no address of a monitor")
-    holder.stdin.write("quit\n")
-    holder.stdin.close()
-    holder.wait(harness.PATIENCE)
-    holder.stdout.close()
+    holder.end()
     # What was here before is here again afterwards.
     text = batch(s, ["info name", f"connect {address(src)}", "info name", "guest_verify", "disconnect",
-                     "info name", "guest_verify"], "--name", "own", "--memory", "16M", expect=3)
+                     "info name", "guest_verify"], "--name", "own", "--memory", pace.SMALL, expect=3)
     need(text, r"(?s)^own\n.*^src\n.*is for the guest of migmon itself")
     text = batch(s, ["info name", f"connect {address(src)}", "info name", "disconnect", "info name", "guest_verify"],
-                 "--name", "own", "--memory", "16M")
+                 "--name", "own", "--memory", pace.SMALL)
     need(text, r"(?s)^own\n.*^src\n.*^own\n.*verify: ok")
 
 
