@@ -41,5 +41,5 @@ void screen_leave(Screen *screen, void (*left)(void *data), void *data);
  * the terminal stands still, its thread is left behind and the terminal as it is. */
 bool screen_close(Screen *screen, unsigned timeout_ms);
 
-/* Sequences that bring a terminal back from whatever screen.c did, for a handler of crashes. */
+/* Sequences that bring a terminal back from whatever curses.c did, for a handler of crashes. */
 extern const char screen_rescue[];

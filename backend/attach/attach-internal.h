@@ -129,7 +129,7 @@ const char *steps_error(const Steps *steps, Side side, const char *name);
 char *managed_title(const Managed *m, Side side);
 bool managed_has(const Managed *m, Side side, const char *command, const char *argument);
 
-/* ---- move.c, recover.c, restore.c ---- */
+/* ---- move.c, recover.c, settle.c ---- */
 
 void managed_migrate_to(Managed *m, BackendSession *session, json_object *args,
                         BackendReply *reply);

@@ -10,7 +10,7 @@
 
 #define SLICE_NS (UINT64_C(100) * 1000) /* the shortest there is */
 
-/* linux/sched/types.h, which cannot be included beside sched.h everywhere. */
+/* <linux/sched/types.h>, which cannot be included beside <sched.h> everywhere. */
 struct attributes {
     uint32_t size;
     uint32_t policy; /* 0: the ordinary one */

@@ -1,6 +1,6 @@
 /*
- * The inside of an incoming migration, shared by incoming.c (life, taking the guest over) and
- * load.c (the stream up to EOF). Nobody else includes it.
+ * The inside of an incoming migration, for the files of this room only: incoming.c has its life and
+ * takes the guest over, load.c reads the stream up to EOF.
  */
 #pragma once
 

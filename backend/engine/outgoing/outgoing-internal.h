@@ -1,7 +1,6 @@
 /*
- * The inside of an outgoing migration, shared by outgoing.c (life, start, end),
- * precopy.c (passes) and switchover.c (switchover and commit). Nobody else
- * includes it.
+ * The inside of an outgoing migration, for the files of this room only: outgoing.c has its life,
+ * precopy.c the passes, switchover.c the pause and the commit.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /*
  * What the files of an outgoing postcopy share: postcopy.c (the switch and the push),
  * urgent.c (the channel of requested pages) and recovery.c (a connection that
- * died). Nobody else includes it.
+ * died).
  */
 #pragma once
 

@@ -22,7 +22,7 @@
 /* Bit numbers of the kernel's interface; the names exist in headers >= 6.7 only. */
 #define FEATURE_WP_ASYNC (UINT64_C(1) << 15)
 
-/* PAGEMAP_SCAN of linux/fs.h, as old headers do not have it. */
+/* PAGEMAP_SCAN of <linux/fs.h>, as old headers do not have it. */
 struct scan_arg {
     uint64_t size;
     uint64_t flags;
