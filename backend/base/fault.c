@@ -82,6 +82,7 @@ const char *const fault_point_names[] = {
     /* A thread is to be made; only fail has a meaning here. */
     "thread-src-main",
     "thread-src-rp",
+    "thread-src-watch",
     "thread-src-send",
     "thread-src-pack",
     "thread-src-pages",

@@ -6,6 +6,7 @@
 
 #include <glib.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct {
@@ -23,6 +24,11 @@ static inline void wait_clock_end(WaitClock *clock)
     int64_t since = atomic_exchange(&clock->since_us, 0);
 
     atomic_fetch_add(&clock->ended_us, (uint64_t)(g_get_monotonic_time() - since));
+}
+
+static inline bool wait_clock_is_running(const WaitClock *clock)
+{
+    return atomic_load(&clock->since_us) != 0;
 }
 
 /* Microseconds. A reader that comes between the two steps of an end may see a little less than it

@@ -107,6 +107,7 @@ void engine_apply_settings(Engine *e)
     atomic_store(&e->settings.xbzrle_cache_size, p->xbzrle_cache_size);
     atomic_store(&e->settings.downtime_limit, p->downtime_limit);
     atomic_store(&e->settings.handover_timeout, p->x_handover_timeout);
+    atomic_store(&e->settings.switchover_timeout, p->x_switchover_timeout);
     atomic_store(&e->settings.throttle_threshold, p->throttle_trigger_threshold);
     atomic_store(&e->settings.throttle_initial, p->cpu_throttle_initial);
     atomic_store(&e->settings.throttle_increment, p->cpu_throttle_increment);

@@ -81,6 +81,7 @@ static const unsigned char info_order[] = {
     ROW_mode,
     ROW_x_handover,
     ROW_x_handover_timeout,
+    ROW_x_switchover_timeout,
     ROW_x_multifd_sync,
     ROW_x_multifd_zero,
     ROW_x_multifd_timeout,

@@ -10,9 +10,11 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "backend/base/error.h"
@@ -150,6 +152,22 @@ void transport_get_waits(const Transport *t, TransportWaits *ret)
     *ret = (TransportWaits){ .link_us = blocked - receiver, .receiver_us = receiver };
 }
 
+TransportProgress transport_progress(const Transport *t)
+{
+    int unread = 0;
+
+    /* A socket knows the first, a pipe the second; a file has nobody who reads it. */
+    if (t->fd < 0 || (ioctl(t->fd, SIOCOUTQ, &unread) < 0 &&
+                      (transport_file(t) >= 0 || ioctl(t->fd, FIONREAD, &unread) < 0))) {
+        unread = 0;
+    }
+    return (TransportProgress){
+        .written = atomic_load_explicit(&t->written, memory_order_relaxed),
+        .unread = (uint64_t)MAX(unread, 0),
+        .blocked = wait_clock_is_running(&t->blocked),
+    };
+}
+
 /* Drops the empty entries in front; an empty entry must never look like the end of a stream. */
 static void skip_empty(const struct iovec **iov, int *n)
 {
@@ -236,6 +254,7 @@ bool transport_write_all(Transport *t, struct iovec *iov, int n, size_t *ret_acc
             break;
         }
         accepted += (size_t)put;
+        atomic_fetch_add_explicit(&t->written, (uint64_t)put, memory_order_relaxed);
         advance(&iov, &n, (size_t)put);
     }
     if (ret_accepted != NULL) {

@@ -52,6 +52,7 @@ struct Transport {
     uint32_t finish_timeout_ms; /* 0 = none */
     size_t undelivered;         /* set by finish where it failed */
     WaitClock blocked;          /* writes that wait for the medium */
+    _Atomic uint64_t written;   /* bytes that the medium took */
     ZeroCopy *zero_copy;        /* NULL = off; the writer's */
     atomic_bool shut_down;      /* set by transport_shutdown() before it wakes anyone */
 };
@@ -113,6 +114,15 @@ typedef struct {
  * receiver's window); a Unix socket or a pipe has no link between, so all of it is the receiver's.
  */
 void transport_get_waits(const Transport *t, TransportWaits *ret);
+
+typedef struct {
+    uint64_t written; /* bytes that the medium took from here */
+    uint64_t unread;  /* of these, what the peer (tcp: its kernel) has not taken; a rough figure */
+    bool blocked;     /* a write waits */
+} TransportProgress;
+
+/* Any thread, while the transport can be neither finished nor freed. */
+TransportProgress transport_progress(const Transport *t);
 
 /* The descriptor of a file, for reads and writes at any place beside those of the stream; -1 where
  * there is none. Stays the transport's. */

@@ -80,6 +80,24 @@ def round_into_old_qemu_fails_at_once(binary):
     return test
 
 
+def a_qemu_that_waits_for_channels_does_not_keep_the_guest_paused(binary):
+    """multifd is on there only: it reads nothing until channels come, and says nothing."""
+    def test(s):
+        path = s.path("m.sock")
+        dst = s.qemu(binary, "dst", "-incoming", "defer", memory=MEMORY)
+        src = s.migmon("src", memory=MEMORY, machine="none")
+        configure(dst, 2, "none")
+        dst.execute("migrate-incoming", uri=f"unix:{path}")
+        src.set(x_switchover_timeout=500)
+        src.execute("migrate", uri=f"unix:{path}")
+        src.wait_status("failed")
+        said = src.execute("query-migrate")["error-desc"]
+        if src.run_state() != "running" or src.owner() != "here" or "did not answer for 0.5 s" not in said:
+            raise harness.Failure(f"{src.run_state()}, owner {src.owner()}, {said}")
+        return said
+    return test
+
+
 def tests(version, binary):
     new = version != "7.2"
     sync = {} if new else {"x_multifd_sync": "section"}
@@ -89,6 +107,8 @@ def tests(version, binary):
             yield f"{version}_to_migmon_{words}", to_migmon(binary, n, compression, return_path=n > 2)
             yield f"migmon_to_{version}_{words}", from_migmon(binary, n, compression, **sync)
     yield f"{version}_to_migmon_64_channels", to_migmon(binary, 64, "none")
+    yield (f"migmon_without_multifd_to_{version}",
+           a_qemu_that_waits_for_channels_does_not_keep_the_guest_paused(binary))
     yield f"{version}_without_multifd_to_migmon", to_migmon(binary, 2, "none", at_source=False)
     if not new:
         yield f"round_into_{version}_fails_at_once", round_into_old_qemu_fails_at_once(binary)

@@ -1,8 +1,12 @@
 """What a switchover can be made to wait for: the operator (pause-before-switchover, migrate_continue) and the
 destination's word (switchover-ack); and what the two sides say of a guest that went over."""
 
+import contextlib
 import json
 import os
+import signal
+import socket
+import threading
 
 import harness
 import pace
@@ -27,9 +31,9 @@ def expect(what, found, wanted):
         raise harness.Failure(f"{what}: {found}, expected {wanted}")
 
 
-def pair(s, *options, fault=None):
+def pair(s, *options, fault=None, listens=True):
     path = s.path("m.sock")
-    dst = s.migmon("dst", "--incoming", f"unix:{path}", machine=workload())
+    dst = s.migmon("dst", "--incoming", f"unix:{path}" if listens else "defer", machine=workload())
     src = s.migmon("src", *options, machine=workload(), fault=fault)
     for process in (src, dst):
         process.capability("events")
@@ -97,6 +101,113 @@ def a_destination_that_dies_meanwhile_ends_the_pause(s):
     expect("run state", src.run_state(), "running")
     expect("owner", src.owner(), "here")
     src.verify()
+
+
+# ---- a destination that does nothing any more (x-switchover-timeout) ----
+
+SILENT = "the destination did not answer for 0.5 s while the guest was paused"
+
+
+def given_up(src, text=SILENT):
+    src.wait_status("failed")
+    said = src.execute("query-migrate")["error-desc"]
+    if not said.startswith(text):
+        raise harness.Failure(said)
+    expect("run state", src.run_state(), "running")
+    expect("owner", src.owner(), "here")
+    src.verify()
+
+
+def a_stopped_destination_ends_the_pause(multifd=False, postcopy=False):
+    def test(s):
+        src, dst, uri = pair(s, listens=False)
+        for process in (src, dst):
+            process.capability("multifd", multifd)
+            process.capability("postcopy-ram", postcopy)
+        dst.execute("migrate-incoming", uri=uri)
+        src.capability("pause-before-switchover")
+        src.set(x_switchover_timeout=500)
+        if postcopy:
+            src.hold()
+        src.execute("migrate", uri=uri)
+        if postcopy:
+            src.wait_status("active")
+            src.execute("migrate-start-postcopy")
+        src.wait_status("pre-switchover")
+        dst.signal(signal.SIGSTOP)
+        src.execute("migrate-continue", state="pre-switchover")
+        given_up(src)
+        dst.signal(signal.SIGCONT)
+        dst.wait_status("failed")
+        expect("run state of the destination", dst.run_state(), "inmigrate")
+        # Nothing of it stays behind.
+        src.capability("pause-before-switchover", False)
+        src.set(x_switchover_timeout=5000)
+        src.unlimited()
+        src.execute("migrate", uri=uri)
+        if postcopy:
+            src.execute("migrate-start-postcopy")
+        src.wait_status("completed")
+        dst.wait_status("completed")
+        dst.verify()
+    test.__name__ = "a_stopped_destination_ends_the_pause" + "_multifd" * multifd + "_postcopy" * postcopy
+    return test
+
+
+def listener(s, stack):
+    server = stack.enter_context(socket.socket(socket.AF_UNIX))
+    server.bind(s.path("reader"))
+    server.listen()
+    return server, f"unix:{s.path('reader')}"
+
+
+def a_reader_that_never_answers_ends_the_pause(s):
+    """socat -u UNIX-LISTEN:… does this."""
+    def read_all(server):
+        connection, _ = server.accept()
+        with connection:
+            while connection.recv(1 << 20):
+                pass
+    src = s.migmon("src", machine=workload())
+    src.set(max_bandwidth=0, x_switchover_timeout=500)
+    with contextlib.ExitStack() as stack:
+        server, uri = listener(s, stack)
+        reader = threading.Thread(target=read_all, args=(server,))
+        reader.start()
+        src.execute("migrate", uri=uri)
+        given_up(src)
+        reader.join()
+
+
+def a_reader_that_stops_reading_ends_the_pause(s):
+    """With this downtime limit nearly all of the memory is sent in the pause."""
+    src = s.migmon("src", machine=workload())
+    src.capability("pause-before-switchover")
+    src.written(4000)
+    src.set(max_bandwidth=0, downtime_limit=2000000, avail_switchover_bandwidth=1 << 40, x_switchover_timeout=500)
+    with contextlib.ExitStack() as stack:
+        server, uri = listener(s, stack)
+        src.execute("migrate", uri=uri)
+        connection = stack.enter_context(server.accept()[0])
+        connection.settimeout(0.1)
+        while src.status() != "pre-switchover":
+            with contextlib.suppress(TimeoutError):
+                connection.recv(4096)
+        src.execute("migrate-continue", state="pre-switchover")
+        given_up(src, SILENT + ": it takes no more bytes")
+
+
+def a_command_that_stops_reading_ends_the_pause(s):
+    src = s.migmon("src", machine=workload())
+    src.capability("pause-before-switchover")
+    src.written(4000)
+    src.set(max_bandwidth=0, downtime_limit=2000000, avail_switchover_bandwidth=1 << 40, x_switchover_timeout=500)
+    src.execute("migrate", uri=f"exec:echo $$ >{s.path('pid')}; exec cat >/dev/null")
+    src.wait_status("pre-switchover")
+    with open(s.path("pid")) as file:
+        os.kill(int(file.read()), signal.SIGSTOP)
+    src.execute("migrate-continue", state="pre-switchover")
+    given_up(src, SILENT + ": it takes no more bytes")
 
 
 def a_pause_works_on_the_way_to_a_file(s):
@@ -183,7 +294,10 @@ def threads_have_the_names_that_scripts_look_for(s):
 
 harness.run([the_guest_stands_until_it_is_continued, a_cancel_lets_the_guest_go_on,
              stopped_while_paused_it_stays_stopped_after_a_cancel,
-             a_destination_that_dies_meanwhile_ends_the_pause, a_pause_works_on_the_way_to_a_file,
+             a_destination_that_dies_meanwhile_ends_the_pause, a_stopped_destination_ends_the_pause(),
+             a_stopped_destination_ends_the_pause(multifd=True), a_stopped_destination_ends_the_pause(postcopy=True),
+             a_reader_that_never_answers_ends_the_pause, a_reader_that_stops_reading_ends_the_pause,
+             a_command_that_stops_reading_ends_the_pause, a_pause_works_on_the_way_to_a_file,
              a_blocking_migrate_gives_the_line_back_in_the_pause, the_source_waits_for_the_acknowledgement,
              without_an_acknowledgement_there_is_no_switchover, rules_of_switchover_ack,
              threads_have_the_names_that_scripts_look_for])

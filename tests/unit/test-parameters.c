@@ -16,8 +16,8 @@
 static bool set_json(MigParameters *p, const char *json, GError **error)
 {
     json_object *args = json_tokener_parse(json);
-    bool ok = schema_check_arguments(schema_find_command("migrate-set-parameters"), args, error)
-        && parameters_apply(p, args, NULL, NULL, error);
+    bool ok = schema_check_arguments(schema_find_command("migrate-set-parameters"), args, error) &&
+              parameters_apply(p, args, NULL, NULL, error);
 
     json_object_put(args);
     return ok;
@@ -36,8 +36,8 @@ static bool set_text(MigParameters *p, const char *name, const char *text, GErro
 
     json_object *args = json_object_new_object();
     json_object_object_add(args, name, value);
-    bool ok = schema_check_arguments(schema_find_command("migrate-set-parameters"), args, error)
-        && parameters_apply(p, args, NULL, NULL, error);
+    bool ok = schema_check_arguments(schema_find_command("migrate-set-parameters"), args, error) &&
+              parameters_apply(p, args, NULL, NULL, error);
     json_object_put(args);
     return ok;
 }
@@ -61,43 +61,43 @@ static char *info_lines(MigParameters *p)
 
 /* ---- */
 
-static const char default_lines[] =
-    "announce-initial: 50 ms\n"
-    "announce-max: 550 ms\n"
-    "announce-rounds: 5\n"
-    "announce-step: 100 ms\n"
-    "compress-level: 1\n"
-    "compress-threads: 8\n"
-    "compress-wait-thread: on\n"
-    "decompress-threads: 2\n"
-    "throttle-trigger-threshold: 50\n"
-    "cpu-throttle-initial: 20\n"
-    "cpu-throttle-increment: 10\n"
-    "cpu-throttle-tailslow: off\n"
-    "max-cpu-throttle: 99\n"
-    "tls-creds: ''\n"
-    "tls-hostname: ''\n"
-    "max-bandwidth: 134217728 bytes/second\n"
-    "avail-switchover-bandwidth: 0 bytes/second\n"
-    "downtime-limit: 300 ms\n"
-    "x-checkpoint-delay: 20000 ms\n"
-    "block-incremental: off\n"
-    "multifd-channels: 2\n"
-    "multifd-compression: none\n"
-    "xbzrle-cache-size: 67108864 bytes\n"
-    "max-postcopy-bandwidth: 0\n"
-    "tls-authz: ''\n"
-    "x-vcpu-dirty-limit-period: 1000 ms\n"
-    "vcpu-dirty-limit: 1 MB/s\n"
-    "mode: normal\n"
-    /* ours */
-    "x-handover: on\n"
-    "x-handover-timeout: 30000 ms\n"
-    "x-multifd-sync: auto\n"
-    "x-multifd-zero: auto\n"
-    "x-multifd-timeout: 30000 ms\n"
-    /* later QEMUs' */
-    "direct-io: off\n";
+static const char default_lines[] = "announce-initial: 50 ms\n"
+                                    "announce-max: 550 ms\n"
+                                    "announce-rounds: 5\n"
+                                    "announce-step: 100 ms\n"
+                                    "compress-level: 1\n"
+                                    "compress-threads: 8\n"
+                                    "compress-wait-thread: on\n"
+                                    "decompress-threads: 2\n"
+                                    "throttle-trigger-threshold: 50\n"
+                                    "cpu-throttle-initial: 20\n"
+                                    "cpu-throttle-increment: 10\n"
+                                    "cpu-throttle-tailslow: off\n"
+                                    "max-cpu-throttle: 99\n"
+                                    "tls-creds: ''\n"
+                                    "tls-hostname: ''\n"
+                                    "max-bandwidth: 134217728 bytes/second\n"
+                                    "avail-switchover-bandwidth: 0 bytes/second\n"
+                                    "downtime-limit: 300 ms\n"
+                                    "x-checkpoint-delay: 20000 ms\n"
+                                    "block-incremental: off\n"
+                                    "multifd-channels: 2\n"
+                                    "multifd-compression: none\n"
+                                    "xbzrle-cache-size: 67108864 bytes\n"
+                                    "max-postcopy-bandwidth: 0\n"
+                                    "tls-authz: ''\n"
+                                    "x-vcpu-dirty-limit-period: 1000 ms\n"
+                                    "vcpu-dirty-limit: 1 MB/s\n"
+                                    "mode: normal\n"
+                                    /* ours */
+                                    "x-handover: on\n"
+                                    "x-handover-timeout: 30000 ms\n"
+                                    "x-switchover-timeout: 5000 ms\n"
+                                    "x-multifd-sync: auto\n"
+                                    "x-multifd-zero: auto\n"
+                                    "x-multifd-timeout: 30000 ms\n"
+                                    /* later QEMUs' */
+                                    "direct-io: off\n";
 
 static void test_info_prints_qemu_lines_then_ours(void **state)
 {
@@ -133,7 +133,9 @@ static void test_json_reports_the_defaults(void **state)
         "\"block-incremental\":false,\"multifd-channels\":2,\"xbzrle-cache-size\":67108864,"
         "\"max-postcopy-bandwidth\":0,\"max-cpu-throttle\":99,\"multifd-compression\":\"none\","
         "\"multifd-zlib-level\":1,\"multifd-zstd-level\":1,\"x-vcpu-dirty-limit-period\":1000,"
-        "\"vcpu-dirty-limit\":1,\"mode\":\"normal\",\"x-handover\":true,\"x-handover-timeout\":30000,"
+        "\"vcpu-dirty-limit\":1,\"mode\":\"normal\",\"x-handover\":true,\"x-handover-timeout\":"
+        "30000,"
+        "\"x-switchover-timeout\":5000,"
         "\"x-multifd-sync\":\"auto\",\"x-multifd-zero\":\"auto\",\"x-multifd-timeout\":30000,"
         "\"direct-io\":false}";
     MigParameters p;
@@ -172,10 +174,10 @@ static const struct {
     { "multifd-channels", "1k", "Parameter 'multifd-channels' expects uint64" },
     { "multifd-channels", "", "Parameter 'multifd-channels' expects uint64" },
     { "x-checkpoint-delay", "4294967296", "Parameter 'x-checkpoint-delay' expects uint32_t" },
-    { "multifd-compression", "lz4",
-      "Parameter 'multifd-compression' does not accept value 'lz4'" },
+    { "multifd-compression", "lz4", "Parameter 'multifd-compression' does not accept value 'lz4'" },
     /* 8.2.0 takes anything for the two levels and forgets it. */
-    { "multifd-zlib-level", "10", "Parameter 'multifd_zlib_level' expects a value between 0 and 9" },
+    { "multifd-zlib-level", "10",
+      "Parameter 'multifd_zlib_level' expects a value between 0 and 9" },
     { "multifd-zstd-level", "21",
       "Parameter 'multifd_zstd_level' expects a value between 0 and 20" },
     { "xbzrle-cache-size", "1000",
@@ -202,11 +204,12 @@ static const struct {
     { "cpu-throttle-increment", "0",
       "Parameter 'cpu_throttle_increment' expects an integer in the range of 1 to 99" },
     { "max-cpu-throttle", "100",
-      "Parameter 'max_cpu_throttle' expects an integer in the range of cpu_throttle_initial to 99" },
+      "Parameter 'max_cpu_throttle' expects an integer in the range of cpu_throttle_initial to "
+      "99" },
     { "max-cpu-throttle", "10",
-      "Parameter 'max_cpu_throttle' expects an integer in the range of cpu_throttle_initial to 99" },
-    { "cpu-throttle-tailslow", "maybe",
-      "Parameter 'cpu-throttle-tailslow' expects 'on' or 'off'" },
+      "Parameter 'max_cpu_throttle' expects an integer in the range of cpu_throttle_initial to "
+      "99" },
+    { "cpu-throttle-tailslow", "maybe", "Parameter 'cpu-throttle-tailslow' expects 'on' or 'off'" },
     { "cpu-throttle-tailslow", "1", "Parameter 'cpu-throttle-tailslow' expects 'on' or 'off'" },
     { "cpu-throttle-tailslow", "ON", "Parameter 'cpu-throttle-tailslow' expects 'on' or 'off'" },
     { "block-bitmap-mapping", "x",
@@ -258,7 +261,8 @@ static const struct {
       "Parameter 'cpu_throttle_initial' expects an integer in the range of 1 to 99" },
     { "{\"nosuch\":1}", "Parameter 'nosuch' is unexpected" },
     { "{\"multifd-channels\":256}", "Parameter 'multifd-channels' expects uint8_t" },
-    { "{\"multifd-channels\":0}", "Parameter 'multifd_channels' expects a value between 1 and 255" },
+    { "{\"multifd-channels\":0}",
+      "Parameter 'multifd_channels' expects a value between 1 and 255" },
     { "{\"multifd-compression\":\"bogus\"}",
       "Parameter 'multifd-compression' does not accept value 'bogus'" },
     { "{\"tls-creds\":1}", "Invalid parameter type for 'tls-creds', expected: StrOrNull" },
@@ -276,7 +280,8 @@ static const struct {
     { "{\"max-bandwidth\":null}", "Parameter 'max-bandwidth' expects uint64" },
     /* The maximum as stored is below the new start. */
     { "{\"max-cpu-throttle\":50,\"cpu-throttle-initial\":60}",
-      "Parameter 'max_cpu_throttle' expects an integer in the range of cpu_throttle_initial to 99" },
+      "Parameter 'max_cpu_throttle' expects an integer in the range of cpu_throttle_initial to "
+      "99" },
     { "{\"block-bitmap-mapping\":[{\"node-name\":\"n\",\"alias\":\"\",\"bitmaps\":[]}]}",
       "Invalid mapping given for block-bitmap-mapping: The node alias '' is not well-formed" },
     { "{\"block-bitmap-mapping\":[{\"node-name\":\"n\",\"alias\":\"a\",\"bitmaps\":[]},"
@@ -357,10 +362,9 @@ static void test_deprecated_rows_warn_when_they_are_set(void **state)
     (void)state;
     parameters_init(&p);
     assert_true(parameters_apply(&p, args, note_warning, warnings, NULL));
-    assert_string_equal(
-        warnings->str,
-        "old compression is deprecated; use multifd compression methods instead|"
-        "block migration is deprecated; use blockdev-mirror with NBD instead|");
+    assert_string_equal(warnings->str,
+                        "old compression is deprecated; use multifd compression methods instead|"
+                        "block migration is deprecated; use blockdev-mirror with NBD instead|");
     json_object_put(args);
     parameters_clear(&p);
 }

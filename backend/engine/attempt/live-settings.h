@@ -16,6 +16,7 @@ typedef struct {
     _Atomic uint64_t compress_wait;          /* bool */
     _Atomic uint64_t downtime_limit;         /* ms */
     _Atomic uint64_t handover_timeout;       /* ms, 0 = wait for ever */
+    _Atomic uint64_t switchover_timeout;     /* ms, 0 = no limit */
     _Atomic uint64_t throttle_threshold;     /* % of what is sent */
     _Atomic uint64_t throttle_initial;       /* % of the vCPUs' time; likewise the next two */
     _Atomic uint64_t throttle_increment;

@@ -13,10 +13,8 @@ Migration *outgoing_record(const Outgoing *o)
     return o->migration;
 }
 
-static void shut_everything_down(Outgoing *o)
+void outgoing_shut_down(Outgoing *o)
 {
-    MIG_LOCK(&o->lock);
-
     connector_cancel(o->config.connector);
     if (o->recovery != NULL) {
         connector_cancel(o->recovery);
@@ -34,6 +32,12 @@ static void shut_everything_down(Outgoing *o)
     if (o->requests != NULL) {
         page_requests_wake(o->requests);
     }
+}
+
+static void shut_everything_down(Outgoing *o)
+{
+    MIG_LOCK(&o->lock);
+    outgoing_shut_down(o);
 }
 
 static void refuse_cancel(Outgoing *o, GError **error)

@@ -310,6 +310,16 @@ void multifd_send_get_waits(MultifdSend *s, TransportWaits *ret)
     }
 }
 
+void multifd_send_look(MultifdSend *s, void (*look_at)(const Transport *t, PeerLook *look),
+                       PeerLook *look)
+{
+    MIG_LOCK(&s->lock);
+
+    for (unsigned i = 0; i < s->config.settings.channels; i++) {
+        look_at(s->channels[i].transport, look);
+    }
+}
+
 void multifd_send_shutdown(MultifdSend *s)
 {
     MIG_LOCK(&s->lock);

@@ -14,6 +14,7 @@
 #include "backend/engine/attempt/multifd.h"
 #include "backend/engine/attempt/statistics.h"
 #include "backend/engine/outgoing/dirty-queue.h"
+#include "backend/engine/outgoing/peer-watch.h"
 #include "backend/transport/transport.h"
 
 #define MULTIFD_JOB_PAGES 512u /* most in one job */
@@ -60,6 +61,10 @@ void multifd_send_submit(MultifdSend *send, MultifdJob *job);
 
 /* The end of a pass: waits until all jobs and then a SYNC packet on each channel are written. */
 bool multifd_send_sync(MultifdSend *send, GError **error);
+
+/* Calls @look_at for the connection of each channel (NULL = not yet connected). Any thread. */
+void multifd_send_look(MultifdSend *send, void (*look_at)(const Transport *t, PeerLook *look),
+                       PeerLook *look);
 
 /* What the channels have waited for so far, as the average channel has it. Any thread. */
 void multifd_send_get_waits(MultifdSend *send, TransportWaits *ret);

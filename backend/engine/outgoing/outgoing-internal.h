@@ -17,6 +17,7 @@
 typedef enum {
     DECISION_OPEN,
     DECISION_CANCELLED,
+    DECISION_GIVEN_UP,  /* the destination does nothing any more */
     DECISION_COMMITTED, /* the end of the stream is offered to the transport */
 } Decision;
 
@@ -26,6 +27,21 @@ typedef struct {
     uint64_t bytes;
     uint64_t pages;
 } RateWindow;
+
+/* watch.c. */
+typedef struct {
+    GThread *thread; /* NULL = none */
+    atomic_bool gave_up;
+
+    /* Under the lock of the migration. */
+    bool armed;
+    bool package; /* postcopy: it may be given up after the decision too */
+    bool quit;
+
+    /* Once @gave_up is set. */
+    uint64_t silent_ms;
+    bool awaited_answer;
+} SwitchoverWatch;
 
 struct UrgentSender; /* urgent.c */
 
@@ -55,8 +71,9 @@ struct Outgoing {
     Connector *recovery;         /* under @lock: where a paused postcopy goes on, while it tries */
     bool abandoned;              /* under @lock: nobody waits for the destination any more */
     WaitsSeen waits;             /* under @lock */
-    WaitClock limiter_wait;      /* begun and ended by the migration's thread, like the next */
-    WaitClock answer_wait;       /* for the destination to have loaded what it got */
+    SwitchoverWatch watch;
+    WaitClock limiter_wait; /* begun and ended by the migration's thread, like the next */
+    WaitClock answer_wait;  /* for the destination to have loaded what it got */
 
     /* The migration's thread only. */
     StreamWriter *writer;
@@ -162,6 +179,20 @@ bool outgoing_pre_switchover(Outgoing *o, MigrationStatus next, GError **error);
 bool outgoing_switchover(Outgoing *o, GError **error);
 /* postcopy.c: likewise, with the rest of the RAM behind the guest. */
 bool outgoing_postcopy(Outgoing *o, GError **error);
+
+/* watch.c. Before the guest is stopped: the watch can be made. From the pause on until the
+ * commit it looks at the destination (@ran is known then); a package that is offered can be taken
+ * back. Free is the last. */
+bool outgoing_watch_new(Outgoing *o, GError **error);
+void outgoing_watch_begin(Outgoing *o);
+void outgoing_watch_package(Outgoing *o);
+void outgoing_watch_end(Outgoing *o);
+void outgoing_watch_free(Outgoing *o);
+/* True with the reason when it has ended the attempt. */
+bool outgoing_gave_up(Outgoing *o, GError **error);
+
+/* control.c, under the lock: every wait of the migration ends. */
+void outgoing_shut_down(Outgoing *o);
 
 /* Parts of it that postcopy has too: stopping the guest; and the ends, with status, owner, outcome:
  * the destination has it; the destination said that it did not take it. */

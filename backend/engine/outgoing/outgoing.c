@@ -30,6 +30,9 @@ bool outgoing_check(Outgoing *o, GError **error)
         g_set_error_literal(error, MIG_ERROR, MIG_ERROR_CANCELLED, "the migration was cancelled");
         return false;
     }
+    if (outgoing_gave_up(o, error)) {
+        return false;
+    }
     return (o->multifd == NULL || !multifd_send_failed(o->multifd, error)) &&
            (o->return_path == NULL || !source_return_path_failed(o->return_path, error));
 }
@@ -293,7 +296,13 @@ static void finish_failed(Outgoing *o, GError **error)
         return;
     }
 
-    prefer_peer_error(o, error);
+    GError *silence = NULL;
+    if (outgoing_gave_up(o, &silence)) {
+        g_clear_error(error);
+        *error = silence;
+    } else {
+        prefer_peer_error(o, error);
+    }
     g_autofree char *first_line = mig_error_first_line(*error);
     g_autofree char *text = g_strdup_printf("migration to %s failed: %s; %s%s", m->peer, first_line,
                                             where, (*error)->message + strlen(first_line));
@@ -325,6 +334,7 @@ static void *outgoing_thread(void *data)
         finish_failed(o, &error);
     }
     auto_converge_end(&o->converge);
+    outgoing_watch_free(o);
 
     if (o->multifd != NULL) {
         multifd_send_shutdown(o->multifd);

@@ -36,9 +36,14 @@ static bool discard(Outgoing *o, GError **error)
     if (!outgoing_flush(o, error) || !outgoing_fault(o, "src-postcopy-discard", error)) {
         return false;
     }
+    if (!o->config.handover) {
+        return true;
+    }
     /* A destination that cannot even do this is found out while the guest is still here. */
-    return !o->config.handover ||
-           source_return_path_wait_pong(o->return_path, PING_DISCARDED, error);
+    wait_clock_begin(&o->answer_wait);
+    bool done = source_return_path_wait_pong(o->return_path, PING_DISCARDED, error);
+    wait_clock_end(&o->answer_wait);
+    return done;
 }
 
 static void put_package(Outgoing *o)
@@ -90,6 +95,9 @@ static bool switch_over(Outgoing *o, GError **error)
 {
     Migration *m = o->migration;
 
+    if (!outgoing_watch_new(o, error)) {
+        return false;
+    }
     /* QEMU's order: the status first, unless the guest waits for the operator in between. */
     if (!o->config.pause_before_switchover &&
         !migration_move(m, MIGRATION_ACTIVE, MIGRATION_POSTCOPY_ACTIVE)) {
@@ -99,7 +107,11 @@ static bool switch_over(Outgoing *o, GError **error)
     auto_converge_end(&o->converge);
     ram_sender_set_encoder(o->ram, NULL);
     if (!outgoing_fault(o, "src-stopped", error) ||
-        !outgoing_pre_switchover(o, MIGRATION_POSTCOPY_ACTIVE, error) || !outgoing_sync(o, error)) {
+        !outgoing_pre_switchover(o, MIGRATION_POSTCOPY_ACTIVE, error)) {
+        return false;
+    }
+    outgoing_watch_begin(o);
+    if (!outgoing_sync(o, error)) {
         return false;
     }
     migration_mark(m, MARK_SYNCED);
@@ -108,9 +120,11 @@ static bool switch_over(Outgoing *o, GError **error)
     }
     migration_mark(m, MARK_RAM);
     put_package(o);
+    outgoing_watch_package(o);
     if (!commit(o, error)) {
         return false;
     }
+    outgoing_watch_end(o);
     migration_mark(m, MARK_DEVICES);
     migration_note_postcopy(m);
     o->postcopy = true;

@@ -15,6 +15,7 @@ struct SourceReturnPath {
     Transport *transport;
     PageRequests *requests; /* NULL = nobody may ask for pages */
     GThread *thread;
+    _Atomic uint64_t received; /* bytes */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -133,6 +134,7 @@ static void *read_return_path(void *data)
             g_set_error_literal(&error, MIG_ERROR, MIG_ERROR_IO,
                                 "the destination closed the connection");
         } else if (n > 0) {
+            atomic_fetch_add(&rp->received, (uint64_t)n);
             g_byte_array_append(buffer, bytes, (guint)n);
             take_bytes(rp, buffer, &error);
         }
@@ -199,6 +201,11 @@ static bool has_failed(SourceReturnPath *rp, GError **error)
         return true;
     }
     return false;
+}
+
+uint64_t source_return_path_received(const SourceReturnPath *rp)
+{
+    return atomic_load(&rp->received);
 }
 
 bool source_return_path_failed(SourceReturnPath *rp, GError **error)

@@ -27,6 +27,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(SourceReturnPath, source_return_path_free)
 /* Why the peer cannot go on (it sent SHUT, closed, or sent garbage); false while all is well. */
 bool source_return_path_failed(SourceReturnPath *rp, GError **error);
 
+/* How many bytes have come so far. Any thread. */
+uint64_t source_return_path_received(const SourceReturnPath *rp);
+
 /* Blocks until PONG(@value) came; false when the path ended before. */
 bool source_return_path_wait_pong(SourceReturnPath *rp, uint32_t value, GError **error);
 

@@ -217,10 +217,16 @@ bool outgoing_switchover(Outgoing *o, GError **error)
 {
     g_autofree char *description = NULL;
 
+    if (!outgoing_watch_new(o, error)) {
+        return false;
+    }
     outgoing_stop_guest(o);
     if (!outgoing_fault(o, "src-stopped", error) ||
-        !outgoing_pre_switchover(o, MIGRATION_DEVICE, error) || !outgoing_last_pass(o, error) ||
-        !outgoing_fault(o, "src-ram-end", error)) {
+        !outgoing_pre_switchover(o, MIGRATION_DEVICE, error)) {
+        return false;
+    }
+    outgoing_watch_begin(o);
+    if (!outgoing_last_pass(o, error) || !outgoing_fault(o, "src-ram-end", error)) {
         return false;
     }
     description = devices_save(o->writer, o->config.guest, o->config.timer, o->state_before);
@@ -232,6 +238,7 @@ bool outgoing_switchover(Outgoing *o, GError **error)
         !commit(o, description, error)) {
         return false;
     }
+    outgoing_watch_end(o);
     /* The guest left: a failure injected here is a failure of the link. */
     if (!outgoing_fault(o, "src-after-eof", NULL)) {
         transport_shutdown(o->transport);
