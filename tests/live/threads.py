@@ -180,6 +180,7 @@ def thread_dirty_handler(s):
     src.wait_status("failed")
     said(src)
     runs_here(src)
+    harness.wait_for("the destination is done with the first attempt", lambda: dst.status() == "failed")
     arrives(src, dst, f"unix:{s.path('m.sock')}")
 
 
