@@ -14,15 +14,10 @@ ONE_VALUE = 200 * MIB
 LITTLE = 48 * MIB
 
 
-def built_with(sign):
-    with open(harness.MIGMON, "rb") as file:
-        return sign in file.read()
-
-
 # The address sanitizer shadows what is there, and shall not keep for long what is freed. The thread
 # sanitizer shadows the guest too, so its memory says nothing about ours.
-FACTOR = 2 if built_with(b"__asan_init") else 1
-MEASURED = not built_with(b"__tsan_init")
+FACTOR = 2 if harness.built_with(b"__asan_init") else 1
+MEASURED = not harness.built_with(b"__tsan_init")
 os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=8"
 
 

@@ -32,6 +32,10 @@ def boot_sector(last_mib, pause):
     return (code.ljust(0x48, b"\x00") + tables).ljust(510, b"\x00") + b"\x55\xaa"
 
 
+# Interrupts off, and nothing to do any more.
+IDLE = bytes.fromhex("fa f4 ebfd").ljust(510, b"\x00") + b"\x55\xaa"
+
+
 def machine(version="7.2"):
     return f"pc-i440fx-{version}"
 
@@ -50,13 +54,13 @@ def held(process, memory):
 
 
 def start(scene, binary, name, *options, memory="64M", machine_type=None, last_mib=12, pause=1 << 24,
-          smp=1, uuid="11111111-2222-3333-4444-555555555555"):
+          idle=False, smp=1, uuid="11111111-2222-3333-4444-555555555555"):
     """A QEMU with that guest. Connect to its monitor only by migmon: QEMU
     serves one client at a time."""
-    image = scene.path("guest.img")
+    image = scene.path("idle.img" if idle else "guest.img")
     if not os.path.exists(image):
         with open(image, "wb") as file:
-            file.write(boot_sector(last_mib, pause))
+            file.write(IDLE if idle else boot_sector(last_mib, pause))
     # TCG, so that every machine has it; a nested KVM can be slower by far.
     accel = "kvm" if os.environ.get("MIGMON_TEST_KVM") else "tcg"
     argv = [binary, "-nodefaults", "-display", "none", "-no-user-config", "-accel", accel,

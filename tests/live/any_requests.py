@@ -60,7 +60,7 @@ class Generator:
 
 
 def any_requests(s):
-    process = s.migmon("any", memory="16M")
+    process = s.migmon("any")
     generator = Generator(process.execute("query-qmp-schema"), random.Random(4))
     client = Raw(process.qmp_path)
     accepted = 0

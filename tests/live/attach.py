@@ -18,7 +18,7 @@ def batch(s, lines, *options, expect=0, env=None):
     script = s.path("script.hmp")
     with open(script, "w") as file:
         file.write("\n".join(lines) + "\n")
-    done = harness.run_program([harness.MIGMON, *options, "--batch", script], stderr=subprocess.STDOUT, text=True,
+    done = harness.run_program([harness.MIGMON, "--peer-timeout", "600", *options, "--batch", script], stderr=subprocess.STDOUT, text=True,
                                env={**os.environ, **(env or {})})
     if done.returncode != expect:
         raise harness.Failure(f"exit {done.returncode}, expected {expect}:\n{done.stdout}")
@@ -38,7 +38,8 @@ def address(process):
 def one_batch_tunes_cancels_migrates_and_recovers(s, first, second):
     a = real_guest.start_writing(s, first, "a")
     b, c, d = (real_guest.start(s, second, name, "-incoming", "defer") for name in "bcd")
-    monitor = harness.Monitor(s, "--connect", address(a), "--peer", address(b), stop=True)
+    monitor = harness.Monitor(s, "--connect", address(a), "--peer", address(b), "--peer-timeout", "600",
+                              stop=True)
     monitor.run(
         "info target",
         f"migrate_check unix:{s.path('m1')}",
@@ -136,7 +137,7 @@ def migmons_are_driven_like_qemus(s):
 
 def settings_that_a_release_lacks_or_adds(s, first, second):
     """Refused with the name and version of the QEMU; what only it knows is set and explained from its schema."""
-    src = real_guest.start(s, first, "src")
+    src = real_guest.start(s, first, "src", idle=True)
     lacks = [("parameter", "x-handover", "off"), ("capability", "x-nothing", "on")]
     adds = []
     version = batch(s, ["info version"], "--connect", address(src))
@@ -163,7 +164,7 @@ def settings_that_a_release_lacks_or_adds(s, first, second):
 
 def no_second_copy_and_no_wrong_peer(s, first, second):
     """Nothing leaves for where nobody attached waits, and a source without its guest neither leaves nor runs again."""
-    a = real_guest.start(s, first, "a")
+    a = real_guest.start(s, first, "a", idle=True)
     b = real_guest.start(s, second, "b", "-incoming", f"unix:{s.path('here')}")
     c = real_guest.start(s, second, "c", "-incoming", "defer", uuid="99999999-2222-3333-4444-555555555555")
     text = batch(s, [
@@ -191,7 +192,7 @@ def no_second_copy_and_no_wrong_peer(s, first, second):
 
 def monitors_that_cannot_be_attached(s, first, second):
     """At the start and by a line: exit status 2, and why."""
-    src = real_guest.start(s, first, "src")
+    src = real_guest.start(s, first, "src", idle=True)
     nobody = f"unix:{s.path('nobody')}"
     holder = harness.Monitor(s, "--connect", address(src), name="holder")
     need(batch(s, ["echo never"], "--connect", nobody, expect=2), "the source could not be attached: cannot connect to",

@@ -3,16 +3,15 @@ prompt that it waits for, against migmon."""
 
 import os
 import shutil
-import subprocess
 
 import harness
+import pace
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hmp_script.sh")
 
 
 def run_script(s, prompt):
-    result = subprocess.run([SCRIPT, s.path("monitor"), prompt, f"unix:{s.path('m.sock')}"], text=True,
-                            capture_output=True, check=False, timeout=harness.PATIENCE * 2)
+    result = harness.run_program([SCRIPT, s.path("monitor"), prompt, f"unix:{s.path('m.sock')}"], text=True)
     if result.returncode != 0:
         raise harness.Failure(f"the script: {result.returncode}\n{result.stdout}{result.stderr}")
     return [line for line in result.stdout.splitlines() if line.startswith("total")][0]
@@ -20,7 +19,7 @@ def run_script(s, prompt):
 
 def migmon(s):
     dst = s.migmon("dst", "--incoming", f"unix:{s.path('m.sock')}")
-    s.migmon("src", "--monitor", f"unix:{s.path('monitor')}", machine="stress,rate=10M,prefill=on")
+    s.migmon("src", "--monitor", f"unix:{s.path('monitor')}", machine=pace.stress(pace.calm(), "prefill=on"))
     line = run_script(s, "(migmon) ")
     dst.wait_run_state("running")
     return f"{line}; {dst.verify()} steps verified"

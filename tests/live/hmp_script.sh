@@ -14,12 +14,15 @@ socat=$!
 exec 3> "$dir/keys"
 seen=0
 
-# Waits for the prompt at the end of what is new on the screen, which goes to $dir/answer.
+# Waits for the prompt at the end of what is new on the screen, which goes to $dir/answer. Gives up when nothing more
+# comes for a minute.
 await_prompt() {
-    tries=0
+    tries=0 size=
     until tail -c "+$((seen + 1))" "$dir/screen" | tr -d '\r' > "$dir/answer" &&
             tail -n 1 "$dir/answer" | grep -qF "$prompt"; do
-        tries=$((tries + 1))
+        now=$(wc -c < "$dir/screen")
+        [ "$now" = "$size" ] || tries=0
+        size=$now tries=$((tries + 1))
         [ "$tries" -lt 600 ] || { echo "no prompt; on the screen:"; cat "$dir/screen"; exit 1; }
         sleep 0.1
     done

@@ -18,7 +18,7 @@ def address(process):
 
 def check(s, src, dst, *lines, uri=None, there=()):
     """Output and exit code of migrate_check. @lines are for the source, @there for the destination, before."""
-    argv = [harness.MIGMON, "--connect", address(src)]
+    argv = [harness.MIGMON, "--peer-timeout", "600", "--connect", address(src)]
     for line in lines:
         argv += ["-c", line]
     if there:
@@ -27,8 +27,7 @@ def check(s, src, dst, *lines, uri=None, there=()):
             argv += ["-c", line]
         argv += ["-c", f"connect {address(src)}"]
     argv += ["-c", f"peer {address(dst)}", "-c", "migrate_check" + (f" {uri}" if uri else "")]
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, timeout=4 * harness.PATIENCE, check=False)
+    done = harness.run_program(argv, stderr=subprocess.STDOUT, text=True)
     return done.stdout, done.returncode
 
 
@@ -73,20 +72,23 @@ PLANTED = [
      r"^error: destination: TLS: found tls-creds is empty"),
     ("multifd_through_a_child", {}, {}, ["migrate_set_capability multifd on"], ["migrate_set_capability multifd on"],
      "exec:cat", r"^error: source: way: found exec:cat, needed tcp: or unix: for multifd"),
-    ("no_folder", {}, {}, [], [], "unix:{dir}/none/such",
-     r"^error: destination: address: found there is no folder .*/none,"),
-    ("path_too_long", {}, {}, [], [], "unix:/" + "x" * 120, r"^error: destination: address: .*less than 108 bytes"),
-    ("path_of_a_file", {}, {}, [], [], "unix:{dir}/guest.img",
-     r"^error: destination: address: found .*guest.img exists and is no socket"),
-    ("path_in_use", {}, {}, [], [], "unix:{dir}/src.qmp", r"^error: destination: address: found somebody listens on"),
-    ("port_in_use", {}, {}, [], [], "tcp:127.0.0.1:{port}",
-     r"^error: destination: address: found tcp:127.0.0.1:\d+: Address already in use"),
-    ("address_of_nobody_here", {}, {}, [], [], "tcp:192.0.2.1:4444",
-     r"^error: destination: address: found tcp:192.0.2.1:4444: Cannot assign"),
-    ("address_without_sense", {}, {}, [], [], "tpc:1:2",
-     r"^error: destination: address: found unknown migration protocol: tpc:1:2"),
     ("listens_elsewhere", {}, {"incoming": "unix:{dir}/here"}, [], [], "unix:{dir}/there",
      r"^error: destination: address: found it listens on unix:.*/here already"),
+]
+# Addresses that one pair of ends is asked about: name, address, what has to be said.
+ADDRESSES = [
+    ("no_folder", "unix:{dir}/none/such",
+     r"^error: destination: address: found there is no folder .*/none,"),
+    ("path_too_long", "unix:/" + "x" * 120, r"^error: destination: address: .*less than 108 bytes"),
+    ("path_of_a_file", "unix:{dir}/a-file",
+     r"^error: destination: address: found .*a-file exists and is no socket"),
+    ("path_in_use", "unix:{dir}/src.qmp", r"^error: destination: address: found somebody listens on"),
+    ("port_in_use", "tcp:127.0.0.1:{port}",
+     r"^error: destination: address: found tcp:127.0.0.1:\d+: Address already in use"),
+    ("address_of_nobody_here", "tcp:192.0.2.1:4444",
+     r"^error: destination: address: found tcp:192.0.2.1:4444: Cannot assign"),
+    ("address_without_sense", "tpc:1:2",
+     r"^error: destination: address: found unknown migration protocol: tpc:1:2"),
 ]
 
 
@@ -96,7 +98,7 @@ def start(s, binary, name, options, incoming):
     extra = [o.format(dir=s.dir) for o in options.pop("options", [])]
     if incoming:
         extra += ["-incoming", incoming.format(dir=s.dir)]
-    return real_guest.start(s, binary, name, *extra, **options)
+    return real_guest.start(s, binary, name, *extra, idle=True, **options)
 
 
 def planted(row):
@@ -105,11 +107,7 @@ def planted(row):
     def test(s, binary):
         src = start(s, binary, "src", here, None)
         dst = start(s, binary, "dst", there, "defer")
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))
-            taken.listen()
-            where = uri and uri.format(dir=s.dir, port=taken.getsockname()[1])
-            text, code = check(s, src, dst, *lines, uri=where, there=there_lines)
+        text, code = check(s, src, dst, *lines, uri=uri and uri.format(dir=s.dir), there=there_lines)
         if not re.search(wanted, text, re.M):
             raise harness.Failure(f"/{wanted}/ is not in:\n{text}")
         expected = 3 if wanted.startswith("^error") else 0
@@ -120,10 +118,26 @@ def planted(row):
     return test
 
 
+def names_what_is_wrong_with_an_address(s, binary):
+    src = start(s, binary, "src", {}, None)
+    dst = start(s, binary, "dst", {}, "defer")
+    with open(s.path("a-file"), "w"):
+        pass
+    chosen = harness.by_turns(ADDRESSES)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        for name, uri, wanted in chosen:
+            text, code = check(s, src, dst, uri=uri.format(dir=s.dir, port=taken.getsockname()[1]))
+            if not re.search(wanted, text, re.M) or code != 3:
+                raise harness.Failure(f"{name}: exit {code}, /{wanted}/ is not in:\n{text}")
+    return f"{len(chosen)} addresses"
+
+
 def names_what_an_older_qemu_lacks(s, old, new):
     """10.0 to 7.2: the machine, the version, a capability."""
-    src = real_guest.start(s, new, "src", machine_type="pc-i440fx-10.0")
-    dst = real_guest.start(s, old, "dst", "-incoming", "defer")
+    src = real_guest.start(s, new, "src", machine_type="pc-i440fx-10.0", idle=True)
+    dst = real_guest.start(s, old, "dst", "-incoming", "defer", idle=True)
     text, code = check(s, src, dst, "migrate_set_capability return-path on",
                        "migrate_set_capability switchover-ack on")
     for wanted in (r"^warning: destination: version: found QEMU 7\.2\.\d+, needed QEMU 10\.0\.\d+ or newer",
@@ -140,12 +154,12 @@ def names_missing_permission_for_userfaultfd(s, binary):
         allowed = file.read().strip() == "1"
     if allowed or os.geteuid() != 0 or not shutil.which("setpriv"):
         return "not tried: this machine gives it to everybody, this user cannot take it away, or setpriv is missing"
-    src = real_guest.start(s, binary, "src")
+    src = real_guest.start(s, binary, "src", idle=True)
     wrapper = s.path("qemu-without-ptrace")
     with open(wrapper, "w") as file:
         file.write(f"#!/bin/sh\nexec setpriv --bounding-set -sys_ptrace --inh-caps -sys_ptrace {binary} \"$@\"\n")
     os.chmod(wrapper, 0o755)
-    dst = real_guest.start(s, wrapper, "dst", "-incoming", "defer")
+    dst = real_guest.start(s, wrapper, "dst", "-incoming", "defer", idle=True)
     text, code = check(s, src, dst, "migrate_set_capability postcopy-ram on")
     if "error: destination: userfaultfd: found process" not in text or code != 3:
         raise harness.Failure(text)
@@ -155,10 +169,13 @@ def names_missing_permission_for_userfaultfd(s, binary):
 def good_pairs_raise_no_alarm(s, first, second):
     """With devices, settings on both sides and several ways."""
     devices = ["-device", "virtio-rng-pci,id=rng", "-device", "virtio-balloon-pci,id=balloon"]
-    src = real_guest.start(s, first, "src", *devices, smp=2)
-    dst = real_guest.start(s, second, "dst", *devices, "-incoming", "defer", smp=2)
+    src = real_guest.start(s, first, "src", *devices, smp=2, idle=True)
+    dst = real_guest.start(s, second, "dst", *devices, "-incoming", "defer", smp=2, idle=True)
     both = ["migrate_set_capability multifd on", "migrate_set_parameter multifd-channels 4"]
-    for uri in (None, f"unix:{s.path('m')}", "tcp:127.0.0.1:0", "tcp:127.0.0.1:47123"):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for uri in (None, f"unix:{s.path('m')}", "tcp:127.0.0.1:0", f"tcp:127.0.0.1:{port}"):
         text, code = check(s, src, dst, *both, uri=uri, there=both)
         if code != 0 or not re.search(r"^check: 0 errors, 0 warnings$", text, re.M):
             raise harness.Failure(f"{uri}: exit {code}\n{text}")
@@ -180,6 +197,7 @@ def main():
     for row in PLANTED:
         function = planted(row)
         add(function, function.__name__, binary)
+    add(names_what_is_wrong_with_an_address, "names_what_is_wrong_with_an_address", binary)
     add(names_missing_permission_for_userfaultfd, "names_missing_permission_for_userfaultfd", binary)
     if "7.2" in qemus and "10.0" in qemus:
         add(names_what_an_older_qemu_lacks, "names_what_an_older_qemu_lacks", qemus["7.2"], qemus["10.0"])
