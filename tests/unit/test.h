@@ -1,5 +1,5 @@
 /*
- * What cmocka.h needs before it, and cmocka.h.
+ * The preamble of a unit test: cmocka and the headers that it needs before it.
  */
 #pragma once
 

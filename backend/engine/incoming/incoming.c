@@ -318,7 +318,7 @@ void incoming_free(Incoming *in)
     if (in->thread != NULL) {
         g_thread_join(in->thread);
     }
-    while (g_source_remove_by_user_data(in)) {} /* of incoming-multifd.c */
+    while (g_source_remove_by_user_data(in)) {} /* timers of multifd.c */
     urgent_receiver_free(in->urgent);
     page_faults_free(in->faults);
     multifd_recv_free(in->multifd);
