@@ -1,4 +1,4 @@
-"""What happens when something breaks: the fault matrix (tests/fault_matrix, table.txt).
+"""What happens when something breaks: the fault matrix (tests/python/fault_matrix, table.txt).
 
   faults.py [MODE ...]
 

@@ -5,7 +5,7 @@ SENT is measured with the built program, once a run: the bytes that leave in a s
 writes as fast as it can. A sanitizer's build is slower, so each build has its own figure. script/test measures it and
 passes it on in MIGMON_TEST_SENT; a test that is run alone measures for itself. Print it:
 
-    MIGMON=build/monitor/migmon python3 tests/pace.py
+    MIGMON=build/monitor/migmon python3 tests/python/pace.py
 """
 
 import functools
