@@ -207,8 +207,11 @@ static ExitCode set_up(Program *program, GError **error)
 static ExitCode run(Program *program)
 {
     g_autoptr(GError) error = NULL;
-    ExitCode code = set_up(program, &error);
+    ExitCode code;
 
+    /* Before a socket exists: a client that sees the socket may send a signal at once. */
+    watch_signals(program);
+    code = set_up(program, &error);
     if (error != NULL) {
         console_complain(program->console, "migmon: %s", error->message);
         if (program->options.json) {
@@ -219,7 +222,6 @@ static ExitCode run(Program *program)
     if (program->options.plain) {
         program->plain = plain_view_new(program->backend, program->console, PLAIN_MS);
     }
-    watch_signals(program);
     if (program->options.connect != NULL || program->options.peer != NULL) {
         program->attach = attach_new(program->backend, &program->options, on_attached, program);
     } else {
