@@ -5,12 +5,12 @@ import os
 import re
 import select
 import socket
-import time
 
 import harness
 
 PROMPT = b"(migmon) "
 QEMU_PROMPT = "(qemu) "
+LOOK = 0.1  # seconds of one look for more bytes; as many follow as it takes
 
 
 def options_for(command, scene, random_ram):
@@ -60,9 +60,9 @@ class Stream:
         except OSError:
             raise Closed from None
 
-    def more(self, patience):
+    def more(self, patience=LOOK):
         """Waits so long for more bytes; False when none came."""
-        if not select.select([self.socket], [], [], max(patience, 0))[0]:
+        if not select.select([self.socket], [], [], patience)[0]:
             return False
         try:
             data = self.socket.recv(65536)
@@ -78,17 +78,22 @@ class HmpMonitor:
     def __init__(self, path, process):
         self.stream = Stream(path, process)
         self.owed = 1  # prompts that have to come
-        self.banner = self._read(harness.PATIENCE)[0]
+        harness.wait_for(f"{process.name} greets", self.is_prompted, progress=lambda: harness.cpu_ticks(process.pid))
+        self.banner = self._take()[0]
 
-    def _read(self, patience):
+    def is_prompted(self):
+        """Whether all prompts that are owed have come; looks for more when they have not."""
+        if self.stream.data.count(PROMPT) < self.owed:
+            self.stream.more()
+        return self.stream.data.count(PROMPT) >= self.owed
+
+    def _take(self):
         """What came before the last prompt that is owed; (text, True when that prompt came)."""
-        end = time.monotonic() + patience
         parts = []
         while self.owed > 0:
-            while PROMPT not in self.stream.data:
-                if not self.stream.more(end - time.monotonic()):
-                    part, self.stream.data = self.stream.data, b""
-                    return self._text(part), False
+            if PROMPT not in self.stream.data:
+                part, self.stream.data = self.stream.data, b""
+                return self._text(part), False
             part, self.stream.data = self.stream.data.split(PROMPT, 1)
             parts.append(part)
             self.owed -= 1
@@ -98,12 +103,14 @@ class HmpMonitor:
     def _text(data):
         return data.decode(errors="replace").replace("\r\n", "\n")
 
-    def execute(self, line, patience):
-        """(output, state): state is what transcripts call it, None when the prompt came back."""
+    def execute(self, line, wait):
+        """(output, state): state is what transcripts call it, None when the prompt came back. wait(ready) returns when
+        ready() is true, or when nothing more is to come."""
         try:
             self.stream.send(line.encode() + b"\n")
             self.owed += 1
-            text, prompt = self._read(patience)
+            wait(self.is_prompted)
+            text, prompt = self._take()
         except Closed:
             return "", "connection-closed"
         # The echo of the line goes up to the first end of line.
@@ -113,12 +120,14 @@ class HmpMonitor:
     def _overheard_text(self):
         return self._text(self.stream.data.replace(PROMPT, QEMU_PROMPT.encode()))
 
-    def overheard(self, wanted, patience):
+    def overheard(self, wanted, wait):
         """What comes without an input, as a transcript writes it; waits until it is @wanted."""
-        end = time.monotonic() + patience
+        def ready():
+            if self._overheard_text() != wanted:
+                self.stream.more()
+            return self._overheard_text() == wanted
         try:
-            while self._overheard_text() != wanted and self.stream.more(end - time.monotonic()):
-                pass
+            wait(ready)
         except Closed:
             pass
         text = self._overheard_text()
@@ -132,46 +141,50 @@ class QmpMonitor:
         self.stream = Stream(path, process)
         self.events = []
         self.replies = []
-        self.greeting = self.reply(harness.PATIENCE)
+        harness.wait_for(f"{process.name} greets", self.has_reply, progress=lambda: harness.cpu_ticks(process.pid))
+        self.greeting = self.replies.pop(0)
 
-    def _pump(self, patience):
-        if not self.stream.more(patience):
-            return False
+    def pump(self, patience=LOOK):
+        self.stream.more(patience)
         while b"\n" in self.stream.data:
             line, self.stream.data = self.stream.data.split(b"\n", 1)
             message = json.loads(line)
             (self.events if "event" in message else self.replies).append(message)
-        return True
 
-    def reply(self, patience):
+    def has_reply(self):
+        if not self.replies:
+            self.pump()
+        return bool(self.replies)
+
+    def reply(self, wait):
         """The next reply; None when there is none."""
-        end = time.monotonic() + patience
         try:
-            while not self.replies and self._pump(end - time.monotonic()):
-                pass
+            wait(self.has_reply)
         except Closed:
             pass
         return self.replies.pop(0) if self.replies else None
 
-    def execute(self, request, patience, fds=()):
+    def execute(self, request, wait, fds=()):
         text = (request if isinstance(request, str) else json.dumps(request)) + "\n"
         try:
             self.stream.send(text.encode(), fds)
         except Closed:
             return None
-        return self.reply(patience)
+        return self.reply(wait)
 
     def story(self):
         """The events that every run has in the same order."""
         return [{k: e[k] for k in ("event", "data") if k in e} for e in self.events
                 if e["event"] != "MIGRATION_PASS"]
 
-    def wait_event(self, count, patience):
+    def wait_event(self, count, wait):
         """True when so many events of the story came."""
-        end = time.monotonic() + patience
+        def ready():
+            if len(self.story()) < count:
+                self.pump()
+            return len(self.story()) >= count
         try:
-            while len(self.story()) < count and self._pump(end - time.monotonic()):
-                pass
+            wait(ready)
         except Closed:
             pass
         return len(self.story()) >= count
@@ -196,25 +209,46 @@ class Vm:
             self.hmp = HmpMonitor(paths["monitor"], self.process)
             self.qmp = QmpMonitor(paths["qmp"], self.process)
             if negotiate:
-                self.qmp.execute({"execute": "qmp_capabilities"}, harness.PATIENCE)
+                self.qmp.execute({"execute": "qmp_capabilities"}, self.until)
         except Closed:
             pass  # it ended at once: every input to it is a difference
 
-    def wait_idle(self, patience):
-        """Waits until no migration of this side is under way. Over a connection of its own, so that the transcript's
-        are left alone."""
+    def until(self, ready, patience=None):
+        """Waits until ready() is true, or until the process and its migration do nothing more; whether it is."""
+        try:
+            return harness.wait_for(f"{self.name} is done", ready, harness.moves(self.process), patience)
+        except harness.Failure:
+            return False
+
+    def ask(self, command):
+        """Over a connection of its own, so that the transcript's are left alone. None when the process has ended."""
         try:
             if self.control is None:
                 self.control = QmpMonitor(self.paths["qmp"], self.process)
-                self.control.execute({"execute": "qmp_capabilities"}, patience)
+                self.control.execute({"execute": "qmp_capabilities"}, self.until)
         except Closed:
-            return
-        end = time.monotonic() + patience
-        while time.monotonic() < end:
-            answer = self.control.execute({"execute": "query-migrate"}, patience) or {}
-            if answer.get("return", {}).get("status", "none") in ("none", "completed", "failed", "cancelled"):
-                break
-            time.sleep(0.01)
+            return None
+        return self.control.execute({"execute": command}, self.until)
+
+    def settle(self, ready):
+        """What was sent so far has been read and answered as far as it is at once: the loop has gone round since. Takes
+        what came of it."""
+        for _ in range(2):
+            self.ask("query-status")
+        ready()
+
+    def status(self):
+        """Of this side's migration; None when the process has ended."""
+        answer = self.ask("query-migrate")
+        return None if answer is None else answer.get("return", {}).get("status", "none")
+
+    def wait_idle(self):
+        """Waits until no migration of this side is under way."""
+        self.until(lambda: self.status() in (None, "none", "completed", "failed", "cancelled", "postcopy-paused"))
+
+    def wait_begun(self):
+        """Waits until it is on its way."""
+        self.until(lambda: self.status() not in ("none", "setup"))
 
     def monitors(self):
         return [m for m in (self.hmp, self.qmp, self.control) if m is not None]
