@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 
 import harness
@@ -21,8 +20,8 @@ def read(page):
         return file.read()
 
 
-def run(*argv, expect=0, **kwargs):
-    result = subprocess.run(argv, capture_output=True, text=True, timeout=harness.PATIENCE, check=False, **kwargs)
+def run(*argv, expect=0):
+    result = harness.run_program(argv, text=True)
     if result.returncode != expect:
         raise harness.Failure(f"{argv}: exit {result.returncode}\n{result.stdout}\n{result.stderr}")
     return result.stdout
@@ -31,7 +30,7 @@ def run(*argv, expect=0, **kwargs):
 def migmon(*lines):
     """What the lines of a batch print."""
     words = [word for line in lines for word in ("-c", line)]
-    return run(harness.MIGMON, "--memory", "16M", "--machine", "none", *words, stdin=subprocess.DEVNULL)
+    return run(harness.MIGMON, "--memory", "16M", "--machine", "none", *words)
 
 
 def items(page):
@@ -54,9 +53,8 @@ def pages_are_well_formed(_s):
         return "mandoc"
     if shutil.which("groff"):
         for path in PAGES.values():
-            result = subprocess.run(["groff", "-mdoc", "-Tutf8", "-ww", "-z", path], capture_output=True, text=True,
-                                    check=True)
-            if result.stderr:
+            result = harness.run_program(["groff", "-mdoc", "-Tutf8", "-ww", "-z", path], text=True)
+            if result.returncode != 0 or result.stderr:
                 raise harness.Failure(result.stderr)
         return "groff"
     return "not tried: neither mandoc nor groff is here"
@@ -70,11 +68,10 @@ def every_command_is_in_the_manual(_s):
 
 def every_setting_is_in_the_manual(_s):
     reply = json.loads(run(harness.MIGMON, "--memory", "16M", "--machine", "none", "--json",
-                           "-c", "info migrate_parameters", stdin=subprocess.DEVNULL).splitlines()[0])
+                           "-c", "info migrate_parameters").splitlines()[0])
     capabilities = [line.split(":")[0] for line in migmon("info migrate_capabilities").splitlines()]
-    states = re.search(r"values are: (.*)", subprocess.run(
-        [harness.MIGMON, "--memory", "16M", "-c", "assert status == ?"], capture_output=True, text=True,
-        stdin=subprocess.DEVNULL, check=False).stdout).group(1).split(", ")
+    states = re.search(r"values are: (.*)", harness.run_program(
+        [harness.MIGMON, "--memory", "16M", "-c", "assert status == ?"], text=True).stdout).group(1).split(", ")
     names = [*reply["return"], *capabilities, *states, "MIGRATION", "STOP", "downtime", "ram.transferred", "owner"]
     return need(names, items("migmon-hmp.7"), "migmon-hmp(7)")
 
@@ -82,7 +79,7 @@ def every_setting_is_in_the_manual(_s):
 def the_json_page_names_the_members(_s):
     page = items("migmon-json.5") | set(re.findall(r"\.It Cm (\S+)", read("migmon-json.5")))
     lines = run(harness.MIGMON, "--memory", "16M", "--machine", "none", "--json", "-c", "info status", "-c", "stop",
-                "-c", "info migrate", "-c", "assert run-state == running", stdin=subprocess.DEVNULL, expect=9)
+                "-c", "info migrate", "-c", "assert run-state == running", expect=9)
     seen = set()
     for line in lines.splitlines():
         reply = json.loads(line)
@@ -114,9 +111,8 @@ def every_key_and_setting_of_the_dashboard_is_in_the_manual(s):
     for key in filter(str.isalpha, page & set(c_strings("tui/config.c", "} keys[] = {"))):
         with open(s.path("migmon/dashboard.conf"), "w") as file:
             file.write(f"{key} = no such value\n")
-        told = subprocess.run([harness.MIGMON, "--plain", "--memory", "16M", "-c", "info name"], capture_output=True,
-                              text=True, stdin=subprocess.DEVNULL, check=False, timeout=harness.PATIENCE,
-                              env={**os.environ, "XDG_CONFIG_HOME": s.dir}).stderr
+        told = harness.run_program([harness.MIGMON, "--plain", "--memory", "16M", "-c", "info name"], text=True,
+                                   env={**os.environ, "XDG_CONFIG_HOME": s.dir}).stderr
         values = re.search(rf"dashboard.conf:1: {key}: 'no such value' is not one of (.*)", told)
         if values is None or values.group(1) not in page:
             raise harness.Failure(f"{key}: {told}")

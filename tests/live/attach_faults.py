@@ -234,10 +234,11 @@ def observe_sends_only_queries(s, binary):
     monitor = attach(s, here.path, there.path, options=["--observe"])
     said = monitor.run("info migrate", "info migrate_parameters", "info migrate_capabilities", "info status", "info guest",
                        "info target", "info name", "info uuid", "info version", "migrate_check tcp:127.0.0.1:0")
-    refused = monitor.run("stop", "cont", "migrate -d unix:/tmp/nowhere", "migrate_to unix:/tmp/nowhere", "migrate_cancel",
+    nowhere = s.path("nowhere")
+    refused = monitor.run("stop", "cont", f"migrate -d unix:{nowhere}", f"migrate_to unix:{nowhere}", "migrate_cancel",
                           "migrate_set_parameter max-bandwidth 1", "migrate_set_capability events on",
                           "qemu info status", "migrate_pause", "migrate_start_postcopy", "savevm x", "getfd x",
-                          "qemu stop", "migrate_incoming unix:/tmp/nowhere", "migrate_recover unix:/tmp/nowhere")
+                          "qemu stop", f"migrate_incoming unix:{nowhere}", f"migrate_recover unix:{nowhere}")
     if refused.count("is not sent: --observe sends nothing but queries") < 14:
         raise harness.Failure(refused)
     monitor.end()
