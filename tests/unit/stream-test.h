@@ -33,9 +33,9 @@ static inline void stream_test_bytes(GByteArray *out, const char *text)
             g_assert(*end == '*');
             byte = (uint8_t)g_ascii_strtoull(end + 1, &end, 16);
             g_assert(*end == '>');
-            for (; count > 0; count--) {
-                g_byte_array_append(out, &byte, 1);
-            }
+            guint before = out->len;
+            g_byte_array_set_size(out, before + (guint)count);
+            memset(out->data + before, byte, count);
             text = end + 1;
         } else {
             g_assert(g_ascii_isxdigit(text[0]) && g_ascii_isxdigit(text[1]));

@@ -1,5 +1,6 @@
 /* The dashboard's screen as text, at several sizes and states; keys and what they do. */
 #include "tests/unit/dashboard-test.h"
+#include "tests/unit/patience.h"
 
 #include "tui/keys.h"
 #include "tui/ui-internal.h"
@@ -489,7 +490,7 @@ static void test_random_keys_and_sizes(void **state)
 
     (void)state;
     board_init(&board, 80, 24);
-    for (unsigned i = 0; i < 12000; i++) {
+    for (unsigned i = 0; i < sample_size(4000, 12000); i++) {
         char bytes[64];
         UiKey key;
         size_t used, n;
@@ -531,8 +532,9 @@ static void test_extreme_sizes(void **state)
     (void)state;
     board_init(&board, 80, 24);
     feed(&board, 9, "active");
-    for (int w = 1; w <= 500; w += w < 130 ? 1 : 37) {
-        for (int h = 1; h <= 200; h += h < 50 ? 1 : 37) {
+    int step = sample_everything() ? 1 : 3, first = 1 + (int)(sample_seed() % (guint32)step);
+    for (int w = first; w <= 500; w += w < 130 ? step : 37) {
+        for (int h = first; h <= 200; h += h < 50 ? step : 37) {
             ui_resize(board.ui, w, h);
             g_autoptr(Canvas) canvas = ui_draw(board.ui);
 

@@ -21,9 +21,9 @@
 #define RAM_PAGES      (PARTS * PAGES_PER_PART)
 #define RAM_SIZE       (RAM_PAGES * MIG_PAGE_SIZE)
 
-#define CUTS            100u
+#define CUTS            60u
 #define ALL_CUTS        4096u
-#define CORRUPTIONS     300u
+#define CORRUPTIONS     150u
 #define ALL_CORRUPTIONS 10000u
 
 typedef struct {
