@@ -8,8 +8,9 @@
 #include <unistd.h>
 
 #include "backend/base/error.h"
-#include "backend/engine/attempt/mapped-ram.h"
 #include "backend/engine/attempt/ram-map.h"
+#include "backend/engine/incoming/mapped-reader.h"
+#include "backend/engine/outgoing/mapped-writer.h"
 #include "tests/unit/capture-test.h"
 #include "tests/unit/stream-test.h"
 

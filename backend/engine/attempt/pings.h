@@ -13,3 +13,11 @@
  * is paused too. A source that sent none (a QEMU) is not asked for one.
  */
 #define ATTEMPT_PING_BIT 0x80000000u
+
+/* The stages of postcopy. PONG(PING_LOADED) says that what the package holds is in place and that
+ * only its last command, which starts the guest, comes after it. */
+enum {
+    PING_DISCARDED = 2,
+    PING_LOADED = 3,
+    PING_RUNS = 4,
+};

@@ -27,18 +27,6 @@ bool shared_ram_is_all(const Guest *guest)
     return true;
 }
 
-void shared_ram_leave_out(const Guest *guest, RamSender *sender)
-{
-    size_t n;
-    RamBlock *const *blocks = guest_blocks(guest, &n);
-
-    for (size_t i = 0; i < n; i++) {
-        if (ram_is_shared(blocks[i])) {
-            ram_sender_leave_out(sender, i);
-        }
-    }
-}
-
 void shared_ram_yield(const Guest *guest)
 {
     size_t n;

@@ -12,15 +12,12 @@
 #include <glib.h>
 #include <stdbool.h>
 
-#include "backend/engine/outgoing/dirty-queue.h"
 #include "backend/guest/guest.h"
 
 bool ram_is_shared(const RamBlock *block);
 /* Whether no page of @guest has to be sent at all. */
 bool shared_ram_is_all(const Guest *guest);
 
-/* Source, before the first sync. */
-void shared_ram_leave_out(const Guest *guest, RamSender *sender);
 /* Source, at the commit; the guest stands. */
 void shared_ram_yield(const Guest *guest);
 /* Source that wrote to a file: what the memory holds is safe on its medium when this returns true,

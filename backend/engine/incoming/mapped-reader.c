@@ -1,10 +1,10 @@
 /*
- * Reading a mapped-ram file. See attempt/mapped-ram.h. The bitmap is taken piece by piece by
+ * See mapped-reader.h. The bitmap is taken piece by piece by
  * whichever thread is free; a run of pages goes through a buffer into the memory's descriptor,
  * which for fresh memory is the fastest way (no page fault, no zeroing; docs/engine.md). A bit that
  * is clear means zero, whatever the file holds there.
  */
-#include "backend/engine/attempt/mapped-ram.h"
+#include "backend/engine/incoming/mapped-reader.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "backend/base/error.h"
-#include "backend/engine/attempt/mapped-ram.h"
 #include "backend/engine/incoming/incoming-internal.h"
+#include "backend/engine/incoming/mapped-reader.h"
 
 #define READ_SIZE ((size_t)64 * 1024)
 

@@ -1,12 +1,13 @@
 /*
- * What other threads ask of an outgoing migration: cancel, go on, begin postcopy, look again at the
- * settings. Nothing waits here: a wish is noted, and whatever the migration's thread is blocked in
- * is woken.
+ * What other threads ask of an outgoing migration (cancel, begin postcopy, read the settings
+ * again), and fault points, which may ask the same. A request is noted and the calls that the
+ * outgoing thread is blocked in are ended; nothing waits here.
  */
 #include "backend/engine/outgoing/outgoing-internal.h"
 
 #include "backend/base/error.h"
-#include "backend/engine/outgoing/postcopy.h"
+#include "backend/base/fault.h"
+#include "backend/transport/transport-break.h"
 
 Migration *outgoing_record(const Outgoing *o)
 {
@@ -19,9 +20,7 @@ void outgoing_shut_down(Outgoing *o)
     if (o->recovery != NULL) {
         connector_cancel(o->recovery);
     }
-    if (o->multifd != NULL) {
-        multifd_send_shutdown(o->multifd);
-    }
+    lane_shutdown(o->lane);
     if (o->transport != NULL) {
         transport_shutdown(o->transport);
     }
@@ -105,4 +104,44 @@ void outgoing_abandon(Outgoing *o)
     o->abandoned = true;
     pthread_mutex_unlock(&o->lock);
     shut_everything_down(o);
+}
+
+/* ---- fault points ---- */
+
+static bool transport_is_gone(void *data)
+{
+    return transport_is_shut_down(data);
+}
+
+bool outgoing_fault_on(void *outgoing, const char *point, Transport *transport, GError **error)
+{
+    FaultAction action = fault_fire(point);
+
+    switch (action) {
+    case FAULT_NONE:
+    case FAULT_KILL:
+    case FAULT_SLOW:
+        return true;
+    case FAULT_CANCEL:
+        outgoing_cancel(outgoing, NULL);
+        return true;
+    case FAULT_HOLD:
+        fault_hold(point, transport_is_gone, transport);
+        return true;
+    case FAULT_FAIL:
+        g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "fault injected at %s", point);
+        return false;
+    case FAULT_CUT:
+    case FAULT_GARBAGE:
+    case FAULT_TRUNCATE:
+    case FAULT_RESET:
+        transport_break(transport, action);
+        return true;
+    }
+    return true;
+}
+
+bool outgoing_fault(Outgoing *o, const char *point, GError **error)
+{
+    return outgoing_fault_on(o, point, o->transport, error);
 }

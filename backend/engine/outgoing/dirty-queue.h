@@ -1,11 +1,10 @@
 /*
- * What is left to send: the dirty pages of all blocks, harvested from the
- * tracker and taken run by run, by whoever sends them: the writer of the main
- * channel (ram_sender_fill) or a channel of its own.
+ * What is left to send: the dirty pages of all blocks, read from the tracker and taken run by run,
+ * for the writer of the main channel (ram_sender_fill) or for a lane of its own.
  *
- * Pages that were never touched are known from the backing's holes: they go out
- * as zero pages without being read, because reading would populate them. Owned by the outgoing
- * thread; pages may be taken by other threads too, each page by one of them.
+ * Pages that were never touched are known from the holes of the backing. They are sent as zero
+ * pages without being read, because reading would populate them. The outgoing thread owns the
+ * queue; other threads may take pages too, and each page is taken by one thread.
  */
 #pragma once
 
@@ -47,31 +46,33 @@ typedef struct {
     size_t count;
     const uint8_t *host; /* the memory of the first */
     bool data;           /* false: never touched; zero, and not to be read */
-    bool unread;         /* nobody here has read this data before */
+    bool unread;         /* this data was not read before */
 } RamRun;
 
-/* Before the data of @run is read, by the thread that reads it: brings it in at once where that
- * pays. */
+/* Called before the data of @run is read, by the thread that reads it: maps it in one call where
+ * that is faster than page faults. */
 void ram_run_map_in(const RamRun *run);
 
-/* Takes the next run, of at most @max_pages (> 0); its pages count as sent from here on. Order: on
- * from where the last run ended, around and around. False when none is left. */
+/* Takes the next run, of at most @max_pages (> 0); its pages count as sent. The search begins where
+ * the last run ended and wraps around. False when none is left. */
 bool ram_sender_take(RamSender *sender, size_t max_pages, RamRun *ret);
 
-/* How pages with data go through ram_sender_fill(); NULL (the default): as they are. Stays the
+/* How ram_sender_fill() encodes pages with data; NULL (the default): as they are. Stays the
  * caller's. Not for postcopy: a page is placed there only once. */
 void ram_sender_set_encoder(RamSender *sender, PageEncoder *encoder);
-/* Takes the dirty pages among @count from page @first of @block on that follow each other; the next
- * ram_sender_take() goes on behind them. False when there are none. */
+/* Takes the first run of dirty pages among @count pages from page @first of @block; the next
+ * ram_sender_take() begins behind it. False when there are none. */
 bool ram_sender_take_at(RamSender *sender, size_t block, size_t first, size_t count, RamRun *ret);
 
-/* The pages of block @block that are not yet sent; for the outgoing thread while nobody takes. */
+/* The pages of block @block that are not yet sent; for the outgoing thread while no other thread
+ * takes pages. */
 const DirtyMap *ram_sender_dirty(const RamSender *sender, size_t block);
 
-/* All pages of @block but those in @received are to be sent (again). Nobody takes meanwhile. */
+/* All pages of @block but those in @received are to be sent (again). No other thread takes pages
+ * meanwhile. */
 void ram_sender_begin_again(RamSender *sender, size_t block, const DirtyMap *received);
 
-/* Likewise with a bound of its own for runs that were never touched: they cost nothing to send. */
+/* Like ram_sender_take(), with a separate limit for never-touched runs, which are cheap to send. */
 bool ram_sender_take_holes(RamSender *sender, size_t max_pages, size_t max_hole, RamRun *ret);
 
 typedef struct {

@@ -1,22 +1,22 @@
 /*
- * What the switchover may have to wait for: the destination's word that it is
- * ready (switchover-ack), and the operator's (pause-before-switchover).
+ * What the switchover may have to wait for: the destination (capability switchover-ack) and the
+ * operator (capability pause-before-switchover).
  *
- * Runs on the outgoing thread. The first wait comes while the guest still runs
- * and writes, so it is cut into short pieces and the dirty pages are looked at
- * in between. In the second the guest stands; only migrate_continue, a cancel or a
- * peer that goes away end it.
+ * Runs on the outgoing thread. During the first wait the guest runs and writes, so the wait is cut
+ * into short pieces and the dirty pages are synced in between. During the second the guest is
+ * paused; migrate_continue, a cancel or a lost peer ends it.
  */
 #include "backend/engine/outgoing/outgoing-internal.h"
 
 #include "backend/base/error.h"
 
 #define ACK_STEP_US (50 * 1000)
-#define LOOK_US     (100 * 1000) /* then look whether the peer is still there */
+#define LOOK_US     (100 * 1000) /* then check that the peer is still there */
 
 bool outgoing_may_switch_over(Outgoing *o)
 {
-    /* A guest that stands loses nothing by a long switchover, so QEMU does not wait then. */
+    /* For a guest that is not running, a long switchover is no loss. QEMU does not wait then
+     * either. */
     if (!o->config.switchover_ack || o->return_path == NULL ||
         guest_run_state(o->config.guest) != RUN_STATE_RUNNING ||
         source_return_path_wait_ack(o->return_path, 0)) {

@@ -1,10 +1,9 @@
 /*
- * Writing a mapped-ram file. See attempt/mapped-ram.h. A batch is a list of runs of dirty pages;
- * each is tested for zero pages and written by whichever thread takes it. A page is zero in the
- * file while its bit is clear, whatever stands at its place, so a page that became zero costs
- * nothing but the bit.
+ * See mapped-writer.h. A batch is a list of runs of dirty pages; the thread that takes a run tests
+ * it for zero pages and writes it. A page is zero in the file while its bit is clear, whatever its
+ * place holds, so for a page that became zero only the bit changes.
  */
-#include "backend/engine/attempt/mapped-ram.h"
+#include "backend/engine/outgoing/mapped-writer.h"
 
 #include <errno.h>
 #include <unistd.h>

@@ -1,9 +1,9 @@
 /*
- * The source's multifd channels: a thread and a connection each. The migration's thread fills jobs
- * (runs of pages of any blocks), whichever channel is free takes the next one.
+ * The source's multifd channels: a thread and a connection each. The outgoing thread fills jobs
+ * (runs of pages of any blocks); the next free channel takes the next one.
  *
- * A job is read from guest memory when a channel works on it, straight to the connection, so
- * nothing of it is copied in user space unless it is packed.
+ * A channel writes a job from guest memory straight to the connection, so nothing of it is copied
+ * in user space unless it is packed.
  */
 #pragma once
 
@@ -14,7 +14,6 @@
 #include "backend/engine/attempt/multifd.h"
 #include "backend/engine/attempt/statistics.h"
 #include "backend/engine/outgoing/dirty-queue.h"
-#include "backend/engine/outgoing/peer-watch.h"
 #include "backend/transport/transport.h"
 
 #define MULTIFD_JOB_PAGES 512u /* most in one job */
@@ -28,12 +27,12 @@ typedef struct {
     uint8_t uuid[16];
     ChannelStats *stats; /* one for each channel; outlive them */
     void *data;
-    /* Asked while waiting: false ends the wait with the error. The migration's thread. */
+    /* Asked while waiting: false ends the wait with the error. The outgoing thread. */
     bool (*check)(void *data, GError **error);
     /* At a fault point of the channel with @transport. Channel's thread, or the one that connects.
      */
     bool (*fault)(void *data, const char *point, Transport *transport, GError **error);
-    /* A channel has failed and the migration's thread did not notice for a second: it is stuck in a
+    /* A channel has failed and the outgoing thread did not notice for a second: it is blocked in a
      * write, wake it. Channel's thread. */
     void (*stuck)(void *data);
 } MultifdSendConfig;
@@ -51,7 +50,7 @@ MultifdSend *multifd_send_new(const MultifdSendConfig *config);
 void multifd_send_free(MultifdSend *send);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MultifdSend, multifd_send_free)
 
-/* Connects one channel after another, each says at once who it is; starts the threads. */
+/* Connects one channel after another, sends the first packet of each, starts the threads. */
 bool multifd_send_connect(MultifdSend *send, Connector *connector, GError **error);
 
 /* An empty job, after waiting until at most @max_pages are with the channels. It belongs to the
@@ -62,12 +61,9 @@ void multifd_send_submit(MultifdSend *send, MultifdJob *job);
 /* The end of a pass: waits until all jobs and then a SYNC packet on each channel are written. */
 bool multifd_send_sync(MultifdSend *send, GError **error);
 
-/* Calls @look_at for the connection of each channel (NULL = not yet connected). Any thread. */
-void multifd_send_look(MultifdSend *send, void (*look_at)(const Transport *t, PeerLook *look),
-                       PeerLook *look);
-
-/* What the channels have waited for so far, as the average channel has it. Any thread. */
-void multifd_send_get_waits(MultifdSend *send, TransportWaits *ret);
+/* Calls @visit for the connection of each channel; NULL = not open yet. Any thread. */
+void multifd_send_each(MultifdSend *send, void (*visit)(const Transport *transport, void *data),
+                       void *data);
 
 /* Any thread; idempotent: every channel and every wait ends. */
 void multifd_send_shutdown(MultifdSend *send);

@@ -1,7 +1,7 @@
 /*
- * An outgoing migration: one thread that connects, sends, switches over and
- * hands the guest over. It owns everything in here; others reach it through
- * cancel, the migration's record and the live settings.
+ * An outgoing migration: one thread that connects, sends, switches over and hands the guest over.
+ * The thread owns the state; other threads reach it through the functions below, the migration's
+ * record and the live settings.
  */
 #pragma once
 
@@ -26,26 +26,26 @@ typedef struct {
     Migration *migration;         /* in state setup; referenced */
     Connector *connector;         /* taken over */
     DirtyTracker *tracker;        /* taken over; NULL for a machine without vCPUs */
-    Outgoing *predecessor;        /* taken over on success: an attempt that is over and still tidies
-                                     up; the new thread waits for it, the main loop does not */
+    Outgoing *predecessor;        /* taken over on success: an attempt that is over and still
+                                     cleans up; the new thread waits for it, the main loop does not */
     bool return_path;             /* capability return-path */
     bool handover;                /* x-handover */
     bool validate_uuid;           /* send the UUID */
-    bool pause_before_switchover; /* wait for outgoing_continue() when the guest stands */
+    bool pause_before_switchover; /* wait for outgoing_continue() when the guest is paused */
     bool release_ram;             /* give the memory back once the destination has confirmed */
-    bool ignore_shared;           /* leave out RAM that the other side has too */
-    bool stop_first;              /* mode cpr-reboot: nothing runs while it is written */
-    bool background_snapshot;     /* write what the guest is now, and let it go on */
+    bool ignore_shared;           /* leave out RAM that the destination has too */
+    bool stop_first;              /* mode cpr-reboot: the guest is paused while it is written */
+    bool background_snapshot;     /* write the guest as it is now, and let it run */
     bool to_child;                /* exec: */
-    bool switchover_ack;          /* wait until the destination is ready */
+    bool switchover_ack;          /* the pause waits until the destination is ready */
     bool sparse;                  /* capability x-sparse-ram */
     bool xbzrle;                  /* capability xbzrle */
     bool postcopy;                /* capability postcopy-ram: outgoing_start_postcopy() may come */
     bool preempt;                 /* capability postcopy-preempt */
     unsigned compress_threads;    /* capability compress; 0 = off */
     unsigned mapped_threads;      /* capability mapped-ram: threads that write pages; 0 = off */
-    bool direct_io;               /* they go past the page cache */
-    bool to_file;                 /* nobody runs what is written */
+    bool direct_io;               /* the file is written with O_DIRECT */
+    bool to_file;                 /* no destination runs what is written */
     DirtyLimit *limit;            /* outlives the migration */
     ConvergeMeans converge;       /* how a guest that writes too fast is slowed down */
     MultifdSettings multifd;
@@ -65,32 +65,32 @@ Migration *outgoing_record(const Outgoing *o);
  * so. True: the source runs the guest; status goes to cancelling and on to cancelled. */
 bool outgoing_cancel(Outgoing *o, GError **error);
 
-/* Any thread: goes on from pre-switchover; without an effect in any other status. */
+/* Any thread: ends the wait in pre-switchover; no effect in any other status. */
 void outgoing_continue(Outgoing *o);
 
-/* Any thread: switch to postcopy as soon as pages flow; remembered when it comes before. */
+/* Any thread: switch to postcopy as soon as pages are sent; may come before that. */
 void outgoing_start_postcopy(Outgoing *o);
 
-/* Any thread: takes the connection of a postcopy away, or ends the attempt to get another one.
+/* Any thread: shuts down the connection of a postcopy, or ends the attempt to open another one.
  * False when there is none. */
 bool outgoing_pause(Outgoing *o);
 
-/* Main thread, in postcopy-paused: goes on over @connector (taken). */
+/* Main thread, in postcopy-paused: resumes the postcopy over @connector (taken). */
 bool outgoing_resume(Outgoing *o, Connector *connector, GError **error);
 
-/* Any thread: outgoing_resume() came and its attempt is not over. */
+/* Any thread: outgoing_resume() was called and its attempt is not over. */
 bool outgoing_is_resuming(Outgoing *o);
 
-/* Main thread: a limit changed, a waiting thread should look again. */
+/* Main thread: a live setting changed; a waiting thread reads it again. */
 void outgoing_settings_changed(Outgoing *o);
 
 /* Any thread: brings the counters of waits in the record up to date. */
 void outgoing_account_waits(Outgoing *o);
 
-/* Main thread: the operator stopped the guest during the switchover; should the migration fail it
+/* Main thread: the operator stopped the guest during the switchover; if the migration fails, it
  * stays stopped. */
 void outgoing_keep_stopped(Outgoing *o);
 
 /* Main thread: the operator takes the guest back by force (cont -f); a wait for the destination's
- * verdict ends. */
+ * answer ends. */
 void outgoing_abandon(Outgoing *o);

@@ -1,23 +1,21 @@
 /*
- * Postcopy at the source: the guest goes over with its devices and without the rest of its RAM,
- * which is pushed behind it; pages that it waits for go first.
+ * Postcopy at the source: the guest moves with its devices, the rest of its RAM is pushed behind
+ * it; pages that the guest waits for go first.
  *
  * The commit is the last byte of the package: the destination acts on a package only when it has
  * all of it, and its last command starts the guest. While any byte of the package is still here the
- * guest is ours; after it this side never runs it by itself. It knows that the guest runs there
- * when PONG(PING_LOADED) has come. A SHUT with a failure before that pong gives it back: the
- * destination says so only when it did not start it.
+ * guest belongs here; after that this side does not run it by itself. PONG(PING_LOADED) confirms
+ * that the guest runs at the destination. A SHUT with a failure before that PONG gives the guest
+ * back: the destination sends it only when it did not start the guest.
  */
-#include "backend/engine/outgoing/postcopy.h"
+#include "backend/engine/outgoing/outgoing-internal.h"
 
-#include "backend/base/clock.h"
 #include "backend/base/error.h"
+#include "backend/engine/attempt/pings.h"
 #include "backend/stream/postcopy.h"
 
-#define PUSH_BATCH   ((size_t)256 * 1024) /* what a requested page may have to wait for */
-#define MIN_BATCH    ((size_t)64 * 1024)
-#define MAX_ANSWERS  64 /* requested pages in one go */
-#define MAX_SLEEP_US (100 * 1000)
+#define PUSH_BATCH  ((size_t)256 * 1024) /* a requested page waits for one batch at most */
+#define MAX_ANSWERS 64                   /* requested pages in one PART */
 
 /* ---- the switch ---- */
 
@@ -39,10 +37,10 @@ static bool discard(Outgoing *o, GError **error)
     if (!o->config.handover) {
         return true;
     }
-    /* A destination that cannot even do this is found out while the guest is still here. */
-    wait_clock_begin(&o->answer_wait);
+    /* A destination that cannot discard pages shows it here, while the guest has not left. */
+    wait_clock_begin(&o->waits.answer);
     bool done = source_return_path_wait_pong(o->return_path, PING_DISCARDED, error);
-    wait_clock_end(&o->answer_wait);
+    wait_clock_end(&o->waits.answer);
     return done;
 }
 
@@ -85,8 +83,7 @@ static bool commit(Outgoing *o, GError **error)
     }
     g_clear_error(error);
     stream_writer_reset(o->writer);
-    atomic_fetch_add(&o->migration->counters.transferred, bytes);
-    atomic_fetch_add(&o->migration->counters.downtime_bytes, bytes);
+    pace_count(&o->pace, bytes);
     return true;
 }
 
@@ -127,7 +124,8 @@ static bool switch_over(Outgoing *o, GError **error)
     outgoing_watch_end(o);
     migration_mark(m, MARK_DEVICES);
     migration_note_postcopy(m);
-    o->postcopy = true;
+    o->pace.limit = &o->config.settings->max_postcopy_bandwidth;
+    o->pace.phase_bytes = &m->counters.postcopy_bytes;
     atomic_store(&o->left, true);
     if (atomic_load(&o->pause_wanted)) {
         outgoing_pause(o);
@@ -137,7 +135,8 @@ static bool switch_over(Outgoing *o, GError **error)
 
 /* ---- the push ---- */
 
-void postcopy_note_owner(Outgoing *o)
+/* What is known of the guest over there becomes the owner. */
+static void note_owner(Outgoing *o)
 {
     if (!o->confirmed && source_return_path_has_pong(o->return_path, PING_LOADED)) {
         o->confirmed = true;
@@ -148,67 +147,40 @@ void postcopy_note_owner(Outgoing *o)
     atomic_store(&o->migration->counters.postcopy_requests, page_requests_count(o->requests));
 }
 
-/* A part of the ram section with what the writer gets between begin and end. */
-static void begin_part(Outgoing *o)
-{
-    stream_put_section_part(o->writer, RAM_SECTION_ID);
-}
-
-static bool end_part(Outgoing *o, GError **error)
-{
-    stream_put_ram_eos(o->writer);
-    stream_put_footer(o->writer, RAM_SECTION_ID);
-    return outgoing_flush(o, error);
-}
-
-/* Sends what was asked for, with no limit. */
+/* Sends the requested pages, without a limit. */
 static bool answer_requests(Outgoing *o, GError **error)
 {
     RamBatch batch = { 0 };
     size_t block, page;
     RamRun run;
 
-    begin_part(o);
+    outgoing_begin_part(o);
     for (int i = 0; i < MAX_ANSWERS && page_requests_take(o->requests, &block, &page); i++) {
         if (ram_sender_take_at(o->ram, block, page, 1, &run)) {
             ram_sender_put(o->ram, o->writer, &run, &batch);
         }
     }
-    outgoing_count_batch(o, batch);
-    return end_part(o, error) && outgoing_fault(o, "src-postcopy-request", error);
+    pace_count_pages(&o->pace, batch);
+    return outgoing_end_body(o, error) && outgoing_fault(o, "src-postcopy-request", error);
 }
 
-/* True when the next batch may go; false when somebody asks for a page, or something changed. */
+/* True when the next batch may leave; false when a page is asked for, or something changed. */
 static bool wait_for_limiter(Outgoing *o)
 {
-    int64_t now = mig_clock_now_us();
+    int64_t wait = pace_wait_us(&o->pace);
 
-    rate_limiter_set_rate(&o->limiter, atomic_load(&o->config.settings->max_postcopy_bandwidth),
-                          now);
-    int64_t wait = rate_limiter_wait_us(&o->limiter, now);
     if (wait > 0) {
-        page_requests_wait(o->requests, MIN(wait, MAX_SLEEP_US));
+        page_requests_wait(o->requests, wait);
     }
     return wait == 0;
 }
 
-static size_t batch_size(const Outgoing *o)
-{
-    uint64_t rate = atomic_load(&o->config.settings->max_postcopy_bandwidth);
-
-    return rate == 0 ? PUSH_BATCH : (size_t)CLAMP(rate / 50, MIN_BATCH, PUSH_BATCH);
-}
-
 static bool push_batch(Outgoing *o, GError **error)
 {
-    begin_part(o);
-    outgoing_count_batch(o, ram_sender_fill(o->ram, o->writer, batch_size(o)));
-    size_t bytes = stream_writer_pending(o->writer);
-    if (!end_part(o, error)) {
-        return false;
-    }
-    rate_limiter_account(&o->limiter, bytes, mig_clock_now_us());
-    return outgoing_fault(o, "src-postcopy-push", error);
+    outgoing_begin_part(o);
+    pace_count_pages(&o->pace,
+                     ram_sender_fill(o->ram, o->writer, pace_batch(&o->pace, PUSH_BATCH)));
+    return outgoing_end_part(o, error) && outgoing_fault(o, "src-postcopy-push", error);
 }
 
 static bool push(Outgoing *o, GError **error)
@@ -217,7 +189,7 @@ static bool push(Outgoing *o, GError **error)
         if (!outgoing_check(o, error)) {
             return false;
         }
-        postcopy_note_owner(o);
+        note_owner(o);
         if (o->urgent == NULL && page_requests_wait(o->requests, 0)) {
             if (!answer_requests(o, error)) {
                 return false;
@@ -225,7 +197,7 @@ static bool push(Outgoing *o, GError **error)
         } else if (wait_for_limiter(o) && !push_batch(o, error)) {
             return false;
         }
-        outgoing_update_window(o);
+        pace_update(&o->pace, outgoing_remaining(o));
     }
     return true;
 }
@@ -258,7 +230,7 @@ static bool send_rest(Outgoing *o, bool recovered, GError **error)
 
     int64_t timeout_ms = (int64_t)atomic_load(&o->config.settings->handover_timeout);
     Verdict verdict = source_return_path_wait_verdict(o->return_path, timeout_ms * 1000, error);
-    postcopy_note_owner(o);
+    note_owner(o);
     return verdict == VERDICT_OK && outgoing_fault(o, "src-shut", error);
 }
 
@@ -270,27 +242,25 @@ static void completed(Outgoing *o)
     outgoing_handed_over(o, OWNER_PEER, "the destination confirmed that it has all of the guest");
 }
 
-/* The destination says so before it says that it has loaded the package. It may be saying it just
- * now: what this side saw was the end of the connection. */
+/* The destination sends its failure before its PONG for the package. The message may still be on
+ * the way: this side has only seen the end of the connection. */
 static bool did_not_start(Outgoing *o, GError **reason)
 {
     if (!o->confirmed) {
         source_return_path_wait_verdict(o->return_path, G_USEC_PER_SEC, NULL);
-        postcopy_note_owner(o);
+        note_owner(o);
     }
     if (!source_return_path_refused(o->return_path)) {
         return false;
     }
     if (o->confirmed) {
-        /* It said first that it had loaded everything: whether it has started it since is its
-         * secret. */
+        /* It confirmed loading; whether it started the guest since is unknown. */
         migration_set_owner(o->migration, OWNER_UNKNOWN,
                             "the destination had loaded it and has failed since");
         return false;
     }
     g_clear_error(reason);
     source_return_path_failed(o->return_path, reason);
-    o->postcopy = false;
     return true;
 }
 
@@ -312,7 +282,7 @@ bool outgoing_postcopy(Outgoing *o, GError **error)
             outgoing_refused(o, reason);
             return true;
         }
-        if (!postcopy_recover(o, reason)) {
+        if (!outgoing_recover(o, reason)) {
             return true;
         }
         recovered = true;

@@ -1,9 +1,9 @@
 /*
- * A postcopy whose connection died, at the source: everything is kept, the operator brings a new
- * connection (migrate with resume), both sides agree on what has arrived, and it goes on. As often
- * as needed; what goes wrong on the way leads back to the pause.
+ * A postcopy whose connection died, at the source: everything is kept, the operator gives a new
+ * connection (migrate with resume), both sides agree on what has arrived, and the postcopy resumes.
+ * As often as needed; a failure on the way leads back to postcopy-paused.
  */
-#include "backend/engine/outgoing/postcopy.h"
+#include "backend/engine/outgoing/outgoing-internal.h"
 
 #include "backend/base/error.h"
 #include "backend/stream/postcopy.h"
@@ -44,13 +44,14 @@ static bool open_connection(Outgoing *o, Connector *connector, GError **error)
         transport_free(t);
         return false;
     }
-    if (o->config.preempt && (urgent = urgent_sender_open(o, connector, error)) == NULL) {
+    if (o->config.preempt &&
+        (urgent = urgent_sender_open(connector, outgoing_fault_on, o, error)) == NULL) {
         transport_free(t);
         return false;
     }
     pthread_mutex_lock(&o->lock);
-    /* Whoever ended this attempt before there was a transport to shut down cancelled the connector,
-     * under this lock. */
+    /* A thread that ended this attempt before there was a transport to shut down has cancelled the
+     * connector, under this lock. */
     bool cancelled = connector_is_cancelled(connector);
     if (!cancelled) {
         o->transport = t;
@@ -180,7 +181,7 @@ static void give_up(Outgoing *o)
     migration_move(m, MIGRATION_POSTCOPY_PAUSED, MIGRATION_FAILED);
 }
 
-bool postcopy_recover(Outgoing *o, const GError *reason)
+bool outgoing_recover(Outgoing *o, const GError *reason)
 {
     Migration *m = o->migration;
     Connector *connector;
@@ -235,9 +236,10 @@ bool outgoing_is_resuming(Outgoing *o)
 
 bool outgoing_pause(Outgoing *o)
 {
-    /* Before the guest has left there is nothing to pause: taking the connection away would end the
-     * migration. The sending thread looks at the wish right after that. Asked again it does not
-     * wait: with a peer that takes nothing, and no cancel any more, nothing else would end this. */
+    /* Before the guest has left there is nothing to pause: a shutdown of the connection would end
+     * the migration. The outgoing thread checks @pause_wanted when the guest has left. A second
+     * request shuts down at once: with a peer that reads nothing, and no cancel any more, nothing
+     * else would end this. */
     bool asked = atomic_exchange(&o->pause_wanted, true);
     if (!atomic_load(&o->left) && !asked) {
         return true;

@@ -1,26 +1,25 @@
 /*
- * Background snapshot: what the guest was at the moment of the start, written
- * while it goes on.
+ * Background snapshot: the guest as it was at one moment, written while it runs on.
  *
- * Runs on the outgoing thread, in place of precopy and hand-over. The guest is held
- * once: its devices are saved into memory and its RAM is write-protected. Then it
- * goes on; memory/snapshot.h hands each page out once, as it was at that moment.
- * The stream has the pages first, no END of the RAM section, then the devices of
- * the moment. The guest never leaves, so nothing has to be handed over, and a failure
- * or a cancel at any point leaves it as it is.
+ * Runs on the outgoing thread, in place of precopy and handover. The guest is held once: its
+ * devices are saved into memory and its RAM is write-protected. Then it runs again, and
+ * memory/snapshot.h returns each page once, as it was at that moment. The stream has the pages
+ * first, no END of the RAM section, then the devices of the moment. The guest never leaves: there
+ * is no handover, and a failure or a cancel at any point does not touch it.
  */
 #include "backend/engine/outgoing/outgoing-internal.h"
 
 #include <inttypes.h>
 
-#include "backend/base/clock.h"
 #include "backend/base/error.h"
+#include "backend/guest/memory/snapshot.h"
 
 #define ROOM_PAGES 512u /* copied for one batch */
 
 typedef struct {
     GByteArray *devices;
     char *description;
+    RamSnapshot *ram;
     uint8_t *room; /* pages of the batch that is being written */
 } Moment;
 
@@ -28,6 +27,7 @@ static void moment_clear(Moment *moment)
 {
     g_clear_pointer(&moment->devices, g_byte_array_unref);
     g_clear_pointer(&moment->description, g_free);
+    g_clear_pointer(&moment->ram, ram_snapshot_free);
     g_clear_pointer(&moment->room, g_free);
 }
 
@@ -61,8 +61,8 @@ static uint64_t first_page(const Outgoing *o, size_t block)
     return base;
 }
 
-/* The picture for people: all is to be sent, nothing was. */
-static void draw_map(Outgoing *o)
+/* The map of RAM that is displayed: everything is to be sent, nothing was. */
+static void draw_map(Outgoing *o, const Moment *moment)
 {
     size_t n;
     RamBlock *const *blocks = guest_blocks(o->config.guest, &n);
@@ -71,7 +71,7 @@ static void draw_map(Outgoing *o)
         g_autoptr(DirtyMap) all = dirty_map_new(blocks[i]->n_pages);
 
         dirty_map_set(all, 0, blocks[i]->n_pages);
-        ram_map_recount(&o->migration->ram_map, first_page(o, i), ram_snapshot_data(o->snapshot, i),
+        ram_map_recount(&o->migration->ram_map, first_page(o, i), ram_snapshot_data(moment->ram, i),
                         all);
     }
 }
@@ -91,8 +91,8 @@ static bool take_moment_held(Outgoing *o, Moment *moment, RunState state, GError
     if (!outgoing_fault(o, "src-moment-saved", error)) {
         return false;
     }
-    o->snapshot = ram_snapshot_new(blocks, n, error);
-    return o->snapshot != NULL;
+    moment->ram = ram_snapshot_new(blocks, n, error);
+    return moment->ram != NULL;
 }
 
 static bool take_moment(Outgoing *o, Moment *moment, GError **error)
@@ -130,16 +130,17 @@ static void put_item(Outgoing *o, SnapshotItem item, size_t block, size_t page, 
     }
 }
 
-/* Pages are copied into the room first: the memory itself is the guest's again at once. */
-static RamBatch fill(Outgoing *o, uint8_t *room, size_t max_bytes, bool *ret_end)
+/* Pages are copied into the room first, so the guest may write to its memory again at once. */
+static RamBatch fill(Outgoing *o, Moment *moment, bool *ret_end)
 {
+    size_t max_bytes = pace_batch(&o->pace, PACE_BATCH);
     RamBatch batch = { 0 };
     size_t block, page;
 
     while (batch.normal < ROOM_PAGES && stream_writer_room(o->writer) > 0 &&
            stream_writer_pending(o->writer) < max_bytes) {
-        uint8_t *at = room + batch.normal * MIG_PAGE_SIZE;
-        SnapshotItem item = ram_snapshot_next(o->snapshot, &block, &page, at);
+        uint8_t *at = moment->room + batch.normal * MIG_PAGE_SIZE;
+        SnapshotItem item = ram_snapshot_next(moment->ram, &block, &page, at);
 
         if (item == SNAPSHOT_END) {
             *ret_end = true;
@@ -151,25 +152,27 @@ static RamBatch fill(Outgoing *o, uint8_t *room, size_t max_bytes, bool *ret_end
     return batch;
 }
 
-static bool send_pages(Outgoing *o, uint8_t *room, GError **error)
+static bool send_pages(Outgoing *o, Moment *moment, GError **error)
 {
     bool end = false;
 
-    o->window = (RateWindow){ .start_us = mig_clock_now_us() };
+    pace_begin(&o->pace);
     outgoing_begin_waits(o);
     while (!end) {
         if (!outgoing_wait_for_limiter(o, error)) {
             return false;
         }
-        stream_put_section_part(o->writer, RAM_SECTION_ID);
-        outgoing_count_batch(o, fill(o, room, outgoing_batch_size(o), &end));
-        stream_put_ram_eos(o->writer);
-        stream_put_footer(o->writer, RAM_SECTION_ID);
-        if (!outgoing_flush_part(o, error) || !outgoing_fault(o, "src-pass-1", error)) {
+        outgoing_begin_part(o);
+        pace_count_pages(&o->pace, fill(o, moment, &end));
+        if (!outgoing_end_part(o, error)) {
+            return false;
+        }
+        pace_update(&o->pace, ram_snapshot_remaining(moment->ram) * MIG_PAGE_SIZE);
+        if (!outgoing_fault(o, "src-pass-1", error)) {
             return false;
         }
     }
-    return ram_snapshot_is_whole(o->snapshot, error) && outgoing_fault(o, "src-ram-end", error);
+    return ram_snapshot_is_whole(moment->ram, error) && outgoing_fault(o, "src-ram-end", error);
 }
 
 /* ---- the end ---- */
@@ -193,7 +196,7 @@ static bool finish(Outgoing *o, Moment *moment, GError **error)
     return transport_finish(o->transport, error) && outgoing_fault(o, "src-finished", error);
 }
 
-static bool completed(Outgoing *o, GError **error)
+static bool completed(Outgoing *o, const Moment *moment, GError **error)
 {
     int open = DECISION_OPEN;
     Migration *m = o->migration;
@@ -204,7 +207,7 @@ static bool completed(Outgoing *o, GError **error)
     g_autofree char *text = g_strdup_printf(
         "migration to %s completed: it holds the guest as it was when the snapshot began "
         "(%" PRIu64 " pages were put aside for it at the most); the guest itself never left",
-        m->peer, ram_snapshot_peak(o->snapshot));
+        m->peer, ram_snapshot_peak(moment->ram));
 
     migration_set_owner(m, OWNER_HERE, "a snapshot of it was written, it never left");
     migration_set_outcome(m, text);
@@ -212,7 +215,7 @@ static bool completed(Outgoing *o, GError **error)
     return true;
 }
 
-/* Who reads a socket would run what it gets, beside the guest here. */
+/* A destination behind a socket would run the snapshot while the guest runs here. */
 static bool check_target(Outgoing *o, GError **error)
 {
     if (o->config.to_child || !transport_is_two_way(o->transport)) {
@@ -237,10 +240,10 @@ bool outgoing_background_snapshot(Outgoing *o, GError **error)
     if (!migration_move(o->migration, MIGRATION_SETUP, MIGRATION_ACTIVE)) {
         return outgoing_check(o, error);
     }
-    bool ok = take_moment(o, &moment, error);
-    if (ok) {
-        draw_map(o);
-        ok = send_pages(o, moment.room, error) && finish(o, &moment, error) && completed(o, error);
+    if (!take_moment(o, &moment, error)) {
+        return false;
     }
-    return ok;
+    draw_map(o, &moment);
+    return send_pages(o, &moment, error) && finish(o, &moment, error) &&
+           completed(o, &moment, error);
 }

@@ -1,14 +1,13 @@
 /*
  * The switchover: stop the guest, send the rest, hand the guest over.
  *
- * The one moment that matters is the end of the stream (EOF). Before it is
- * offered to the transport every failure gives the guest back. Offering it is the commit: from then
- * on the guest may run over there, and this side resumes only when the destination says that it did
- * not take it.
+ * The commit is the end of the stream (EOF). Before EOF is offered to the transport every failure
+ * gives the guest back. After it the guest may run at the destination, and this side resumes it
+ * only when the destination says that it did not take it.
  *
- * With a return path the commit waits for PONG(HANDOVER_PING): the destination
- * answers it when everything before it is loaded, so EOF is all that is missing over there. This
- * is inside QEMU's format, and a QEMU destination answers it too.
+ * With a return path the commit waits for PONG(HANDOVER_PING): the destination answers it when
+ * everything before it is loaded, so that only EOF is missing. This is inside QEMU's format, and a
+ * QEMU destination answers it too.
  */
 #include "backend/engine/outgoing/outgoing-internal.h"
 
@@ -28,6 +27,33 @@ void outgoing_stop_guest(Outgoing *o)
         event_post(m->events, ENGINE_EVENT_STOP, m, 0, NULL);
     }
     o->stopped = true;
+    o->pace.phase_bytes = &m->counters.downtime_bytes;
+}
+
+void outgoing_resume_guest(Outgoing *o)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!o->stopped) {
+        return;
+    }
+    if (!o->ran) {
+        guest_stop(o->config.guest, o->state_before);
+    } else if (!guest_claim_ram(o->config.guest, &error)) {
+        /* Its memory was offered to the destination, and another process has claimed it. */
+        guest_stop(o->config.guest, RUN_STATE_PAUSED);
+        event_post(o->migration->events, ENGINE_EVENT_NOTICE, o->migration, 0, error->message);
+    } else if (atomic_load(&o->keep_stopped)) {
+        guest_stop(o->config.guest, RUN_STATE_PAUSED);
+    } else {
+        guest_start(o->config.guest);
+        event_post(o->migration->events, ENGINE_EVENT_RESUME, o->migration, 0, NULL);
+        /* "stop" came after the check above: the operator saw a guest that was paused. */
+        if (atomic_load(&o->keep_stopped) &&
+            guest_change(o->config.guest, RUN_STATE_RUNNING, RUN_STATE_PAUSED)) {
+            event_post(o->migration->events, ENGINE_EVENT_STOP, o->migration, 0, NULL);
+        }
+    }
 }
 
 static bool wait_until_loaded(Outgoing *o, GError **error)
@@ -39,9 +65,9 @@ static bool wait_until_loaded(Outgoing *o, GError **error)
     if (!outgoing_flush(o, error) || !outgoing_fault(o, "src-ping", error)) {
         return false;
     }
-    wait_clock_begin(&o->answer_wait);
+    wait_clock_begin(&o->waits.answer);
     bool loaded = source_return_path_wait_pong(o->return_path, HANDOVER_PING, error);
-    wait_clock_end(&o->answer_wait);
+    wait_clock_end(&o->waits.answer);
     if (!loaded) {
         g_prefix_error(error, "waiting until the destination has loaded everything: ");
         return false;
@@ -89,16 +115,14 @@ static bool commit(Outgoing *o, const char *description, GError **error)
     g_clear_error(
         error); /* EOF is the first byte: what happens to the description does not matter */
     stream_writer_reset(o->writer);
-    atomic_fetch_add(&o->migration->counters.transferred, bytes);
-    atomic_fetch_add(&o->migration->counters.downtime_bytes, bytes);
+    pace_count(&o->pace, bytes);
     return true;
 }
 
 /* ---- after the commit: set status, owner and outcome ---- */
 
-/* While the status still says that the migration runs, so that nobody brings a guest here
- * meanwhile; the pause is over before it. Memory that another process took over in place is not
- * ours to drop. */
+/* Called while the status still says that the migration runs, so that no guest comes in meanwhile;
+ * the pause ends before it. Memory that another process took over in place is not dropped. */
 static void release_ram(Outgoing *o)
 {
     g_autoptr(GError) error = NULL;
@@ -170,9 +194,9 @@ static void await_verdict(Outgoing *o)
     int64_t timeout_ms = (int64_t)atomic_load(&o->config.settings->handover_timeout);
     g_autoptr(GError) error = NULL;
 
-    wait_clock_begin(&o->answer_wait);
+    wait_clock_begin(&o->waits.answer);
     Verdict verdict = source_return_path_wait_verdict(o->return_path, timeout_ms * 1000, &error);
-    wait_clock_end(&o->answer_wait);
+    wait_clock_end(&o->waits.answer);
     outgoing_account_waits(o);
     switch (verdict) {
     case VERDICT_OK:

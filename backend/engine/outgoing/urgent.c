@@ -1,16 +1,17 @@
 /*
- * The channel of requested pages. A page is written in the thread that reads the request (the
- * return path's), beside the main channel and its queue of bytes: nothing is woken on the way.
+ * See urgent.h.
  *
- * A destination that asks and does not read keeps that thread waiting, and with it only its own
- * requests. Ending the connection ends the wait.
+ * A destination that asks and does not read keeps the thread of the return path waiting, and with
+ * it only its own requests. Shutting the connection down ends the wait.
  */
-#include "backend/engine/outgoing/postcopy.h"
+#include "backend/engine/outgoing/urgent.h"
 
 #include "backend/base/error.h"
+#include "backend/base/lock.h"
 
 struct UrgentSender {
-    Outgoing *owner;
+    UrgentFault fault;
+    void *data; /* of @fault */
     Transport *transport;
     RamSender *ram;
     PageRequests *requests; /* NULL before the start */
@@ -45,18 +46,20 @@ static bool serve(void *data, size_t block, size_t page, GError **error)
     RamRun run;
     MIG_LOCK(&u->lock);
 
-    /* The sending thread may sleep for its limit, and this is looked at meanwhile. */
+    /* The outgoing thread may sleep for its limit, and readers of the counter do not wait for it.
+     */
     atomic_store(&u->counters->postcopy_requests, page_requests_count(u->requests));
     if (!ram_sender_take_at(u->ram, block, page, 1, &run)) {
-        return true; /* it is on its way already */
+        return true; /* it was sent already */
     }
     ram_sender_put(u->ram, u->writer, &run, &batch);
     atomic_fetch_add(&u->counters->normal_pages, batch.normal);
     atomic_fetch_add(&u->counters->zero_pages, batch.zero);
-    return flush(u, error) && outgoing_fault_on(u->owner, "src-urgent-page", u->transport, error);
+    return flush(u, error) && u->fault(u->data, "src-urgent-page", u->transport, error);
 }
 
-UrgentSender *urgent_sender_open(Outgoing *o, Connector *connector, GError **error)
+UrgentSender *urgent_sender_open(Connector *connector, UrgentFault fault, void *data,
+                                 GError **error)
 {
     Transport *transport = connector_open(connector, error);
 
@@ -66,7 +69,8 @@ UrgentSender *urgent_sender_open(Outgoing *o, Connector *connector, GError **err
     }
     UrgentSender *u = g_new0(UrgentSender, 1);
     pthread_mutex_init(&u->lock, NULL);
-    u->owner = o;
+    u->fault = fault;
+    u->data = data;
     u->transport = transport;
     u->writer = stream_writer_new();
     return u;
@@ -97,7 +101,7 @@ bool urgent_sender_finish(UrgentSender *u, GError **error)
 {
     MIG_LOCK(&u->lock);
 
-    if (!outgoing_fault_on(u->owner, "src-urgent-end", u->transport, error)) {
+    if (!u->fault(u->data, "src-urgent-end", u->transport, error)) {
         return false;
     }
     stream_put_ram_eos(u->writer);
@@ -106,7 +110,7 @@ bool urgent_sender_finish(UrgentSender *u, GError **error)
 
 bool urgent_sender_at_open(UrgentSender *u, GError **error)
 {
-    return u == NULL || outgoing_fault_on(u->owner, "src-urgent-open", u->transport, error);
+    return u == NULL || u->fault(u->data, "src-urgent-open", u->transport, error);
 }
 
 void urgent_sender_shutdown(UrgentSender *u)

@@ -1,11 +1,11 @@
 /*
- * What holds an outgoing migration up: where each moment of its wall time went, in four kinds that
- * leave nothing out. The link and the receiver are waits of the channels that carry pages, averaged
- * over them; the limiter is the wait of the thread that hands pages out; what is left was spent
- * working: scanning, compressing, copying, or being kept from a processor by others.
+ * Where the wall time of an outgoing migration went, in four kinds that add up to all of it. Link
+ * and receiver are waits of the channels that carry pages, as an average over the channels. Limiter
+ * is the wait of the outgoing thread for its bandwidth limit. The rest is work: scanning,
+ * compressing, copying, or waiting for a processor.
  *
- * Any thread may bring the counters up to date; the series of the record (series.h) makes
- * shares of each second out of them.
+ * Any thread may bring the counters up to date; the series of the record (series.h) computes shares
+ * of each second from them.
  */
 #include "backend/engine/outgoing/outgoing-internal.h"
 
@@ -21,15 +21,37 @@ static uint64_t take_growth(uint64_t *last, uint64_t now, uint64_t *span)
     return grown;
 }
 
-/* All waits for the peer so far. With multifd the main channel carries next to nothing. */
+typedef struct {
+    TransportWaits sum;
+    unsigned n;
+} Visited;
+
+static void add_waits(const Transport *transport, void *data)
+{
+    Visited *v = data;
+    TransportWaits waits = { 0 };
+
+    if (transport != NULL) {
+        transport_get_waits(transport, &waits);
+    }
+    v->sum.link_us += waits.link_us;
+    v->sum.receiver_us += waits.receiver_us;
+    v->n++;
+}
+
+/* All waits for the peer so far. Where the lane has connections of its own, the main channel
+ * carries next to nothing. */
 static void read_waits(const Outgoing *o, TransportWaits *ret)
 {
-    if (o->multifd != NULL) {
-        multifd_send_get_waits(o->multifd, ret);
+    Visited v = { 0 };
+
+    if (o->lane->ops->each != NULL) {
+        o->lane->ops->each(o->lane, add_waits, &v);
     } else {
-        transport_get_waits(o->transport, ret);
+        add_waits(o->transport, &v);
     }
-    ret->receiver_us += wait_clock_read_us(&o->answer_wait);
+    ret->link_us = v.sum.link_us / v.n;
+    ret->receiver_us = v.sum.receiver_us / v.n + wait_clock_read_us(&o->waits.answer);
 }
 
 void outgoing_account_waits(Outgoing *o)
@@ -44,7 +66,7 @@ void outgoing_account_waits(Outgoing *o)
     }
     read_waits(o, &waits);
 
-    uint64_t limiter = wait_clock_read_us(&o->limiter_wait);
+    uint64_t limiter = wait_clock_read_us(&o->waits.limiter);
     uint64_t span = (uint64_t)MAX(now - o->waits.since_us, 0);
 
     o->waits.since_us = now;
@@ -60,10 +82,8 @@ void outgoing_begin_waits(Outgoing *o)
     MIG_LOCK(&o->lock);
 
     read_waits(o, &waits);
-    o->waits = (WaitsSeen){
-        .since_us = g_get_monotonic_time(),
-        .link_us = waits.link_us,
-        .receiver_us = waits.receiver_us,
-        .limiter_us = wait_clock_read_us(&o->limiter_wait),
-    };
+    o->waits.since_us = g_get_monotonic_time();
+    o->waits.link_us = waits.link_us;
+    o->waits.receiver_us = waits.receiver_us;
+    o->waits.limiter_us = wait_clock_read_us(&o->waits.limiter);
 }

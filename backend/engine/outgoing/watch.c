@@ -11,8 +11,10 @@
 #include "backend/base/error.h"
 #include "backend/base/fault.h"
 
-static void look_at(const Transport *t, PeerLook *look)
+static void look_at(const Transport *t, void *data)
 {
+    PeerLook *look = data;
+
     if (t != NULL) {
         TransportProgress progress = transport_progress(t);
 
@@ -24,11 +26,11 @@ static void look_at(const Transport *t, PeerLook *look)
 /* Under the lock. */
 static PeerLook look_at_peer(Outgoing *o)
 {
-    PeerLook look = { .owes = wait_clock_is_running(&o->answer_wait) };
+    PeerLook look = { .owes = wait_clock_is_running(&o->waits.answer) };
 
     look_at(o->transport, &look);
-    if (o->multifd != NULL) {
-        multifd_send_look(o->multifd, look_at, &look);
+    if (o->lane->ops->each != NULL) {
+        o->lane->ops->each(o->lane, look_at, &look);
     }
     if (o->return_path != NULL) {
         look.moved += source_return_path_received(o->return_path);
@@ -48,7 +50,7 @@ static void give_up(Outgoing *o, uint64_t timeout_ms)
         return;
     }
     o->watch.silent_ms = timeout_ms;
-    o->watch.awaited_answer = wait_clock_is_running(&o->answer_wait);
+    o->watch.awaited_answer = wait_clock_is_running(&o->waits.answer);
     o->watch.armed = false;
     atomic_store(&o->watch.gave_up, true);
     outgoing_shut_down(o);
