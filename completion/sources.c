@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "backend/base/address.h"
 #include "backend/guest/guest.h"
 #include "backend/tables/capabilities.h"
 #include "backend/tables/info.h"
@@ -125,31 +126,18 @@ static void list_statuses(Source *source)
 
 /* ---- addresses ---- */
 
-static const struct {
-    const char *scheme;
-    const char *note;
-    const char *note_incoming; /* NULL = the same */
-} schemes[] = {
-    { "exec:", "command that takes the stream", "command that gives the stream" },
-    { "fd:", "number, or name given with getfd over QMP", NULL },
-    { "file:", "PATH[,offset=N]", NULL },
-    { "tcp:", "HOST:PORT", "[HOST]:PORT, port 0 for a free one" },
-    { "unix:", "path of the destination's socket", "path of a new socket" },
-    { "vsock:", "CID:PORT", NULL },
-};
-
 static void list_addresses(Source *source, bool incoming)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(schemes); i++) {
-        bool other = incoming && schemes[i].note_incoming;
+    for (size_t i = 0; i < ADDRESS__COUNT; i++) {
+        const AddressTraits *row = &address_traits[i];
 
-        source_add(source, schemes[i].scheme, other ? schemes[i].note_incoming : schemes[i].note,
-                   false);
-    }
-    if (g_str_has_prefix(source->prefix, "unix:")) {
-        files_list(source, "unix:", FILES_SOCKETS);
-    } else if (g_str_has_prefix(source->prefix, "file:")) {
-        files_list(source, "file:", FILES_DATA);
+        if (row->help_source == NULL) {
+            continue;
+        }
+        source_add(source, row->scheme, incoming ? row->help_destination : row->help_source, false);
+        if ((row->traits & TRAIT_PATH) && g_str_has_prefix(source->prefix, row->scheme)) {
+            files_list(source, row->scheme, row->traits & TRAIT_MANY ? FILES_SOCKETS : FILES_DATA);
+        }
     }
 
     const char *const *uri = source->env ? source->env->history_uris : NULL;

@@ -9,10 +9,10 @@
 
 #include <string.h>
 
+#include "backend/base/address.h"
 #include "backend/base/error.h"
 #include "monitor/options.h"
 
-static const char *const schemes = "exec: fd: file: tcp: unix: vsock:";
 static const char *const listeners = "tcp: unix:";
 
 /* "async sync" of "async|sync", "defer" of "URI|defer"; caller frees. */
@@ -34,11 +34,17 @@ static bool is_file(const char *argument)
     return strcmp(argument, "FILE") == 0 || strcmp(argument, "PATH") == 0;
 }
 
-static const char *schemes_of(const char *argument)
+/* The schemes that a value of @argument begins with, "" = none; caller frees. */
+static char *schemes_of(const char *argument)
 {
-    return g_str_has_prefix(argument, "URI") ? schemes
-           : strcmp(argument, "ADDR") == 0   ? listeners
-                                             : "";
+    GString *words = g_string_new(strcmp(argument, "ADDR") == 0 ? listeners : "");
+
+    for (size_t i = 0; g_str_has_prefix(argument, "URI") && i < ADDRESS__COUNT; i++) {
+        if (address_traits[i].help_source != NULL) {
+            g_string_append_printf(words, "%s%s", words->len ? " " : "", address_traits[i].scheme);
+        }
+    }
+    return g_string_free(words, FALSE);
 }
 
 /* ---- bash ---- */
@@ -49,7 +55,7 @@ static void bash_case(const OptionRow *row, void *data)
 
     if (row->argument) {
         g_autofree char *words = literal_words(row->argument);
-        const char *begins = schemes_of(row->argument);
+        g_autofree char *begins = schemes_of(row->argument);
 
         g_string_append(out, "    ");
         if (row->letter) {
@@ -136,15 +142,15 @@ static char *zsh_text(const char *text)
 static void zsh_value(const OptionRow *row, GString *out)
 {
     g_autofree char *words = literal_words(row->argument);
-    const char *begins = schemes_of(row->argument);
+    g_autofree char *begins = schemes_of(row->argument);
 
     g_string_append_printf(out, ":%s:", row->argument);
     if (is_file(row->argument)) {
         g_string_append(out, "_files");
     } else if (*words != '\0' || *begins != '\0') {
         g_string_append_printf(out, "(%s%s", words, *words && *begins ? " " : "");
-        for (; *begins != '\0'; begins++) {
-            g_string_append_printf(out, "%s%c", *begins == ':' ? "\\" : "", *begins);
+        for (const char *at = begins; *at != '\0'; at++) {
+            g_string_append_printf(out, "%s%c", *at == ':' ? "\\" : "", *at);
         }
         g_string_append(out, ")");
     }

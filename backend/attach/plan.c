@@ -78,7 +78,7 @@ static bool plan_capabilities(Move *move, GError **error)
     json_object *here = steps_reply(move->looked, SIDE_SOURCE, "capabilities");
     json_object *there = steps_reply(move->looked, SIDE_DESTINATION, "capabilities");
     g_autoptr(Address) address = address_from_uri(move->uri, NULL);
-    bool two_way = address != NULL && (address_is_socket(address) || address->kind == ADDRESS_RDMA);
+    bool two_way = address != NULL && address_has(address, TRAIT_TWO_WAY);
 
     for (size_t i = 0; i < length(here); i++) {
         const char *name = name_at(here, i), *side = side_of_capability(name);
@@ -143,8 +143,7 @@ static void plan_parameters(Move *move)
     json_object *here = steps_reply(move->looked, SIDE_SOURCE, "parameters");
     json_object *there = steps_reply(move->looked, SIDE_DESTINATION, "parameters");
 
-    json_object_object_foreach(here, name, value)
-    {
+    json_object_object_foreach (here, name, value) {
         json_object *now = NULL;
 
         if (!goes_there(name, value) || !json_object_object_get_ex(there, name, &now) ||

@@ -61,18 +61,10 @@ static const Member file_members[] = {
     { NULL },
 };
 
-static const struct {
-    const char *transport;
-    const char *type; /* socket only */
-    const Member *members;
-} shapes[] = {
-    [ADDRESS_INET] = { "socket", "inet", inet_members },
-    [ADDRESS_UNIX] = { "socket", "unix", unix_members },
-    [ADDRESS_VSOCK] = { "socket", "vsock", vsock_members },
-    [ADDRESS_FD] = { "socket", "fd", fd_members },
-    [ADDRESS_EXEC] = { "exec", NULL, exec_members },
-    [ADDRESS_RDMA] = { "rdma", NULL, inet_members },
-    [ADDRESS_FILE] = { "file", NULL, file_members },
+static const Member *const members_of[] = {
+#define MIG_ADDRESS(id, form, ...) [ADDRESS_##id] = form##_members,
+#include "backend/base/address.def"
+#undef MIG_ADDRESS
 };
 
 static bool fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -195,7 +187,7 @@ static bool is_member(const Member *members, const char *name)
 /* Reads the members of @object; "transport" and "type" were read before. */
 static bool read_members(Address *address, json_object *object, GError **error)
 {
-    const Member *members = shapes[address->kind].members;
+    const Member *members = members_of[address->kind];
 
     for (const Member *member = members; member->name != NULL; member++) {
         json_object *value;
@@ -208,10 +200,10 @@ static bool read_members(Address *address, json_object *object, GError **error)
             return false;
         }
     }
-    json_object_object_foreach(object, key, ignored)
-    {
-        bool discriminator = strcmp(key, "transport") == 0 ||
-                             (strcmp(key, "type") == 0 && shapes[address->kind].type != NULL);
+    json_object_object_foreach (object, key, ignored) {
+        bool discriminator =
+            strcmp(key, "transport") == 0 ||
+            (strcmp(key, "type") == 0 && address_traits[address->kind].type != NULL);
 
         (void)ignored;
         if (!discriminator && !is_member(members, key)) {
@@ -239,8 +231,9 @@ static bool find_kind(const char *transport, json_object *object, AddressKind *r
     if (strcmp(transport, "socket") == 0 && !read_word(object, "type", &type, error)) {
         return false;
     }
-    for (size_t i = 0; i < G_N_ELEMENTS(shapes); i++) {
-        if (strcmp(shapes[i].transport, transport) == 0 && g_strcmp0(shapes[i].type, type) == 0) {
+    for (size_t i = 0; i < ADDRESS__COUNT; i++) {
+        if (strcmp(address_traits[i].transport, transport) == 0 &&
+            g_strcmp0(address_traits[i].type, type) == 0) {
             *ret = (AddressKind)i;
             return true;
         }
@@ -301,7 +294,7 @@ Address *address_from_json(json_object *addr, GError **error)
         ok = read_members(address, flat, error);
     }
     json_object_put(flat);
-    if (ok && shapes[kind].members == inet_members && !address_port_in_range(address->port)) {
+    if (ok && members_of[kind] == inet_members && !address_port_in_range(address->port)) {
         ok = fail(error, "Parameter 'port' expects a port from 0 to 65535");
     }
     return ok ? g_steal_pointer(&address) : NULL;
@@ -343,7 +336,7 @@ static json_object *member_value(const Address *address, const Member *member)
 
 static void add_members(json_object *object, const Address *address)
 {
-    for (const Member *m = shapes[address->kind].members; m->name != NULL; m++) {
+    for (const Member *m = members_of[address->kind]; m->name != NULL; m++) {
         json_object *value = member_value(address, m);
 
         if (value != NULL) {
@@ -357,9 +350,10 @@ json_object *address_to_json(const Address *address)
     json_object *object = json_object_new_object();
 
     json_object_object_add(object, "transport",
-                           json_object_new_string(shapes[address->kind].transport));
-    if (shapes[address->kind].type != NULL) {
-        json_object_object_add(object, "type", json_object_new_string(shapes[address->kind].type));
+                           json_object_new_string(address_traits[address->kind].transport));
+    if (address_traits[address->kind].type != NULL) {
+        json_object_object_add(object, "type",
+                               json_object_new_string(address_traits[address->kind].type));
     }
     add_members(object, address);
     return object;
@@ -371,7 +365,8 @@ json_object *address_to_socket_address(const Address *address)
 
     g_assert(address_is_socket(address));
     add_members(object, address);
-    json_object_object_add(object, "type", json_object_new_string(shapes[address->kind].type));
+    json_object_object_add(object, "type",
+                           json_object_new_string(address_traits[address->kind].type));
     return object;
 }
 

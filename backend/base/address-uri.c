@@ -237,24 +237,19 @@ static bool parse_file(Address *address, const char *text, GError **error)
     return true;
 }
 
-static const struct {
-    const char *scheme;
-    AddressKind kind;
-    bool (*parse)(Address *address, const char *text, GError **error);
-} parsers[] = {
-    { "exec:", ADDRESS_EXEC, parse_exec },    { "rdma:", ADDRESS_RDMA, parse_inet },
-    { "tcp:", ADDRESS_INET, parse_inet },     { "unix:", ADDRESS_UNIX, parse_unix },
-    { "vsock:", ADDRESS_VSOCK, parse_vsock }, { "fd:", ADDRESS_FD, parse_fd },
-    { "file:", ADDRESS_FILE, parse_file },
-};
-
 Address *address_from_uri(const char *uri, GError **error)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(parsers); i++) {
-        if (g_str_has_prefix(uri, parsers[i].scheme)) {
-            g_autoptr(Address) address = address_new(parsers[i].kind);
+    static bool (*const parse[])(Address * address, const char *text, GError **error) = {
+#define MIG_ADDRESS(id, form, ...) [ADDRESS_##id] = parse_##form,
+#include "backend/base/address.def"
+#undef MIG_ADDRESS
+    };
 
-            if (!parsers[i].parse(address, uri + strlen(parsers[i].scheme), error)) {
+    for (size_t i = 0; i < ADDRESS__COUNT; i++) {
+        if (g_str_has_prefix(uri, address_traits[i].scheme)) {
+            g_autoptr(Address) address = address_new((AddressKind)i);
+
+            if (!parse[i](address, uri + strlen(address_traits[i].scheme), error)) {
                 return NULL;
             }
             return g_steal_pointer(&address);

@@ -6,6 +6,19 @@
 
 #include <string.h>
 
+const AddressTraits address_traits[ADDRESS__COUNT] = {
+#define MIG_ADDRESS(id, form, maker, name_, transport_, type_, traits_, source, destination)       \
+    [ADDRESS_##id] = { .name = name_,                                                              \
+                       .scheme = name_ ":",                                                        \
+                       .transport = transport_,                                                    \
+                       .type = type_,                                                              \
+                       .traits = traits_,                                                          \
+                       .help_source = source,                                                      \
+                       .help_destination = destination },
+#include "backend/base/address.def"
+#undef MIG_ADDRESS
+};
+
 Address *address_new(AddressKind kind)
 {
     Address *address = g_new0(Address, 1);
@@ -53,9 +66,15 @@ bool address_port_in_range(const char *port)
 
 bool address_is_socket(const Address *address)
 {
-    return address->kind == ADDRESS_INET || address->kind == ADDRESS_UNIX ||
-           address->kind == ADDRESS_VSOCK || address->kind == ADDRESS_FD;
+    return strcmp(address_traits[address->kind].transport, "socket") == 0;
 }
+
+bool address_has(const Address *address, unsigned traits)
+{
+    return (address_traits[address->kind].traits & traits) == traits;
+}
+
+/* ---- text ---- */
 
 static void append_flag(GString *uri, const char *name, AddressFlag flag)
 {
@@ -92,8 +111,33 @@ static char *shell_word(const char *arg)
     return g_shell_quote(arg);
 }
 
-static void append_command(GString *uri, char **args)
+static void append_vsock(GString *uri, const Address *address)
 {
+    g_string_append_printf(uri, "%s:%s", address->host, address->port);
+}
+
+static void append_unix(GString *uri, const Address *address)
+{
+    g_string_append(uri, address->path);
+}
+
+static void append_fd(GString *uri, const Address *address)
+{
+    g_string_append(uri, address->path);
+}
+
+static void append_file(GString *uri, const Address *address)
+{
+    g_string_append(uri, address->path);
+    if (address->offset != 0) {
+        g_string_append_printf(uri, ",offset=%" G_GUINT64_FORMAT, address->offset);
+    }
+}
+
+static void append_exec(GString *uri, const Address *address)
+{
+    char **args = address->args;
+
     if (g_strv_length(args) == 3 && strcmp(args[0], "/bin/sh") == 0 && strcmp(args[1], "-c") == 0) {
         g_string_append(uri, args[2]);
         return;
@@ -106,34 +150,13 @@ static void append_command(GString *uri, char **args)
 
 char *address_to_uri(const Address *address)
 {
-    static const char *const schemes[] = {
-        [ADDRESS_INET] = "tcp:",  [ADDRESS_UNIX] = "unix:", [ADDRESS_VSOCK] = "vsock:",
-        [ADDRESS_FD] = "fd:",     [ADDRESS_EXEC] = "exec:", [ADDRESS_RDMA] = "rdma:",
-        [ADDRESS_FILE] = "file:",
+    static void (*const append[])(GString * uri, const Address *address) = {
+#define MIG_ADDRESS(id, form, ...) [ADDRESS_##id] = append_##form,
+#include "backend/base/address.def"
+#undef MIG_ADDRESS
     };
-    GString *uri = g_string_new(schemes[address->kind]);
+    GString *uri = g_string_new(address_traits[address->kind].scheme);
 
-    switch (address->kind) {
-    case ADDRESS_INET:
-    case ADDRESS_RDMA:
-        append_inet(uri, address);
-        break;
-    case ADDRESS_VSOCK:
-        g_string_append_printf(uri, "%s:%s", address->host, address->port);
-        break;
-    case ADDRESS_UNIX:
-    case ADDRESS_FD:
-        g_string_append(uri, address->path);
-        break;
-    case ADDRESS_EXEC:
-        append_command(uri, address->args);
-        break;
-    case ADDRESS_FILE:
-        g_string_append(uri, address->path);
-        if (address->offset != 0) {
-            g_string_append_printf(uri, ",offset=%" G_GUINT64_FORMAT, address->offset);
-        }
-        break;
-    }
+    append[address->kind](uri, address);
     return g_string_free(uri, FALSE);
 }

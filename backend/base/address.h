@@ -12,14 +12,34 @@
 #include <stdint.h>
 
 typedef enum {
-    ADDRESS_INET,
-    ADDRESS_UNIX,
-    ADDRESS_VSOCK,
-    ADDRESS_FD,
-    ADDRESS_EXEC,
-    ADDRESS_RDMA,
-    ADDRESS_FILE,
+#define MIG_ADDRESS(id, ...) ADDRESS_##id,
+#include "backend/base/address.def"
+#undef MIG_ADDRESS
+    ADDRESS__COUNT,
 } AddressKind;
+
+/* What a kind of address can do. */
+enum {
+    TRAIT_MANY = 1 << 0,     /* several connections to one address; the destination listens */
+    TRAIT_TWO_WAY = 1 << 1,  /* the destination can answer */
+    TRAIT_STORABLE = 1 << 2, /* the stream can be stored; no destination has to read it */
+    TRAIT_SEEKABLE = 1 << 3, /* data can be written and read at a given offset */
+    TRAIT_LASTING = 1 << 4,  /* certain to be there after both processes have ended */
+    TRAIT_UNCOPIED = 1 << 5, /* the kernel can send pages without a copy */
+    TRAIT_PATH = 1 << 6,     /* "path" is a name in the file system */
+};
+
+typedef struct {
+    const char *name;        /* "tcp" */
+    const char *scheme;      /* "tcp:" */
+    const char *transport;   /* in JSON */
+    const char *type;        /* in JSON, of transport "socket" only */
+    unsigned traits;         /* TRAIT_... */
+    const char *help_source; /* what follows the scheme; NULL = not to be offered */
+    const char *help_destination;
+} AddressTraits;
+
+extern const AddressTraits address_traits[ADDRESS__COUNT];
 
 typedef enum { FLAG_UNSET = -1, FLAG_OFF, FLAG_ON } AddressFlag;
 
@@ -59,6 +79,8 @@ json_object *address_to_socket_address(const Address *address);
 /* The whole of a channels list: [{"channel-type": "main", "addr": {...}}]. Caller puts. */
 json_object *address_to_channels(const Address *address);
 
-/* True for tcp, unix, vsock and fd: transports that can carry more than one channel, fd excepted.
- */
+/* True when @address has all of @traits. */
+bool address_has(const Address *address, unsigned traits);
+
+/* True for tcp, unix, vsock and fd: QAPI's transport "socket". */
 bool address_is_socket(const Address *address);

@@ -33,33 +33,11 @@ struct Connector {
 
 /* ---- making one ---- */
 
-static Transport *open_at_once(const Address *address, int fd, GError **error)
-{
-    g_autofree char *name = address_to_uri(address);
-
-    switch (address->kind) {
-    case ADDRESS_FILE:
-        return file_transport_open(address, STREAM_OUT, error);
-    case ADDRESS_EXEC:
-        return exec_transport_new(address, STREAM_OUT, error);
-    case ADDRESS_FD:
-        return fd_transport_new(fd, STREAM_OUT, name, error);
-    default:
-        g_assert_not_reached();
-    }
-}
-
-static bool is_connected_to(const Address *address)
-{
-    return address->kind == ADDRESS_INET || address->kind == ADDRESS_UNIX ||
-           address->kind == ADDRESS_VSOCK;
-}
-
 Connector *connector_new(const Address *address, int fd, GError **error)
 {
     g_autoptr(Transport) ready = NULL;
 
-    if (address->kind == ADDRESS_RDMA) {
+    if (!maker_exists(address)) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
                     "Parameter 'uri' expects a valid migration protocol");
         mig_error_hint(error, "RDMA is not built into migmon");
@@ -69,12 +47,12 @@ Connector *connector_new(const Address *address, int fd, GError **error)
     if (cancel < 0) {
         return NULL;
     }
-    if (is_connected_to(address)) {
-        if (!socket_address_check(address, error)) {
+    if (address_has(address, TRAIT_MANY)) {
+        if (!maker_check(address, error)) {
             return NULL;
         }
     } else {
-        ready = open_at_once(address, fd, error);
+        ready = maker_of(address)->open(address, fd, STREAM_OUT, error);
         if (ready == NULL) {
             return NULL;
         }
@@ -235,11 +213,8 @@ static int connect_simple(Connector *connector, GError **error)
 {
     SocketAddr addr;
     int reason;
-    bool ok = connector->address->kind == ADDRESS_UNIX
-                  ? socket_address_unix(connector->address, &addr, error)
-                  : socket_address_vsock(connector->address, &addr, error);
 
-    if (!ok) {
+    if (!maker_of(connector->address)->to_socket(connector->address, &addr, error)) {
         return -1;
     }
     int fd = try_address(connector, (struct sockaddr *)&addr.addr, addr.length, &reason);
@@ -247,11 +222,6 @@ static int connect_simple(Connector *connector, GError **error)
         set_connect_error(connector, reason, error);
     }
     return fd;
-}
-
-static const char *kind_name(AddressKind kind)
-{
-    return kind == ADDRESS_INET ? "tcp" : kind == ADDRESS_UNIX ? "unix" : "vsock";
 }
 
 static Transport *take_ready(Connector *connector, GError **error)
@@ -265,12 +235,13 @@ static Transport *take_ready(Connector *connector, GError **error)
 
 Transport *connector_open(Connector *connector, GError **error)
 {
-    AddressKind kind = connector->address->kind;
+    const Address *address = connector->address;
+    bool connects = address_has(address, TRAIT_MANY);
 
     pthread_mutex_lock(&connector->lock);
     bool cancelled = connector->cancelled;
     Transport *t = NULL;
-    if (!cancelled && !is_connected_to(connector->address)) {
+    if (!cancelled && !connects) {
         t = take_ready(connector, error);
     }
     pthread_mutex_unlock(&connector->lock);
@@ -279,16 +250,16 @@ Transport *connector_open(Connector *connector, GError **error)
         set_cancelled(connector, error);
         return NULL;
     }
-    if (!is_connected_to(connector->address)) {
+    if (!connects) {
         return t;
     }
 
-    g_auto(MigFd) fd =
-        kind == ADDRESS_INET ? connect_inet(connector, error) : connect_simple(connector, error);
+    g_auto(MigFd) fd = maker_of(address)->to_socket == NULL ? connect_inet(connector, error)
+                                                            : connect_simple(connector, error);
     if (fd < 0) {
         return NULL;
     }
-    t = socket_transport_new(fd, kind_name(kind), connector->name, error);
+    t = socket_transport_new(fd, address_traits[address->kind].name, connector->name, error);
     if (t != NULL) {
         mig_fd_steal(&fd);
     }

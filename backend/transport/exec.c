@@ -498,11 +498,14 @@ static ExecTransport *new_exec(const Address *address, StreamDirection direction
     return exec;
 }
 
-Transport *exec_transport_new(const Address *address, StreamDirection direction, GError **error)
+/* Starts the command of @address. */
+static Transport *open_exec(const Address *address, int ignored, StreamDirection direction,
+                            GError **error)
 {
     g_auto(MigFd) read_end = -1, write_end = -1, errors = -1, errors_end = -1;
     bool out = direction == STREAM_OUT;
 
+    (void)ignored;
     if (address->args[0] == NULL) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "exec: no command is given");
         return NULL;
@@ -537,3 +540,5 @@ Transport *exec_transport_new(const Address *address, StreamDirection direction,
     fcntl(t->fd, F_SETPIPE_SZ, PIPE_ROOM);
     return g_steal_pointer(&t);
 }
+
+const AddressMaker exec_maker = { .open = open_exec };

@@ -171,11 +171,14 @@ static bool prepare(int fd, const Address *address, StreamDirection direction, b
     return true;
 }
 
-Transport *file_transport_open(const Address *address, StreamDirection direction, GError **error)
+/* Opens the file of @address; STREAM_OUT creates it and cuts it at the offset. */
+static Transport *open_file(const Address *address, int ignored, StreamDirection direction,
+                            GError **error)
 {
     int flags = direction == STREAM_OUT ? O_WRONLY | O_CREAT : O_RDONLY;
     bool is_pipe;
 
+    (void)ignored;
     /* O_NONBLOCK: the open of a FIFO must not wait for the other end; a regular file does not care.
      */
     g_auto(MigFd) fd = open(address->path, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0600);
@@ -200,3 +203,5 @@ Transport *file_transport_open(const Address *address, StreamDirection direction
     }
     return t;
 }
+
+const AddressMaker file_maker = { .open = open_file };

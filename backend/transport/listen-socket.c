@@ -199,7 +199,7 @@ static bool clear_path(const Address *address, const SocketAddr *addr, GError **
     return false;
 }
 
-GPtrArray *listen_unix(const Address *address, GError **error)
+static GPtrArray *listen_unix(const Address *address, GError **error)
 {
     bool abstract = address->abstract == FLAG_ON;
     SocketAddr addr;
@@ -229,7 +229,7 @@ GPtrArray *listen_unix(const Address *address, GError **error)
 
 /* ---- vsock ---- */
 
-GPtrArray *listen_vsock(const Address *address, GError **error)
+static GPtrArray *listen_vsock(const Address *address, GError **error)
 {
     SocketAddr addr;
 
@@ -254,6 +254,11 @@ GPtrArray *listen_vsock(const Address *address, GError **error)
     add_bound(list, mig_fd_steal(&fd), address);
     return list;
 }
+
+/* A host name is looked up first, then the sockets are made by listen_inet() or the connector. */
+const AddressMaker tcp_maker = { 0 };
+const AddressMaker unix_maker = { .to_socket = socket_address_unix, .listen = listen_unix };
+const AddressMaker vsock_maker = { .to_socket = socket_address_vsock, .listen = listen_vsock };
 
 GPtrArray *listen_adopt(int fd, const Address *address)
 {

@@ -63,20 +63,6 @@ static void on_dropped(const char *text, void *data)
     listener_notice(data, text);
 }
 
-static const char *socket_kind(const Listener *l)
-{
-    switch (l->address->kind) {
-    case ADDRESS_INET:
-        return "tcp";
-    case ADDRESS_UNIX:
-        return "unix";
-    case ADDRESS_VSOCK:
-        return "vsock";
-    default:
-        return "fd";
-    }
-}
-
 static void on_admitted(int fd, ChannelType type, const char *peer, void *data)
 {
     Listener *l = data;
@@ -89,7 +75,7 @@ static void on_admitted(int fd, ChannelType type, const char *peer, void *data)
         listener_notice(l, text);
         return;
     }
-    Transport *t = socket_transport_new(fd, socket_kind(l), peer, &error);
+    Transport *t = socket_transport_new(fd, address_traits[l->address->kind].name, peer, &error);
     if (t == NULL) {
         g_autofree char *text =
             g_strdup_printf("dropped a connection from %s: %s", peer, error->message);
@@ -239,7 +225,7 @@ static bool open_inet(Listener *l)
 {
     bool numeric;
 
-    if (!socket_address_check(l->address, &l->error)) {
+    if (!maker_check(l->address, &l->error)) {
         return true;
     }
     struct addrinfo *found = resolve_numeric(l->address, true, &numeric, &l->error);
@@ -255,11 +241,11 @@ static bool open_inet(Listener *l)
     return false;
 }
 
-static void open_unix(Listener *l)
+static void open_sockets(Listener *l)
 {
-    adopt_sockets(l, listen_unix(l->address, &l->error));
-    if (l->sockets != NULL && l->address->abstract != FLAG_ON &&
-        lstat(l->address->path, &l->own_path) < 0) {
+    adopt_sockets(l, maker_of(l->address)->listen(l->address, &l->error));
+    if (l->sockets != NULL && address_has(l->address, TRAIT_PATH) &&
+        l->address->abstract != FLAG_ON && lstat(l->address->path, &l->own_path) < 0) {
         l->own_path.st_ino = 0;
     }
 }
@@ -282,16 +268,15 @@ static void open_listening_fd(Listener *l, int fd)
     adopt_sockets(l, listen_adopt(fd, l->address));
 }
 
-static void open_fd(Listener *l, int fd)
+static void open_single(Listener *l, int fd)
 {
-    g_autofree char *name = address_to_uri(l->address);
     g_auto(MigFd) own = fd;
 
-    if (is_listening(fd)) {
+    if (fd >= 0 && is_listening(fd)) {
         open_listening_fd(l, mig_fd_steal(&own));
         return;
     }
-    l->single = fd_transport_new(fd, STREAM_IN, name, &l->error);
+    l->single = maker_of(l->address)->open(l->address, fd, STREAM_IN, &l->error);
     if (l->single != NULL) {
         mig_fd_steal(&own);
     }
@@ -308,27 +293,16 @@ static void refuse_rdma(Listener *l)
 /* As open_inet(). */
 static bool open_address(Listener *l, int fd)
 {
-    switch (l->address->kind) {
-    case ADDRESS_INET:
-        return open_inet(l);
-    case ADDRESS_UNIX:
-        open_unix(l);
-        break;
-    case ADDRESS_VSOCK:
-        adopt_sockets(l, listen_vsock(l->address, &l->error));
-        break;
-    case ADDRESS_FD:
-        open_fd(l, fd);
-        break;
-    case ADDRESS_EXEC:
-        l->single = exec_transport_new(l->address, STREAM_IN, &l->error);
-        break;
-    case ADDRESS_FILE:
-        l->single = file_transport_open(l->address, STREAM_IN, &l->error);
-        break;
-    case ADDRESS_RDMA:
+    const AddressMaker *maker = maker_of(l->address);
+
+    if (!maker_exists(l->address)) {
         refuse_rdma(l);
-        break;
+    } else if (maker->open != NULL) {
+        open_single(l, fd);
+    } else if (maker->listen != NULL) {
+        open_sockets(l);
+    } else {
+        return open_inet(l);
     }
     return true;
 }

@@ -46,8 +46,10 @@ Transport *transport_new_from_fd(int fd, const char *name, GError **error)
     return NULL;
 }
 
-Transport *fd_transport_new(int fd, StreamDirection direction, const char *name, GError **error)
+/* transport_new_from_fd() that also checks that @fd is open in this direction. */
+static Transport *open_fd(const Address *address, int fd, StreamDirection direction, GError **error)
 {
+    g_autofree char *name = address_to_uri(address);
     int flags = fcntl(fd, F_GETFL);
 
     if (flags < 0) {
@@ -61,3 +63,5 @@ Transport *fd_transport_new(int fd, StreamDirection direction, const char *name,
     }
     return transport_new_from_fd(fd, name, error);
 }
+
+const AddressMaker fd_maker = { .open = open_fd };

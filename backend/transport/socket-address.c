@@ -74,28 +74,6 @@ bool socket_address_vsock(const Address *address, SocketAddr *ret, GError **erro
            vsock_number(address->port, "port", &vm->svm_port, error);
 }
 
-bool socket_address_check(const Address *address, GError **error)
-{
-    SocketAddr ignored;
-
-    switch (address->kind) {
-    case ADDRESS_UNIX:
-        return socket_address_unix(address, &ignored, error);
-    case ADDRESS_VSOCK:
-        return socket_address_vsock(address, &ignored, error);
-    case ADDRESS_INET:
-        if (address->ipv4 == FLAG_OFF && address->ipv6 == FLAG_OFF) {
-            return fail(error, "Cannot disable IPv4 and IPv6 at same time");
-        }
-        if (*address->port == '\0') {
-            return fail(error, "port not specified");
-        }
-        return true;
-    default:
-        g_assert_not_reached();
-    }
-}
-
 char *socket_address_label(const Address *address)
 {
     if (address->kind == ADDRESS_UNIX || address->kind == ADDRESS_FD) {

@@ -63,24 +63,12 @@ Transport *file_transport_new(int fd, const char *name, GError **error);
 
 typedef enum { STREAM_OUT, STREAM_IN } StreamDirection;
 
-/* Opens (outgoing: creates, cuts to the offset) the file of @address. */
-Transport *file_transport_open(const Address *address, StreamDirection direction, GError **error);
-
-/* Starts the command of @address. */
-Transport *exec_transport_new(const Address *address, StreamDirection direction, GError **error);
-
-/* transport_new_from_fd() that also checks that @fd is open in this direction. */
-Transport *fd_transport_new(int fd, StreamDirection direction, const char *name, GError **error);
-
 /* ---- addresses of sockets (socket-address.c) ---- */
 
 typedef struct {
     struct sockaddr_storage addr;
     socklen_t length;
 } SocketAddr;
-
-/* Is @address something that sockets can do at all? Nothing is looked up. */
-bool socket_address_check(const Address *address, GError **error);
 
 bool socket_address_unix(const Address *address, SocketAddr *ret, GError **error);
 bool socket_address_vsock(const Address *address, SocketAddr *ret, GError **error);
@@ -132,11 +120,30 @@ typedef struct {
 
 /* GPtrArray of BoundSocket, non-blocking and listening; they close themselves with it. */
 GPtrArray *listen_inet(const Address *address, const struct addrinfo *found, GError **error);
-GPtrArray *listen_unix(const Address *address, GError **error);
-GPtrArray *listen_vsock(const Address *address, GError **error);
 
 /* The same for a passed socket that listens already; takes @fd. */
 GPtrArray *listen_adopt(int fd, const Address *address);
+
+/* ---- one maker a kind of address (makers.c) ---- */
+
+typedef struct {
+    /* One channel, opened at once; NULL for kinds with TRAIT_MANY. @fd: the descriptor that an
+     * fd: address names, taken on success; else -1. */
+    Transport *(*open)(const Address *address, int fd, StreamDirection direction, GError **error);
+    /* Kinds with TRAIT_MANY: the kernel's address, and the sockets that listen there. NULL when
+     * the host is a name that has to be looked up first (resolve.c, listen_inet()). */
+    bool (*to_socket)(const Address *address, SocketAddr *ret, GError **error);
+    GPtrArray *(*listen)(const Address *address, GError **error);
+} AddressMaker;
+
+#define MIG_ADDRESS(id, form, maker, ...) extern const AddressMaker maker##_maker;
+#include "backend/base/address.def"
+#undef MIG_ADDRESS
+
+const AddressMaker *maker_of(const Address *address);
+bool maker_exists(const Address *address); /* the kind is built in */
+/* False with an error when sockets cannot use @address, which has TRAIT_MANY. Looks up no name. */
+bool maker_check(const Address *address, GError **error);
 
 /* ---- connections that have not shown what they are (lobby.c) ---- */
 

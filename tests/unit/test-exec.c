@@ -37,7 +37,7 @@ static Transport *start(const char *text, StreamDirection direction)
 {
     g_autoptr(Address) address = command(text);
     g_autoptr(GError) error = NULL;
-    Transport *t = exec_transport_new(address, direction, &error);
+    Transport *t = exec_maker.open(address, -1, direction, &error);
 
     if (t == NULL) {
         fail_msg("%s", error->message);
@@ -104,7 +104,7 @@ static void test_arguments_are_passed_without_a_shell(void **state)
     Address address = { .kind = ADDRESS_EXEC, .args = (char **)args };
 
     (void)state;
-    g_autoptr(Transport) t = exec_transport_new(&address, STREAM_IN, NULL);
+    g_autoptr(Transport) t = exec_maker.open(&address, -1, STREAM_IN, NULL);
     assert_non_null(t);
     g_autoptr(GByteArray) bytes = read_all(t, NULL);
     assert_int_equal(bytes->len, strlen("a b $HOME"));
@@ -276,13 +276,13 @@ static void test_missing_program_is_told_at_once(void **state)
     assert_null(connector_new(&address, -1, &error));
     assert_string_equal(error->message, text);
     g_clear_error(&error);
-    assert_null(exec_transport_new(&address, STREAM_IN, &error));
+    assert_null(exec_maker.open(&address, -1, STREAM_IN, &error));
     assert_non_null(error);
 
     const char *const none[] = { NULL };
     address.args = (char **)none;
     g_clear_error(&error);
-    assert_null(exec_transport_new(&address, STREAM_OUT, &error));
+    assert_null(exec_maker.open(&address, -1, STREAM_OUT, &error));
     assert_string_equal(error->message, "exec: no command is given");
 }
 
