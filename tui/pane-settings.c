@@ -6,6 +6,7 @@
 
 #include "backend/tables/capabilities.h"
 #include "backend/tables/parameters.h"
+#include "backend/tables/rules.h"
 #include "tui/ui-internal.h"
 
 unsigned settings_count(void)
@@ -124,18 +125,13 @@ char *settings_value(const Ui *ui, unsigned row)
     return g_strdup(value ? json_object_get_string(value) : "");
 }
 
-static bool check_capability(const Ui *ui, const char *name, bool on, GError **error)
+/* The rules that need no more than the capabilities; the request asks the others. */
+static bool check_capability(const Ui *ui, MigCapability id, bool on, GError **error)
 {
-    MigCapabilities set = capabilities_of(ui);
-    json_object *list = json_object_new_array(), *row = json_object_new_object();
-    bool good;
+    MigCapabilities set = capabilities_of(ui), bit = CAPABILITY_BIT(id);
+    const Facts facts = { .capabilities = on ? set | bit : set & ~bit };
 
-    json_object_object_add(row, "capability", json_object_new_string(name));
-    json_object_object_add(row, "state", json_object_new_boolean(on));
-    json_object_array_add(list, row);
-    good = capabilities_apply(&set, list, NULL, NULL, error);
-    json_object_put(list);
-    return good;
+    return rules_allow(RULE_CAPABILITIES, &facts, error);
 }
 
 static bool check_parameter(const ParamDesc *desc, const char *text, GError **error)
@@ -183,7 +179,7 @@ char *settings_command(const Ui *ui, unsigned row, const char *text, GError **er
     if (settings_is_switch(row)) {
         bool on = strcmp(text, "on") == 0;
 
-        return check_capability(ui, name, on, error)
+        return check_capability(ui, (MigCapability)(index_of(row) - param_count), on, error)
                    ? g_strdup_printf("migrate_set_capability %s %s", name, on ? "on" : "off")
                    : NULL;
     }

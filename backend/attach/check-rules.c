@@ -11,6 +11,7 @@
 #include "backend/tables/capabilities.h"
 #include "backend/tables/info.h"
 #include "backend/tables/parameters.h"
+#include "backend/tables/rules.h"
 
 static size_t length(json_object *list)
 {
@@ -402,8 +403,7 @@ static void parameters(Check *check)
     if (!both(check, "parameters")) {
         return;
     }
-    json_object_object_foreach(here, name, value)
-    {
+    json_object_object_foreach (here, name, value) {
         const ParamDesc *row = param_find(name);
         json_object *other = NULL;
 
@@ -433,27 +433,29 @@ static void tls(Check *check)
     }
 }
 
-/* What some ways cannot carry. */
+/* What the address cannot carry; the engine refuses the same. */
 static void way(Check *check)
 {
-    static const char *const names[] = { "multifd", "postcopy-ram" };
     g_autoptr(Address) address = check->uri != NULL ? address_from_uri(check->uri, NULL) : NULL;
-    bool file = address != NULL && address->kind == ADDRESS_FILE;
+    Facts facts = { .address = address };
 
     if (check->uri == NULL) {
         check_doubt(check);
         return;
     }
-    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
-        bool on = check_capability(check, SIDE_SOURCE, names[i]) > 0;
-
-        if (on && address != NULL && !address_is_socket(address) && !(file && i == 0)) {
-            g_autofree char *remedy =
-                g_strdup_printf("migrate_set_capability %s off, or another address", names[i]);
-            g_autofree char *needed = g_strdup_printf("tcp: or unix: for %s", names[i]);
-
-            check_find(check, FINDING_ERROR, SIDE_SOURCE, check->uri, needed, remedy);
+    for (MigCapability id = 0; id < CAPABILITY__COUNT; id++) {
+        if (check_capability(check, SIDE_SOURCE, capability_table[id].name) > 0) {
+            facts.capabilities |= CAPABILITY_BIT(id);
         }
+    }
+    for (const Rule *rule = NULL;
+         (rule = rules_next_broken(RULE_COMPARE, &facts, rule, NULL)) != NULL;) {
+        const char *name = capability_table[rule->subject].name;
+        g_autofree char *remedy =
+            g_strdup_printf("migrate_set_capability %s off, or another address", name);
+        g_autofree char *needed = g_strdup_printf("tcp: or unix: for %s", name);
+
+        check_find(check, FINDING_ERROR, SIDE_SOURCE, check->uri, needed, remedy);
     }
 }
 

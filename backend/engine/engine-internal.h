@@ -14,6 +14,7 @@
 #include "backend/guest/dirty/rate.h"
 #include "backend/tables/capabilities.h"
 #include "backend/tables/parameters.h"
+#include "backend/tables/rules.h"
 
 /* All threads of migrations have a name that begins so. */
 #define ENGINE_THREAD_PREFIX "mig/"
@@ -64,6 +65,9 @@ typedef void (*EngineCommand)(Engine *e, BackendSession *session, json_object *a
 /* True while the newest attempt is neither over nor a mere wait for a source. */
 bool engine_migration_runs(const Engine *e);
 
+/* What the rules (backend/tables/rules.h) ask about this side; the caller adds its request. */
+Facts engine_facts(Engine *e);
+
 /* A limit changed: tells the threads. */
 void engine_apply_settings(Engine *e);
 
@@ -92,10 +96,6 @@ bool engine_take_named_fd(BackendSession *session, const Address *address, int *
 
 /* Threads for the pages of a mapped-ram file; 0 without the capability. */
 unsigned engine_mapped_threads(const Engine *e);
-/* Whether it can go to or come from @address with what else is set. */
-bool engine_mapped_allows(const Engine *e, const Address *address, GError **error);
-/* Whether the parameter mode allows to go to or come from @address. */
-bool engine_mode_allows(const Engine *e, const Address *address, GError **error);
 
 /* ---- migrate-incoming.c ---- */
 void engine_migrate_incoming(Engine *e, BackendSession *session, json_object *args,
@@ -141,20 +141,9 @@ bool engine_is_paused(const Engine *e, bool outgoing);
 void engine_take_postcopy_channel(Engine *e, ChannelType type, Transport *transport);
 /* Tells the listener what may come beside main channels. */
 void engine_want_channels(Engine *e);
-/* What this host and this side's state say to those of postcopy that are switched on. */
-bool engine_may_have_postcopy(const Engine *e, MigCapabilities on, GError **error);
 
 /* ---- multifd.c ---- */
 MultifdSettings engine_multifd_settings(const Engine *e);
-/* False when multifd is on and @address is one connection only. */
-bool engine_multifd_allows(const Engine *e, const Address *address, GError **error);
-/* False when multifd is among @added and this side listens already: sources would find what was. */
-bool engine_multifd_may_change(const Engine *e, MigCapabilities added, GError **error);
-/* False when zero-copy-send is in @set and the parameters, after @args (NULL = as they are), are
- * not for it. */
-bool engine_zero_copy_fits(const Engine *e, MigCapabilities set, json_object *args, GError **error);
-/* False when it is on and @address or the limit on locked memory are not for it. Source. */
-bool engine_zero_copy_allows(const Engine *e, const Address *address, GError **error);
 /* A connection that began as a multifd channel; @transport is taken. */
 void engine_multifd_channel(Engine *e, Transport *transport);
 /* The main channel has come: those that were faster belong to it. */
@@ -227,12 +216,8 @@ MigrationStatus engine_status_of(const Engine *e, bool outgoing);
 /* ---- unsupported.c ---- */
 /* Answers a command that the engine does not have. */
 void engine_refuse(Engine *e, const SchemaCommand *command, json_object *args, BackendReply *reply);
-/* migrate with blk or inc: the warning that comes first. */
-void engine_warn_disks(BackendSession *session, json_object *args);
-/* False when options or parameters ask for a migration that is not possible. After all else. */
-bool engine_refuse_migration(Engine *e, json_object *args, GError **error);
-/* The same of a side that listens: TLS must not be left out unseen. */
-bool engine_refuse_tls(const char *creds, GError **error);
+/* Warns of blk and inc of migrate; true when one of them is set. */
+bool engine_warn_disks(BackendSession *session, json_object *args);
 
 /* ---- guest.c ---- */
 void engine_query_guest(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);

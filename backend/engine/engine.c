@@ -9,6 +9,73 @@
 #include "backend/base/error.h"
 #include "backend/base/inherited-fd.h"
 #include "backend/engine/fdset.h"
+#include "backend/guest/memory/missing-pages.h"
+
+/* ---- what may be asked for ---- */
+
+static bool has_write_protect(const Engine *e, GError **error)
+{
+    size_t n;
+    RamBlock *const *blocks = guest_blocks(e->guest, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        if (!blocks[i]->backing.sync_wp) {
+            g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                                "Background-snapshot is not compatible with guest memory "
+                                "configuration");
+            mig_error_hint(error, "RAM block '%s' (%s): %s", blocks[i]->idstr,
+                           blocks[i]->backing.name,
+                           "it takes userfaultfd write-protect with a handler: memfd, /dev/shm or "
+                           "huge pages, Linux 5.19 or newer");
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool ask_host(void *data, HostNeed need, GError **error)
+{
+    const Engine *e = data;
+
+    switch (need) {
+    case HOST_WRITE_PROTECT:
+        return has_write_protect(e, error);
+    case HOST_DIRTY_RING:
+        return engine_can_limit(e, error);
+    case HOST_PAGE_FAULTS:
+        return page_faults_possible(e->guest, error);
+    case HOST_LOCKED_PAGES:
+        /* A packet for each channel; the kernel counts two pages more for each. */
+        return transport_may_lend(
+            e->parameters.multifd_channels * (MULTIFD_PAGES + 2) * MIG_PAGE_SIZE, error);
+    case HOST_ANY:
+        break;
+    }
+    g_assert_not_reached();
+}
+
+Facts engine_facts(Engine *e)
+{
+    RunState state = guest_run_state(e->guest);
+    Owner owner = engine_last_owner(e);
+
+    return (Facts){
+        .capabilities = e->capabilities,
+        .parameters = &e->parameters,
+        .running = engine_migration_runs(e),
+        .listening = e->incoming_address != NULL,
+        .inmigrate = state == RUN_STATE_INMIGRATE,
+        .postmigrate = state == RUN_STATE_POSTMIGRATE,
+        .last_incoming = e->last != NULL && !e->last->outgoing,
+        .owner_here = owner == OWNER_HERE,
+        .unconfirmed = owner == OWNER_UNKNOWN && migration_get_status(e->last) == MIGRATION_FAILED,
+        .paused = engine_is_paused(e, false),
+        .answering = e->incoming_reply != NULL,
+        .owner = owner_name(owner),
+        .host = ask_host,
+        .host_data = e,
+    };
+}
 
 /* ---- parameters and capabilities ---- */
 
@@ -20,20 +87,24 @@ static void warn_session(void *data, const char *text)
 static void set_parameters(Engine *e, BackendSession *session, json_object *args,
                            BackendReply *reply)
 {
-    json_object *creds = json_object_object_get(args, "tls-creds");
+    Facts facts = engine_facts(e);
+    MigParameters merged;
     GError *error = NULL;
 
-    /* Who listens already would take the next source without it. */
-    if ((e->incoming_address != NULL &&
-         !engine_refuse_tls(json_object_get_string(creds), &error)) ||
-        !engine_zero_copy_fits(e, e->capabilities, args, &error) ||
-        !parameters_apply(&e->parameters, args, warn_session, session, &error)) {
+    parameters_copy(&merged, &e->parameters);
+    facts.parameters = &merged;
+    facts.sets_tls = json_object_object_get_ex(args, "tls-creds", NULL);
+    bool allowed = parameters_apply(&merged, args, NULL, NULL, &error) &&
+                   rules_allow(RULE_PARAMETERS, &facts, &error) &&
+                   parameters_apply(&e->parameters, args, warn_session, session, &error);
+    parameters_clear(&merged);
+    if (!allowed) {
         backend_reply_error(reply, error);
         return;
     }
     engine_apply_settings(e);
     if (e->listener != NULL) {
-        engine_want_channels(e); /* as many as there may be now */
+        engine_want_channels(e); /* multifd-channels limits their number */
     }
     backend_reply_return(reply, NULL);
 }
@@ -45,47 +116,24 @@ static void query_parameters(Engine *e, BackendSession *session, json_object *ar
     backend_reply_return(reply, parameters_to_json(&e->parameters));
 }
 
-/* The rules of @added that ask the kernel and the memory. */
-static bool host_allows(const Engine *e, MigCapabilities added, GError **error)
-{
-    size_t n;
-    RamBlock *const *blocks = guest_blocks(e->guest, &n);
-
-    for (size_t i = 0; i < n; i++) {
-        if (capability_is_on(added, CAPABILITY_BACKGROUND_SNAPSHOT) &&
-            !blocks[i]->backing.sync_wp) {
-            g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                                "Background-snapshot is not compatible with guest memory "
-                                "configuration");
-            mig_error_hint(error, "RAM block '%s' (%s): %s", blocks[i]->idstr,
-                           blocks[i]->backing.name,
-                           "it takes userfaultfd write-protect with a handler: memfd, /dev/shm or "
-                           "huge pages, Linux 5.19 or newer");
-            return false;
-        }
-    }
-    return (!capability_is_on(added, CAPABILITY_DIRTY_LIMIT) || engine_can_limit(e, error)) &&
-           engine_may_have_postcopy(e, added, error);
-}
-
 static void set_capabilities(Engine *e, BackendSession *session, json_object *args,
                              BackendReply *reply)
 {
-    MigCapabilities wanted = e->capabilities;
+    Facts facts = engine_facts(e);
     GError *error = NULL;
 
-    if (engine_migration_runs(e)) {
-        backend_reply_failure(reply, "There's a migration process in progress");
-    } else if (!capabilities_apply(&wanted, json_object_object_get(args, "capabilities"),
-                                   warn_session, session, &error) ||
-               !engine_zero_copy_fits(e, wanted, NULL, &error) ||
-               !host_allows(e, wanted & ~e->capabilities, &error) ||
-               !engine_multifd_may_change(e, wanted & ~e->capabilities, &error)) {
-        backend_reply_error(reply, error);
-    } else {
-        e->capabilities = wanted;
-        backend_reply_return(reply, NULL);
+    facts.capabilities =
+        capabilities_change(e->capabilities, json_object_object_get(args, "capabilities"));
+    facts.added = facts.capabilities & ~e->capabilities;
+    if (!facts.running) {
+        capabilities_warn(facts.added, warn_session, session);
     }
+    if (!rules_allow(RULE_CAPABILITIES, &facts, &error)) {
+        backend_reply_error(reply, error);
+        return;
+    }
+    e->capabilities = facts.capabilities;
+    backend_reply_return(reply, NULL);
 }
 
 static void query_capabilities(Engine *e, BackendSession *session, json_object *args,

@@ -230,38 +230,18 @@ static bool take_incoming_fd(BackendSession *session, const Address *address, in
 void engine_migrate_incoming(Engine *e, BackendSession *session, json_object *args,
                              BackendReply *reply)
 {
-    RunState state = guest_run_state(e->guest);
-    g_autoptr(Address) address = NULL;
+    g_autoptr(GError) address_error = NULL;
+    g_autoptr(Address) address =
+        engine_address_from_arguments(args, "migrate-incoming", &address_error);
     g_auto(MigFd) fd = -1;
     GError *error = NULL;
 
     engine_reap_arrived(e);
-    if (e->incoming_address != NULL || (e->incoming != NULL && engine_migration_runs(e))) {
-        backend_reply_failure(reply, "The incoming migration has already been started");
-        return;
-    }
-    if (state != RUN_STATE_INMIGRATE && state != RUN_STATE_POSTMIGRATE) {
-        if (e->last != NULL && !e->last->outgoing) {
-            backend_reply_failure(reply, "The incoming migration has already been started");
-        } else {
-            backend_reply_failure(reply, "'-incoming' was not specified on the command line");
-        }
-        return;
-    }
-    if (state == RUN_STATE_POSTMIGRATE && engine_last_owner(e) == OWNER_UNKNOWN &&
-        migration_get_status(e->last) == MIGRATION_FAILED) {
-        error = g_error_new_literal(MIG_ERROR, MIG_ERROR_GENERIC,
-                                    "the guest was handed over but nobody confirmed it: "
-                                    "its memory here may be the only copy");
-        mig_error_hint(&error,
-                       "look at the destination; if it does not run there, cont -f runs it here");
-        backend_reply_error(reply, error);
-        return;
-    }
-    address = engine_address_from_arguments(args, "migrate-incoming", &error);
-    if (address == NULL || !engine_multifd_allows(e, address, &error) ||
-        !engine_mode_allows(e, address, &error) || !engine_mapped_allows(e, address, &error) ||
-        !engine_refuse_tls(e->parameters.tls_creds, &error) ||
+
+    Facts facts = engine_facts(e);
+    facts.address = address;
+    facts.address_error = address_error;
+    if (!rules_allow(RULE_LISTEN, &facts, &error) ||
         !take_incoming_fd(session, address, &fd, &error)) {
         backend_reply_error(reply, error);
         return;

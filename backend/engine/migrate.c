@@ -1,9 +1,9 @@
 /*
  * The migration commands of the engine. Main thread.
  *
- * Order of the checks is QEMU's: the shape of the arguments (schema), uri against channels, the
- * address, the state of this side, then whatever starting finds. An attempt gets a record
- * (Migration) once nothing but starting it can go wrong, so that a refused command leaves no trace.
+ * The rules (backend/tables/rules.def) say first whether a request may be, then comes what starting
+ * finds. An attempt gets a record (Migration) once only starting it can fail, so that a refused
+ * command leaves no trace.
  */
 #include "backend/engine/engine-internal.h"
 
@@ -109,35 +109,6 @@ Owner engine_last_owner(const Engine *e)
     return e->last != NULL ? migration_get_owner(e->last, &evidence) : OWNER_HERE;
 }
 
-static bool may_migrate(Engine *e, BackendSession *session, json_object *args, GError **error)
-{
-    engine_warn_disks(session, args);
-    if (json_object_get_boolean(json_object_object_get(args, "resume"))) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                            "Cannot resume if there is no paused migration");
-        return false;
-    }
-    if (engine_migration_runs(e)) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                            "There's a migration process in progress");
-        mig_error_hint(error, "info migrate shows it, migrate_cancel ends it");
-        return false;
-    }
-    if (guest_run_state(e->guest) == RUN_STATE_INMIGRATE) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                            "Guest is waiting for an incoming migration");
-        return false;
-    }
-    if (guest_run_state(e->guest) == RUN_STATE_POSTMIGRATE || engine_last_owner(e) != OWNER_HERE) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                            "Can't migrate the vm that was paused due to previous migration");
-        mig_error_hint(error, "owner is %s; migrate_incoming takes the guest back from where it is",
-                       owner_name(engine_last_owner(e)));
-        return false;
-    }
-    return engine_refuse_migration(e, args, error);
-}
-
 unsigned engine_mapped_threads(const Engine *e)
 {
     if (!capability_is_on(e->capabilities, CAPABILITY_MAPPED_RAM)) {
@@ -146,68 +117,6 @@ unsigned engine_mapped_threads(const Engine *e)
     return capability_is_on(e->capabilities, CAPABILITY_MULTIFD)
                ? (unsigned)e->parameters.multifd_channels
                : 1;
-}
-
-bool engine_mapped_allows(const Engine *e, const Address *address, GError **error)
-{
-    if (!capability_is_on(e->capabilities, CAPABILITY_MAPPED_RAM)) {
-        return true;
-    }
-    /* Whether a passed descriptor is a file shows when it is looked at. */
-    if (address->kind != ADDRESS_FILE && address->kind != ADDRESS_FD) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                            "Migration requires seekable transport (e.g. file)");
-        mig_error_hint(error, "file:PATH, or switch mapped-ram off");
-        return false;
-    }
-    if (capability_is_on(e->capabilities, CAPABILITY_MULTIFD) &&
-        e->parameters.multifd_compression != 0) {
-        g_set_error_literal(
-            error, MIG_ERROR, MIG_ERROR_GENERIC,
-            "Mapped-ram only available for non-compressed non-TLS multifd migration");
-        mig_error_hint(error, "migrate_set_parameter multifd-compression none");
-        return false;
-    }
-    return true;
-}
-
-/* The state and the memory of mode cpr-reboot wait for a process that does not exist yet. */
-bool engine_mode_allows(const Engine *e, const Address *address, GError **error)
-{
-    if (e->parameters.mode == 0 || address->kind == ADDRESS_FILE) {
-        return true;
-    }
-    g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                        "mode cpr-reboot goes through a file: address only");
-    mig_error_hint(error, "file:PATH, or migrate_set_parameter mode normal");
-    return false;
-}
-
-/* A destination that reads it would run a second copy. */
-static bool snapshot_may_go_to(const Engine *e, const Address *address, GError **error)
-{
-    if (!capability_is_on(e->capabilities, CAPABILITY_BACKGROUND_SNAPSHOT)) {
-        return true;
-    }
-    if (e->parameters.mode != 0) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                            "Background-snapshot is not compatible with mode cpr-reboot");
-        return false;
-    }
-    if (capability_is_on(e->capabilities, CAPABILITY_X_IGNORE_SHARED)) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                            "Background-snapshot is not compatible with x-ignore-shared");
-        mig_error_hint(error, "the guest goes on writing into memory that the snapshot left out");
-        return false;
-    }
-    if (address->kind != ADDRESS_FILE && address->kind != ADDRESS_EXEC &&
-        address->kind != ADDRESS_FD) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                            "a background snapshot goes to file:, exec: or fd: only");
-        mig_error_hint(error, "a destination that took it would run a second copy of the guest");
-        return false;
-    }
-    return true;
 }
 
 /* What can fail at once; the record then says failed, as QEMU does for files, descriptors and
@@ -286,13 +195,16 @@ void engine_migrate(Engine *e, BackendSession *session, json_object *args, Backe
         engine_resume(e, session, args, reply);
         return;
     }
-    g_autoptr(Address) address = engine_address_from_arguments(args, "migrate", &error);
+    g_autoptr(GError) address_error = NULL;
+    g_autoptr(Address) address = engine_address_from_arguments(args, "migrate", &address_error);
     g_auto(MigFd) fd = -1;
+    Facts facts = engine_facts(e);
 
-    if (address == NULL || !engine_multifd_allows(e, address, &error) ||
-        !may_migrate(e, session, args, &error) || !engine_zero_copy_allows(e, address, &error) ||
-        !engine_mode_allows(e, address, &error) || !engine_mapped_allows(e, address, &error) ||
-        !snapshot_may_go_to(e, address, &error) ||
+    facts.address = address;
+    facts.address_error = address_error;
+    facts.resume = json_object_get_boolean(json_object_object_get(args, "resume"));
+    facts.disks = engine_warn_disks(session, args);
+    if (!rules_allow(RULE_START, &facts, &error) ||
         !engine_take_named_fd(session, address, &fd, &error)) {
         backend_reply_error(reply, error);
         return;
@@ -305,7 +217,7 @@ void engine_migrate(Engine *e, BackendSession *session, json_object *args, Backe
         engine_settle_cont(e); /* it waited for the attempt before this one, which is over */
     }
     engine_set_last(e, m);
-    migration_set_owner(m, OWNER_HERE, "it has not been handed over"); /* may_migrate() made sure */
+    migration_set_owner(m, OWNER_HERE, "it has not been handed over"); /* the rules made sure */
     migration_move(m, MIGRATION_NONE, MIGRATION_SETUP);
     if (!start_outgoing(e, m, address, &fd, &error)) {
         g_autofree char *first_line = mig_error_first_line(error);

@@ -1,6 +1,6 @@
 /*
- * multifd as the main thread sees it: settings, what it needs of an address, and channels that come
- * before the main channel of their migration. Main thread.
+ * multifd as the main thread sees it: settings, and channels that come before the main channel of
+ * their migration. Main thread.
  */
 #include "backend/engine/engine-internal.h"
 
@@ -28,78 +28,6 @@ MultifdSettings engine_multifd_settings(const Engine *e)
                                                                     : p->multifd_zstd_level);
     }
     return settings;
-}
-
-bool engine_multifd_allows(const Engine *e, const Address *address, GError **error)
-{
-    if (engine_multifd_settings(e).channels == 0 || address->kind == ADDRESS_INET ||
-        address->kind == ADDRESS_UNIX || address->kind == ADDRESS_VSOCK) {
-        return true;
-    }
-    g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                        "Migration requires multi-channel URIs (e.g. tcp)");
-    mig_error_hint(error, "or switch multifd off: migrate_set_capability multifd off");
-    return false;
-}
-
-bool engine_multifd_may_change(const Engine *e, MigCapabilities added, GError **error)
-{
-    if (!capability_is_on(added, CAPABILITY_MULTIFD) || e->incoming_address == NULL) {
-        return true;
-    }
-    g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                        "Multifd must be set before incoming starts");
-    mig_error_hint(error,
-                   "start the destination with --incoming defer, set it, then migrate_incoming");
-    return false;
-}
-
-/* ---- zero-copy-send ---- */
-
-/* The value of @name after @args, or @now where they do not have it; NULL for null. */
-static const char *text_after(json_object *args, const char *name, const char *now)
-{
-    json_object *value;
-
-    return json_object_object_get_ex(args, name, &value) ? json_object_get_string(value) : now;
-}
-
-bool engine_zero_copy_fits(const Engine *e, MigCapabilities set, json_object *args, GError **error)
-{
-    const char *packed = e->parameters.multifd_compression != 0 ? "packed" : "none";
-    const char *creds = text_after(args, "tls-creds", e->parameters.tls_creds);
-
-    packed = text_after(args, "multifd-compression", packed);
-    if (!capability_is_on(set, CAPABILITY_ZERO_COPY_SEND) ||
-        (g_str_equal(packed, "none") && (creds == NULL || *creds == '\0'))) {
-        return true;
-    }
-    g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                        "Zero copy only available for non-compressed non-TLS multifd migration");
-    mig_error_hint(error, "either migrate_set_capability zero-copy-send off, or "
-                          "multifd-compression none and no tls-creds");
-    return false;
-}
-
-bool engine_zero_copy_allows(const Engine *e, const Address *address, GError **error)
-{
-    if (!capability_is_on(e->capabilities, CAPABILITY_ZERO_COPY_SEND)) {
-        return true;
-    }
-    if (address->kind != ADDRESS_INET && address->kind != ADDRESS_VSOCK) {
-        g_autofree char *uri = address_to_uri(address);
-
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                            "Zero copy send feature not detected in host kernel");
-        mig_error_hint(error,
-                       "it is for tcp: and vsock:, what goes to %s is always copied; "
-                       "migrate_set_capability zero-copy-send off",
-                       uri);
-        return false;
-    }
-    /* A packet for each channel; the kernel reckons with two pages more for each. */
-    return transport_may_lend(e->parameters.multifd_channels * (MULTIFD_PAGES + 2) * MIG_PAGE_SIZE,
-                              error);
 }
 
 /* ---- channels that were faster than the main one ---- */

@@ -80,31 +80,18 @@ bool engine_is_paused(const Engine *e, bool outgoing)
 
 void engine_recover(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
 {
-    g_autoptr(Address) address = NULL;
+    g_autoptr(GError) address_error = NULL;
+    g_autoptr(Address) address = address_from_uri(
+        json_object_get_string(json_object_object_get(args, "uri")), &address_error);
     g_auto(MigFd) fd = -1;
     GError *error = NULL;
+    Facts facts = engine_facts(e);
 
-    if (!engine_is_paused(e, false)) {
-        backend_reply_failure(reply, "Migrate recover can only be run when postcopy is paused.");
-        return;
-    }
-    address = address_from_uri(json_object_get_string(json_object_object_get(args, "uri")), &error);
-    if (address == NULL || !engine_take_named_fd(session, address, &fd, &error)) {
+    facts.address = address;
+    facts.address_error = address_error;
+    if (!rules_allow(RULE_RECOVER, &facts, &error) ||
+        !engine_take_named_fd(session, address, &fd, &error)) {
         backend_reply_error(reply, error);
-        return;
-    }
-    if (address->kind == ADDRESS_EXEC || address->kind == ADDRESS_FILE) {
-        g_autofree char *uri = address_to_uri(address);
-
-        error =
-            g_error_new(MIG_ERROR, MIG_ERROR_GENERIC,
-                        "migrate-recover needs a connection that goes both ways; %s does not", uri);
-        mig_error_hint(&error, "tcp:HOST:PORT, unix:PATH, or fd:NAME of a socket");
-        backend_reply_error(reply, error);
-        return;
-    }
-    if (e->incoming_reply != NULL) {
-        backend_reply_failure(reply, "another migrate-recover is still being answered");
         return;
     }
     engine_stop_listening(e);
@@ -179,25 +166,4 @@ void engine_want_channels(Engine *e)
     if (paused) {
         listener_set_busy(e->listener, true); /* the guest that is here is not to be replaced */
     }
-}
-
-/* ---- what may be switched on ---- */
-
-bool engine_may_have_postcopy(const Engine *e, MigCapabilities on, GError **error)
-{
-    bool incoming = guest_run_state(e->guest) == RUN_STATE_INMIGRATE;
-
-    if (incoming && capability_is_on(on, CAPABILITY_POSTCOPY_RAM) &&
-        !page_faults_possible(e->guest, error)) {
-        return false;
-    }
-    if (incoming && capability_is_on(on, CAPABILITY_POSTCOPY_PREEMPT) &&
-        e->incoming_address != NULL) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                            "Postcopy preempt must be set before incoming starts");
-        mig_error_hint(error, "start this side with --incoming defer, set it, then "
-                              "migrate_incoming URI");
-        return false;
-    }
-    return true;
 }

@@ -125,7 +125,6 @@ static bool check_object_exists(Engine *e, json_object *args, GError **error)
 
 static const Unsupported list[] = {
     { "client_migrate_info", "handing a display over", NULL, check_display },
-    { "migrate blk", "block migration", "the guest has no disks", NULL },
     { "object-add", "making objects", NULL, check_object },
     { "object-del", "making objects", NULL, check_object_exists },
     { "snapshot-delete", SNAPSHOTS, NULL, check_snapshot_job },
@@ -183,8 +182,10 @@ void engine_refuse(Engine *e, const SchemaCommand *command, json_object *args, B
 
 static const char *const disk_options[] = { "inc", "blk" };
 
-void engine_warn_disks(BackendSession *session, json_object *args)
+bool engine_warn_disks(BackendSession *session, json_object *args)
 {
+    bool any = false;
+
     for (size_t i = 0; i < G_N_ELEMENTS(disk_options); i++) {
         if (json_object_get_boolean(json_object_object_get(args, disk_options[i]))) {
             g_autofree char *text = g_strdup_printf(
@@ -192,37 +193,8 @@ void engine_warn_disks(BackendSession *session, json_object *args)
                 disk_options[i]);
 
             backend_session_warn(session, text);
+            any = true;
         }
     }
-}
-
-static bool refuse_disks(json_object *args, GError **error)
-{
-    for (size_t i = 0; i < G_N_ELEMENTS(disk_options); i++) {
-        if (json_object_get_boolean(json_object_object_get(args, disk_options[i]))) {
-            g_propagate_error(error, refusal(find("migrate blk")));
-            return false;
-        }
-    }
-    return true;
-}
-
-/* ---- parameters that would change a migration by themselves ---- */
-
-bool engine_refuse_tls(const char *creds, GError **error)
-{
-    if (creds == NULL || *creds == '\0') {
-        return true;
-    }
-    g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "No TLS credentials with id '%s'", creds);
-    mig_error_hint(error, "this build cannot make any; tls-creds '' migrates without TLS");
-    return false;
-}
-
-bool engine_refuse_migration(Engine *e, json_object *args, GError **error)
-{
-    if (!refuse_disks(args, error)) {
-        return false;
-    }
-    return engine_refuse_tls(e->parameters.tls_creds, error);
+    return any;
 }

@@ -1,6 +1,5 @@
 /*
- * Migration capabilities: one row each in capabilities.def, the rules on the resulting set in one
- * table.
+ * Migration capabilities: one row each in capabilities.def.
  */
 #pragma once
 
@@ -36,9 +35,12 @@ static inline bool capability_is_on(MigCapabilities set, MigCapability id)
     return (set & CAPABILITY_BIT(id)) != 0;
 }
 
-/* migrate-set-capabilities: @list is checked JSON. The resulting set goes through the rules in
- * QEMU's order; all or nothing. */
-bool capabilities_apply(MigCapabilities *set, json_object *list,
-                        void (*warn)(void *data, const char *text), void *data, GError **error);
+/* @set after migrate-set-capabilities with @list, which is checked JSON. Whether the result may be
+ * is a question for the rules (rules.h). */
+MigCapabilities capabilities_change(MigCapabilities set, json_object *list);
+/* Calls @warn for each deprecated capability in @added. QEMU repeats the warning with every later
+ * change; here it comes once, before an error. */
+void capabilities_warn(MigCapabilities added, void (*warn)(void *data, const char *text),
+                       void *data);
 
 json_object *capabilities_to_json(MigCapabilities set); /* query-migrate-capabilities */

@@ -8,6 +8,7 @@
 #include "backend/base/address.h"
 #include "backend/tables/capabilities.h"
 #include "backend/tables/parameters.h"
+#include "backend/tables/rules.h"
 
 typedef struct {
     Backend base;
@@ -182,8 +183,16 @@ static bool run_real(AnyBackend *b, BackendSession *session, const char *name, j
     if (strcmp(name, "migrate-set-parameters") == 0) {
         parameters_apply(&b->parameters, args, warned, session, &error);
     } else if (strcmp(name, "migrate-set-capabilities") == 0) {
-        capabilities_apply(&b->capabilities, json_object_object_get(args, "capabilities"), warned,
-                           session, &error);
+        MigCapabilities set =
+            capabilities_change(b->capabilities, json_object_object_get(args, "capabilities"));
+        const Facts facts = { .capabilities = set,
+                              .added = set & ~b->capabilities,
+                              .parameters = &b->parameters };
+
+        capabilities_warn(facts.added, warned, session);
+        if (rules_allow(RULE_CAPABILITIES, &facts, &error)) {
+            b->capabilities = set;
+        }
     } else if (strcmp(name, "migrate") == 0 || strcmp(name, "migrate-incoming") == 0) {
         look_at_addresses(args, &error);
     } else if (strcmp(name, "query-migrate-parameters") == 0) {
