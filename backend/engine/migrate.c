@@ -203,7 +203,7 @@ void engine_migrate(Engine *e, BackendSession *session, json_object *args, Backe
     facts.address = address;
     facts.address_error = address_error;
     facts.resume = json_object_get_boolean(json_object_object_get(args, "resume"));
-    facts.disks = engine_warn_disks(session, args);
+    facts.disks = address != NULL && engine_warn_disks(session, args);
     if (!rules_allow(RULE_START, &facts, &error) ||
         !engine_take_named_fd(session, address, &fd, &error)) {
         backend_reply_error(reply, error);

@@ -261,7 +261,10 @@ bool rules_allow(RuleWhen when, const Facts *facts, GError **error)
         first = error_of(rule, facts);
     }
     if ((rule->without | rule->needs) != 0) {
-        while ((rule = rules_next_broken(when, facts, rule, NULL)) != NULL) {
+        Facts quiet = *facts;
+
+        quiet.host = NULL; /* the hints are about capabilities only */
+        while ((rule = rules_next_broken(when, &quiet, rule, NULL)) != NULL) {
             if ((rule->without | rule->needs) != 0) {
                 mig_error_hint(&first, "also: %s", rule->text);
             }
