@@ -176,9 +176,9 @@ static void test_every_pattern_verifies(void **state)
             g_autofree char *machine = g_strdup_printf("stress,pattern=%s", patterns[i]);
             g_autoptr(Guest) guest = new_guest(machine, 1100, smp); /* 3 groups */
             g_auto(VerifyReport) report = { 0 };
-            uint64_t steps = g_str_equal(patterns[i], "idle") ? 0 : 800 * smp;
+            uint64_t steps = g_str_equal(patterns[i], "idle") ? 0 : 500 * smp;
 
-            guest_run_steps(guest, 800);
+            guest_run_steps(guest, 500);
             assert_clean(guest);
             verify(guest, &report);
             assert_int_equal(report.steps, steps);
@@ -196,7 +196,7 @@ static void test_odd_sizes_verify(void **state)
         g_autoptr(Guest) guest = new_guest("stress,prefill=on", sizes[i], 3);
         g_auto(VerifyReport) report = { 0 };
 
-        guest_run_steps(guest, 2000);
+        guest_run_steps(guest, sizes[i]); /* enough for the prefill of one vCPU */
         assert_clean(guest);
         verify(guest, &report);
         assert_int_equal(report.pages_written, guest->layout.n_data);
@@ -226,7 +226,7 @@ static void test_each_planted_fault_is_found_and_named(void **state)
         g_auto(VerifyReport) report = { 0 };
         uint64_t page;
 
-        guest_run_steps(guest, 2500);
+        guest_run_steps(guest, 1500);
         assert_true(guest_plant_fault(guest, faults[i].fault, &page, NULL));
         verify(guest, &report);
         assert_int_equal(n_faults(&report), 1);
@@ -252,7 +252,7 @@ static void test_all_faults_at_once_are_told_apart(void **state)
     uint64_t pages[VERIFY__COUNT];
 
     (void)state;
-    guest_run_steps(guest, 8000);
+    guest_run_steps(guest, 5000);
     for (unsigned i = 0; i < VERIFY__COUNT; i++) {
         assert_true(guest_plant_fault(guest, (VerifyFault)i, &pages[i], NULL));
     }
@@ -423,7 +423,7 @@ static void test_moved_guest_verifies_and_goes_on_as_the_other_would(void **stat
         g_autofree char *machine = g_strdup_printf("stress,seed=99,pattern=%s", patterns[i]);
         g_autoptr(Guest) a = new_guest(machine, 700, 3); /* 2 groups */
 
-        guest_run_steps(a, 700);
+        guest_run_steps(a, 400);
         for (unsigned hop = 0; hop < 3; hop++) {
             /* Its own options do not matter: the state that came says what it does. */
             g_autoptr(Guest) b = new_guest("stress,zero=77,compressible=1,prefill=on", 700, 3);
@@ -431,8 +431,8 @@ static void test_moved_guest_verifies_and_goes_on_as_the_other_would(void **stat
             copy_ram(a, b);
             copy_vcpus(a, b);
             assert_clean(b);
-            guest_run_steps(a, 300);
-            guest_run_steps(b, 300);
+            guest_run_steps(a, 200);
+            guest_run_steps(b, 200);
             assert_memory_equal(a->block->host, b->block->host, a->block->size);
             assert_clean(b);
             guest_free(a);
