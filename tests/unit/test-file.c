@@ -97,12 +97,15 @@ static void test_file_that_cannot_be_opened(void **state)
         g_strdup_printf("Unable to open %s: No such device or address", fifo);
     g_autofree char *dir_uri = g_strconcat("file:", directory, NULL);
     g_autofree char *dir_text = g_strdup_printf("Unable to open %s: Is a directory", directory);
+    g_autofree char *missing = path_of("missing/file");
+    g_autofree char *missing_uri = g_strconcat("file:", missing, NULL);
+    g_autofree char *missing_text =
+        g_strdup_printf("Unable to open %s: No such file or directory", missing);
     const struct {
         const char *uri, *text;
     } rows[] = {
         { "file:", "Unable to open : No such file or directory" },
-        { "file:/nonexistent/dir/f",
-          "Unable to open /nonexistent/dir/f: No such file or directory" },
+        { missing_uri, missing_text },
         { dir_uri, dir_text },
         { fifo_uri, fifo_text },
         { "file:/dev/null,offset=1", "Unable to open /dev/null: Illegal seek" },

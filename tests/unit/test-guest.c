@@ -59,7 +59,9 @@ static void assert_clean(Guest *guest, uint64_t *ret_written)
 
 static void test_bad_options_are_refused_by_name(void **state)
 {
-    static const struct {
+    g_autofree char *folder = g_dir_make_tmp("guest-XXXXXX", NULL);
+    g_autofree char *missing = g_build_filename(folder, "missing", "ram", NULL);
+    const struct {
         GuestOptions options;
         const char *text;
     } rows[] = {
@@ -90,7 +92,7 @@ static void test_bad_options_are_refused_by_name(void **state)
         { { .machine = "none", .memory = 0 }, "--memory: " },
         { { .machine = "none", .memory = 4095 }, "--memory: " },
         { { .machine = "none", .memory = MIB, .ram_id = "" }, "--ram-id: " },
-        { { .machine = "none", .memory = MIB, .ram_file = "/no/such/dir/ram" }, "--ram-file: " },
+        { { .machine = "none", .memory = MIB, .ram_file = missing }, "--ram-file: " },
         { { .memory = MIB, .smp = 1, .uuid = "123" }, "--uuid: '123'" },
         { { .memory = MIB, .smp = 1, .uuid = "123e4567-e89b-12d3-a456-42661417400g" }, "--uuid: " },
         { { .memory = MIB, .smp = 1, .uuid = "" }, "--uuid: " },
@@ -106,6 +108,7 @@ static void test_bad_options_are_refused_by_name(void **state)
             fail_msg("\"%s\" does not have \"%s\"", error->message, rows[i].text);
         }
     }
+    rmdir(folder);
 }
 
 static void test_good_options_are_taken(void **state)
