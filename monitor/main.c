@@ -15,6 +15,7 @@
 #include "commands/hmp/json-line.h"
 #include "monitor/program.h"
 #include "monitor/startup.h"
+#include "monitor/terminal/terminal.h"
 
 /* How long the end of the program waits for those who read its output. */
 #define FLUSH_MS 1000
@@ -98,7 +99,7 @@ static gboolean on_interrupt(void *data)
     Program *program = data;
 
     if (program->stage == STAGE_PROMPT) {
-        prompt_interrupt(program->prompt);
+        terminal_interrupt();
         return G_SOURCE_CONTINUE;
     }
     if (program->stage == STAGE_BATCH && !program->ending) {

@@ -254,6 +254,7 @@ static void *run(void *data)
         g_string_truncate(screen->bytes, 0);
         pthread_mutex_unlock(&screen->lock);
         if (works && repaint) {
+            reset_prog_mode();
             clearok(curscr, TRUE);
             refresh();
         }

@@ -28,7 +28,8 @@ Screen *screen_open(const ScreenOptions *options, GError **error);
 /* Takes @canvas over; one that is not drawn yet is dropped. */
 void screen_show(Screen *screen, Canvas *canvas);
 
-/* The same canvas, all of it: something else has written to the terminal. */
+/* Sets curses' mode of the terminal and draws every cell again, after another program has used the
+ * terminal. */
 void screen_repaint(Screen *screen);
 
 /* Bytes to the terminal as they are, between two canvases: bell and notifications. */

@@ -9,11 +9,11 @@
 
 #include <stdarg.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "commands/hmp/json-line.h"
 #include "monitor/sink.h"
+#include "monitor/terminal/terminal.h"
 
 #define CONSOLE_LIMIT (4u << 20)
 /* A script waits when its reader is this far behind. */
@@ -62,12 +62,12 @@ bool console_is_terminal(const Console *console)
 
 int console_width(const Console *console)
 {
-    struct winsize size;
+    int columns = 80;
 
-    if (console->out_terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
-        return size.ws_col;
+    if (console->out_terminal) {
+        terminal_size(&columns, NULL);
     }
-    return 80;
+    return columns;
 }
 
 /* Puts @line over what stands there; one write, so that nothing flickers. */

@@ -1,19 +1,17 @@
 /*
  * See dashboard.h. Main thread.
  *
- * The terminal's input comes through the prompt, which reads it in any case;
- * its output is the screen's thread. Leaving waits for that thread from the
- * main loop, so that a terminal that stands still holds up nothing.
+ * The dashboard is a user of the terminal above the prompt (terminal.h). The
+ * screen's thread does the output. Leaving waits for that thread from the main
+ * loop, so that a terminal that takes no output delays nothing else.
  */
 #include "monitor/terminal/dashboard.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glib-unix.h>
 #include <langinfo.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "backend/base/clock.h"
@@ -21,7 +19,7 @@
 #include "commands/hmp/hmp.h"
 #include "monitor/startup.h"
 #include "monitor/terminal/dashboard-feed.h"
-#include "monitor/terminal/guard.h"
+#include "monitor/terminal/terminal.h"
 #include "tui/keys.h"
 #include "tui/screen.h"
 
@@ -178,9 +176,9 @@ static void on_export(void *data)
 
 static void give_terminal_back(Dashboard *dashboard)
 {
-    terminal_guard_end();
+    terminal_remove();
     console_divert(dashboard->console, NULL, NULL);
-    prompt_set_screen(dashboard->prompt, NULL, NULL);
+    prompt_set_view(dashboard->prompt, NULL, NULL);
     ui_end_command(dashboard->ui);
     dashboard->leaving = false;
 }
@@ -286,6 +284,8 @@ static void on_close(void *data)
     draw(dashboard);
 }
 
+static const PromptView prompt_view = { .line = on_line, .busy = on_busy, .close = on_close };
+
 static bool on_interrupt(void *data)
 {
     Dashboard *dashboard = data;
@@ -297,32 +297,6 @@ static bool on_interrupt(void *data)
     draw(dashboard);
     return true;
 }
-
-static void measure(Dashboard *dashboard)
-{
-    struct winsize size = { 0 };
-
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0) {
-        ui_resize(dashboard->ui, size.ws_col, size.ws_row);
-    } else {
-        ui_resize(dashboard->ui, 80, 24);
-    }
-}
-
-static void on_resized(void *data)
-{
-    measure(data);
-    draw(data);
-}
-
-static const PromptScreen prompt_screen = {
-    .typed = on_typed,
-    .line = on_line,
-    .busy = on_busy,
-    .close = on_close,
-    .interrupt = on_interrupt,
-    .resized = on_resized,
-};
 
 /* ---- what comes in ---- */
 
@@ -365,7 +339,21 @@ static void on_fresh(void *data)
     draw(dashboard);
 }
 
-/* ---- stopped and woken ---- */
+/* ---- the screen ---- */
+
+static void measure(Dashboard *dashboard)
+{
+    int columns, rows;
+
+    terminal_size(&columns, &rows);
+    ui_resize(dashboard->ui, columns, rows);
+}
+
+static void on_resized(void *data)
+{
+    measure(data);
+    draw(data);
+}
 
 static bool open_screen(Dashboard *dashboard, GError **error)
 {
@@ -384,19 +372,8 @@ static bool open_screen(Dashboard *dashboard, GError **error)
     return dashboard->screen != NULL;
 }
 
-static void stop_and_wake(Dashboard *dashboard)
+static void begin_feed(Dashboard *dashboard)
 {
-    g_autoptr(GError) error = NULL;
-
-    prompt_use_mode(dashboard->prompt, false);
-    terminal_guard_stop();
-    prompt_use_mode(dashboard->prompt, true);
-    dashboard->leaving = false;
-    if (!open_screen(dashboard, &error)) {
-        give_terminal_back(dashboard);
-        console_complain(dashboard->console, "%s", error->message);
-        return;
-    }
     dashboard->feed = dashboard_feed_new(dashboard->backend, dashboard->model,
                                          dashboard->config.refresh_ms, on_fresh, dashboard);
     draw(dashboard);
@@ -405,17 +382,23 @@ static void stop_and_wake(Dashboard *dashboard)
 static void on_suspend(void *data)
 {
     Dashboard *dashboard = data;
+    g_autoptr(GError) error = NULL;
 
     if (dashboard->screen == NULL || dashboard->leaving) {
         return;
     }
-    dashboard->leaving = true;
     g_clear_pointer(&dashboard->feed, dashboard_feed_free);
     screen_close(g_steal_pointer(&dashboard->screen), SUSPEND_MS);
-    stop_and_wake(dashboard);
+    terminal_stop();
+    if (open_screen(dashboard, &error)) {
+        begin_feed(dashboard);
+    } else {
+        give_terminal_back(dashboard);
+        console_complain(dashboard->console, "%s", error->message);
+    }
 }
 
-static void on_resumed(void *data)
+static void on_redraw(void *data)
 {
     Dashboard *dashboard = data;
 
@@ -424,6 +407,15 @@ static void on_resumed(void *data)
         screen_repaint(dashboard->screen);
     }
 }
+
+static const TerminalUser terminal_user = {
+    .typed = on_typed,
+    .interrupt = on_interrupt,
+    .resized = on_resized,
+    .redraw = on_redraw,
+    .suspend = on_suspend,
+    .rescue = screen_rescue,
+};
 
 /* ---- begin and end ---- */
 
@@ -460,12 +452,10 @@ bool dashboard_open(Dashboard *dashboard, GError **error)
     }
     g_byte_array_set_size(dashboard->input, 0);
     console_divert(dashboard->console, on_console, dashboard);
-    prompt_set_screen(dashboard->prompt, &prompt_screen, dashboard);
-    terminal_guard_begin(prompt_found_mode(dashboard->prompt), on_suspend, on_resumed, dashboard);
+    prompt_set_view(dashboard->prompt, &prompt_view, dashboard);
+    terminal_add(&terminal_user, dashboard);
     dashboard->was_running = false;
-    dashboard->feed = dashboard_feed_new(dashboard->backend, dashboard->model,
-                                         dashboard->config.refresh_ms, on_fresh, dashboard);
-    draw(dashboard);
+    begin_feed(dashboard);
     return true;
 }
 

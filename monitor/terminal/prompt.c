@@ -1,60 +1,54 @@
 /*
  * See prompt.h. Main thread.
  *
- * Readline neither reads nor prepares the terminal and has no signal handler:
- * bytes come from our buffer, so that it never waits for the rest of a
- * character, and its output goes through the console's queue. The terminal
- * stays in the mode set in prompt_new() all the time; what is typed while a
- * command is in work waits and is neither echoed nor lost.
- *
- * Ctrl-Z is switched off: stopping the process would stop the guest.
+ * Readline does not touch the terminal: it reads from our buffer, so that it
+ * never blocks in the middle of a character, writes into the console's queue,
+ * and has no handler of signals. While a command is executed the terminal is
+ * not read, so that what is typed meanwhile is neither echoed nor lost.
  */
-#include "monitor/terminal/prompt-internal.h"
+#include "monitor/terminal/prompt.h"
 
 #include <errno.h>
-#include <glib-unix.h>
 #include <stdio.h>
 #include <readline/readline.h>
-#include <signal.h>
 #include <string.h>
-#include <termios.h>
-#include <unistd.h>
 
 #include "backend/base/error.h"
 #include "commands/hmp/hmp.h"
 #include "monitor/terminal/history.h"
+#include "monitor/terminal/progress-view.h"
 #include "monitor/terminal/prompt-complete.h"
-#include "monitor/terminal/resume-watch.h"
+#include "monitor/terminal/terminal.h"
 
 #define PROMPT   "(migmon) "
 #define MAX_LINE 4095
 
+struct Prompt {
+    Console *console;
+    Hmp *hmp;
+    ProgressView *progress;
+    FILE *out;         /* readline's, into the console */
+    GByteArray *input; /* typed, not yet given to readline */
+    bool shown;        /* readline's handler is installed */
+    bool busy;         /* a line is being executed */
+    bool asked;        /* Ctrl-C was pressed once during this wait */
+    bool leaving;
+    guint turn;
+    void (*hangup)(void *data);
+    void *data;
+    const PromptView *view; /* NULL: the prompt is on the terminal */
+    void *view_data;
+    char *bell; /* readline's setting, while there is a view */
+    bool (*open)(GError **error, void *data);
+    void *open_data;
+};
+
 /* Readline's hooks carry no pointer. */
 static Prompt *the_prompt;
 
-/* ---- the terminal ---- */
+static void schedule(Prompt *prompt);
 
-void prompt_set_mode(const Prompt *prompt)
-{
-    struct termios mode = prompt->found;
-
-    mode.c_lflag &= ~(tcflag_t)(ICANON | ECHO | IEXTEN);
-    mode.c_iflag &= ~(tcflag_t)(ICRNL | INLCR | IXON);
-    mode.c_cc[VMIN] = 1;
-    mode.c_cc[VTIME] = 0;
-    mode.c_cc[VSUSP] = _POSIX_VDISABLE;
-    mode.c_cc[VQUIT] = _POSIX_VDISABLE;
-    /* Not TCSADRAIN: it waits for a terminal that stands still. */
-    tcsetattr(STDIN_FILENO, TCSANOW, &mode);
-}
-
-static void set_terminal(Prompt *prompt)
-{
-    if (tcgetattr(STDIN_FILENO, &prompt->found) == 0) {
-        prompt->have_mode = true;
-        prompt_set_mode(prompt);
-    }
-}
+/* ---- readline's input and output ---- */
 
 static void prepare_nothing(int meta)
 {
@@ -89,7 +83,7 @@ static ssize_t write_out(void *cookie, const char *bytes, size_t size)
 {
     Prompt *prompt = cookie;
 
-    if (prompt->screen == NULL) {
+    if (prompt->view == NULL) {
         console_write_raw(prompt->console, bytes, size);
     } else if (size > 1 && memchr(bytes, '\033', size) == NULL) { /* a list of candidates */
         g_autofree char *text = g_strndup(bytes, size);
@@ -125,12 +119,12 @@ static void show_prompt(Prompt *prompt)
     prompt->shown = true;
     rl_callback_handler_install(PROMPT, on_line);
     fflush(prompt->out);
-    if (prompt->screen == NULL) {
+    if (prompt->view == NULL) {
         console_set_prompt(prompt->console, hide_line, show_line, prompt);
     }
 }
 
-void prompt_remove_line(Prompt *prompt)
+static void remove_line(Prompt *prompt)
 {
     if (prompt->shown) {
         prompt->shown = false;
@@ -149,26 +143,26 @@ static void on_line_done(HmpResult result, void *data)
     (void)result; /* the text is what a person sees */
     prompt->busy = false;
     prompt->asked = false;
-    if (prompt->screen != NULL) {
-        prompt->screen->busy(false, prompt->screen_data);
+    if (prompt->view != NULL) {
+        prompt->view->busy(false, prompt->view_data);
     }
-    prompt_schedule(prompt);
+    schedule(prompt);
 }
 
 static void run_line(Prompt *prompt, const char *line)
 {
     if (strlen(line) > MAX_LINE) {
         console_print(prompt->console, "Error: line is longer than 4095 bytes, nothing was done\n");
-        prompt_schedule(prompt);
+        schedule(prompt);
         return;
     }
     history_remember(line);
     prompt->busy = true;
-    if (prompt->screen != NULL) {
+    if (prompt->view != NULL) {
         g_autofree char *echo = g_strconcat(PROMPT, line, "\n", NULL);
 
         console_print(prompt->console, echo);
-        prompt->screen->busy(true, prompt->screen_data);
+        prompt->view->busy(true, prompt->view_data);
     }
     hmp_execute(prompt->hmp, line, on_line_done, prompt);
 }
@@ -178,16 +172,16 @@ static void on_line(char *line)
 {
     Prompt *prompt = the_prompt;
 
-    prompt_remove_line(prompt);
-    if (prompt->screen != NULL && (line == NULL || line[0] == '\0')) {
-        prompt->screen->close(prompt->screen_data);
+    remove_line(prompt);
+    if (prompt->view != NULL && (line == NULL || line[0] == '\0')) {
+        prompt->view->close(prompt->view_data);
         rl_free(line);
-        prompt_schedule(prompt);
+        schedule(prompt);
         return;
     }
     if (line == NULL) {
         console_print(prompt->console, "\ntype quit to leave\n");
-        prompt_schedule(prompt);
+        schedule(prompt);
         return;
     }
     run_line(prompt, line);
@@ -200,44 +194,15 @@ static unsigned character_length(uint8_t lead)
     return lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
 }
 
-static gboolean on_readable(int fd, GIOCondition condition, void *data)
-{
-    Prompt *prompt = data;
-    uint8_t bytes[1024];
-    ssize_t n = read(fd, bytes, sizeof(bytes));
-
-    (void)condition;
-    if (n > 0 && prompt->screen != NULL) {
-        prompt->screen->typed(bytes, (size_t)n, prompt->screen_data);
-    } else if (n > 0) {
-        g_byte_array_append(prompt->input, bytes, (unsigned)n);
-    } else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
-        prompt->watch = 0;
-        prompt->leaving = true;
-        prompt->hangup(prompt->data);
-        return G_SOURCE_REMOVE;
-    }
-    prompt_schedule(prompt);
-    return G_SOURCE_CONTINUE;
-}
-
-void prompt_watch_terminal(Prompt *prompt)
-{
-    if (prompt->watch == 0 && !prompt->leaving) {
-        prompt->watch =
-            g_unix_fd_add(STDIN_FILENO, G_IO_IN | G_IO_HUP | G_IO_ERR, on_readable, prompt);
-    }
-}
-
 static gboolean take_turn(void *data)
 {
     Prompt *prompt = data;
 
     prompt->turn = 0;
-    if (prompt->leaving || prompt->busy || progress_view_is_busy(prompt->view)) {
-        /* What is typed now waits in the terminal. A screen has more than a line to take it. */
-        if (prompt->screen == NULL) {
-            g_clear_handle_id(&prompt->watch, g_source_remove);
+    if (prompt->leaving || prompt->busy || progress_view_is_busy(prompt->progress)) {
+        /* A view has the focus and takes more than this line. */
+        if (prompt->view == NULL) {
+            terminal_listen(false);
         }
         return G_SOURCE_REMOVE;
     }
@@ -249,22 +214,35 @@ static gboolean take_turn(void *data)
         rl_callback_read_char();
         fflush(prompt->out);
     }
-    if (prompt->shown && prompt->watch == 0) {
-        prompt_watch_terminal(prompt);
-    } else if (!prompt->shown) {
-        prompt_schedule(prompt);
+    if (prompt->shown) {
+        terminal_listen(true);
+    } else {
+        schedule(prompt);
     }
     return G_SOURCE_REMOVE;
 }
 
-void prompt_schedule(Prompt *prompt)
+static void schedule(Prompt *prompt)
 {
     if (prompt->turn == 0 && !prompt->leaving) {
         prompt->turn = g_idle_add_full(G_PRIORITY_DEFAULT, take_turn, prompt, NULL);
     }
 }
 
-/* ---- interruption ---- */
+/* ---- the terminal ---- */
+
+static void on_typed(const uint8_t *bytes, size_t n, void *data)
+{
+    prompt_type(data, bytes, n);
+}
+
+static void on_gone(void *data)
+{
+    Prompt *prompt = data;
+
+    prompt->leaving = true;
+    prompt->hangup(prompt->data);
+}
 
 static void clear_line(Prompt *prompt)
 {
@@ -280,19 +258,16 @@ static void clear_line(Prompt *prompt)
     fflush(prompt->out);
 }
 
-void prompt_interrupt(Prompt *prompt)
+static bool on_interrupt(void *data)
 {
-    if (prompt->screen != NULL && prompt->screen->interrupt(prompt->screen_data)) {
-        return;
-    }
+    Prompt *prompt = data;
+
     if (prompt->shown) {
         g_byte_array_set_size(prompt->input, 0);
         clear_line(prompt);
-    } else if (!prompt->busy) {
-        return;
-    } else if (hmp_give_up(prompt->hmp)) {
-        return;
-    } else if (!progress_view_is_active(prompt->view)) {
+    } else if (!prompt->busy || hmp_give_up(prompt->hmp)) {
+        return true;
+    } else if (!progress_view_is_active(prompt->progress)) {
         console_print(prompt->console, "a command is in work and cannot be interrupted\n");
     } else if (!prompt->asked) {
         prompt->asked = true;
@@ -300,45 +275,80 @@ void prompt_interrupt(Prompt *prompt)
     } else {
         hmp_interrupt(prompt->hmp);
     }
+    return true;
+}
+
+static void on_resized(void *data)
+{
+    Prompt *prompt = data;
+
+    if (prompt->shown && prompt->view == NULL) {
+        rl_resize_terminal();
+        fflush(prompt->out);
+    } else {
+        rl_reset_screen_size(); /* rl_resize_terminal() would draw the prompt */
+    }
+}
+
+static void on_redraw(void *data)
+{
+    Prompt *prompt = data;
+
+    if (prompt->shown) {
+        rl_forced_update_display();
+        fflush(prompt->out);
+    }
+}
+
+static const TerminalUser terminal_user = {
+    .typed = on_typed,
+    .interrupt = on_interrupt,
+    .resized = on_resized,
+    .redraw = on_redraw,
+    .gone = on_gone,
+};
+
+/* ---- a view of the line ---- */
+
+static void show_in_view(void)
+{
+    the_prompt->view->line(rl_line_buffer, (size_t)MAX(rl_point, 0), the_prompt->view_data);
+}
+
+void prompt_set_view(Prompt *prompt, const PromptView *view, void *data)
+{
+    remove_line(prompt);
+    g_byte_array_set_size(prompt->input, 0);
+    prompt->view = view;
+    prompt->view_data = data;
+    if (view != NULL) {
+        rl_redisplay_function = show_in_view;
+        prompt->bell = g_strdup(rl_variable_value("bell-style"));
+        rl_variable_bind("bell-style", "none"); /* readline writes it to the terminal */
+    } else {
+        rl_redisplay_function = rl_redisplay;
+        rl_variable_bind("bell-style", prompt->bell != NULL ? prompt->bell : "audible");
+        g_clear_pointer(&prompt->bell, g_free);
+        rl_reset_screen_size();
+    }
+    schedule(prompt);
+}
+
+void prompt_type(Prompt *prompt, const uint8_t *bytes, size_t n)
+{
+    g_byte_array_append(prompt->input, bytes, (unsigned)n);
+    schedule(prompt);
+}
+
+void prompt_set_dashboard(Prompt *prompt, bool (*open)(GError **error, void *data), void *data)
+{
+    prompt->open = open;
+    prompt->open_data = data;
 }
 
 bool prompt_tells_end(const Prompt *prompt)
 {
     return hmp_waits_for_migration(prompt->hmp);
-}
-
-static gboolean on_winch(void *data)
-{
-    Prompt *prompt = data;
-
-    if (prompt->screen != NULL) {
-        rl_reset_screen_size();
-        prompt->screen->resized(prompt->screen_data);
-        return G_SOURCE_CONTINUE;
-    }
-    if (!prompt->shown) { /* readline would draw the prompt where none stands */
-        rl_reset_screen_size();
-        return G_SOURCE_CONTINUE;
-    }
-    rl_resize_terminal();
-    fflush(prompt->out);
-    return G_SOURCE_CONTINUE;
-}
-
-/* The shell had the terminal while the process was stopped, and left it in its own mode. In the
- * background it still has it: setting the mode would stop the process again. */
-static void on_resumed(void *data)
-{
-    Prompt *prompt = data;
-
-    if (!prompt->have_mode || tcgetpgrp(STDIN_FILENO) != getpgrp()) {
-        return;
-    }
-    prompt_set_mode(prompt);
-    if (prompt->shown && prompt->screen == NULL) {
-        rl_forced_update_display();
-        fflush(prompt->out);
-    }
 }
 
 /* ---- the monitor's callbacks ---- */
@@ -354,12 +364,12 @@ static void on_progress(json_object *info, json_object *history, void *data)
 {
     Prompt *prompt = data;
 
-    progress_view_update(prompt->view, info, history);
+    progress_view_update(prompt->progress, info, history);
 }
 
 static void on_summary_done(void *data)
 {
-    prompt_schedule(data);
+    schedule(data);
 }
 
 static bool on_dashboard(GError **error, void *data)
@@ -421,16 +431,14 @@ Prompt *prompt_new(Backend *backend, Console *console, void (*hangup)(void *data
     prompt->hangup = hangup;
     prompt->data = data;
     prompt->input = g_byte_array_new();
-    prompt->view = progress_view_new(backend, console, on_summary_done, prompt);
+    prompt->progress = progress_view_new(backend, console, on_summary_done, prompt);
     prompt->hmp = hmp_new(backend, &hmp_callbacks, prompt, HMP_BATCH | HMP_PERSON);
-    set_terminal(prompt);
+    terminal_add(&terminal_user, prompt);
     configure_readline(prompt);
     history_open();
-    prompt->winch = g_unix_signal_add(SIGWINCH, on_winch, prompt);
-    resume_watch_begin(on_resumed, prompt);
     console_print(console, hmp_banner());
     console_print(console, "\n");
-    prompt_schedule(prompt);
+    schedule(prompt);
     return prompt;
 }
 
@@ -441,22 +449,17 @@ void prompt_free(Prompt *prompt)
     }
     if (prompt->shown) {
         /* The shell's prompt begins on a line of its own. */
-        prompt_remove_line(prompt);
+        remove_line(prompt);
         console_print(prompt->console, "\n");
     }
     g_clear_handle_id(&prompt->turn, g_source_remove);
-    g_clear_handle_id(&prompt->watch, g_source_remove);
-    g_clear_handle_id(&prompt->winch, g_source_remove);
-    resume_watch_end();
     hmp_free(prompt->hmp);
-    progress_view_free(prompt->view);
+    progress_view_free(prompt->progress);
     history_close();
     prompt_complete_remove();
     rl_outstream = NULL;
     fclose(prompt->out);
-    if (prompt->have_mode) {
-        tcsetattr(STDIN_FILENO, TCSANOW, &prompt->found);
-    }
+    terminal_remove();
     g_byte_array_unref(prompt->input);
     the_prompt = NULL;
     g_free(prompt);
