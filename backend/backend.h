@@ -115,6 +115,10 @@ void backend_reply_error(BackendReply *reply, GError *error);
 void backend_reply_failure(BackendReply *reply, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 void backend_emit(Backend *backend, const BackendEvent *event);
+/* X_NOTICE: a sentence for people. @outgoing: it reports the end of an outgoing migration. */
+void backend_emit_notice(Backend *backend, const char *text, bool outgoing, int64_t time_us);
+/* SHUTDOWN of this program. @reason: a ShutdownCause. */
+void backend_emit_shutdown(Backend *backend, const char *reason);
 
 void backend_session_warn(BackendSession *session, const char *text);
 /* The oldest descriptor pushed and not yet taken, -1 when none; the caller owns it. */

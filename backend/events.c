@@ -58,6 +58,31 @@ void backend_emit(Backend *backend, const BackendEvent *event)
     }
 }
 
+void backend_emit_notice(Backend *backend, const char *text, bool outgoing, int64_t time_us)
+{
+    json_object *data = json_object_new_object();
+
+    json_object_object_add(data, "text", json_object_new_string(text));
+    if (outgoing) {
+        json_object_object_add(data, "outgoing", json_object_new_boolean(true));
+    }
+    backend_emit(
+        backend,
+        &(BackendEvent){ .name = "X_NOTICE", .data = data, .time_us = time_us, .hidden = true });
+    json_object_put(data);
+}
+
+void backend_emit_shutdown(Backend *backend, const char *reason)
+{
+    json_object *data = json_object_new_object();
+
+    json_object_object_add(data, "guest", json_object_new_boolean(false));
+    json_object_object_add(data, "reason", json_object_new_string(reason));
+    backend_emit(backend,
+                 &(BackendEvent){ .name = "SHUTDOWN", .data = data, .time_us = g_get_real_time() });
+    json_object_put(data);
+}
+
 json_object *backend_event_to_json(const BackendEvent *event)
 {
     json_object *object = json_object_new_object();

@@ -1,7 +1,6 @@
 /*
- * The program: makes the backend, puts the front ends before it, runs the main
- * loop, and says with its exit status what became of it all. What a run goes
- * through in between: stages.c.
+ * The program: creates the backend and the front ends, runs the main loop and
+ * returns the exit status. stages.c has the stages of a run.
  */
 #include <glib-unix.h>
 #include <locale.h>
@@ -17,14 +16,14 @@
 #include "monitor/startup.h"
 #include "monitor/terminal/terminal.h"
 
-/* How long the end of the program waits for those who read its output. */
+/* Longest wait for readers of the output at the end of the program. */
 #define FLUSH_MS 1000
-/* --plain: how often it looks for what events do not tell. */
+/* --plain: period of queries for changes that cause no event. */
 #define PLAIN_MS 1000
 
 /* ---- events and signals ---- */
 
-/* A line that waits for an outgoing migration says itself how it ended. */
+/* A command that waits for an outgoing migration reports its end itself. */
 static bool is_told_anyway(const Program *program, json_object *notice)
 {
     return json_object_get_boolean(json_object_object_get(notice, "outgoing")) &&
@@ -58,7 +57,7 @@ static void note_status(Program *program, json_object *data)
     }
     status = json_object_get_string(member);
     program->migrated = true;
-    /* A destination that waits for its first peer is not at work. */
+    /* A destination that waits for its source does not count. */
     program->migrating = outcome_status_is_running(status) &&
                          !(program->options.incoming != NULL && strcmp(status, "setup") == 0);
     if (program->stage == STAGE_STAY && program->options.incoming != NULL &&
@@ -171,7 +170,7 @@ static void close_front_ends(Program *program)
     servers_close(program->servers, FLUSH_MS);
 }
 
-/* Everything that can go wrong before the loop; the error says what, the result how to end. */
+/* Every step before the loop that can fail; with @error set the result is the exit status. */
 static ExitCode set_up(Program *program, GError **error)
 {
     g_autofree char *fault = fault_configure(g_getenv("MIGMON_FAULT"));
@@ -194,8 +193,10 @@ static ExitCode set_up(Program *program, GError **error)
         !startup_configure_dashboard(&program->options, &config, error)) {
         return EXIT_CODE_USAGE;
     }
+    /* Before the sockets exist: another program may wait for one and then send a signal. */
+    watch_signals(program);
     if (!make_backend(program, error)) {
-        return EXIT_CODE_USAGE; /* what only shows later, a socket in use, comes as an event */
+        return EXIT_CODE_USAGE; /* later failures, like a socket in use, come as events */
     }
     if (!servers_open(program->servers, program->backend, program->console, &program->options,
                       error)) {
@@ -260,7 +261,7 @@ int main(int argc, char **argv)
     code = run(&program);
     close_front_ends(&program);
     if (code == EXIT_CODE_OK && console_has_failed(program.console)) {
-        code = EXIT_CODE_REFUSED; /* a full disk: the output is not all there */
+        code = EXIT_CODE_REFUSED; /* a full disk: the output is incomplete */
     }
     if (program.options.json && program.stage != STAGE_PROMPT) {
         console_print_object(program.console,

@@ -1,15 +1,15 @@
 /*
- * The stages of a run. See program.h. A batch runs its lines; then the program waits
- * for a migration that still runs; then it ends, or stays (an incoming guest
- * lives here until somebody ends it), or goes on with the prompt. A program
- * without lines that serves sockets stays from the beginning.
+ * The stages of a run. See program.h. A batch runs its lines; then the program
+ * waits for a running migration; then it ends, stays (an incoming guest runs here
+ * until a user ends it) or shows the prompt. A program without lines that serves
+ * sockets stays from the beginning.
  */
 #include "monitor/program.h"
 
 #include <string.h>
 #include <unistd.h>
 
-/* How long the end of the program waits for replies that are under way. */
+/* Longest wait for pending replies at the end of the program. */
 #define LAST_REPLIES_MS 300
 
 /* ---- the end ---- */
@@ -19,11 +19,11 @@ static gboolean stop_loop(void *data)
     Program *program = data;
 
     g_main_loop_quit(program->loop);
-    return G_SOURCE_CONTINUE; /* whichever comes first; both go with the loop */
+    return G_SOURCE_CONTINUE; /* the idle source or the timer; both end with the loop */
 }
 
-/* Lets replies go out first: what is ready now is handled before the idle source, the timer is for
- * the case that there is always something ready. */
+/* Sends pending replies first: the idle source runs after all sources that are ready now. The timer
+ * ends the loop when some source is always ready. */
 static void stop_soon(Program *program)
 {
     g_idle_add_full(G_PRIORITY_LOW, stop_loop, program, NULL);
@@ -57,7 +57,7 @@ void program_wind_up(Program *program, bool asked)
         return;
     }
     program->ending = true;
-    /* What is attached goes on by itself. */
+    /* A migration of an attached QEMU continues without this program. */
     program->cut = program->migrating && backend_target(program->backend) == NULL;
     g_clear_pointer(&program->outcome, outcome_wait_free);
     if (!asked && !program->cut) {
@@ -69,18 +69,11 @@ void program_wind_up(Program *program, bool asked)
 
 void program_shut_down(Program *program)
 {
-    json_object *data;
-
     if (program->ending) {
         return;
     }
     program_wind_up(program, false);
-    data = json_object_new_object();
-    json_object_object_add(data, "guest", json_object_new_boolean(false));
-    json_object_object_add(data, "reason", json_object_new_string("host-signal"));
-    backend_emit(program->backend,
-                 &(BackendEvent){ .name = "SHUTDOWN", .data = data, .time_us = g_get_real_time() });
-    json_object_put(data);
+    backend_emit_shutdown(program->backend, "host-signal");
     program_end(program);
 }
 
@@ -118,7 +111,7 @@ static void on_outcome(const Outcome *outcome, void *data)
     if (program->ending) {
         return;
     }
-    /* Without a line of its own and a guest to wait for it only served others. */
+    /* A program that only served sockets has no outcome to report. */
     if (program->options.incoming != NULL || (program->batch && batch_has_run(program->batch))) {
         program->code = program->first_error != EXIT_CODE_OK
                             ? program->first_error
@@ -134,7 +127,7 @@ static void on_outcome(const Outcome *outcome, void *data)
 
 void program_watch_outcome(Program *program)
 {
-    /* After an error nobody waits for a peer who may never come. */
+    /* After an error the program does not wait for a peer, which may never connect. */
     program->outcome = outcome_wait_new(
         program->backend, program->result == HMP_OK ? OUTCOME_AFTER_PEER : OUTCOME_AFTER_RUNNING,
         on_outcome, program);
@@ -146,8 +139,7 @@ static void enter_finish(Program *program)
 
     program->stage = STAGE_FINISH;
     if (program->result == HMP_ERROR_TIMEOUT) {
-        /* The script's own deadline has passed: a migration that still runs is cancelled by the
-         * end. */
+        /* The script's deadline has passed: the end of the program cancels a running migration. */
         program->code =
             program->first_error != EXIT_CODE_OK ? program->first_error : EXIT_CODE_TIMEOUT;
         program_end(program);
@@ -173,7 +165,7 @@ static void on_batch_ended(HmpResult result, void *data)
     }
 }
 
-/* What the first error means is decided by how things stand when it happens. */
+/* The state at the time of the first error decides its exit status. */
 static void on_first_error(const Outcome *outcome, void *data)
 {
     Program *program = data;
@@ -225,6 +217,6 @@ void program_enter_first_stage(Program *program)
     } else if (options_serve_sockets(&program->options)) {
         program->stage = STAGE_STAY;
     } else {
-        enter_finish(program); /* nothing to do but to wait for an incoming migration */
+        enter_finish(program); /* only an incoming migration to wait for */
     }
 }

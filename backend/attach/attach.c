@@ -25,18 +25,12 @@ QmpPeer *managed_destination(const Managed *m)
 
 void managed_notice(Managed *m, const char *format, ...)
 {
-    json_object *data = json_object_new_object();
     va_list args;
 
     va_start(args, format);
     g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);
-    json_object_object_add(data, "text", json_object_new_string(text));
-    backend_emit(&m->base, &(BackendEvent){ .name = "X_NOTICE",
-                                            .data = data,
-                                            .time_us = g_get_real_time(),
-                                            .hidden = true });
-    json_object_put(data);
+    backend_emit_notice(&m->base, text, false, g_get_real_time());
 }
 
 /* ---- dispatch ---- */
@@ -61,14 +55,8 @@ static void refuse_without_source(const SchemaCommand *command, BackendReply *re
 
 static void quit(Managed *m, BackendReply *reply)
 {
-    json_object *data = json_object_new_object();
-
-    json_object_object_add(data, "guest", json_object_new_boolean(false));
-    json_object_object_add(data, "reason", json_object_new_string("host-qmp-quit"));
     backend_reply_return(reply, NULL);
-    backend_emit(&m->base,
-                 &(BackendEvent){ .name = "SHUTDOWN", .data = data, .time_us = g_get_real_time() });
-    json_object_put(data);
+    backend_emit_shutdown(&m->base, "host-qmp-quit");
 }
 
 static void execute(Backend *backend, BackendSession *session, const SchemaCommand *command,

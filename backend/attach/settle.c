@@ -61,8 +61,7 @@ static void add_parameters(json_object **place, json_object *more)
     if (*place == NULL) {
         *place = json_object_new_object();
     }
-    json_object_object_foreach(more, name, value)
-    {
+    json_object_object_foreach (more, name, value) {
         if (!json_object_object_get_ex(*place, name, NULL)) {
             json_object_object_add(*place, name, json_object_get(value));
         }
@@ -181,19 +180,6 @@ static void answer_curious(Managed *m)
     g_ptr_array_set_size(m->curious, 0);
 }
 
-static void tell(Managed *m, const char *text)
-{
-    json_object *data = json_object_new_object();
-
-    json_object_object_add(data, "text", json_object_new_string(text));
-    json_object_object_add(data, "outgoing", json_object_new_boolean(true));
-    backend_emit(&m->base, &(BackendEvent){ .name = "X_NOTICE",
-                                            .data = data,
-                                            .time_us = g_get_real_time(),
-                                            .hidden = true });
-    json_object_put(data);
-}
-
 static bool is_over(const char *status)
 {
     MigrationStatus known;
@@ -241,7 +227,7 @@ static void on_settled(Steps *steps, const GError *error, void *data)
     text = compose(m, steps, status);
     history_set_outcome(m->history, text);
     answer_curious(m);
-    tell(m, text);
+    backend_emit_notice(&m->base, text, true, g_get_real_time());
 }
 
 static void begin_settling(Managed *m, const char *status)

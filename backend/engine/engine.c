@@ -279,12 +279,8 @@ static void handle_event(const EngineEvent *event, void *data)
         emit(e, event, "RESUME", NULL, false);
         break;
     case ENGINE_EVENT_NOTICE:
-        o = json_object_new_object();
-        json_object_object_add(o, "text", json_object_new_string(event->text));
-        if (event->migration != NULL && event->migration->outgoing) {
-            json_object_object_add(o, "outgoing", json_object_new_boolean(true));
-        }
-        emit(e, event, "X_NOTICE", o, true);
+        backend_emit_notice(&e->base, event->text,
+                            event->migration != NULL && event->migration->outgoing, event->time_us);
         break;
     case ENGINE_EVENT_ENDED:
         engine_migration_ended(e, event->migration);

@@ -183,15 +183,9 @@ void engine_cont(Engine *e, BackendSession *session, json_object *args, BackendR
 
 void engine_quit(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
 {
-    json_object *data = json_object_new_object();
-
     (void)session, (void)args;
-    json_object_object_add(data, "guest", json_object_new_boolean(false));
-    json_object_object_add(data, "reason", json_object_new_string("host-qmp-quit"));
     backend_reply_return(reply, NULL);
-    backend_emit(&e->base,
-                 &(BackendEvent){ .name = "SHUTDOWN", .data = data, .time_us = g_get_real_time() });
-    json_object_put(data);
+    backend_emit_shutdown(&e->base, "host-qmp-quit");
 }
 
 /* ---- queries ---- */
