@@ -1,6 +1,6 @@
 /*
- * See attach.h. One request after the other; the struct is counted, because a
- * reply can come after its user has let go of it.
+ * See attach.h. One request after the other. The struct is counted, because a
+ * reply can come after attach_free().
  */
 #include "monitor/attach.h"
 

@@ -1,6 +1,6 @@
 /*
- * --connect and --peer: both ends are attached before the first line is run.
- * Main thread.
+ * --connect and --peer: attaches both ends before the first line runs. Main
+ * thread.
  */
 #pragma once
 
@@ -11,10 +11,10 @@
 
 typedef struct Attach Attach;
 
-/* @error: NULL when all that was asked for is attached. Comes once, from the main loop. */
+/* @error: NULL when both ends are attached. Called once, from the main loop. */
 typedef void (*AttachDone)(const GError *error, void *data);
 
 Attach *attach_new(Backend *backend, const Options *options, AttachDone done, void *data);
-/* @done does not come any more. */
+/* @done is not called afterwards. */
 void attach_free(Attach *attach);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Attach, attach_free)

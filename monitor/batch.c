@@ -1,10 +1,9 @@
 /*
  * See batch.h. Main thread.
  *
- * Every line begins from a turn of the main loop of its own, so that sockets
- * and events are served between two lines and long scripts need no stack. A
- * reader of standard output that falls behind holds the script, not the
- * migration.
+ * Every line starts from the main loop, so that sockets and events are served
+ * between two lines and long scripts do not recurse. A slow reader of standard
+ * output delays the script, not the migration.
  */
 #include "monitor/batch.h"
 
@@ -40,7 +39,7 @@ static char *command_name(const char *line)
     return g_strndup(line, strcspn(line, " \t/"));
 }
 
-/* The first line that was printed, without what every error begins with. */
+/* The first line printed, without the usual prefixes of errors. */
 static char *find_reason(const Batch *batch, const char *command)
 {
     g_autofree char *lead = g_strconcat(command, ": ", NULL);
@@ -68,7 +67,7 @@ static void complain(Batch *batch, HmpResult result)
     console_complain(batch->console, "%s: %s: %s", batch->where, command, reason);
 }
 
-/* What is no line at all: too long, not readable. */
+/* Reports a line that is too long or cannot be read. */
 static void complain_about_lines(Batch *batch, const GError *error)
 {
     console_complain(batch->console, "%s: %s", batch->where, error->message);
@@ -128,7 +127,7 @@ static void on_ready(void *data)
     next_turn(data);
 }
 
-/* Begins the next line, or arranges for what it has to wait for. */
+/* Starts the next line, or arranges a call when it can start. */
 static gboolean take_turn(void *data)
 {
     Batch *batch = data;
@@ -188,7 +187,7 @@ static void on_progress(json_object *info, json_object *history, void *data)
 {
     Batch *batch = data;
 
-    if (!batch->json) { /* nothing but objects on standard output */
+    if (!batch->json) { /* only objects on standard output */
         progress_view_update(batch->view, info, history);
     }
 }

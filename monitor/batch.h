@@ -1,7 +1,7 @@
 /*
- * Runs the lines of a script one after another on one human monitor, and stops
- * at the first that fails, or goes on where the script says so. What becomes of a running migration
- * afterwards is the caller's business. Main thread.
+ * Runs the lines of a script one after another on one human monitor. Stops at the
+ * first line that fails, unless the script set on-error. The caller handles a
+ * migration that still runs afterwards. Main thread.
  */
 #pragma once
 
@@ -16,18 +16,17 @@
 typedef struct Batch Batch;
 
 typedef struct {
-    /* Required: the last line is done (HMP_OK), or one has failed and standard error says which.
-     * Not called after a quit. */
+    /* Required: the last line is done (HMP_OK), or a line failed, which standard error names. Not
+     * called after quit. */
     void (*ended)(HmpResult result, void *data);
-    /* Required: a line has failed, standard error says which, and the script goes on: with
-     * batch_go_on(), now or later. */
+    /* Required: a line failed, which standard error names, and the script continues when
+     * batch_go_on() is called. */
     void (*failed)(HmpResult result, void *data);
-    /* Required: a line asked to quit. */
+    /* Required: a line ran quit. */
     void (*quit)(void *data);
 } BatchCallbacks;
 
-/* Takes @script over. Begins from the main loop. @json: one JSON object a line on standard output.
- */
+/* Takes ownership of @script. Starts from the main loop. @json: prints one JSON object per line. */
 Batch *batch_new(Backend *backend, Console *console, Script *script, bool json,
                  const BatchCallbacks *callbacks, void *data);
 void batch_free(Batch *batch);
@@ -35,11 +34,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Batch, batch_free)
 
 void batch_go_on(Batch *batch);
 
-/* A line has been run; blank ones and comments do not count. */
+/* A line has run; blank lines and comments do not count. */
 bool batch_has_run(const Batch *batch);
 
-/* A line is in work, or one that is there already has not been begun. */
+/* A line is running, or a line that was read has not started. */
 bool batch_is_unfinished(const Batch *batch);
 
-/* A line waits for an outgoing migration and will tell its end. */
+/* The running line waits for an outgoing migration and will report its end. */
 bool batch_tells_end(const Batch *batch);

@@ -1,21 +1,21 @@
 /*
  * See ending.h. Main thread.
  *
- * Without a migration one look is enough. With one: a look for its name, then
- * migrate_cancel, then its end is awaited, because only the end tells where the
- * guest was: the hand-over may have been faster. A child that does not end is
- * not waited for; what the cancel was answered says enough then.
+ * Without a running migration one query is enough. Otherwise: a query for its
+ * peer, migrate_cancel, then a wait for its end, because the handover may have
+ * been faster than the cancel and only the end tells where the guest runs. The
+ * wait is bounded; after it the reply of the cancel decides.
  */
 #include "monitor/ending.h"
 
 #include <string.h>
 
-/* How long the end of a cancelled migration is awaited, and that of one that is handed over. */
+/* Longest wait for the end after a cancel that was accepted, and after one that was refused. */
 #define CANCELLED_MS   1000
 #define HANDED_OVER_MS 3000
 
 struct Ending {
-    unsigned refs; /* the user's and that of the cancel under way */
+    unsigned refs; /* the user's and that of the pending cancel */
     bool freed;
     Backend *backend;
     BackendSession *session; /* NULL: nothing to cancel */
@@ -39,7 +39,7 @@ ExitCode outcome_exit_code(HmpResult result, const Outcome *outcome)
     };
     ExitCode code = exit_code_for(&facts);
 
-    /* Nobody was looked for: this build has no such way. */
+    /* No connection was tried: this build has no RDMA. */
     if (code == EXIT_CODE_CONNECT && outcome->peer != NULL &&
         g_str_has_prefix(outcome->peer, "rdma:")) {
         code = EXIT_CODE_REFUSED;
@@ -85,7 +85,7 @@ static gboolean on_time_over(void *data)
     ending->timer = 0;
     g_clear_pointer(&ending->wait, outcome_wait_free);
     if (ending->refused) {
-        ending->done(EXIT_CODE_UNKNOWN, "the guest was handed over and nobody has confirmed it",
+        ending->done(EXIT_CODE_UNKNOWN, "the guest was handed over without a confirmation",
                      ending->data);
     } else {
         tell_cut(ending);
@@ -131,7 +131,7 @@ static void on_first_look(const Outcome *outcome, void *data)
     ending->incoming = g_strcmp0(outcome->direction, "incoming") == 0;
     g_clear_pointer(&ending->wait, outcome_wait_free);
     if (!outcome_status_is_running(outcome->status)) {
-        on_end(outcome, ending); /* it was faster */
+        on_end(outcome, ending); /* it ended before the cancel */
         return;
     }
     ending->wait = outcome_wait_new(ending->backend, OUTCOME_AFTER_RUNNING, on_end, ending);

@@ -8,8 +8,8 @@
 
 typedef enum { ANY, YES, NO } Wanted;
 
-/* The first row that fits counts; NULL fits everything. @owner is a beginning: "unknown (commit
- * sent)" and "peer (confirmed)" carry their reason in parentheses. */
+/* The first row that matches counts; NULL matches everything. @owner is a prefix, because "unknown
+ * (commit sent)" and "peer (confirmed)" carry a reason in parentheses. */
 static const struct {
     const char *status, *direction, *owner;
     Wanted connected;
@@ -27,7 +27,7 @@ static const struct {
     { "failed", "outgoing", "none", ANY, EXIT_CODE_UNKNOWN },
     { "failed", NULL, NULL, NO, EXIT_CODE_CONNECT },
     { "failed", NULL, NULL, ANY, EXIT_CODE_FAILED },
-    /* An attached QEMU that cannot be asked any more. */
+    /* An attached QEMU that does not reply. */
     { NULL, NULL, "unknown (no answer)", ANY, EXIT_CODE_UNKNOWN },
     { NULL, NULL, "lost", ANY, EXIT_CODE_UNKNOWN },
 };

@@ -1,6 +1,6 @@
 /*
- * What the program's exit status says. One table, for scripts: it is part of
- * the interface (migmon(1), EXIT STATUS).
+ * The exit status of the program, an interface for scripts (migmon(1), EXIT
+ * STATUS).
  */
 #pragma once
 
@@ -17,13 +17,13 @@ typedef enum {
     EXIT_CODE_CANCELLED = 5,    /* migration cancelled, the guest is on the source */
     EXIT_CODE_FAILED_MOVED = 6, /* migration failed, the guest is on the destination */
     EXIT_CODE_UNKNOWN = 7,      /* where the guest runs is not known, or it is lost */
-    EXIT_CODE_TIMEOUT = 8,      /* a wait ran out */
+    EXIT_CODE_TIMEOUT = 8,      /* a wait timed out */
     EXIT_CODE_ASSERTION = 9,    /* a script's assertion did not hold */
     EXIT_CODE_VERIFY = 10,      /* guest_verify found a difference */
     EXIT_CODE_INTERRUPTED = 130,
 } ExitCode;
 
-/* What is known when the last line is done and no migration runs any more. */
+/* The facts when the last line is done and no migration runs. */
 typedef struct {
     HmpResult result;      /* of the line that stopped the batch; HMP_OK when all went through */
     const char *status;    /* MigrationStatus; NULL when there never was a migration */
@@ -33,10 +33,9 @@ typedef struct {
 } ExitFacts;
 
 /*
- * How the line failed decides first (syntax, verification, a wait that ran out); else what became
- * of the last migration; else a failed line was a refusal. One that completed did all that this
- * side can do: over a file or a child nobody can say who will run the guest, and that is no
- * failure. One that failed or was cancelled with the owner unknown is reported as that and nothing
- * else.
+ * The kind of the line's failure decides first (syntax, verification, timeout); then the outcome of
+ * the last migration; otherwise a failed line was a refusal. A completed migration is a success
+ * even over a file or a child, where the later owner is unknown. A failed or cancelled migration
+ * with an unknown owner is always EXIT_CODE_UNKNOWN.
  */
 ExitCode exit_code_for(const ExitFacts *facts);

@@ -1,9 +1,9 @@
 /*
  * See options-complete.h.
  *
- * What an option takes is read off its argument in the table: words in small
- * letters between bars are its values, FILE and PATH are file names, ADDR and
- * URI begin with a scheme. Anything else has no candidates.
+ * The candidates follow from the option's argument in the table: lowercase words
+ * between bars are its values, FILE and PATH are file names, ADDR and URI begin
+ * with a scheme. Other arguments have no candidates.
  */
 #include "monitor/options-complete.h"
 
@@ -125,7 +125,7 @@ static char *bash_script(void)
 
 /* ---- zsh ---- */
 
-/* Of the text in [...], what _arguments would take for its own. */
+/* Escapes the characters that are special in [...] of _arguments. */
 static char *zsh_text(const char *text)
 {
     GString *out = g_string_new(NULL);

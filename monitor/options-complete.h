@@ -1,5 +1,5 @@
 /*
- * Completion of the program's own options for shells, made from the table in options.c.
+ * Shell completion of the program's options, generated from the table in options.c.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /*
  * See options.h. Before the main loop.
  *
- * Texts are taken as the bytes they are (G_OPTION_ARG_FILENAME): a path or a
- * command is not bound to the locale.
+ * Texts are kept as raw bytes (G_OPTION_ARG_FILENAME), because a path or a command
+ * does not depend on the locale.
  */
 #include "monitor/options.h"
 
@@ -18,7 +18,7 @@
 #define DEFAULT_SMP    2
 #define MAX_SMP        1024
 
-/* What GOption fills; booleans are gboolean there. */
+/* Targets of GOption, which uses gboolean. */
 typedef struct {
     char *memory;
     char *smp;
@@ -54,19 +54,18 @@ static void fill_entries(Raw *raw, GOptionEntry entries[N_ENTRIES])
         { "ram-id", 0, 0, TEXT, &o->ram_id, "name of the RAM block in the stream (default ram)",
           "NAME" },
         { "prealloc", 0, 0, FLAG, &raw->prealloc,
-          "take the memory of guest RAM at the start, not as pages are touched", NULL },
+          "allocate guest RAM at the start, not when pages are touched", NULL },
         { "name", 0, 0, TEXT, &o->name, "name of the guest", "NAME" },
         { "uuid", 0, 0, TEXT, &o->uuid, "UUID of the guest", "UUID" },
         { "incoming", 0, 0, TEXT, &o->incoming,
           "wait for a migration; defer: until migrate_incoming says where", "URI|defer" },
         { "connect", 0, 0, TEXT, &o->connect,
-          "drive a running QEMU by its QMP monitor instead of a guest here: unix:PATH or "
+          "control a running QEMU by its QMP monitor instead of a guest here: unix:PATH or "
           "tcp:HOST:PORT",
           "ADDR" },
         { "peer", 0, 0, TEXT, &o->peer,
-          "attach to the QEMU that is the destination, too: unix:PATH or tcp:HOST:PORT", "ADDR" },
-        { "observe", 0, 0, FLAG, &raw->observe, "send nothing but queries to what is attached",
-          NULL },
+          "attach the destination QEMU as well: unix:PATH or tcp:HOST:PORT", "ADDR" },
+        { "observe", 0, 0, FLAG, &raw->observe, "send only queries to an attached QEMU", NULL },
         { "peer-timeout", 0, 0, TEXT, &raw->peer_timeout,
           "seconds until an attached QEMU counts as not answering (default 10)", "SECONDS" },
         { "paused", 'S', 0, FLAG, &raw->paused, "do not start the guest", NULL },
@@ -74,12 +73,11 @@ static void fill_entries(Raw *raw, GOptionEntry entries[N_ENTRIES])
           "CMD" },
         { "batch", 0, 0, TEXT, &o->batch_file,
           "run the monitor commands of this file (- = standard input)", "FILE" },
-        { "interactive", 0, 0, FLAG, &raw->interactive, "after a batch go on with the prompt",
+        { "interactive", 0, 0, FLAG, &raw->interactive, "show the prompt after the batch", NULL },
+        { "dashboard", 0, 0, FLAG, &raw->dashboard, "start with the dashboard (needs a terminal)",
           NULL },
-        { "dashboard", 0, 0, FLAG, &raw->dashboard, "begin with the dashboard (needs a terminal)",
+        { "plain", 0, 0, FLAG, &raw->plain, "print every change of a migration as a line of text",
           NULL },
-        { "plain", 0, 0, FLAG, &raw->plain,
-          "tell every change of a migration in a line of its own, as text", NULL },
         { "ascii", 0, 0, FLAG, &raw->ascii, "the dashboard draws with ASCII characters only",
           NULL },
         { "no-mouse", 0, 0, FLAG, &raw->no_mouse, "the dashboard leaves the mouse to the terminal",
@@ -88,7 +86,7 @@ static void fill_entries(Raw *raw, GOptionEntry entries[N_ENTRIES])
           "auto|always|256|16|8|never" },
         { "theme", 0, 0, TEXT, &o->theme, "theme of the dashboard", "default|high-contrast|mono" },
         { "refresh", 0, 0, TEXT, &o->refresh,
-          "milliseconds between two looks of the dashboard, 50 to 60000 (default 100)", "MS" },
+          "milliseconds between two updates of the dashboard, 50 to 60000 (default 100)", "MS" },
         { "monitor", 0, 0, TEXTS, &o->monitors,
           "human monitor on a socket: unix:PATH or tcp:HOST:PORT", "ADDR" },
         { "qmp", 0, 0, TEXTS, &o->qmps, "QMP server on a socket: unix:PATH or tcp:HOST:PORT",
@@ -97,7 +95,7 @@ static void fill_entries(Raw *raw, GOptionEntry entries[N_ENTRIES])
           NULL },
         { "trace-requests", 0, 0, FLAG, &raw->trace_requests,
           "show the request behind each command on standard error", NULL },
-        { "tracker", 0, 0, TEXT, &o->tracker, "dirty tracking (default: the best there is)",
+        { "tracker", 0, 0, TEXT, &o->tracker, "dirty tracking (default: the best available)",
           "async|sync" },
         { "completion", 0, 0, TEXT, &o->completion,
           "print the completion of these options for a shell", "bash|zsh" },
@@ -177,7 +175,7 @@ static bool read_peer_timeout(const char *text, unsigned *ret, GError **error)
     return true;
 }
 
-/* What makes a guest here does not go with one that is elsewhere. */
+/* Options for a guest of this process exclude --connect. */
 static bool check_attached(const Options *o, GError **error)
 {
     if (o->connect != NULL && (o->incoming != NULL || o->ram_file != NULL || o->machine != NULL)) {

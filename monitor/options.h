@@ -1,6 +1,6 @@
 /*
- * The program's options: one table that drives parsing and --help, and that
- * the shell completions can be made from.
+ * The program's options: one table for parsing, --help and the shell
+ * completions.
  */
 #pragma once
 
@@ -40,12 +40,12 @@ typedef struct {
     bool help;
 } Options;
 
-/* Every text of @ret is the caller's: options_clear(). */
+/* The caller frees @ret with options_clear(). */
 bool options_parse(int argc, char **argv, Options *ret, GError **error);
 void options_clear(Options *options);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
 
-/* A monitor or QMP socket was asked for. */
+/* --monitor or --qmp was given. */
 bool options_serve_sockets(const Options *options);
 
 /* A row of the table. */
@@ -59,8 +59,8 @@ typedef struct {
 
 void options_for_each(void (*visit)(const OptionRow *row, void *data), void *data);
 
-/* --help, --version, --completion: one of them was given, and the program only prints. @ret_text is
- * NULL with an error for a shell that is not known. */
+/* True for --help, --version or --completion, with which the program only prints a text. @ret_text
+ * is NULL with an error for an unknown shell. */
 bool options_text(const Options *options, char **ret_text, GError **error);
 
 /* What --help prints; caller frees. */

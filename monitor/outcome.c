@@ -1,9 +1,9 @@
 /*
  * See outcome.h. Main thread.
  *
- * Three requests one after another: query-migrate (again after every event
- * while it says that a migration runs), the history, the owner. The waiter is
- * counted, because a reply may come after its user has let go of it.
+ * Three requests one after another: query-migrate (again after every event while
+ * a migration runs), the history, the owner. The struct is counted, because a
+ * reply may come after outcome_wait_free().
  */
 #include "monitor/outcome.h"
 
@@ -16,8 +16,8 @@ struct OutcomeWait {
     unsigned subscription;
     OutcomePatience patience;
     bool freed;
-    bool asking; /* a request is under way */
-    bool again;  /* something happened meanwhile */
+    bool asking; /* a request is pending */
+    bool again;  /* an event came while a request was pending */
     Outcome outcome;
     void (*done)(const Outcome *outcome, void *data);
     void *data;
@@ -68,7 +68,7 @@ static void ask(OutcomeWait *wait, const char *command, BackendDone done)
     json_object_put(request);
 }
 
-/* For the head of every reply: false when nobody wants it any more. */
+/* First call of every reply handler: false after outcome_wait_free(). */
 static bool reply_is_wanted(OutcomeWait *wait)
 {
     bool wanted = !wait->freed;
@@ -122,7 +122,7 @@ static bool has_been_active(json_object *history)
 
 static void on_migrate(json_object *value, const GError *error, void *data);
 
-/* A migration runs: the next event says when to look again. */
+/* A migration runs: the next event triggers another query. */
 static void go_on_waiting(OutcomeWait *wait)
 {
     if (wait->again) {
@@ -145,7 +145,7 @@ static void on_history(json_object *value, const GError *error, void *data)
     wait->outcome.direction = dup_member(value, "direction");
     wait->outcome.sentence = dup_member(value, "outcome");
     wait->outcome.peer = dup_member(value, "peer");
-    /* A child was there at once: what went wrong is the migration's failure, not the way to it. */
+    /* exec: connects at once, so that its failure is one of the migration. */
     wait->outcome.connected =
         has_been_active(value) ||
         (wait->outcome.peer != NULL && g_str_has_prefix(wait->outcome.peer, "exec:"));
@@ -172,7 +172,8 @@ static void on_migrate(json_object *value, const GError *error, void *data)
     }
     g_free(wait->outcome.status);
     wait->outcome.status = dup_member(value, "status");
-    listens = g_strcmp0(wait->outcome.status, "setup") == 0; /* or connects: the history knows */
+    listens = g_strcmp0(wait->outcome.status, "setup") ==
+              0; /* or connects: the history has the direction */
     if (!outcome_status_is_running(wait->outcome.status) || wait->patience == OUTCOME_NOW ||
         (listens && wait->patience != OUTCOME_AFTER_PEER)) {
         ask(wait, "x-query-migrate-history", on_history);

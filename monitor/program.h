@@ -1,6 +1,6 @@
 /*
- * One run of the program, as main.c and the stages see it. main.c sets it up, listens to events and
- * signals, and frees it; stages.c leads it from the batch to its end. Main thread.
+ * One run of the program, shared by main.c and stages.c. main.c sets it up, handles events and
+ * signals, and frees it; stages.c changes its stage. Main thread.
  */
 #pragma once
 
@@ -22,9 +22,9 @@
 #include "monitor/terminal/prompt.h"
 
 typedef enum {
-    STAGE_BATCH,  /* lines are run or waited for */
-    STAGE_FINISH, /* the lines are over, a migration may still run */
-    STAGE_STAY,   /* until quit or a signal */
+    STAGE_BATCH,  /* runs lines or waits for more */
+    STAGE_FINISH, /* no lines left, a migration may still run */
+    STAGE_STAY,   /* runs until quit or a signal */
     STAGE_PROMPT,
 } Stage;
 
@@ -45,30 +45,31 @@ typedef struct {
     unsigned subscription;
     Stage stage;
     HmpResult result; /* of the batch */
-    HmpResult failed; /* of the first line that it went on after */
+    HmpResult failed; /* of the first failed line after which it continued */
     bool migrated;    /* there has been a migration */
     bool migrating;   /* by the last MIGRATION event */
     bool batch_quit;  /* a line of the batch ended the program */
     bool ending;
-    bool cut;             /* the end came upon a migration that ran */
-    ExitCode first_error; /* of a line that the batch went on after; it stays */
+    bool cut;             /* the end of the program cancels a running migration */
+    ExitCode first_error; /* of @failed; later errors do not replace it */
     ExitCode code;
 } Program;
 
-/* The stage that the options ask for first. */
+/* Enters the first stage for the options. */
 void program_enter_first_stage(Program *program);
 
-/* STAGE_STAY or STAGE_FINISH: waits for a migration to end, then ends the program or goes on. */
+/* STAGE_STAY or STAGE_FINISH: waits for the end of the migration, then ends the program or stays.
+ */
 void program_watch_outcome(Program *program);
 
-/* Ends the loop, after the replies that are ready. */
+/* Ends the loop after pending replies are sent. */
 void program_end(Program *program);
 
 /* quit (@asked) or a signal ends the program. */
 void program_wind_up(Program *program, bool asked);
 
-/* A signal, or the terminal has gone: ends the program as quit does, and tells the clients. */
+/* A signal or a closed terminal: ends the program like quit and sends SHUTDOWN to clients. */
 void program_shut_down(Program *program);
 
-/* Somebody else ended the program in the middle of its work. */
+/* A signal or another client ended the program before its batch was done. */
 bool program_was_interrupted(const Program *program);

@@ -1,8 +1,8 @@
 /*
  * See script.h. Main thread.
  *
- * A source holds what was read and not yet given out: at most one chunk beyond
- * a line. Reading goes ahead of execution by no more than that.
+ * A source buffers at most one chunk beyond the current line, so that reading
+ * stays close to execution.
  */
 #include "monitor/script.h"
 
@@ -23,10 +23,10 @@ typedef struct {
     char *name;
     int fd;
     bool own_fd;
-    bool regular; /* a file: reading never waits */
+    bool regular; /* a regular file: reading never blocks */
     bool eof;
-    unsigned depth;  /* files that brought it in */
-    unsigned number; /* of the line given out last; of the command among the commands */
+    unsigned depth;  /* of nested files */
+    unsigned number; /* of the last line, or of the command among the -c commands */
     GByteArray *bytes;
     size_t head;
 } Source;
@@ -34,7 +34,7 @@ typedef struct {
 struct Script {
     GQueue sources;
     unsigned n_commands;
-    unsigned depth; /* of the source of the line given out last */
+    unsigned depth; /* of the source of the last line */
     guint watch;
     void (*ready)(void *data);
     void *data;
@@ -104,7 +104,7 @@ void script_add_fd(Script *script, int fd, const char *name)
     source->regular = is_regular(fd);
 }
 
-/* Not blocking, because a pipe without a writer would hold the program; -1 with an error. */
+/* Non-blocking, because opening a pipe without a writer would block; -1 with an error. */
 static int open_file(const char *path, GError **error)
 {
     g_auto(MigFd) fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -169,7 +169,7 @@ static bool fill(Source *source, GError **error)
     return true;
 }
 
-/* A whole line from what was read, or at the end what is left; NULL when there is none. */
+/* A complete line of the buffer, or the rest at the end of the file; NULL without one. */
 static char *cut_line(Source *source, GError **error)
 {
     size_t size = source->bytes->len - source->head;
@@ -271,7 +271,7 @@ bool script_has_more(const Script *script)
         const Source *source = item->data;
         struct stat st;
 
-        /* Of a file the rest counts, of a pipe only what came. */
+        /* The unread part of a file counts, of a pipe only buffered bytes. */
         if (source->command != NULL || source->bytes->len > source->head ||
             (source->regular && !source->eof && fstat(source->fd, &st) == 0 &&
              st.st_size > lseek(source->fd, 0, SEEK_CUR))) {
@@ -290,7 +290,7 @@ static gboolean on_readable(int fd, GIOCondition condition, void *data)
     (void)fd;
     (void)condition;
     script->watch = 0;
-    /* What cannot be read any more has ended: the lines so far were good. */
+    /* A read error ends the source; the lines before it are valid. */
     if (!fill(source, NULL)) {
         source->eof = true;
     }

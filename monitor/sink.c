@@ -1,11 +1,11 @@
 /*
  * See sink.h. Main thread.
  *
- * How a write is kept from blocking depends on what the descriptor is: our own
- * ones are non-blocking; a shared socket takes MSG_DONTWAIT; a shared pipe or
- * terminal is opened a second time through /proc, which gives a file
- * description of our own; where that is not allowed, small pieces are written
- * when poll() says that there is room. A regular file is simply written.
+ * How a write avoids blocking depends on the descriptor: our own ones are
+ * non-blocking; a shared socket is written with MSG_DONTWAIT; a shared pipe or
+ * terminal is opened again through /proc to get our own file description; where
+ * that is not allowed, small pieces are written when poll() reports room. A
+ * regular file is written directly.
  */
 #include "monitor/sink.h"
 
@@ -21,26 +21,26 @@
 
 #include "backend/base/fd.h"
 
-/* A pipe that polls writable takes this much without blocking. */
+/* A pipe that poll() reports as writable takes this much without blocking. */
 #define CAREFUL_PIECE 512
 
 typedef enum {
     WRITE_PLAIN,   /* non-blocking description, or a regular file */
     WRITE_SOCKET,  /* shared socket */
-    WRITE_CAREFUL, /* shared, blocking: ask poll() each time */
+    WRITE_CAREFUL, /* shared, blocking: poll() before each write */
 } WriteMode;
 
 struct Sink {
     int fd;
-    MigFd reopened; /* shared ones: our own description of the same thing */
+    MigFd reopened; /* shared: our own file description */
     WriteMode mode;
     bool shared;
     bool broken;
-    bool failed; /* broken, and not by the reader */
+    bool failed; /* broken for another reason than a reader that has left */
     size_t limit;
     GByteArray *queue;
-    size_t head; /* bytes of the queue that are out already */
-    size_t lost; /* shared: bytes that were dropped and not yet confessed */
+    size_t head; /* bytes of the queue already written */
+    size_t lost; /* shared: bytes dropped and not yet reported */
     guint watch;
     guint notify;
     SinkGone gone;
@@ -83,7 +83,7 @@ Sink *sink_new_shared(int fd, size_t limit)
 
     sink->shared = true;
     if (fstat(fd, &st) < 0) {
-        sink->broken = true; /* closed: there is nobody to write to */
+        sink->broken = true; /* the descriptor is closed */
     } else if (S_ISSOCK(st.st_mode)) {
         sink->mode = WRITE_SOCKET;
     } else if (!S_ISREG(st.st_mode)) {
@@ -124,7 +124,7 @@ bool sink_has_failed(const Sink *sink)
     return sink->failed;
 }
 
-/* Tells the owner what it has to know, outside of any call of the owner's. */
+/* Calls the owner from the main loop, never from inside a call of the owner. */
 static gboolean on_notify(void *data)
 {
     Sink *sink = data;
@@ -144,7 +144,7 @@ static gboolean on_notify(void *data)
         SinkGone gone = sink->gone;
 
         sink->gone = NULL;
-        gone(sink->why, sink->gone_data); /* likewise */
+        gone(sink->why, sink->gone_data); /* may free the sink */
     }
     return G_SOURCE_REMOVE;
 }
@@ -169,7 +169,7 @@ static void break_off(Sink *sink, const char *why)
     notify_soon(sink);
 }
 
-/* As write(2): -1 with EAGAIN when there is no room. */
+/* Like write(2): -1 with EAGAIN when there is no room. */
 static ssize_t write_some(Sink *sink, const void *bytes, size_t size)
 {
     if (sink->mode == WRITE_SOCKET) {
@@ -187,7 +187,7 @@ static ssize_t write_some(Sink *sink, const void *bytes, size_t size)
     return write(sink->fd, bytes, size);
 }
 
-/* Writes from @bytes as much as is taken now. */
+/* Writes as much of @bytes as the descriptor takes now. */
 static size_t write_now(Sink *sink, const uint8_t *bytes, size_t size)
 {
     size_t done = 0;
@@ -214,7 +214,7 @@ static void drain(Sink *sink)
     size_t done = write_now(sink, sink->queue->data + sink->head, sink_pending(sink));
 
     if (sink->broken) {
-        return; /* the queue is gone, @done counts nothing any more */
+        return; /* break_off() emptied the queue */
     }
     sink->head += done;
     if (sink->head == sink->queue->len) {

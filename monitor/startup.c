@@ -12,7 +12,7 @@
 #include "backend/attach/attach.h"
 #include "backend/base/error.h"
 
-/* Descriptors 0 to 2 exist, so that no other file gets their numbers. */
+/* Opens missing descriptors 0 to 2, so that no other file gets their numbers. */
 static void hold_standard_descriptors(void)
 {
     int fd;
@@ -32,7 +32,7 @@ static void ignore_sigpipe(void)
     sigaction(SIGPIPE, &ignore, NULL);
 }
 
-/* /dev/null as standard input says that there is none: not an empty script. */
+/* /dev/null counts as no standard input, not as an empty script. */
 static bool has_standard_input(void)
 {
     struct stat input, null;
@@ -108,8 +108,8 @@ bool startup_collect_script(const Options *options, Script **ret_script, GError 
         !script_add_file(script, options->batch_file, error)) {
         return false;
     }
-    /* Standard input is somebody else's when lines are given, unless it was asked for, or the
-     * program is a server, which lives as long as it is open. */
+    /* With lines given, standard input may belong to another program. It is read only for an
+     * option that wants it, or for a server, which runs as long as it is open. */
     if (!from_stdin && !isatty(STDIN_FILENO) && has_standard_input()) {
         from_stdin = !lines || options->interactive || options_serve_sockets(options);
     }

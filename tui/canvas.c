@@ -12,7 +12,7 @@ struct Canvas {
     Cell cells[];
 };
 
-/* Characters that panes use, and what stands for them on a terminal that has only ASCII. */
+/* Characters that panes use, and their replacements in ASCII mode. */
 static const struct {
     const char *from;
     char to;
@@ -36,7 +36,7 @@ static gunichar ascii_form(gunichar ch)
     return '?';
 }
 
-/* 0 for what takes no room: it is left out, a cell holds one character. */
+/* 0 for a combining character, which is left out, because a cell holds one character. */
 static int width_of(gunichar ch)
 {
     if (ch < 32 || (ch >= 127 && ch < 160)) {
@@ -101,7 +101,7 @@ bool canvas_equal(const Canvas *a, const Canvas *b)
     return true;
 }
 
-/* The cell at a place of the screen; what is left of a wide character there becomes a blank. */
+/* The cell at a position; the other half of a wide character there becomes a blank. */
 static Cell *take_cell(Canvas *canvas, int x, int y)
 {
     Cell *cell = &canvas->cells[y * canvas->width + x];
@@ -143,7 +143,7 @@ void canvas_cell(Canvas *canvas, Rect area, int x, int y, Style style, gunichar 
     }
 }
 
-/* The character at *text, which moves on; bytes that are no UTF-8 are question marks. */
+/* Reads a character and advances *text; bytes that are not UTF-8 become question marks. */
 static gunichar next_character(const char **text)
 {
     gunichar ch = g_utf8_get_char_validated(*text, -1);

@@ -1,7 +1,7 @@
 /*
- * A picture of the screen in memory: cells with one character and one style each. Panes draw here;
- * the file that knows the terminal, and tests, read it. Whatever text comes in, a cell holds one
- * printable character: control characters cannot reach the terminal. Any thread, one at a time.
+ * A picture of the screen in memory: cells with one character and one style each. Panes draw it;
+ * curses.c and tests read it. Control characters in a text become question marks, so that they
+ * cannot reach the terminal. Any thread, one at a time.
  */
 #pragma once
 
@@ -9,10 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What a cell means; the theme says how it looks. */
+/* The meaning of a cell; the theme defines its look. */
 typedef enum {
     STYLE_NORMAL,
-    STYLE_DIM, /* not possible now, not important */
+    STYLE_DIM, /* unavailable or unimportant */
     STYLE_TITLE,
     STYLE_FRAME,
     STYLE_FOCUS, /* frame of the pane that takes keys */
@@ -28,7 +28,7 @@ typedef enum {
     STYLE_HEAT_2,
     STYLE_HEAT_3, /* most pages */
     STYLE_SELECT,
-    STYLE_FOUND, /* what was searched for */
+    STYLE_FOUND, /* a match of the search */
     STYLE__COUNT,
 } Style;
 
@@ -56,14 +56,14 @@ Rect canvas_area(const Canvas *canvas);
 const Cell *canvas_row(const Canvas *canvas, int y);
 bool canvas_equal(const Canvas *a, const Canvas *b);
 
-/* Positions are relative to @area, and what lies outside it is not drawn. */
+/* Positions are relative to @area; cells outside it are not drawn. */
 void canvas_cell(Canvas *canvas, Rect area, int x, int y, Style style, gunichar ch);
-/* Returns the column behind the text, as if there had been room for all of it. */
+/* Returns the column after the whole text, also when some of it was cut. */
 int canvas_text(Canvas *canvas, Rect area, int x, int y, Style style, const char *text);
 int canvas_printf(Canvas *canvas, Rect area, int x, int y, Style style, const char *format, ...)
     G_GNUC_PRINTF(6, 7);
 void canvas_fill(Canvas *canvas, Rect area, Style style, gunichar ch);
-/* Changes the style of cells, not what stands there. */
+/* Changes the style of cells, not their characters. */
 void canvas_paint(Canvas *canvas, Rect area, Style style);
 /* A box with a title in its upper edge; returns the room inside it. */
 Rect canvas_frame(Canvas *canvas, Rect area, Style style, const char *title);
@@ -72,8 +72,7 @@ Rect canvas_rule(Canvas *canvas, Rect area, Style style, const char *title);
 
 /* Columns that @text takes. */
 int canvas_columns(const char *text);
-/* @text cut to @width columns, the last one an ellipsis where something is missing; caller frees.
- */
+/* @text cut to @width columns, with an ellipsis when something was cut; caller frees. */
 char *canvas_fit(const char *text, int width);
 
 /* Lines without blanks at their ends; caller frees. */

@@ -9,7 +9,7 @@
 
 enum { MIN_REFRESH = 50, MAX_REFRESH = 60000 };
 
-/* Words of a setting, and what each stands for. */
+/* Words of a setting and their values. */
 typedef struct {
     const char *word;
     int value;
@@ -77,14 +77,15 @@ static const struct {
     const char *help;
 } keys[] = {
     { "refresh", NULL, set_refresh, "50..60000",
-      "milliseconds between two looks at the migration" },
+      "milliseconds between two updates of the picture" },
     { "theme", themes, set_theme, "default|high-contrast|mono", "colours of the dashboard" },
-    { "color", colors, set_colors, "auto|always|256|16|8|never", "how many colours are used" },
+    { "color", colors, set_colors, "auto|always|256|16|8|never", "number of colours" },
     { "ascii", ascii_words, set_ascii, "auto|on|off", "draw with ASCII characters only" },
-    { "graph", graphs, set_graph, "auto|braille|block|ascii", "what curves are drawn with" },
+    { "graph", graphs, set_graph, "auto|braille|block|ascii", "characters of the curves" },
     { "mouse", switches, set_mouse, "on|off", "the mouse selects panes, keys and moments" },
-    { "bell", switches, set_bell, "on|off", "ring when a migration ends" },
-    { "notify", switches, set_notify, "on|off", "tell the terminal (OSC 9, 777) when one ends" },
+    { "bell", switches, set_bell, "on|off", "ring the bell when a migration ends" },
+    { "notify", switches, set_notify, "on|off",
+      "send a desktop notification (OSC 9, 777) when a migration ends" },
 };
 
 void config_init(TuiConfig *config)

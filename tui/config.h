@@ -1,6 +1,6 @@
 /*
- * What an operator can choose about the dashboard: the file $XDG_CONFIG_HOME/migmon/dashboard.conf
- * has lines "key = value"; the program's options come after it. Pure.
+ * Settings of the dashboard: lines "key = value" of $XDG_CONFIG_HOME/migmon/dashboard.conf, which
+ * options of the program override. Pure.
  */
 #pragma once
 
@@ -16,22 +16,22 @@ typedef struct {
     int theme;           /* index into screen_themes */
     int colors;          /* as ScreenOptions */
     ConfigSwitch ascii;
-    int graph; /* GraphStyle; -1 = as the terminal can */
+    int graph; /* GraphStyle; -1 = the best for the terminal */
     bool mouse;
     bool bell;   /* at the end of a migration */
-    bool notify; /* OSC 9 and 777 then */
+    bool notify; /* OSC 9 and 777 at the end of a migration */
 } TuiConfig;
 
 void config_init(TuiConfig *config);
 
-/* One setting; the keys are in one table. */
+/* Sets one setting. */
 bool config_set(TuiConfig *config, const char *key, const char *value, GError **error);
 
-/* All lines of a file; an error begins with "@name:LINE: ". */
+/* Reads all lines of @text; an error begins with "@name:LINE: ". */
 bool config_parse(TuiConfig *config, const char *name, const char *text, GError **error);
 
-/* Reads the file; none is no error. */
+/* Reads the file; a missing file is no error. */
 bool config_load(TuiConfig *config, GError **error);
 
-/* "refresh = MS, ..." for help and errors; NULL from the last on. */
+/* "refresh = MS, ..." for help and errors; NULL after the last. */
 const char *config_key(unsigned index, const char **ret_values, const char **ret_help);

@@ -1,10 +1,9 @@
 /*
  * The only file that knows ncurses. See screen.h.
  *
- * Everything of ncurses happens on the screen's thread, even its setup: it
- * waits for the terminal to drain. Input is read by the main loop, so that
- * ncurses only writes; its handlers of signals find ours in place and stay
- * away.
+ * All calls of ncurses are made on the screen's thread, because they block
+ * until the terminal takes the output. ncurses only writes; the main loop reads
+ * the input. ncurses installs no handlers of signals, because it finds ours.
  */
 #include <curses.h>
 #include <errno.h>
@@ -18,7 +17,7 @@
 #include "backend/base/lock.h"
 #include "tui/screen.h"
 
-/* ncurses has macros for words of ours. */
+/* Macros of ncurses that clash with our names. */
 #undef lines
 #undef columns
 
@@ -33,7 +32,7 @@ const char screen_rescue[] = "\033[?1006l\033[?1000l\033[?1049l\033[0m\033[?25h\
 const char *const screen_themes[] = { "default", "high-contrast", "mono", NULL };
 enum { THEME_MONO = 2 };
 
-/* Colours that stay apart for eyes that do not tell red from green: blue, orange, vermilion. */
+/* Colours that people with red-green colour blindness can tell apart: blue, orange, vermilion. */
 typedef struct {
     short fg256, fg16; /* -1 = the terminal's own */
     attr_t attributes; /* with colour */
@@ -93,12 +92,12 @@ struct Screen {
     pthread_mutex_t lock;
     pthread_cond_t wake; /* for the thread: something below changed */
     pthread_cond_t gone; /* for the main thread */
-    Canvas *next;        /* handed over */
+    Canvas *next;        /* to be drawn */
     GString *bytes;
     bool repaint;
     bool leave;
     bool has_left;
-    bool orphaned; /* nobody waits any more: the thread frees */
+    bool orphaned; /* screen_close() gave up waiting: the thread frees */
     void (*left)(void *data);
     void *left_data;
 
@@ -352,7 +351,7 @@ void screen_repaint(Screen *screen)
 void screen_send(Screen *screen, const char *bytes)
 {
     pthread_mutex_lock(&screen->lock);
-    if (screen->bytes->len < 4096) { /* a terminal that stands still gets no more */
+    if (screen->bytes->len < 4096) { /* dropped beyond that while the terminal takes no output */
         g_string_append(screen->bytes, bytes);
     }
     pthread_cond_signal(&screen->wake);

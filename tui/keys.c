@@ -29,7 +29,7 @@ static uint32_t code_of(char letter, unsigned number)
     return KEY_NONE;
 }
 
-/* "< button ; column ; row" and M for a press; releases and moves are no keys. */
+/* "< button ; column ; row", then M for a press; releases and moves are ignored. */
 static void decode_mouse(const unsigned *numbers, char letter, UiKey *ret)
 {
     if (letter != 'M') {
@@ -43,7 +43,7 @@ static void decode_mouse(const unsigned *numbers, char letter, UiKey *ret)
                                    : KEY_NONE;
 }
 
-/* From the byte after ESC [ on. */
+/* Starts at the byte after ESC [. */
 static size_t decode_control(const uint8_t *bytes, size_t n, UiKey *ret)
 {
     unsigned numbers[3] = { 0 };
@@ -75,7 +75,7 @@ static size_t decode_control(const uint8_t *bytes, size_t n, UiKey *ret)
             }
             return i + 1;
         } else if (c < 0x20 || c > 0x7e) {
-            return i; /* broken off */
+            return i; /* incomplete sequence */
         }
     }
     return 0;
@@ -118,7 +118,7 @@ size_t keys_decode(const uint8_t *bytes, size_t n, bool last, UiKey *ret)
         ret->code = code_of((char)bytes[2], 0);
         return 3;
     } else if (n > 1 && bytes[1] != 'O') {
-        ret->code = KEY_ESCAPE; /* what follows is a key of its own */
+        ret->code = KEY_ESCAPE; /* the next byte is another key */
         return 1;
     }
     if (last) {

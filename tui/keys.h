@@ -1,6 +1,6 @@
 /*
- * Bytes of a terminal into keys. Pure; knows what xterm, tmux, the Linux console and their
- * relatives send, and the SGR form of mouse reports.
+ * Decodes the bytes of a terminal into keys: sequences of xterm, tmux, the Linux console and
+ * compatible terminals, and SGR mouse reports. Pure.
  */
 #pragma once
 
@@ -9,6 +9,7 @@
 
 #include "tui/ui.h"
 
-/* One key at the beginning of @bytes: returns how many bytes it took, with KEY_NONE for what is no
- * key we know; 0 when more bytes are needed. @last: no more will come, a lone escape is the key. */
+/* Decodes one key at the beginning of @bytes and returns the number of bytes used, with KEY_NONE
+ * for an unknown sequence; 0 when more bytes are needed. @last: no more bytes come, so that a lone
+ * escape byte is the key Escape. */
 size_t keys_decode(const uint8_t *bytes, size_t n, bool last, UiKey *ret);

@@ -76,7 +76,7 @@ static void sample_copy(ModelSample *to, const ModelSample *from)
     }
 }
 
-/* Nothing but the time differs. Texts that are equal are one and the same. */
+/* Only the time differs. Equal texts share one pointer. */
 static bool sample_is_same(const ModelSample *a, const ModelSample *b)
 {
     ModelSample copy = *a;
@@ -109,8 +109,8 @@ static ModelSample *slot(const TuiModel *model, uint64_t number)
     return &((ModelSample *)(void *)model->ring->data)[number % MAX_SAMPLES];
 }
 
-/* A scale that cannot run backwards: the first half is the first pass, the second how near the rest
- * after a sync came to the threshold, in orders of magnitude. The best so far counts. */
+/* A scale that never decreases: the first half is the first pass; the second half is how close the
+ * remainder after a sync came to the threshold, on a logarithmic scale, at best so far. */
 static double progress_of(const TuiModel *model)
 {
     const ModelSample *now = &model->now;

@@ -1,6 +1,7 @@
 /*
- * What the dashboard knows: the latest answers of the backend, and rings of what was before. Fed by
- * replies and events only, samples on the caller's clock, and draws nothing. Main thread.
+ * The data of the dashboard: the latest replies of the backend and rings of earlier samples, passes
+ * and log entries. Takes replies and events, uses the caller's clock and draws nothing. Main
+ * thread.
  */
 #pragma once
 
@@ -11,14 +12,14 @@
 
 #include "backend/tables/history.h"
 
-/* Guest RAM in cells of equal size; 255 = all pages of the cell. What is not nothing is never 0. */
+/* Guest RAM in cells of equal size; 255 = all pages of the cell, 0 = no page at all. */
 typedef struct {
     unsigned refs;
     unsigned n;
     uint64_t pages_per_cell;
-    uint8_t *data;  /* hold data */
-    uint8_t *dirty; /* are to be sent now */
-    uint8_t *sent;  /* in sixteenths: how often the pages with data were sent, 16 = once */
+    uint8_t *data;  /* share of pages that hold data */
+    uint8_t *dirty; /* share of pages still to be sent */
+    uint8_t *sent;  /* how often the pages with data were sent, in sixteenths: 16 = once */
 } HeatMap;
 
 typedef struct {
@@ -28,31 +29,31 @@ typedef struct {
     uint64_t bytes, dirtied, remaining; /* bytes */
 } ModelPass;
 
-/* Where the pause went; microseconds. */
+/* Parts of the pause in microseconds. */
 typedef struct {
     bool known;
     uint64_t part[PAUSE__COUNT];
     uint64_t total;
 } ModelDowntime;
 
-/* Everything that was known at one moment. Texts are never NULL. */
+/* Everything known at one moment. Texts are never NULL. */
 typedef struct {
     int64_t time_us;
-    unsigned attempt;       /* counts migrations */
-    char *status;           /* "" = there was none */
+    unsigned attempt;       /* number of the migration */
+    char *status;           /* "" = no migration yet */
     char *direction, *peer; /* "outgoing" */
     char *owner, *evidence;
     char *run_state;
     char *reason; /* why it failed */
     char *outcome;
-    char *verdict, *advice; /* will it finish, and what would help; "" = not said */
-    char *time;             /* where the newest second went, in shares; "" = not known */
+    char *verdict, *advice; /* whether it will finish, and what would help; "" = unknown */
+    char *time;             /* how the newest second was spent, in shares; "" = unknown */
     bool has_ram, has_downtime;
     uint64_t elapsed_ms, downtime_ms, expected_ms, downtime_limit_ms;
     uint64_t total, remaining, transferred, threshold; /* bytes */
     uint64_t rate, dirty_rate, limit;                  /* bytes/s; limit 0 = none */
     uint64_t sync_count;
-    double progress; /* toward the switchover, 0..1; never less than before in one attempt */
+    double progress; /* toward the switchover, 0..1; never decreases during a migration */
     uint64_t first_pass, end_pass; /* for model_pass() */
     HeatMap *map;                  /* NULL = none */
     ModelDowntime downtime;
@@ -76,44 +77,44 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(TuiModel, model_free)
 
 /* ---- feeding ---- */
 
-/* The time of what comes next: the samples' clock, and the wall's. */
+/* Sets the time of the next sample: monotonic and wall clock. */
 void model_clock(TuiModel *model, int64_t now_us, int64_t wall_us);
-/* The reply of @command; commands that are not known are ignored, as are members. */
+/* Takes the reply of @command; unknown commands and members are ignored. */
 void model_take(TuiModel *model, const char *command, json_object *reply);
 /* @now_us: the samples' clock. */
 void model_event(TuiModel *model, const char *name, json_object *data, int64_t now_us,
                  int64_t wall_us);
 void model_log(TuiModel *model, LogLevel level, int64_t now_us, int64_t wall_us, const char *format,
                ...) G_GNUC_PRINTF(5, 6);
-/* Puts what is known now into the ring; nothing when no migration runs and nothing has changed. */
+/* Adds the present sample to the ring, unless no migration runs and nothing has changed. */
 void model_sample(TuiModel *model);
 
 /* ---- reading ---- */
 
-/* What is known now. */
+/* The present sample. */
 const ModelSample *model_now(const TuiModel *model);
-/* Samples are numbered from 0 on; the ring holds those from first to end - 1. */
+/* Samples are numbered from 0; the ring holds those from first to end - 1. */
 uint64_t model_first(const TuiModel *model);
 uint64_t model_end(const TuiModel *model);
 const ModelSample *model_at(const TuiModel *model, uint64_t number);
-/* NULL when it is so old that it is forgotten. */
+/* NULL when the pass was dropped because of its age. */
 const ModelPass *model_pass(const TuiModel *model, uint64_t index);
 /* Log entries, oldest first. */
 unsigned model_log_length(const TuiModel *model);
 const LogEntry *model_log_entry(const TuiModel *model, unsigned index);
 
 const char *model_name(const TuiModel *model);
-/* A line of x-query-guest, "" when it is not there. */
+/* A member of the reply of x-query-guest, "" when missing. */
 const char *model_guest(const TuiModel *model, const char *name);
-/* The replies themselves; NULL = not yet known. */
-/* What is attached, a list of ends as x-query-target tells them; NULL = nothing. */
+/* The attached ends, a list from x-query-target; NULL = none. */
 json_object *model_ends(const TuiModel *model);
+/* Latest replies; NULL = none yet. */
 json_object *model_reply_migrate(const TuiModel *model);
 json_object *model_reply_history(const TuiModel *model);
 json_object *model_reply_parameters(const TuiModel *model);
 json_object *model_reply_capabilities(const TuiModel *model);
 
-/* A migration is under way. */
+/* A migration is running. */
 bool sample_is_running(const ModelSample *sample);
 bool sample_is_outgoing(const ModelSample *sample);
 

@@ -1,6 +1,6 @@
 /*
- * Curves: throughput against dirty rate over the whole migration, and what was
- * left after each pass. Pure.
+ * Curves: throughput and dirty rate over the whole migration, and the remainder
+ * after each pass. Pure.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -12,8 +12,8 @@
 /* ---- rates ---- */
 
 typedef struct {
-    double rate, dirty;  /* averages of so many samples */
-    unsigned n, n_dirty; /* before the first pass has ended nobody knows what is dirtied */
+    double rate, dirty;  /* averages of @n samples */
+    unsigned n, n_dirty; /* the dirty rate is unknown until the first pass has ended */
 } Column;
 
 /* A column filled up to level 0..8 in its cell (left and right half for braille). */
@@ -40,7 +40,8 @@ static int level(double value, double top, int rows, int row)
     return CLAMP((int)lround(eighths) - (rows - 1 - row) * 8, 0, 8);
 }
 
-/* Averages of the samples of this migration, over time; what no sample fell into is as before. */
+/* Averages of the samples of this migration per column; a column without samples repeats the last.
+ */
 static void fill_columns(const Ui *ui, Column *columns, int n, uint64_t span_ms)
 {
     const ModelSample *at = ui_sample(ui);
@@ -102,8 +103,8 @@ static void draw_marks(const Ui *ui, Rect area, Canvas *canvas, int y, uint64_t 
     }
 }
 
-/* "sent 59.6 MiB/s", the figure only while it means something; nothing at all where not all of it
- * fits. The column behind it is returned. */
+/* "sent 59.6 MiB/s", without the figure when it is unknown; nothing when it does not fit. Returns
+ * the column after it. */
 static int put_legend(Rect area, Canvas *canvas, int x, Style style, const char *name,
                       uint64_t rate, bool with_rate)
 {
@@ -153,7 +154,7 @@ void pane_draw_rates(const Ui *ui, Rect area, Canvas *canvas)
     for (int i = 0; i < n; i++) {
         top = MAX(top, MAX(columns[i].rate, columns[i].dirty));
     }
-    /* A limit far above what happens would flatten the curves. */
+    /* A limit far above the rates would flatten the curves. */
     bool limit_shown = at->limit > 0 && (double)at->limit <= top * 2;
     top = (limit_shown ? MAX(top, (double)at->limit) : top) * 1.05;
 

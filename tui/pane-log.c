@@ -67,7 +67,7 @@ static bool is_found(const Ui *ui, const LogEntry *entry)
     return ui->search_regex && g_regex_match(ui->search_regex, entry->text, 0, NULL);
 }
 
-/* Indexes of the entries that are shown, newest first, as many as @limit. */
+/* Indexes of the entries shown, newest first, at most @limit. */
 static GArray *shown_entries(const Ui *ui, unsigned limit)
 {
     GArray *shown = g_array_new(FALSE, FALSE, sizeof(unsigned));

@@ -1,6 +1,6 @@
 /*
- * Where the bytes are: the map of guest RAM, the channels, and where the pause
- * went. Pure.
+ * The map of guest RAM, the traffic of the channels, and the parts of the
+ * pause. Pure.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "backend/base/size.h"
 #include "tui/ui-internal.h"
 
-/* What a stretch of cells of the map looks like on one place of the screen. */
+/* The look of a range of map cells at one cell of the screen. */
 static gunichar heat_glyph(const HeatMap *map, unsigned from, unsigned to, Style *ret_style)
 {
     unsigned data = 0, dirty = 0, sent = 0;
@@ -29,7 +29,8 @@ static gunichar heat_glyph(const HeatMap *map, unsigned from, unsigned to, Style
         *ret_style = STYLE_RATE;
         return 0x25a0;
     }
-    /* Dirty again: a digit says how often its pages were sent so far, the style how dirty it is. */
+    /* Dirty again: the digit is how often the pages were sent, the style the share of dirty ones.
+     */
     *ret_style = dirty < 64 ? STYLE_HEAT_1 : dirty < 128 ? STYLE_HEAT_2 : STYLE_HEAT_3;
     return '0' + CLAMP((sent + 8) / 16, 1, 9);
 }
@@ -125,7 +126,7 @@ void pane_draw_downtime(const Ui *ui, Rect area, Canvas *canvas)
     const ModelSample *at = ui_sample(ui);
     const ModelDowntime *downtime = &at->downtime;
     uint64_t longest = 1;
-    bool pairs = area.h <= PAUSE__COUNT; /* no room for a line each */
+    bool pairs = area.h <= PAUSE__COUNT; /* too few rows for one part each */
     int width = pairs ? 0 : MAX(area.w - 22, 0);
 
     if (!downtime->known) {
@@ -140,7 +141,7 @@ void pane_draw_downtime(const Ui *ui, Rect area, Canvas *canvas)
     for (int i = 0; i < PAUSE__COUNT; i++) {
         longest = MAX(longest, downtime->part[i]);
     }
-    /* The total comes first: a small pane still has it. */
+    /* The total comes first, so that a small pane shows it. */
     g_autofree char *total = time_text(downtime->total);
 
     canvas_printf(canvas, area, 0, 0, STYLE_TITLE, "%-10s%10s", "pause", total);

@@ -20,7 +20,7 @@ static bool is_supported(unsigned index)
                                 : param_table[index].supported;
 }
 
-/* What can be changed comes first: the index of a row into both tables, one behind the other. */
+/* Index of a row into both tables, one after the other; rows that can be changed come first. */
 static unsigned index_of(unsigned row)
 {
     unsigned n = 0;
@@ -115,7 +115,7 @@ char *settings_value(const Ui *ui, unsigned row)
         return value_for_people(ui, row);
     }
     value = json_object_object_get(model_reply_parameters(ui->model), param_of(row)->name);
-    /* A number without a suffix would be read as so many MiB. */
+    /* A number without a suffix means MiB. */
     if (value && param_of(row)->kind == PARAM_MIB_SIZE) {
         return g_strdup_printf("%" G_GUINT64_FORMAT "B", json_object_get_uint64(value));
     }
@@ -192,7 +192,7 @@ char *settings_command(const Ui *ui, unsigned row, const char *text, GError **er
     return g_strdup_printf("migrate_set_parameter %s %s", name, word);
 }
 
-/* What the selected row means, in full where it stands cut off in its row; or what was wrong. */
+/* Help of the selected row, which may be cut in its row, or the error of the last edit. */
 static void draw_settings_hint(const Ui *ui, Rect area, Canvas *canvas)
 {
     Style style = ui->input_error ? STYLE_BAD : STYLE_DIM;

@@ -16,7 +16,7 @@ void plain_clear(PlainState *state)
     memset(state, 0, sizeof(*state));
 }
 
-/* Whatever a peer or a name brings along. */
+/* Names and texts of a peer may hold any byte. */
 static void make_printable(GString *text)
 {
     for (size_t i = 0; i < text->len; i++) {

@@ -1,5 +1,5 @@
 /*
- * The dashboard as sentences, for screen readers and logs: one for each change, printable ASCII
+ * The dashboard as text for screen readers and logs: one sentence for each change, printable ASCII
  * only. Pure.
  */
 #pragma once
@@ -13,11 +13,11 @@ typedef struct {
     char *run_state;
     uint64_t end_pass;
     uint64_t limit, downtime_limit_ms;
-    int tenth; /* of the progress, that was said last */
+    int tenth; /* of the progress, reported last */
     bool begun;
 } PlainState;
 
 void plain_clear(PlainState *state);
 
-/* What has to be said now, lines with \n, "" for nothing; caller frees. */
+/* The changes since the last call as lines, "" for none; caller frees. */
 char *plain_say(PlainState *state, const TuiModel *model);

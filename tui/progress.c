@@ -1,5 +1,5 @@
 /*
- * One line that tells how a migration goes; pure.
+ * The progress of a migration in one line. Pure.
  *
  * No percentage: the guest dirties memory again while it is sent, so a share
  * of the whole would run backwards. Shown is what is left to send, beside the

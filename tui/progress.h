@@ -1,6 +1,6 @@
 /*
- * The one-line view of a running migration: phase and pass, work left toward the
- * switchover, rate, dirty rate, elapsed. A pure function of what the backend said.
+ * The one-line view of a running migration: phase and pass, work left until the
+ * switchover, rate, dirty rate, elapsed time. A pure function of replies.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /*
- * The terminal: a thread of its own that draws the latest canvas. A terminal that stands still
- * holds up that thread and nothing else. Input is not its business. One a process. Main thread,
- * unless said otherwise.
+ * Output of the dashboard: a thread draws the latest canvas on the terminal. A terminal that takes
+ * no output blocks only that thread. Input, signals and the mode outside the screen belong to
+ * monitor/terminal/terminal.h. One per process. Main thread.
  */
 #pragma once
 
@@ -11,7 +11,7 @@
 #include "tui/canvas.h"
 
 typedef struct {
-    int colors; /* at most so many: 0, 8, 16, 256; -1 = what the terminal has */
+    int colors; /* maximum: 0, 8, 16, 256; -1 = as many as the terminal has */
     int theme;  /* index into screen_themes */
     bool mouse;
 } ScreenOptions;
@@ -25,22 +25,22 @@ typedef struct Screen Screen;
  * canvas. */
 Screen *screen_open(const ScreenOptions *options, GError **error);
 
-/* Takes @canvas over; one that is not drawn yet is dropped. */
+/* Takes ownership of @canvas; replaces a canvas that is not drawn yet. */
 void screen_show(Screen *screen, Canvas *canvas);
 
 /* Sets curses' mode of the terminal and draws every cell again, after another program has used the
  * terminal. */
 void screen_repaint(Screen *screen);
 
-/* Bytes to the terminal as they are, between two canvases: bell and notifications. */
+/* Writes @bytes unchanged between two canvases: bell and notifications. */
 void screen_send(Screen *screen, const char *bytes);
 
-/* Asks the thread to restore the terminal; @left comes from the main loop when it has. */
+/* Asks the thread to restore the terminal; @left is called from the main loop afterwards. */
 void screen_leave(Screen *screen, void (*left)(void *data), void *data);
 
-/* Restores the terminal if that was not done, waiting no longer than @timeout_ms, and frees. False:
- * the terminal stands still, its thread is left behind and the terminal as it is. */
+/* Restores the terminal unless screen_leave() did, within @timeout_ms, and frees @screen. False:
+ * the terminal takes no output; it stays as it is, and the thread frees @screen when it can. */
 bool screen_close(Screen *screen, unsigned timeout_ms);
 
-/* Sequences that bring a terminal back from whatever curses.c did, for a handler of crashes. */
+/* Sequences that undo what curses.c did to the screen, for the handler of a crash. */
 extern const char screen_rescue[];

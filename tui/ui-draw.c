@@ -1,5 +1,5 @@
 /*
- * Layout of the dashboard, and what lies over the panes. Pure.
+ * Layout of the dashboard and the overlays. Pure.
  */
 #include <string.h>
 
@@ -19,7 +19,7 @@ const Pane pane_table[PANE__COUNT] = {
 
 enum { HEADER_ROWS = 3, FULL_WIDTH = 80, FULL_HEIGHT = 24, WIDE = 120, TALL = 36 };
 
-/* Two panes beside each other. */
+/* Two panes side by side. */
 static void put_pair(Layout *layout, Rect area, PaneId left, PaneId right)
 {
     int half = area.w / 2;
@@ -28,7 +28,7 @@ static void put_pair(Layout *layout, Rect area, PaneId left, PaneId right)
     layout->pane[right] = (Rect){ area.x + half, area.y, area.w - half, area.h };
 }
 
-/* Everything at a glance; what is not worth its room here is a key away. */
+/* The panes that fit; digits show the others in full size. */
 static void put_full(const Ui *ui, Layout *layout, Rect body)
 {
     bool tall = body.h >= TALL - HEADER_ROWS - 2;
@@ -38,7 +38,7 @@ static void put_full(const Ui *ui, Layout *layout, Rect body)
     int graphs = MAX(rest * 2 / 5, 6);
     int middle = tall ? MAX(rest / 4, wide ? 12 : 8) : MAX(rest / 4, 5);
     int bottom = rest - graphs - middle;
-    bool typing = ui->command && !tall && !wide; /* its output needs the room more */
+    bool typing = ui->command && !tall && !wide; /* the pane "Output" replaces others */
     Rect row = { body.x, body.y, body.w, progress };
     PaneId last = ui->focus == PANE_OUTPUT || ui->command ? PANE_OUTPUT : PANE_LOG;
 
@@ -69,7 +69,7 @@ static void put_full(const Ui *ui, Layout *layout, Rect body)
     } else {
         layout->pane[last] = row;
     }
-    if (ui->focus == PANE_SETTINGS) { /* takes the place of what is below the progress */
+    if (ui->focus == PANE_SETTINGS) { /* replaces the panes below the progress */
         Rect settings = { body.x, body.y + progress, body.w, rest };
 
         memset(&layout->pane[PANE_RATES], 0, sizeof(Rect) * (PANE__COUNT - PANE_RATES));
@@ -96,7 +96,7 @@ void ui_layout(const Ui *ui, Layout *ret_layout)
     } else if (ui->focus == PANE_SETTINGS || ui->focus == PANE_OUTPUT || ui->command) {
         ret_layout->pane[ui->command ? PANE_OUTPUT : ui->focus] = body;
     } else {
-        /* The essentials. */
+        /* A small screen: the most important panes. */
         ret_layout->pane[PANE_PROGRESS] = (Rect){ 0, body.y, body.w, MIN(4, body.h) };
         ret_layout->pane[ui->focus == PANE_PROGRESS ? PANE_LOG : ui->focus] =
             (Rect){ 0, body.y + 4, body.w, body.h - 4 };
@@ -123,7 +123,7 @@ static void draw_pane(const Ui *ui, PaneId id, Rect area, Canvas *canvas)
                         canvas);
 }
 
-/* The line of the editor, scrolled so that its cursor is visible. */
+/* The edited line, scrolled to show its cursor. */
 static void draw_command(const Ui *ui, Rect area, Canvas *canvas)
 {
     g_autofree char *before = g_strndup(ui->line, ui->line_cursor);
@@ -166,7 +166,7 @@ Canvas *ui_draw(const Ui *ui)
     return canvas;
 }
 
-/* ---- over the panes ---- */
+/* ---- overlays ---- */
 
 static Rect overlay_box(const Ui *ui, Canvas *canvas, int width, int height, const char *title)
 {
@@ -218,7 +218,7 @@ static void draw_question(const Ui *ui, Canvas *canvas)
     canvas_text(canvas, area, 1, 3, STYLE_KEY, "y");
     x = canvas_text(canvas, area, 3, 3, STYLE_NORMAL, row->yes) + 4;
     canvas_text(canvas, area, x, 3, STYLE_KEY, "n");
-    canvas_text(canvas, area, x + 2, 3, STYLE_NORMAL, "let it go on");
+    canvas_text(canvas, area, x + 2, 3, STYLE_NORMAL, "continue the migration");
 }
 
 static void draw_input(const Ui *ui, Canvas *canvas)
@@ -231,12 +231,13 @@ static void draw_input(const Ui *ui, Canvas *canvas)
     Rect area;
 
     if (ui->input_for == INPUT_SETTING) {
-        return; /* is edited where it stands */
+        return; /* edited in its row */
     }
     area = overlay_box(ui, canvas, 76, 4, titles[ui->input_for]);
     canvas_printf(canvas, area, 0, 0, STYLE_NORMAL, "%s_", ui->input->str);
     canvas_text(canvas, area, 0, 1, ui->input_error ? STYLE_BAD : STYLE_DIM,
-                ui->input_error ? ui->input_error : "Enter takes it, Escape leaves it as it was");
+                ui->input_error ? ui->input_error
+                                : "Enter applies the value, Escape keeps the old one");
 }
 
 void ui_draw_overlay(const Ui *ui, Canvas *canvas)

@@ -23,7 +23,7 @@ typedef enum {
 typedef struct {
     const char *title;
     void (*draw)(const Ui *ui, Rect area, Canvas *canvas);
-    /* Lines that can be scrolled, for the keys; NULL = none. */
+    /* Scrolls by @lines; NULL = the pane does not scroll. */
     void (*scroll)(Ui *ui, int lines);
 } Pane;
 extern const Pane pane_table[PANE__COUNT];
@@ -32,16 +32,16 @@ typedef enum {
     OVERLAY_NONE,
     OVERLAY_HELP,
     OVERLAY_QUESTION, /* confirmation, see question */
-    OVERLAY_INPUT,    /* a line is asked for, see input_for */
+    OVERLAY_INPUT,    /* an input field, see input_for */
 } Overlay;
 
-/* What is asked before a key does what cannot be taken back. */
+/* Confirmations of actions that cannot be undone. */
 typedef enum { QUESTION_CANCEL, QUESTION_POSTCOPY } Question;
 
 typedef struct {
     const char *line; /* what yes runs */
     const char *title, *yes;
-    const char *source, *destination; /* what it means there */
+    const char *source, *destination; /* the consequence for each side */
 } QuestionRow;
 extern const QuestionRow question_table[];
 
@@ -60,7 +60,7 @@ struct Ui {
     PaneId focus;
     bool zoomed;
     bool frozen;
-    uint64_t cursor; /* number of the sample that is looked at */
+    uint64_t cursor; /* number of the sample shown while frozen */
     Overlay overlay;
     unsigned help_top;
 
@@ -69,7 +69,7 @@ struct Ui {
     GString *input;
     char *input_error;
 
-    char *message; /* the last thing a key did or could not do */
+    char *message; /* result of the last key */
     bool message_bad;
 
     /* Log. */
@@ -95,17 +95,17 @@ struct Ui {
     size_t line_cursor;
 };
 
-/* Where a pane is; w 0 = not on the screen. The same for drawing and for the mouse. */
+/* Positions of the panes, for drawing and for the mouse; w 0 = not on the screen. */
 typedef struct {
     Rect pane[PANE__COUNT];
     Rect header, command, keys;
-    bool one_line; /* too small for anything else */
+    bool one_line; /* the screen is too small for panes */
 } Layout;
 void ui_layout(const Ui *ui, Layout *ret_layout);
 
-/* What is looked at: now, or the moment of the cursor. */
+/* The sample shown: the newest, or the one at the cursor while frozen. */
 const ModelSample *ui_sample(const Ui *ui);
-/* Number of the sample behind the one looked at. */
+/* Number of the sample after the one shown. */
 uint64_t ui_sample_end(const Ui *ui);
 
 void ui_say(Ui *ui, bool bad, const char *format, ...) G_GNUC_PRINTF(3, 4);
@@ -119,7 +119,7 @@ void pane_draw_rates(const Ui *ui, Rect area, Canvas *canvas);
 void pane_draw_passes(const Ui *ui, Rect area, Canvas *canvas);
 void pane_draw_ram(const Ui *ui, Rect area, Canvas *canvas);
 void pane_draw_channels(const Ui *ui, Rect area, Canvas *canvas);
-unsigned pane_channel_count(const Ui *ui); /* rows beside the main one */
+unsigned pane_channel_count(const Ui *ui); /* rows below the total */
 void pane_draw_downtime(const Ui *ui, Rect area, Canvas *canvas);
 void pane_draw_settings(const Ui *ui, Rect area, Canvas *canvas);
 void pane_draw_log(const Ui *ui, Rect area, Canvas *canvas);
@@ -129,8 +129,7 @@ void pane_scroll_settings(Ui *ui, int lines);
 void pane_scroll_log(Ui *ui, int lines);
 void pane_scroll_output(Ui *ui, int lines);
 
-/* A bar of @width columns, @share of it filled, in eighths of a column where there are such glyphs.
- */
+/* A bar of @width columns with @share of it filled; without ASCII mode in eighths of a column. */
 void pane_bar(const Ui *ui, Canvas *canvas, Rect area, int x, int y, int width, Style style,
               double share);
 
@@ -138,19 +137,19 @@ void pane_bar(const Ui *ui, Canvas *canvas, Rect area, int x, int y, int width, 
 
 unsigned settings_count(void);
 const char *settings_name(unsigned row);
-/* NULL = it can be changed. */
+/* Why the row cannot be changed; NULL = it can. */
 const char *settings_refusal(unsigned row);
-/* Text to begin editing with; caller frees. */
+/* Initial text of the editor; caller frees. */
 char *settings_value(const Ui *ui, unsigned row);
-/* A capability: on becomes off. */
+/* The row is a capability: Enter toggles it. */
 bool settings_is_switch(unsigned row);
 bool settings_is_on(const Ui *ui, MigCapability capability);
-/* Checks @text and gives the monitor line that sets it; caller frees. NULL with an error. */
+/* Checks @text and returns the monitor line that sets it; caller frees. NULL with an error. */
 char *settings_command(const Ui *ui, unsigned row, const char *text, GError **error);
 
 /* ---- log ---- */
 
-/* Replaces the filter: "" = all, a leading ! = what does not match. False with an error. */
+/* Sets the filter: "" = all entries, a leading ! = those that do not match. False with an error. */
 bool log_set_filter(Ui *ui, const char *text, GError **error);
 bool log_set_search(Ui *ui, const char *text, GError **error);
 /* Scrolls to the next match backwards (or forwards) in time. */
@@ -160,18 +159,18 @@ void log_find(Ui *ui, bool forwards);
 
 typedef struct {
     uint32_t codes[3]; /* 0 ends */
-    const char *keys;  /* as people read it: "F2" */
-    const char *label; /* in the key bar; NULL = only in the help */
+    const char *keys;  /* printable name: "F2" */
+    const char *label; /* in the key bar; NULL = not there */
     const char *help;
     void (*run)(Ui *ui, uint32_t code);
-    /* Why it is not possible now; NULL = it is. */
+    /* Why the key does nothing now; NULL = it works. */
     const char *(*refusal)(const Ui *ui);
 } KeyRow;
 extern const KeyRow key_table[];
 extern const unsigned key_count;
-/* The key of the bar that stands in this column, or NULL. Draws when there is a canvas. */
+/* The key of the bar at @column, or NULL. Draws the bar when @canvas is given. */
 const KeyRow *keys_bar(const Ui *ui, Rect area, Canvas *canvas, int column);
-/* Runs the row, or says why it cannot be run now. */
+/* Runs the row, or shows why it cannot run now. */
 void keys_run(Ui *ui, const KeyRow *row, uint32_t code);
 void ui_click(Ui *ui, const UiKey *key);
 void ui_wheel(Ui *ui, const UiKey *key);

@@ -1,6 +1,6 @@
 /*
- * What keys do. One table: dispatch, the key bar, the help overlay and the
- * manual read the same rows.
+ * The keys in one table: dispatch, the key bar, the help overlay and the manual
+ * read the same rows.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "backend/tables/capabilities.h"
 #include "tui/ui-internal.h"
 
-/* ---- what is possible now ---- */
+/* ---- refusals ---- */
 
 static const char *not_running(const Ui *ui)
 {
@@ -169,7 +169,7 @@ static void freeze(Ui *ui, uint32_t code)
            ui->frozen ? "frozen; the migration goes on; left and right move in time" : "live");
 }
 
-/* By a sample, or by a hundredth of what there is with Home, End and the page keys. */
+/* By a hundredth of the recorded samples, at least one. */
 static void move_in_time(Ui *ui, uint32_t code)
 {
     uint64_t first = model_first(ui->model), last = model_end(ui->model) - 1;
@@ -205,7 +205,7 @@ static void change_bandwidth(Ui *ui, uint32_t code)
     uint64_t wanted = code == '-' ? limit - limit / 5 : limit + MAX(limit / 4, UINT64_C(1));
     g_autofree char *line = NULL, *people = NULL;
 
-    if (wanted >= 1 << 20) { /* whole mebibytes are what people read */
+    if (wanted >= 1 << 20) { /* round to whole MiB */
         wanted = (wanted + (1 << 19)) >> 20 << 20;
         if (wanted == limit) {
             wanted += code == '-' ? -(UINT64_C(1) << 20) : UINT64_C(1) << 20;
@@ -290,16 +290,20 @@ static void none(Ui *ui, uint32_t code)
 
 const KeyRow key_table[] = {
     { { '?', KEY_F1 }, "?", "help", "this help", show_help },
-    { { 'q' }, "q", "leave", "leave the dashboard; the migration goes on", leave },
+    { { 'q' }, "q", "leave", "leave the dashboard; the migration continues", leave },
     { { 'c' }, "c", "cancel", "cancel the migration (asks first)", ask_cancel, not_running },
     { { ':' }, ":", "cmd", "command line; Escape or an empty line closes it", open_command },
-    { { '/' }, "/", "filter", "show only events that match; ! before it: that do not", ask_filter },
+    { { '/' },
+      "/",
+      "filter",
+      "show only matching events; a leading ! inverts the match",
+      ask_filter },
     { { KEY_F2 }, "F2", "set", "parameters and capabilities", show_settings },
     { { '+', '=' }, "+", "fast", "raise max-bandwidth by a quarter", change_bandwidth, no_limit },
     { { '-' }, "-", "slow", "lower max-bandwidth by a fifth", change_bandwidth, no_limit },
     { { 'd' }, "d", "pause", "set the longest pause (downtime-limit)", ask_downtime },
     { { 'p' }, "p", "post", "switch to postcopy (asks first)", ask_postcopy, no_postcopy },
-    { { ' ' }, "Spc", "hold", "hold the picture; the migration goes on", freeze, no_history },
+    { { ' ' }, "Spc", "hold", "freeze the picture; the migration continues", freeze, no_history },
     { { 'x' },
       "x",
       "export",

@@ -1,6 +1,6 @@
 /*
- * What the mouse does: panes, the key bar, the command line, moments on the
- * curves.
+ * The mouse: selects panes, keys of the key bar, the command line and moments on
+ * the curves.
  */
 #include "tui/ui-internal.h"
 
@@ -10,7 +10,7 @@ static bool is_inside(Rect area, const UiKey *key)
            key->y < area.y + area.h;
 }
 
-/* A click on the curves shows the moment it is on. */
+/* A click on the curves selects that moment. */
 static void freeze_at(Ui *ui, Rect area, int x)
 {
     const ModelSample *at = ui_sample(ui);

@@ -1,6 +1,6 @@
 /*
- * The dashboard without a terminal: keys and facts in, a picture out. What a key does outside the
- * dashboard goes through UiOps. Main thread.
+ * The dashboard without a terminal: takes keys and a model, and draws a canvas. Actions outside the
+ * dashboard go through UiOps. Main thread.
  */
 #pragma once
 
@@ -18,7 +18,7 @@ typedef enum {
     KEY_ESCAPE = 27,
     KEY_TAB = '\t',
     KEY_BACKSPACE = 127,
-    KEY_UP = 0x200000, /* behind Unicode */
+    KEY_UP = 0x200000, /* above the range of Unicode */
     KEY_DOWN,
     KEY_LEFT,
     KEY_RIGHT,
@@ -30,23 +30,23 @@ typedef enum {
     KEY_BACK_TAB,
     KEY_F1,
     KEY_F2,
-    KEY_MOUSE, /* position beside it */
+    KEY_MOUSE, /* a click at x, y */
     KEY_WHEEL_UP,
     KEY_WHEEL_DOWN,
 } UiKeyCode;
 
 typedef struct {
     uint32_t code; /* a character or a UiKeyCode */
-    int x, y;      /* KEY_MOUSE, KEY_WHEEL_*: cell of the screen */
+    int x, y;      /* cell of the screen, for KEY_MOUSE and KEY_WHEEL_* */
 } UiKey;
 
 typedef enum { GRAPH_BRAILLE, GRAPH_BLOCK, GRAPH_ASCII } GraphStyle;
 
 typedef struct {
-    /* Runs a monitor line for a key: it is logged and its output comes by ui_output(). */
+    /* Runs a monitor line for a key and logs it; its output comes back by ui_output(). */
     void (*execute)(const char *line, void *data);
     void (*leave)(void *data);
-    /* JSON lines of all samples; says in the log where they are. */
+    /* Writes all samples as JSON lines to a file and names the file in the log. */
     void (*export)(void *data);
 } UiOps;
 
@@ -65,18 +65,18 @@ void ui_key(Ui *ui, const UiKey *key);
 /* The same state gives the same picture. */
 Canvas *ui_draw(const Ui *ui);
 
-/* Output of commands; shown in a pane that scrolls. */
+/* Adds output of commands to the pane "Output". */
 void ui_output(Ui *ui, const char *text);
 
-/* A line above the keys, until the next one. */
+/* Shows @text above the key bar until the next message. */
 void ui_tell(Ui *ui, bool bad, const char *text);
 
 /* What the line editor shows; @cursor in bytes. */
 void ui_command_line(Ui *ui, const char *text, size_t cursor);
-/* The command line is open: keys belong to it. */
+/* The command line is open and takes the keys. */
 bool ui_is_command(const Ui *ui);
 void ui_end_command(Ui *ui);
-/* A line of the command line is in work. */
+/* A line of the command line is being executed. */
 void ui_set_busy(Ui *ui, bool busy);
 
 /* The same as key ':' or a click there. */

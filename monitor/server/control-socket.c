@@ -18,7 +18,7 @@
 #include "backend/base/fd.h"
 
 #define BACKLOG 16
-/* Pause when the process has no descriptor left for a connection that waits. */
+/* Pause before the next accept() when the process has no descriptor left. */
 #define ACCEPT_PAUSE_MS 500
 
 typedef struct {
@@ -32,7 +32,7 @@ struct ControlSocket {
     char *path; /* unix */
     dev_t dev;  /* of the socket file we made */
     ino_t ino;
-    GPtrArray *doors; /* a name can have several addresses */
+    GPtrArray *doors; /* one for each address of the name */
     ControlAccept accept;
     void *data;
 };
@@ -93,7 +93,7 @@ static bool open_door(ControlSocket *control, int fd, GError **error)
     return true;
 }
 
-/* Takes a socket file away that its owner left behind; anything else in the way is an error. */
+/* Removes a stale socket file; any other file is an error. */
 static bool clear_stale_socket(const struct sockaddr_un *address, GError **error)
 {
     const char *path = address->sun_path;
@@ -101,7 +101,7 @@ static bool clear_stale_socket(const struct sockaddr_un *address, GError **error
     struct stat st;
 
     if (lstat(path, &st) < 0) {
-        return true; /* bind() finds out what is wrong, if anything */
+        return true; /* bind() reports other problems */
     }
     if (!S_ISSOCK(st.st_mode)) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "'%s' exists and is not a socket", path);
@@ -141,7 +141,7 @@ static bool listen_unix(ControlSocket *control, const char *path, GError **error
         mig_error_set_errno(error, errno, "Failed to create a socket");
         return false;
     }
-    /* The file gets the mode of the socket; the umask is not ours alone to change. */
+    /* The file gets the mode of the socket; the umask belongs to the whole process. */
     if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
         mig_error_set_errno(error, errno, "Failed to bind socket to %s", path);
         return false;
@@ -215,7 +215,7 @@ static int bind_tcp(const struct addrinfo *info)
     return fd;
 }
 
-/* An address can be in the list twice (a hosts file with two lines for a name). */
+/* An address can be listed twice (two lines of a hosts file). */
 static bool is_repeated(const struct addrinfo *list, const struct addrinfo *info)
 {
     for (; list != info; list = list->ai_next) {
@@ -227,8 +227,8 @@ static bool is_repeated(const struct addrinfo *list, const struct addrinfo *info
     return false;
 }
 
-/* Listens on every address of the name. One that this machine does not have is passed over; behind
- * one that another program holds a client would reach that program. */
+/* Listens on every address of the name. Skips an address that this machine does not have. An
+ * address in use is an error, because clients that connect to it would reach another program. */
 static bool listen_addresses(ControlSocket *control, const struct addrinfo *list, bool choose_port,
                              const char *host, GError **error)
 {

@@ -1,6 +1,6 @@
 /*
- * A control socket of this program: unix:PATH (mode 0600) or tcp:HOST:PORT.
- * Hands accepted connections over. Main thread.
+ * A listening control socket of this program: unix:PATH (mode 0600) or
+ * tcp:HOST:PORT. Main thread.
  */
 #pragma once
 
@@ -8,17 +8,17 @@
 
 typedef struct ControlSocket ControlSocket;
 
-/* @fd is non-blocking and the callee's. */
+/* @fd is non-blocking; the callee closes it. */
 typedef void (*ControlAccept)(int fd, void *data);
 
 /*
- * A socket file that nobody listens on any more is replaced; one in use, and anything that is no
- * socket, is left alone with an error. An empty TCP host means this machine only: whoever reaches
- * a monitor can run programs. Resolves names, so it may block: before the main loop runs.
+ * Replaces a socket file that has no listener; a socket in use and any other file are an error. An
+ * empty TCP host means the loopback addresses, because a monitor can run programs. Resolves names
+ * and may block, so it is called before the main loop.
  */
 ControlSocket *control_socket_new(const char *address, ControlAccept accept, void *data,
                                   GError **error);
-/* Removes the socket file, if it is still ours. */
+/* Removes the socket file unless another program replaced it. */
 void control_socket_free(ControlSocket *control);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ControlSocket, control_socket_free)
 

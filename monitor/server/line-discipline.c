@@ -2,8 +2,8 @@
  * See line-discipline.h. Pure.
  *
  * Telnet: IAC (255) IAC is a literal 255; IAC WILL|WONT|DO|DONT takes one more
- * byte; IAC SB runs to IAC SE; other commands are two bytes. We never answer:
- * a client that asks for nothing gets a plain line.
+ * byte; IAC SB extends to IAC SE; other commands are two bytes. Negotiation is
+ * never answered, so that all options stay off.
  */
 #include "monitor/server/line-discipline.h"
 
@@ -89,7 +89,7 @@ static bool feed_escape(LineDiscipline *line, uint8_t byte)
     }
 }
 
-/* Takes the last character away, all bytes of it. */
+/* Removes the last character with all its bytes. */
 static void erase_character(LineDiscipline *line, GString *echo)
 {
     size_t length = line->line->len;

@@ -1,7 +1,7 @@
 /*
- * The line editor of a monitor socket, as a pure function of bytes: what comes
- * in, what is echoed, when a line is complete. Telnet negotiation and cursor
- * keys are passed over; control characters without a meaning are ignored.
+ * The line editor of a monitor socket: takes bytes, returns the echo and the
+ * complete line. Skips telnet negotiation and cursor keys, ignores other control
+ * characters. Pure.
  */
 #pragma once
 
@@ -13,16 +13,16 @@
 
 typedef struct {
     GString *line; /* typed so far */
-    bool too_long; /* more than LINE_MAX_BYTES came; the rest is not kept */
+    bool too_long; /* more than LINE_MAX_BYTES; the rest was dropped */
     bool after_cr; /* an LF now belongs to the CR before it */
-    int telnet;    /* place within a telnet command */
-    int escape;    /* place within an escape sequence */
+    int telnet;    /* state within a telnet command */
+    int escape;    /* state within an escape sequence */
 } LineDiscipline;
 
 void line_discipline_init(LineDiscipline *line);
 void line_discipline_clear(LineDiscipline *line);
 
-/* Takes one byte and appends what is to be shown for it to @echo. True when a line is complete:
- * the caller reads @line and calls line_discipline_next(). */
+/* Takes one byte and appends its echo to @echo. True when a line is complete: the caller reads
+ * @line and calls line_discipline_next(). */
 bool line_discipline_feed(LineDiscipline *line, uint8_t byte, GString *echo);
 void line_discipline_next(LineDiscipline *line);

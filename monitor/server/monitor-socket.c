@@ -1,13 +1,12 @@
 /*
  * See monitor-socket.h. Main thread.
  *
- * A client whose command is in work, or who does not read, is not read from:
- * what it types meanwhile waits in the kernel. Scripts read until "(migmon) ",
- * so a prompt is written once for each line and nothing comes after it:
- * messages about other things wait for the end of the next line.
+ * Input of a client stays in the kernel while its command runs or it does not
+ * read its output. Scripts read until "(migmon) ", so a prompt is written once
+ * for each line and nothing follows it: notices wait for the next line.
  *
- * What is printed in one go is gathered and written at once: with the prompt,
- * or in the next turn of the main loop while a command is at work.
+ * Output is collected and written at once: with the prompt, or from the main
+ * loop while a command runs.
  */
 #include "monitor/server/monitor-socket.h"
 
@@ -22,7 +21,7 @@
 
 #define PROMPT       "(migmon) "
 #define OUTPUT_LIMIT (1u << 20)
-/* No new line is begun while more than this waits to be read. */
+/* No new line starts while more output than this is pending. */
 #define OUTPUT_BEHIND (128u << 10)
 #define MAX_NOTICES   64
 
@@ -32,10 +31,10 @@ typedef struct {
     Sink *sink;
     Hmp *hmp;
     LineDiscipline line;
-    GByteArray *input; /* read and not yet looked at */
+    GByteArray *input; /* read and not yet processed */
     size_t head;
-    GQueue notices;  /* char *, for the end of the next line */
-    GString *output; /* printed and not yet handed to the sink */
+    GQueue notices;  /* char *, printed at the end of the next line */
+    GString *output; /* printed and not yet in the sink */
     guint flush;
     guint watch;
     guint turn;
@@ -95,7 +94,7 @@ static void flush_soon(Client *client)
     }
 }
 
-/* Output as a terminal wants it: \r\n. */
+/* Prints with \r\n at line ends, as a terminal needs it. */
 static void client_print(Client *client, const char *text)
 {
     while (*text != '\0') {
@@ -128,7 +127,7 @@ static void on_line_done(HmpResult result, void *data)
 {
     Client *client = data;
 
-    (void)result; /* the text is what a person sees; there is no exit code here */
+    (void)result; /* its text is printed already */
     client->busy = false;
     client_end_line(client);
     schedule(client);
@@ -151,7 +150,7 @@ static void run_line(Client *client)
     }
 }
 
-/* Looks at what was typed, up to the end of a line. */
+/* Processes input up to the end of a line. */
 static void take_input(Client *client)
 {
     bool complete = false;
@@ -164,7 +163,7 @@ static void take_input(Client *client)
         g_byte_array_set_size(client->input, 0);
         client->head = 0;
     }
-    flush_soon(client); /* the echo; with what comes of the line if that comes at once */
+    flush_soon(client); /* the echo, together with output that comes at once */
     if (complete) {
         run_line(client);
     }
@@ -192,7 +191,7 @@ static void on_calm(void *data)
     schedule(data);
 }
 
-/* The next thing to do for this client; one line each turn. */
+/* Starts at most one line of this client, so that others get their turn. */
 static gboolean take_turn(void *data)
 {
     Client *client = data;
@@ -274,8 +273,7 @@ static void tell_notice(Client *client, const char *text)
     }
 }
 
-/* Something happened that people should know. In the output of a running command it can stand at
- * once. */
+/* Shows a notice: at once while a command runs, otherwise at the end of the next line. */
 static void tell_event(GPtrArray *clients, const BackendEvent *event)
 {
     json_object *text;

@@ -1,6 +1,6 @@
 /*
- * The human monitor on a socket: several clients, each with a prompt, an echo
- * and lines that end in \r\n. Readline serves the terminal only. Main thread.
+ * The human monitor on a socket for several clients, each with a prompt, an echo
+ * and lines that end in \r\n. Main thread.
  */
 #pragma once
 

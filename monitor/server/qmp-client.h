@@ -11,11 +11,12 @@
 
 typedef struct QmpClient QmpClient;
 
-/* Takes @fd (a non-blocking socket) over and greets. @closed is called from the main loop when the
- * connection has ended; the server then frees the client. @n_vcpus: for cpu-index. */
+/* Takes ownership of @fd (a non-blocking socket) and sends the greeting. @closed is called from the
+ * main loop when the connection has ended; the server then frees the client. @n_vcpus: limit of
+ * cpu-index. */
 QmpClient *qmp_client_new(Backend *backend, int fd, unsigned n_vcpus,
                           void (*closed)(QmpClient *client, void *data), void *data);
-/* Requests in flight go on; their replies go nowhere. */
+/* Requests in flight continue; their replies are dropped. */
 void qmp_client_free(QmpClient *client);
 
 /* @text is the event as JSON with its line end; sent only after negotiation. */

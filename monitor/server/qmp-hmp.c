@@ -10,7 +10,7 @@
 
 struct QmpHmp {
     Hmp *hmp;
-    GString *output; /* of the line in work, else NULL */
+    GString *output; /* of the running line, else NULL */
     void (*done)(const char *text, void *data);
     void *data;
 };
@@ -19,7 +19,7 @@ static void on_print(const char *text, void *data)
 {
     QmpHmp *hmp = data;
 
-    /* What is printed between two lines has no reply to stand in. */
+    /* Text printed between two lines belongs to no reply and is dropped. */
     while (hmp->output != NULL && *text != '\0') {
         size_t length = strcspn(text, "\n");
 
@@ -38,7 +38,7 @@ static void on_line_done(HmpResult result, void *data)
     GString *output = g_steal_pointer(&hmp->output);
     g_autofree char *text = g_utf8_make_valid(output->str, (ssize_t)output->len);
 
-    (void)result; /* a failed command is a good reply with its text */
+    (void)result; /* a failed command is a successful reply with its text */
     g_string_free(output, TRUE);
     hmp->done(text, hmp->data);
 }

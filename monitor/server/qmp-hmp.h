@@ -1,5 +1,5 @@
 /*
- * human-monitor-command: one HMP line, its output as one text. Main thread.
+ * human-monitor-command: runs one HMP line and returns its output as one text. Main thread.
  */
 #pragma once
 
@@ -9,9 +9,9 @@
 
 typedef struct QmpHmp QmpHmp;
 
-/* Works on the client's session, so that descriptors of its getfd can be named in a line. */
+/* Uses the client's session, so that a line can name descriptors of its getfd. */
 QmpHmp *qmp_hmp_new(Backend *backend, BackendSession *session);
-/* A line in work is abandoned: its @done is not called. */
+/* Abandons a running line: its @done is not called. */
 void qmp_hmp_free(QmpHmp *hmp);
 
 /* One line at a time. @done gets the output with \r\n at line ends; it may come before this

@@ -20,7 +20,7 @@ Servers *servers_new(void)
     return servers;
 }
 
-/* @server: what the option made of @address; NULL with @error. */
+/* @server: the server for @address, or NULL with @error set. */
 static bool add(Servers *servers, Console *console, const char *option, const char *address,
                 SocketServer *server, GError **error)
 {

@@ -1,7 +1,6 @@
 /*
- * A control socket with its clients, whatever they speak: takes connections up to a limit, tells
- * the clients what happens, gives them time at the end. Monitor sockets and QMP are both one of
- * these. Main thread.
+ * A control socket with its clients, independent of the protocol: limits the number of clients,
+ * passes events to them and flushes their output at the end. Main thread.
  */
 #pragma once
 
@@ -13,10 +12,10 @@ typedef struct SocketServer SocketServer;
 
 /* What one protocol does; all required. */
 typedef struct {
-    /* A client of @server; takes @fd (non-blocking) over. @data: of socket_server_new(). */
+    /* Creates a client that owns @fd (non-blocking). @data: of socket_server_new(). */
     void *(*accept)(SocketServer *server, int fd, const void *data);
     void (*event)(GPtrArray *clients, const BackendEvent *event);
-    /* Gives what was written for it, at most @timeout_ms. */
+    /* Sends pending output, at most @timeout_ms. */
     void (*flush)(void *client, unsigned timeout_ms);
     GDestroyNotify free;
 } SocketProtocol;
@@ -35,5 +34,5 @@ const char *socket_server_name(const SocketServer *server);
 /* The connection of @client has ended: frees it. */
 void socket_server_drop(SocketServer *server, void *client);
 
-/* Gives all clients what was written for them, at most @timeout_ms together. */
+/* Sends pending output of all clients, at most @timeout_ms together. */
 void socket_server_flush(SocketServer *server, unsigned timeout_ms);

@@ -1,9 +1,8 @@
 /*
  * See console.h. Main thread.
  *
- * The bottom line is written over from its beginning and erased to its end. On
- * a terminal that has become narrower since, it stands on two rows or more: it
- * stays there and a new one is begun.
+ * The bottom line is overwritten in place. When the terminal became narrower, the
+ * line occupies two or more rows; then it stays and a new one is started below.
  */
 #include "monitor/terminal/console.h"
 
@@ -16,7 +15,7 @@
 #include "monitor/terminal/terminal.h"
 
 #define CONSOLE_LIMIT (4u << 20)
-/* A script waits when its reader is this far behind. */
+/* Pending bytes beyond which a script waits for the reader. */
 #define CONSOLE_BEHIND (256u << 10)
 
 struct Console {
@@ -25,7 +24,7 @@ struct Console {
     bool out_terminal;
     bool err_terminal;
     char *status;
-    size_t drawn; /* columns of the status that are on the screen */
+    size_t drawn; /* columns of the status on the screen */
     void (*hide)(void *data);
     void (*show)(void *data);
     void *prompt_data;
@@ -70,7 +69,7 @@ int console_width(const Console *console)
     return columns;
 }
 
-/* Puts @line over what stands there; one write, so that nothing flickers. */
+/* Overwrites the bottom line with one write, to avoid flicker. */
 static void overwrite_status(Console *console, const char *line)
 {
     bool wrapped = console->drawn > (size_t)console_width(console);

@@ -1,6 +1,6 @@
 /*
- * See dashboard-feed.h. A round is one request after another and ends with a
- * sample; the next begins with its period, or with an event.
+ * See dashboard-feed.h. A round sends one request after another and ends with a
+ * sample. A timer or an event starts the next round.
  */
 #include "monitor/terminal/dashboard-feed.h"
 
@@ -9,11 +9,11 @@
 #include "backend/base/clock.h"
 #include "backend/base/error.h"
 
-/* What is asked, and the least time between two times. */
+/* The queries and the least time between two of the same. */
 static const struct {
     const char *command;
     unsigned every_ms;
-    bool while_running; /* only while a migration is under way, and once after its end */
+    bool while_running; /* only while a migration runs, and once after its end */
 } questions[] = {
     { "query-migrate", 0, false },
     { "x-query-migrate-history", 200, false },
@@ -28,11 +28,11 @@ static const struct {
 };
 enum { QUESTIONS = G_N_ELEMENTS(questions) };
 
-/* The least time between two times while nothing is under way in a QEMU that is attached. */
+/* The least time between two of the same while an attached QEMU runs no migration. */
 #define IDLE_MS 1000
 
 struct DashboardFeed {
-    unsigned refs; /* one of the owner, one of each request in flight */
+    unsigned refs; /* the owner and each request in flight */
     bool freed;
     Backend *backend;
     BackendSession *session;
@@ -41,9 +41,9 @@ struct DashboardFeed {
     guint timer;
     guint soon;
     int64_t asked_us[QUESTIONS]; /* 0 = never */
-    bool unknown[QUESTIONS];     /* the backend does not know it */
-    bool attached;               /* to a QEMU, when that was last looked at */
-    unsigned next;               /* question of the round; QUESTIONS = no round */
+    bool unknown[QUESTIONS];     /* the backend has no such command */
+    bool attached;               /* a QEMU was attached in the last round */
+    unsigned next;               /* next query of the round; QUESTIONS = no round */
     unsigned in_flight;
     bool again;
     void (*fresh)(void *data);
@@ -92,7 +92,7 @@ static bool is_due(const DashboardFeed *feed, unsigned index, int64_t now_us)
                                  !sample_is_running(model_now(feed->model)))) {
         return false;
     }
-    /* Another program is not asked more often than it has something to tell. */
+    /* An idle QEMU is queried less often. */
     bool idle = backend_target(feed->backend) != NULL && !sample_is_running(model_now(feed->model));
     unsigned every_ms = idle ? MAX(questions[index].every_ms, IDLE_MS) : questions[index].every_ms;
 
@@ -106,7 +106,8 @@ static void go_on(DashboardFeed *feed)
     int64_t now_us = mig_clock_now_us();
 
     model_clock(feed->model, now_us, mig_clock_wall_us());
-    if (feed->attached != (backend_target(feed->backend) != NULL)) { /* somebody else answers now */
+    if (feed->attached !=
+        (backend_target(feed->backend) != NULL)) { /* another backend replies now */
         feed->attached = !feed->attached;
         memset(feed->unknown, 0, sizeof(feed->unknown));
     }
@@ -129,7 +130,7 @@ static void go_on(DashboardFeed *feed)
 
 static void begin(DashboardFeed *feed)
 {
-    if (feed->next == QUESTIONS) { /* a slow backend is not asked twice */
+    if (feed->next == QUESTIONS) { /* otherwise the backend has not replied yet */
         feed->next = 0;
         go_on(feed);
     } else {
@@ -169,7 +170,7 @@ static void on_event(const BackendEvent *event, void *data)
     DashboardFeed *feed = data;
 
     model_event(feed->model, event->name, event->data, mig_clock_now_us(), event->time_us);
-    if (strcmp(event->name, "MIGRATION_PASS") != 0) { /* comes with the history soon enough */
+    if (strcmp(event->name, "MIGRATION_PASS") != 0) { /* the history has the pass */
         dashboard_feed_refresh(feed);
     }
 }

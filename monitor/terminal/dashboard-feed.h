@@ -1,6 +1,5 @@
 /*
- * Asks the backend what the dashboard's model wants to know, each thing as often as it is worth.
- * Main thread.
+ * Queries the backend for the dashboard's model, each query at its own rate. Main thread.
  */
 #pragma once
 
@@ -11,11 +10,11 @@
 
 typedef struct DashboardFeed DashboardFeed;
 
-/* @fresh: a round of answers is in the model. @model is borrowed. */
+/* @fresh is called when a round of replies is in the model. @model is borrowed. */
 DashboardFeed *dashboard_feed_new(Backend *backend, TuiModel *model, unsigned period_ms,
                                   void (*fresh)(void *data), void *data);
 void dashboard_feed_free(DashboardFeed *feed);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DashboardFeed, dashboard_feed_free)
 
-/* Everything is asked for with the next round, which begins at once. */
+/* Starts a round now that runs every query. */
 void dashboard_feed_refresh(DashboardFeed *feed);

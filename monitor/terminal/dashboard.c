@@ -23,9 +23,9 @@
 #include "tui/keys.h"
 #include "tui/screen.h"
 
-/* After an escape: the rest of a key's sequence comes at once. */
+/* Time to wait for the rest of a key's sequence after an escape byte. */
 #define ESCAPE_MS 50
-/* How long a stop by SIGTSTP waits for the terminal. */
+/* Longest wait for the terminal before a stop by SIGTSTP. */
 #define SUSPEND_MS 1000
 
 struct Dashboard {
@@ -33,7 +33,7 @@ struct Dashboard {
     Console *console;
     Prompt *prompt;
     const Options *options;
-    TuiConfig config; /* read anew with each opening */
+    TuiConfig config; /* read at each opening */
     TuiModel *model;
     Ui *ui;
     DashboardFeed *feed; /* while open */
@@ -41,11 +41,11 @@ struct Dashboard {
     bool leaving;
     GByteArray *input; /* not yet decoded */
     guint escape;
-    /* What keys ask for. */
+    /* Monitor lines run by keys. */
     Hmp *hmp;
-    GString *said; /* output of the line in work */
+    GString *said; /* output of the running line */
     char *line;
-    GQueue lines; /* wait */
+    GQueue lines; /* not yet run */
     guint turn;
     bool was_running;
 };
@@ -118,7 +118,8 @@ static void on_execute(const char *line, void *data)
 {
     Dashboard *dashboard = data;
 
-    if (g_queue_get_length(&dashboard->lines) < 100) { /* a key that is held down */
+    if (g_queue_get_length(&dashboard->lines) <
+        100) { /* bounds the queue while a key is held down */
         g_queue_push_tail(&dashboard->lines, g_strdup(line));
     }
     if (dashboard->turn == 0) {
@@ -128,7 +129,7 @@ static void on_execute(const char *line, void *data)
 
 /* ---- export ---- */
 
-/* One line a sample, oldest first; a file that is there already is not touched. */
+/* One line per sample, oldest first; an existing file is not overwritten. */
 static bool dashboard_export(const TuiModel *model, const char *path, GError **error)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -298,7 +299,7 @@ static bool on_interrupt(void *data)
     return true;
 }
 
-/* ---- what comes in ---- */
+/* ---- output and events ---- */
 
 static void on_console(const char *text, void *data)
 {
@@ -425,7 +426,7 @@ static void choose_style(Dashboard *dashboard)
     const char *terminal = g_getenv("TERM");
     bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     bool console = g_strcmp0(terminal, "linux") == 0; /* its font lacks braille */
-    bool ascii = config->ascii == CONFIG_ON || !utf8; /* what the locale lacks cannot be shown */
+    bool ascii = config->ascii == CONFIG_ON || !utf8; /* the locale cannot show other characters */
     int graph = config->graph >= 0 ? config->graph : console ? GRAPH_BLOCK : GRAPH_BRAILLE;
 
     ui_set_style(dashboard->ui, ascii, (GraphStyle)graph);

@@ -1,6 +1,6 @@
 /*
- * The dashboard in the program: opens and leaves the screen, feeds its model, runs what its keys
- * ask for. Main thread.
+ * The dashboard in the program: opens and closes the screen, feeds the model, runs the commands of
+ * keys. Main thread.
  */
 #pragma once
 
@@ -14,16 +14,16 @@
 
 typedef struct Dashboard Dashboard;
 
-/* Everything is borrowed and outlives it. The prompt's command "dashboard" opens it; what was
- * recorded stays from one time to the next. */
+/* Borrows its arguments. The command dashboard of the prompt opens it; recorded samples are kept
+ * while it is closed. */
 Dashboard *dashboard_new(Backend *backend, Console *console, Prompt *prompt,
                          const Options *options);
-/* Restores the terminal, waiting @timeout_ms for one that stands still. */
+/* Restores the terminal; waits at most @timeout_ms when it takes no output. */
 void dashboard_free(Dashboard *dashboard, unsigned timeout_ms);
 
 bool dashboard_open(Dashboard *dashboard, GError **error);
 
-/* ---- the dashboard as lines on the console ---- */
+/* ---- --plain: the dashboard as lines on the console ---- */
 
 typedef struct PlainView PlainView;
 

@@ -23,9 +23,9 @@
 #define MAX_URIS    20
 
 static char *path;          /* NULL: nothing is kept */
-static unsigned file_lines; /* of the file, about */
+static unsigned file_lines; /* approximate number in the file */
 
-/* Whatever else stands there (a link to a device, a pipe) is left alone and not waited for. */
+/* Anything but a regular file (a device, a pipe) is not used, and opening it does not block. */
 static bool is_our_file(int fd)
 {
     struct stat st;
@@ -98,7 +98,7 @@ void history_open(void)
 
 void history_remember(const char *typed)
 {
-    g_autofree char *line = g_strchomp(g_strdup(typed)); /* completion leaves a blank behind */
+    g_autofree char *line = g_strchomp(g_strdup(typed)); /* completion adds a blank */
 
     if (line[strspn(line, " \t")] == '\0') {
         return;

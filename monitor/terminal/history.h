@@ -5,13 +5,13 @@
  */
 #pragma once
 
-/* Loads what there is. A file that cannot be read or written is no error: then nothing is kept. */
+/* Loads the file. A file that cannot be read or written is no error: then nothing is kept. */
 void history_open(void);
 
-/* Puts a line at the newest place; blank lines are not kept. */
+/* Adds a line as the newest; blank lines are not kept. */
 void history_remember(const char *line);
 
-/* Writes the list, as short as it is now. */
+/* Rewrites the file from the list when the file is much longer. */
 void history_close(void);
 
 /* URIs of migrations in the list, newest first; NULL terminated; free with g_strfreev(). */

@@ -1,6 +1,6 @@
 /*
- * --plain: see dashboard.h. Prints above the prompt, into a batch's output or
- * a log alike.
+ * --plain: see dashboard.h. The console prints the lines above the prompt, or into
+ * the output of a batch.
  */
 #include "monitor/terminal/dashboard-feed.h"
 #include "monitor/terminal/dashboard.h"

@@ -1,9 +1,9 @@
 /*
  * See progress-view.h. Main thread.
  *
- * The last state that was shown is not the last state there was, so the end
- * asks again: query-migrate, history, owner, then the summary. Replies may
- * come after the view is gone; it is counted.
+ * The last state shown is not the final state, so the end queries again:
+ * query-migrate, history, owner, then the summary. The view is counted, because
+ * a reply may come after progress_view_free().
  */
 #include "monitor/terminal/progress-view.h"
 
@@ -111,7 +111,7 @@ static void on_owner(json_object *value, const GError *error, void *data)
     if (!reply_is_wanted(view)) {
         return;
     }
-    /* How it failed or was cancelled is an error or a notice already. */
+    /* A failure or a cancel is reported by an error or a notice. */
     if (has_completed(view->info)) {
         summary = progress_summary(view->info, view->history, value);
     }
@@ -165,7 +165,7 @@ void progress_view_update(ProgressView *view, json_object *info, json_object *hi
         keep(&view->info, info);
         keep(&view->history, history);
         if (console_is_terminal(view->console)) {
-            /* The last column stays free: writing there would wrap the line. */
+            /* Text in the last column would wrap the line. */
             line = progress_line(info, history, console_width(view->console) - 1);
             console_set_status(view->console, line);
         }

@@ -1,9 +1,9 @@
 /*
  * See prompt-complete.h. Main thread.
  *
- * Readline is told that no character breaks words, so that it offers the whole
- * line for replacement, and gets whole lines back: where the word begins is
- * known to complete_line() alone. What is displayed are the words.
+ * Only complete_line() knows where a word begins. So readline is configured to
+ * treat the whole line as one word, and gets whole lines back. The list of
+ * candidates shows the words.
  */
 #include "monitor/terminal/prompt-complete.h"
 
@@ -16,9 +16,9 @@
 #include "completion/complete.h"
 #include "monitor/terminal/history.h"
 
-/* What was offered last; readline's hooks carry no pointer of ours. */
+/* The last candidates; readline's hooks carry no pointer. */
 static Completion *offered;
-static size_t typed; /* bytes of the word that is completed */
+static size_t typed; /* bytes of the word being completed */
 static const Hmp *monitor;
 
 static const Candidate *candidate(unsigned index)
@@ -26,7 +26,7 @@ static const Candidate *candidate(unsigned index)
     return g_ptr_array_index(offered->candidates, index);
 }
 
-/* The beginning that all candidates share, cut between characters. */
+/* Length of the common prefix of all candidates, in whole characters. */
 static size_t shared_length(void)
 {
     const char *first = candidate(0)->text;
@@ -47,7 +47,7 @@ static size_t shared_length(void)
     return length;
 }
 
-/* Line up to the word, and @length bytes of @word behind it; malloc'ed, as readline frees it. */
+/* The line up to the word, then @length bytes of @word; malloc'ed, because readline frees it. */
 static char *whole_line(const char *line, const char *word, size_t length)
 {
     char *whole = malloc(offered->start + length + 1);
@@ -61,13 +61,13 @@ static char *whole_line(const char *line, const char *word, size_t length)
     return whole;
 }
 
-/* "tcp:" behind "tcp:" only says what comes next. */
+/* The candidate adds nothing: "tcp:" after "tcp:" only has a note on what follows. */
 static bool is_typed(const Candidate *word)
 {
     return !word->final && word->note != NULL && strlen(word->text) == typed;
 }
 
-/* Readline's array: the shared beginning, then each of several. */
+/* Readline's array: the common prefix, then each candidate if there are several. */
 static char **to_matches(const char *line)
 {
     unsigned count = offered->candidates->len;
@@ -78,11 +78,12 @@ static char **to_matches(const char *line)
         g_error("out of memory");
     }
     if (count > 1 && shared < strlen(line) - offered->start) {
-        matches[0] = strdup(line); /* never take away what was typed */
+        matches[0] = strdup(line); /* never remove typed text */
     } else {
         matches[0] = whole_line(line, candidate(0)->text, shared);
     }
-    if (count == 1 && is_typed(candidate(0))) { /* nothing to insert: two of them make a list */
+    if (count == 1 &&
+        is_typed(candidate(0))) { /* nothing to insert: two entries make readline show a list */
         matches[1] = strdup(line);
         matches[2] = strdup("");
     }
@@ -105,7 +106,7 @@ static char **attempt(const char *text, int start, int end)
 
     (void)start;
     (void)end;
-    rl_attempted_completion_over = 1; /* no file names where they make no sense */
+    rl_attempted_completion_over = 1; /* no file names as a fallback */
     g_clear_pointer(&offered, completion_free);
     offered = complete_line(text, strlen(text), &env);
     typed = strlen(text) - offered->start;
@@ -117,7 +118,7 @@ static char **attempt(const char *text, int start, int end)
     return to_matches(text);
 }
 
-/* One row each; a note is cut rather than wrapped. */
+/* One row per candidate; notes are cut, not wrapped. */
 static void print_with_notes(FILE *out, int width)
 {
     int rows;

@@ -1,11 +1,11 @@
 /*
- * Tab at the prompt: carries completion/complete.h over to readline. Main
+ * Tab at the prompt: connects completion/complete.h with readline. Main
  * thread.
  */
 #pragma once
 
 #include "commands/hmp/hmp.h"
 
-/* @hmp is the monitor that will get the lines: its variables are offered. */
+/* @hmp runs the lines; its variables are candidates. */
 void prompt_complete_install(const Hmp *hmp);
 void prompt_complete_remove(void);

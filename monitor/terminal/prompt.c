@@ -140,7 +140,7 @@ static void on_line_done(HmpResult result, void *data)
 {
     Prompt *prompt = data;
 
-    (void)result; /* the text is what a person sees */
+    (void)result; /* its text is printed already */
     prompt->busy = false;
     prompt->asked = false;
     if (prompt->view != NULL) {
@@ -268,7 +268,7 @@ static bool on_interrupt(void *data)
     } else if (!prompt->busy || hmp_give_up(prompt->hmp)) {
         return true;
     } else if (!progress_view_is_active(prompt->progress)) {
-        console_print(prompt->console, "a command is in work and cannot be interrupted\n");
+        console_print(prompt->console, "the running command cannot be interrupted\n");
     } else if (!prompt->asked) {
         prompt->asked = true;
         console_print(prompt->console, "press Ctrl-C again to cancel the migration\n");
