@@ -1,9 +1,9 @@
 /*
- * The outgoing side: what can fail at once is tried on the main thread when
- * the connector is made, connecting happens on the worker that opens it.
+ * The outgoing side. connector_new() runs on the main thread and opens files, children and passed
+ * descriptors; connector_open() runs on a worker and connects sockets.
  *
- * Every wait of an open looks at the cancel descriptor. A name look-up that is
- * cancelled goes on in its thread and nobody listens to its answer.
+ * Every wait of connector_open() also polls the cancel descriptor. A name look-up that is cancelled
+ * ends in its own thread and its result is dropped.
  */
 #include "backend/transport/transport-private.h"
 
@@ -17,7 +17,8 @@
 #include "backend/base/error.h"
 #include "backend/base/lock.h"
 
-/* A Unix socket whose queue is full cannot be waited for; it is tried again after this time. */
+/* poll() does not report room in the queue of a Unix socket: connect() is repeated after this time.
+ */
 #define UNIX_RETRY_MS 20
 
 struct Connector {
@@ -28,7 +29,7 @@ struct Connector {
 
     pthread_mutex_t lock;
     bool cancelled;   /* under @lock */
-    Transport *ready; /* under @lock; file, exec and fd: opened already, NULL once taken */
+    Transport *ready; /* under @lock; kinds that are opened at once; NULL once taken */
 };
 
 /* ---- making one ---- */
@@ -132,7 +133,7 @@ static int connect_fd(const Connector *connector, int fd, const struct sockaddr 
         if (errno != EAGAIN || addr->sa_family != AF_UNIX) {
             return errno;
         }
-        /* The queue of a Unix socket is full; nothing tells when that ends. */
+        /* The queue of the Unix socket is full. */
         if (wait_fd(-1, 0, connector->cancel_fd, UNIX_RETRY_MS) == WAIT_WOKEN) {
             return -1;
         }
@@ -147,7 +148,7 @@ static int try_address(const Connector *connector, const struct sockaddr *addr, 
     int protocol = inet && connector->address->mptcp == FLAG_ON ? IPPROTO_MPTCP : 0;
     int one = 1;
 
-    /* Non-blocking for the connect; the description is ours, so it may stay so. */
+    /* No other process shares this description: it can stay non-blocking. */
     g_auto(MigFd) fd =
         socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
     if (fd < 0) {
@@ -172,7 +173,7 @@ static bool set_connect_error(const Connector *connector, int reason, GError **e
     return false;
 }
 
-/* Reasons that say that this kind of address cannot be reached from here at all. */
+/* Reasons that only say that this host has no way to that family of addresses. */
 static bool is_vague(int reason)
 {
     return reason == 0 || reason == ENETUNREACH || reason == EAFNOSUPPORT ||
@@ -197,7 +198,7 @@ static int connect_inet(Connector *connector, GError **error)
     }
     for (const struct addrinfo *ai = found; ai != NULL && fd < 0 && reason >= 0; ai = ai->ai_next) {
         fd = try_address(connector, ai->ai_addr, ai->ai_addrlen, &reason);
-        /* Of several failures, the one that says most is told. */
+        /* Of several failures, the most precise one is reported. */
         if (reason < 0 || is_vague(told) || !is_vague(reason)) {
             told = reason;
         }

@@ -1,13 +1,11 @@
 /*
  * The incoming side. Main thread.
  *
- * Whatever can be opened is opened when the listener is made, or once a host
- * name is looked up; the answer and the channels come later, from the main
- * loop. Sockets listen on, and what connects waits in the lobby; a file, a
- * child or a passed descriptor is one channel and is handed over as it is.
+ * listener_new() opens the address, except that a host name is looked up first. The result and the
+ * channels are reported later, from the main loop. Sockets keep listening, and new connections wait
+ * in the lobby; a file, a child or a passed descriptor is one channel.
  *
- * Every callback may free the listener, so each is the last thing its caller
- * does.
+ * Every callback may free the listener, so a caller does nothing after it.
  */
 #include "backend/transport/transport-private.h"
 
@@ -20,7 +18,7 @@
 
 #include "backend/base/error.h"
 
-/* Out of descriptors or memory, or of places: accepting rests this long, else the loop would spin.
+/* Pause of accepting without descriptors, memory or places in the lobby; else the loop would spin.
  */
 #define REST_S 1
 
@@ -161,7 +159,7 @@ static gboolean on_single(gpointer data)
 
 /* ---- opening ---- */
 
-/* The outcome is there: begins to serve and tells it. */
+/* Reports the result of opening and begins to serve. */
 static void announce(Listener *l)
 {
     g_autoptr(GError) error = g_steal_pointer(&l->error); /* outlives the listener */
@@ -185,7 +183,7 @@ static gboolean on_announce(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-/* Takes the sockets, NULL when that failed. */
+/* Takes @sockets; NULL = they could not be made. */
 static void adopt_sockets(Listener *l, GPtrArray *sockets)
 {
     if (sockets == NULL) {
@@ -220,7 +218,7 @@ static gboolean on_resolved(int fd, GIOCondition condition, gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-/* False when the answer comes later: a host name is looked up first. */
+/* False when the result comes later, because a host name is looked up first. */
 static bool open_inet(Listener *l)
 {
     bool numeric;
