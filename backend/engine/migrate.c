@@ -1,9 +1,9 @@
 /*
  * The migration commands of the engine. Main thread.
  *
- * The rules (backend/tables/rules.def) say first whether a request may be, then comes what starting
- * finds. An attempt gets a record (Migration) once only starting it can fail, so that a refused
- * command leaves no trace.
+ * migrate passes through five files: engine.c (dispatch and facts), this one, address-uri.c or
+ * address-json.c, rules.c, and connector.c. An attempt gets a record (Migration) once only starting
+ * it can fail, so that a refused command leaves no trace.
  */
 #include "backend/engine/engine-internal.h"
 
