@@ -101,7 +101,7 @@ def measure(what, src, counter, ready=1.0):
 
 def one_qemu(s, version, binary):
     # A guest that writes: one that stands has nothing left to send before long.
-    src = real_guest.start(s, binary, "src")
+    src = real_guest.start(s, binary, "src", last_mib=24, pause=1 << 26)
     dst = real_guest.start(s, binary, "dst", "-incoming", f"unix:{s.path('m')}")
     counter = Counter(s, src)
     print(f"QEMU {version}")
