@@ -11,11 +11,6 @@
 
 #define REFUSE(error, ...) (g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, __VA_ARGS__), false)
 
-uint64_t engine_mib_rate(uint64_t rate)
-{
-    return MIN(rate, UINT64_MAX >> 20) << 20;
-}
-
 bool engine_can_limit(const Engine *e, GError **error)
 {
     if (guest_n_vcpus(e->guest) > 0) {
@@ -83,7 +78,7 @@ static bool set_limit(Engine *e, json_object *args, GError **error)
     if (rate != 0 && (possible = dirty_share_join(e->dirty, error)) == NULL) {
         return false;
     }
-    set_rate(e, range, engine_mib_rate(rate));
+    set_rate(e, range, dirty_limit_from_mib(rate));
     return true;
 }
 

@@ -94,9 +94,6 @@ Address *engine_address_from_arguments(json_object *args, const char *command, G
 bool engine_take_named_fd(BackendSession *session, const Address *address, int *ret_fd,
                           GError **error);
 
-/* Threads for the pages of a mapped-ram file; 0 without the capability. */
-unsigned engine_mapped_threads(const Engine *e);
-
 /* ---- migrate-incoming.c ---- */
 void engine_migrate_incoming(Engine *e, BackendSession *session, json_object *args,
                              BackendReply *reply);
@@ -143,7 +140,6 @@ void engine_take_postcopy_channel(Engine *e, ChannelType type, Transport *transp
 void engine_want_channels(Engine *e);
 
 /* ---- multifd.c ---- */
-MultifdSettings engine_multifd_settings(const Engine *e);
 /* A connection that began as a multifd channel; @transport is taken. */
 void engine_multifd_channel(Engine *e, Transport *transport);
 /* The main channel has come: those that were faster belong to it. */
@@ -185,8 +181,6 @@ void engine_query_dirty_limit(Engine *e, BackendSession *session, json_object *a
 void engine_fill_dirty_limit(const Engine *e, MigInfo *info);
 /* False, with QEMU's text, when the machine cannot do what capability dirty-limit asks for. */
 bool engine_can_limit(const Engine *e, GError **error);
-/* Bytes/s of a rate in MB/s. */
-uint64_t engine_mib_rate(uint64_t rate);
 void engine_limit_notice(void *engine, const char *text); /* any thread */
 
 /* ---- descriptors.c ---- */

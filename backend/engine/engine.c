@@ -145,24 +145,7 @@ static void query_capabilities(Engine *e, BackendSession *session, json_object *
 
 void engine_apply_settings(Engine *e)
 {
-    const MigParameters *p = &e->parameters;
-
-    atomic_store(&e->settings.max_bandwidth, p->max_bandwidth);
-    atomic_store(&e->settings.max_postcopy_bandwidth, p->max_postcopy_bandwidth);
-    atomic_store(&e->settings.switchover_bandwidth, p->avail_switchover_bandwidth);
-    atomic_store(&e->settings.compress_level, p->compress_level);
-    atomic_store(&e->settings.compress_wait, p->compress_wait_thread);
-    atomic_store(&e->settings.xbzrle_cache_size, p->xbzrle_cache_size);
-    atomic_store(&e->settings.downtime_limit, p->downtime_limit);
-    atomic_store(&e->settings.handover_timeout, p->x_handover_timeout);
-    atomic_store(&e->settings.switchover_timeout, p->x_switchover_timeout);
-    atomic_store(&e->settings.throttle_threshold, p->throttle_trigger_threshold);
-    atomic_store(&e->settings.throttle_initial, p->cpu_throttle_initial);
-    atomic_store(&e->settings.throttle_increment, p->cpu_throttle_increment);
-    atomic_store(&e->settings.throttle_max, p->max_cpu_throttle);
-    atomic_store(&e->settings.throttle_tailslow, p->cpu_throttle_tailslow);
-    atomic_store(&e->settings.vcpu_dirty_limit, engine_mib_rate(p->vcpu_dirty_limit));
-    atomic_store(&e->settings.vcpu_dirty_limit_period, p->x_vcpu_dirty_limit_period);
+    live_settings_store(&e->settings, &e->parameters);
     if (e->outgoing != NULL) {
         outgoing_settings_changed(e->outgoing);
     }

@@ -133,9 +133,7 @@ static void on_channel(Listener *l, ChannelType type, Transport *transport, void
         .migration = m,
         .transport = transport,
         .capabilities = e->capabilities,
-        .mapped_threads = engine_mapped_threads(e),
-        .direct_io = e->parameters.direct_io != 0,
-        .multifd = engine_multifd_settings(e),
+        .parameters = e->parameters,
         .door_is_open = door_is_open,
         .door_data = e,
     };

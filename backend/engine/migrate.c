@@ -109,16 +109,6 @@ Owner engine_last_owner(const Engine *e)
     return e->last != NULL ? migration_get_owner(e->last, &evidence) : OWNER_HERE;
 }
 
-unsigned engine_mapped_threads(const Engine *e)
-{
-    if (!capability_is_on(e->capabilities, CAPABILITY_MAPPED_RAM)) {
-        return 0;
-    }
-    return capability_is_on(e->capabilities, CAPABILITY_MULTIFD)
-               ? (unsigned)e->parameters.multifd_channels
-               : 1;
-}
-
 /* What can fail at once; the record then says failed, as QEMU does for files, descriptors and
  * children. */
 static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigFd *fd,
@@ -126,12 +116,12 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
 {
     g_autoptr(DirtyTracker) tracker = NULL;
     g_autoptr(Connector) connector = NULL;
-    bool ignore_shared = capability_is_on(e->capabilities, CAPABILITY_X_IGNORE_SHARED);
 
-    /* Where no page is sent nothing has to be tracked. */
-    bool snapshot = capability_is_on(e->capabilities, CAPABILITY_BACKGROUND_SNAPSHOT);
-    if (guest_n_vcpus(e->guest) > 0 && !snapshot &&
-        !(ignore_shared && shared_ram_is_all(e->guest))) {
+    /* A snapshot sends each page once, and shared RAM is not sent: neither needs tracking. */
+    if (guest_n_vcpus(e->guest) > 0 &&
+        !capability_is_on(e->capabilities, CAPABILITY_BACKGROUND_SNAPSHOT) &&
+        !(capability_is_on(e->capabilities, CAPABILITY_X_IGNORE_SHARED) &&
+          shared_ram_is_all(e->guest))) {
         tracker = dirty_share_join(e->dirty, error);
         if (tracker == NULL) {
             return false;
@@ -150,33 +140,11 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
         .predecessor = e->outgoing,
         .connector = g_steal_pointer(&connector),
         .tracker = g_steal_pointer(&tracker),
-        .return_path = capability_is_on(e->capabilities, CAPABILITY_RETURN_PATH),
-        .handover = e->parameters.x_handover != 0,
-        .validate_uuid = capability_is_on(e->capabilities, CAPABILITY_VALIDATE_UUID),
-        .pause_before_switchover =
-            capability_is_on(e->capabilities, CAPABILITY_PAUSE_BEFORE_SWITCHOVER),
-        .ignore_shared = ignore_shared,
-        .release_ram = capability_is_on(e->capabilities, CAPABILITY_RELEASE_RAM),
-        .background_snapshot = snapshot,
+        .capabilities = e->capabilities,
+        .parameters = e->parameters,
         .to_child = address->kind == ADDRESS_EXEC,
-        .stop_first = e->parameters.mode != 0,
-        .switchover_ack = capability_is_on(e->capabilities, CAPABILITY_SWITCHOVER_ACK),
-        .sparse = capability_is_on(e->capabilities, CAPABILITY_X_SPARSE_RAM),
-        .xbzrle = capability_is_on(e->capabilities, CAPABILITY_XBZRLE),
-        .postcopy = capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_RAM),
-        .preempt = capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_PREEMPT),
-        .compress_threads = capability_is_on(e->capabilities, CAPABILITY_COMPRESS)
-                                ? e->parameters.compress_threads
-                                : 0,
-        .mapped_threads = engine_mapped_threads(e),
-        .direct_io = e->parameters.direct_io != 0,
         .to_file = address->kind == ADDRESS_FILE,
         .limit = e->limit,
-        .multifd = engine_multifd_settings(e),
-        .converge =
-            capability_is_on(e->capabilities, CAPABILITY_AUTO_CONVERGE) ? CONVERGE_BY_THROTTLE
-            : capability_is_on(e->capabilities, CAPABILITY_DIRTY_LIMIT) ? CONVERGE_BY_LIMIT
-                                                                        : CONVERGE_BY_NOTHING,
     };
     Outgoing *outgoing = outgoing_new(&config, error);
     if (outgoing == NULL) {

@@ -9,27 +9,6 @@
 /* Channels without a main one are of a source that is gone. */
 #define EARLY_SECONDS 30
 
-MultifdSettings engine_multifd_settings(const Engine *e)
-{
-    const MigParameters *p = &e->parameters;
-    MultifdSettings settings = {
-        .compression = (MultifdCompression)p->multifd_compression,
-        .sync = (MultifdSync)p->x_multifd_sync,
-        .zero = (MultifdZero)p->x_multifd_zero,
-        .wait_ms = (uint32_t)p->x_multifd_timeout,
-    };
-
-    /* With mapped-ram its threads share one file and no connection is needed. */
-    if (capability_is_on(e->capabilities, CAPABILITY_MULTIFD) &&
-        !capability_is_on(e->capabilities, CAPABILITY_MAPPED_RAM)) {
-        settings.channels = (unsigned)p->multifd_channels;
-        settings.zero_copy = capability_is_on(e->capabilities, CAPABILITY_ZERO_COPY_SEND);
-        settings.level = (int)(settings.compression == MULTIFD_ZLIB ? p->multifd_zlib_level
-                                                                    : p->multifd_zstd_level);
-    }
-    return settings;
-}
-
 /* ---- channels that were faster than the main one ---- */
 
 void engine_multifd_drop_early(Engine *e)

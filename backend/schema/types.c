@@ -32,7 +32,6 @@ static const SchemaType str_or_null = { .kind = SCHEMA_STR_OR_NULL, .name = "Str
 static const char *const capability_names[] = {
 #define MIG_CAPABILITY(id, name, ...) name,
 #include "backend/tables/capabilities.def"
-#undef MIG_CAPABILITY
     NULL,
 };
 static const SchemaType capability = ENUM("MigrationCapability", capability_names);
@@ -44,10 +43,10 @@ const SchemaType schema_capability_status_list = LIST(capability_status);
 /* ---- parameters ---- */
 
 static const SchemaType multifd_compression =
-    ENUM("MultiFDCompression", NAMES("none", "zlib", "zstd"));
-static const SchemaType multifd_sync = ENUM("XMultifdSync", NAMES("auto", "section", "round"));
-static const SchemaType multifd_zero = ENUM("XMultifdZero", NAMES("auto", "main", "packets"));
-static const SchemaType mig_mode = ENUM("MigMode", NAMES("normal", "cpr-reboot"));
+    ENUM("MultiFDCompression", param_multifd_compressions);
+static const SchemaType multifd_sync = ENUM("XMultifdSync", param_multifd_syncs);
+static const SchemaType multifd_zero = ENUM("XMultifdZero", param_multifd_zeroes);
+static const SchemaType mig_mode = ENUM("MigMode", param_modes);
 static const SchemaType bitmap_transform = STRUCT("BitmapMigrationBitmapAliasTransform",
     OPTIONAL("persistent", schema_bool));
 static const SchemaType bitmap_alias = STRUCT("BitmapMigrationBitmapAlias",
@@ -75,11 +74,10 @@ static const SchemaType node_alias_list = LIST(node_alias);
 #define SET_node_alias_list     &node_alias_list
 
 const SchemaMember schema_set_parameters[] = {
-#define MIG_PARAM(field, name, kind, schema, min, max, initial, unit, zero, range, values, suffix, \
-                  since, supported, deprecated, ...)                                               \
+#define MIG_PARAM(field, name, kind, when, place, schema, min, max, initial, unit, zero, range,    \
+                  values, suffix, since, supported, deprecated, ...)                               \
     { name, SET_##schema, true, deprecated != NULL },
 #include "backend/tables/parameters.def"
-#undef MIG_PARAM
     { NULL, NULL, false, false },
 };
 static const SchemaType migrate_set_parameters = {
@@ -91,11 +89,10 @@ static const SchemaType migrate_set_parameters = {
 #undef SET_str
 #define SET_str                 &schema_str
 static const SchemaMember reported_parameters[] = {
-#define MIG_PARAM(field, name, kind, schema, min, max, initial, unit, zero, range, values, suffix, \
-                  since, supported, deprecated, ...)                                               \
+#define MIG_PARAM(field, name, kind, when, place, schema, min, max, initial, unit, zero, range,    \
+                  values, suffix, since, supported, deprecated, ...)                               \
     { name, SET_##schema, true, deprecated != NULL },
 #include "backend/tables/parameters.def"
-#undef MIG_PARAM
     { NULL, NULL, false, false },
 };
 const SchemaType schema_migration_parameters = {

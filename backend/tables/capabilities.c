@@ -15,7 +15,6 @@ const CapabilityDesc capability_table[CAPABILITY__COUNT] = {
                           .side = side_,                                                           \
                           .help = help_ },
 #include "backend/tables/capabilities.def"
-#undef MIG_CAPABILITY
 };
 
 bool capability_find(const char *name, MigCapability *ret)

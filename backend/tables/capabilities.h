@@ -11,7 +11,6 @@
 typedef enum {
 #define MIG_CAPABILITY(id, ...) CAPABILITY_##id,
 #include "backend/tables/capabilities.def"
-#undef MIG_CAPABILITY
     CAPABILITY__COUNT,
 } MigCapability;
 

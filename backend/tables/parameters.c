@@ -12,16 +12,17 @@
 
 #include "backend/base/error.h"
 
-static const char *const param_multifd_compressions[] = { "none", "zlib", "zstd", NULL };
-static const char *const param_multifd_syncs[] = { "auto", "section", "round", NULL };
-static const char *const param_multifd_zeroes[] = { "auto", "main", "packets", NULL };
-static const char *const param_modes[] = { "normal", "cpr-reboot", NULL };
+const char *const param_multifd_compressions[] = { "none", "zlib", "zstd", NULL };
+const char *const param_multifd_syncs[] = { "auto", "section", "round", NULL };
+const char *const param_multifd_zeroes[] = { "auto", "main", "packets", NULL };
+const char *const param_modes[] = { "normal", "cpr-reboot", NULL };
 
 const ParamDesc param_table[] = {
-#define MIG_PARAM(field, name_, kind_, schema, min_, max_, initial_, unit_, zero_, range_,         \
-                  values_, suffix_, since_, supported_, deprecated_, side_, help_)                 \
+#define MIG_PARAM(field, name_, kind_, when, place_, schema, min_, max_, initial_, unit_, zero_,   \
+                  range_, values_, suffix_, since_, supported_, deprecated_, side_, help_)         \
     { .name = name_,                                                                               \
       .kind = PARAM_##kind_,                                                                       \
+      .place = place_,                                                                             \
       .offset = offsetof(MigParameters, field),                                                    \
       .min = min_,                                                                                 \
       .max = max_,                                                                                 \
@@ -37,63 +38,30 @@ const ParamDesc param_table[] = {
       .side = side_,                                                                               \
       .help = help_ },
 #include "backend/tables/parameters.def"
-#undef MIG_PARAM
 };
 const size_t param_count = G_N_ELEMENTS(param_table);
 
 enum {
 #define MIG_PARAM(field, ...) ROW_##field,
 #include "backend/tables/parameters.def"
-#undef MIG_PARAM
     ROW__COUNT,
 };
 
-/* QEMU prints its rows in an order that is neither the schema's nor the alphabet's. */
-static const unsigned char info_order[] = {
-    ROW_announce_initial,
-    ROW_announce_max,
-    ROW_announce_rounds,
-    ROW_announce_step,
-    ROW_compress_level,
-    ROW_compress_threads,
-    ROW_compress_wait_thread,
-    ROW_decompress_threads,
-    ROW_throttle_trigger_threshold,
-    ROW_cpu_throttle_initial,
-    ROW_cpu_throttle_increment,
-    ROW_cpu_throttle_tailslow,
-    ROW_max_cpu_throttle,
-    ROW_tls_creds,
-    ROW_tls_hostname,
-    ROW_max_bandwidth,
-    ROW_avail_switchover_bandwidth,
-    ROW_downtime_limit,
-    ROW_x_checkpoint_delay,
-    ROW_block_incremental,
-    ROW_multifd_channels,
-    ROW_multifd_compression,
-    ROW_xbzrle_cache_size,
-    ROW_max_postcopy_bandwidth,
-    ROW_tls_authz,
-    ROW_block_bitmap_mapping,
-    ROW_x_vcpu_dirty_limit_period,
-    ROW_vcpu_dirty_limit,
-    ROW_mode,
-    ROW_x_handover,
-    ROW_x_handover_timeout,
-    ROW_x_switchover_timeout,
-    ROW_x_multifd_sync,
-    ROW_x_multifd_zero,
-    ROW_x_multifd_timeout,
-    ROW_direct_io,
-    ROW_multifd_zlib_level,
-    ROW_multifd_zstd_level,
-};
-G_STATIC_ASSERT(G_N_ELEMENTS(info_order) == ROW__COUNT);
-
 const ParamDesc *param_in_info_order(size_t i)
 {
-    return i < param_count ? &param_table[info_order[i]] : NULL;
+    static const ParamDesc *order[ROW__COUNT];
+
+    if (order[0] == NULL) { /* sorted once */
+        for (size_t n = 0; n < ROW__COUNT; n++) {
+            size_t at = n;
+
+            for (; at > 0 && order[at - 1]->place > param_table[n].place; at--) {
+                order[at] = order[at - 1];
+            }
+            order[at] = &param_table[n];
+        }
+    }
+    return i < ROW__COUNT ? order[i] : NULL;
 }
 
 const ParamDesc *param_find(const char *name)

@@ -1,6 +1,7 @@
 /*
- * Migration parameters: one row each in parameters.def; the struct, defaults, JSON, HMP texts,
- * ranges, help and completion grow from it. Main thread; the engine reads its own copy.
+ * Migration parameters: one row each in parameters.def. The struct, defaults, JSON, HMP texts,
+ * ranges, help, completion and the engine's live settings are made from it. Main thread; the
+ * threads of an attempt read a copy and the live settings.
  */
 #pragma once
 
@@ -34,13 +35,13 @@ struct MigParameters {
 #define PARAM_FIELD_MAPPING(field)        json_object *field;
 #define MIG_PARAM(field, name, kind, ...) PARAM_FIELD_##kind(field)
 #include "backend/tables/parameters.def"
-#undef MIG_PARAM
 };
 
 typedef struct {
     const char *name; /* "max-bandwidth" */
     ParamKind kind;
-    size_t offset; /* in MigParameters */
+    unsigned place; /* see parameters.def */
+    size_t offset;  /* in MigParameters */
     uint64_t min, max, initial;
     const char *unit;          /* for people: "bytes/s", "bytes", "ms", "%", "MB/s", "" */
     const char *zero;          /* what 0 means ("no limit"), NULL = nothing special */
@@ -55,21 +56,25 @@ typedef struct {
     const char *help;
 } ParamDesc;
 
+/* Values of the enums, NULL terminated. */
+extern const char *const param_multifd_compressions[], *const param_multifd_syncs[];
+extern const char *const param_multifd_zeroes[], *const param_modes[];
+
 extern const ParamDesc param_table[];
 extern const size_t param_count;
 const ParamDesc *param_find(const char *name);
-/* Rows in the order of HMP's info migrate_parameters, then our own, then those that it does not
- * show. NULL from param_count on. */
+/* Rows in the order of HMP's info migrate_parameters, those that it does not show included. NULL
+ * from param_count on. */
 const ParamDesc *param_in_info_order(size_t i);
 
 void parameters_init(MigParameters *p);
 void parameters_clear(MigParameters *p);
 void parameters_copy(MigParameters *to, const MigParameters *from);
 
-/* migrate-set-parameters: checks the merged set, then applies all or nothing. Rows without effect
- * are kept too: most belong to a capability that is refused, and a migration that would need one of
- * the others is refused when it is asked for. @warn is called for each deprecation. Capability
- * conflicts are the caller's. */
+/* migrate-set-parameters: checks the merged set, then applies all of @args or nothing. Rows without
+ * an effect are stored too: most belong to a capability that is refused, and migrate refuses a
+ * migration that needs one of the others. @warn is called for each deprecated row that is set. The
+ * caller checks conflicts with capabilities. */
 bool parameters_apply(MigParameters *p, json_object *args,
                       void (*warn)(void *data, const char *text), void *data, GError **error);
 

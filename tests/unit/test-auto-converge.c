@@ -20,11 +20,11 @@ static Guest *new_guest(void)
 
 static void init_settings(LiveSettings *s)
 {
-    atomic_init(&s->throttle_threshold, 50);
-    atomic_init(&s->throttle_initial, 20);
-    atomic_init(&s->throttle_increment, 10);
-    atomic_init(&s->throttle_max, 99);
-    atomic_init(&s->throttle_tailslow, 0);
+    atomic_init(&s->throttle_trigger_threshold, 50);
+    atomic_init(&s->cpu_throttle_initial, 20);
+    atomic_init(&s->cpu_throttle_increment, 10);
+    atomic_init(&s->max_cpu_throttle, 99);
+    atomic_init(&s->cpu_throttle_tailslow, 0);
 }
 
 static const struct {
@@ -51,10 +51,10 @@ static void test_steps(void **state)
         LiveSettings s = { 0 };
 
         print_message("%s\n", steps[i].what);
-        atomic_init(&s.throttle_initial, steps[i].initial);
-        atomic_init(&s.throttle_increment, steps[i].increment);
-        atomic_init(&s.throttle_max, steps[i].max);
-        atomic_init(&s.throttle_tailslow, steps[i].tailslow);
+        atomic_init(&s.cpu_throttle_initial, steps[i].initial);
+        atomic_init(&s.cpu_throttle_increment, steps[i].increment);
+        atomic_init(&s.max_cpu_throttle, steps[i].max);
+        atomic_init(&s.cpu_throttle_tailslow, steps[i].tailslow);
         assert_int_equal(auto_converge_next(&s, steps[i].now, steps[i].dirtied, steps[i].allowed),
                          steps[i].next);
     }
@@ -125,13 +125,13 @@ static void test_parameters_count_while_it_runs(void **state)
 
     (void)state;
     init_settings(&s);
-    atomic_store(&s.throttle_threshold, 100);
+    atomic_store(&s.throttle_trigger_threshold, 100);
     for (int i = 0; i < 9; i++) {
         auto_converge_sync(&c, 90 * MIB, (uint64_t)i * 100 * MIB, 2 * i * S);
     }
     assert_int_equal(atomic_load(&percent), 0);
-    atomic_store(&s.throttle_threshold, 80);
-    atomic_store(&s.throttle_initial, 33);
+    atomic_store(&s.throttle_trigger_threshold, 80);
+    atomic_store(&s.cpu_throttle_initial, 33);
     for (int i = 9; i < 11; i++) {
         auto_converge_sync(&c, 90 * MIB, (uint64_t)i * 100 * MIB, 2 * i * S);
     }
@@ -164,8 +164,8 @@ static void test_the_dirty_limit_is_the_other_means(void **state)
 
     (void)state;
     init_settings(&s);
-    atomic_init(&s.vcpu_dirty_limit, 7 * MIB);
-    atomic_init(&s.vcpu_dirty_limit_period, 100);
+    atomic_init(&s.vcpu_dirty_limit, 7);
+    atomic_init(&s.x_vcpu_dirty_limit_period, 100);
     dirty_limit_set(limit, 0, 5 * MIB);
     auto_converge_sync(&c, 0, 0, 0);
     auto_converge_sync(&c, 60 * MIB, 100 * MIB, 2 * S);
@@ -177,7 +177,7 @@ static void test_the_dirty_limit_is_the_other_means(void **state)
     assert_int_equal(now[0].limit, 5 * MIB); /* the lower one counts */
     assert_int_equal(now[1].limit, 7 * MIB);
 
-    atomic_store(&s.vcpu_dirty_limit, 3 * MIB); /* at the next sync, whatever the period */
+    atomic_store(&s.vcpu_dirty_limit, 3); /* at the next sync, whatever the period */
     auto_converge_sync(&c, 0, 200 * MIB, 4 * S + 1);
     dirty_limit_get(limit, 0, &now[0]);
     assert_int_equal(now[0].limit, 3 * MIB);

@@ -83,7 +83,7 @@ static void run(unsigned n_threads, bool wait)
     CodecCounters counters = { 0 };
 
     atomic_store(&settings.compress_level, 1);
-    atomic_store(&settings.compress_wait, wait);
+    atomic_store(&settings.compress_wait_thread, wait);
     fill(&p);
     send_all(&p, &settings, &counters, n_threads);
     assert_memory_equal(source, copy, N_PAGES * PAGE);

@@ -125,7 +125,7 @@ static void test_rates_of_a_window(void **state)
     assert_int_equal(atomic_load(&c->normal_pages), 200);
     assert_int_equal(atomic_load(&c->zero_pages), 50);
 
-    atomic_store(&f->settings.switchover_bandwidth, 100 * MiB);
+    atomic_store(&f->settings.avail_switchover_bandwidth, 100 * MiB);
     pace_update(&f->pace, 6 * MiB);
     assert_int_equal(atomic_load(&c->bandwidth), 4 * MiB); /* the window has begun anew */
     assert_int_equal(atomic_load(&c->threshold), 30 * MiB);
@@ -136,7 +136,7 @@ static void test_passes(void **state)
     Fixture *f = *state;
     MigCounters *c = &f->migration->counters;
 
-    atomic_store(&f->settings.switchover_bandwidth, 10 * MiB);
+    atomic_store(&f->settings.avail_switchover_bandwidth, 10 * MiB);
     pace_begin_pass(&f->pace, 8 * MiB);
     assert_int_equal(f->pace.pass.number, 1);
     assert_int_equal(atomic_load(&c->remaining), 8 * MiB);

@@ -75,6 +75,11 @@ struct Incoming {
     bool pages_began;
 };
 
+static inline bool incoming_has(const Incoming *in, MigCapability id)
+{
+    return capability_is_on(in->config.capabilities, id);
+}
+
 /* Acts on the fault point @point; false when the load shall fail there. */
 bool incoming_fault(Incoming *in, const char *point, GError **error);
 

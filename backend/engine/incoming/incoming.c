@@ -220,7 +220,7 @@ static bool load_all(Incoming *in, GError **error)
 
 static bool begin_reading(Incoming *in, GError **error)
 {
-    if (capability_is_on(in->config.capabilities, CAPABILITY_MAPPED_RAM)) {
+    if (incoming_has(in, CAPABILITY_MAPPED_RAM)) {
         return incoming_mapped_init(in, error);
     }
     Prefetch *prefetch = prefetch_new(in->config.transport, error);
@@ -275,6 +275,7 @@ Incoming *incoming_new(const IncomingConfig *config, bool autostart, GError **er
     Incoming *in = g_new0(Incoming, 1);
 
     in->config = *config;
+    parameters_copy(&in->config.parameters, &config->parameters);
     pthread_mutex_init(&in->lock, NULL);
     pthread_mutex_init(&in->answer_lock, NULL);
     mig_cond_init(&in->wake);
@@ -332,6 +333,7 @@ void incoming_free(Incoming *in)
     placer_free(in->placer);
     g_array_unref(in->blocks);
     g_array_unref(in->mapped);
+    parameters_clear(&in->config.parameters);
     migration_unref(in->migration);
     pthread_cond_destroy(&in->wake);
     pthread_mutex_destroy(&in->answer_lock);

@@ -9,9 +9,8 @@
 
 #include "backend/engine/attempt/devices.h"
 #include "backend/engine/attempt/migration.h"
-#include "backend/engine/attempt/multifd.h"
+#include "backend/engine/attempt/settings.h"
 #include "backend/guest/guest.h"
-#include "backend/tables/capabilities.h"
 #include "backend/transport/transport.h"
 
 typedef struct Incoming Incoming;
@@ -22,9 +21,7 @@ typedef struct {
     Migration *migration;         /* in state setup; referenced */
     Transport *transport;         /* taken over */
     MigCapabilities capabilities; /* as they are when the source comes */
-    unsigned mapped_threads;      /* mapped-ram: threads that read pages */
-    bool direct_io;               /* past the page cache */
-    MultifdSettings multifd;
+    MigParameters parameters;     /* likewise; copied */
     /* Main thread: whether everything that connects is taken and looked at. NULL = always. */
     bool (*door_is_open)(void *data);
     void *door_data;

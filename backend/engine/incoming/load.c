@@ -22,7 +22,7 @@ static bool check_pages(Incoming *in, GError **error)
     uint64_t page;
     RamBlock *const *blocks = guest_blocks(in->config.guest, &n);
 
-    if (capability_is_on(in->config.capabilities, CAPABILITY_X_SPARSE_RAM)) {
+    if (incoming_has(in, CAPABILITY_X_SPARSE_RAM)) {
         return true; /* on at the source too: what did not come is a hole */
     }
     if (placer_is_complete(in->placer, &block, &page)) {
@@ -31,7 +31,7 @@ static bool check_pages(Incoming *in, GError **error)
     g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
                 "stream ends, but page %" PRIu64 " of RAM block %s never came", page,
                 blocks[block]->idstr);
-    if (capability_is_on(in->config.capabilities, CAPABILITY_X_IGNORE_SHARED)) {
+    if (incoming_has(in, CAPABILITY_X_IGNORE_SHARED)) {
         mig_error_hint(error,
                        "x-ignore-shared: was it left out as memory in a file? Start this side "
                        "with the same --ram-file");
@@ -131,7 +131,7 @@ static bool take_command(Incoming *in, const StreamRecord *record, GError **erro
         }
         in->return_path = true;
         /* Nothing here delays the switchover. */
-        return !capability_is_on(in->config.capabilities, CAPABILITY_SWITCHOVER_ACK) ||
+        return !incoming_has(in, CAPABILITY_SWITCHOVER_ACK) ||
                (incoming_fault(in, "dst-switchover-ack", error) &&
                 incoming_answer(in, RETURN_SWITCHOVER_ACK, 0, error));
     case COMMAND_PING:
@@ -179,7 +179,7 @@ static bool take_capabilities(const Incoming *in, const StreamRecord *record, GE
     for (size_t i = 0; i < G_N_ELEMENTS(validated); i++) {
         bool theirs = record->capabilities != NULL &&
                       g_strv_contains(record->capabilities, validated[i].name);
-        bool ours = capability_is_on(in->config.capabilities, validated[i].id);
+        bool ours = incoming_has(in, validated[i].id);
 
         if (theirs != ours) {
             g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
@@ -259,8 +259,7 @@ static bool take_block(Incoming *in, const StreamRecord *record, GError **error)
 
 bool incoming_shares(const Incoming *in, const RamBlock *block)
 {
-    return capability_is_on(in->config.capabilities, CAPABILITY_X_IGNORE_SHARED) &&
-           ram_is_shared(block);
+    return incoming_has(in, CAPABILITY_X_IGNORE_SHARED) && ram_is_shared(block);
 }
 
 /* The list is accepted: whatever an earlier attempt left in this RAM goes. */

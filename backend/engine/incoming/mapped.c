@@ -22,7 +22,7 @@ bool incoming_mapped_init(Incoming *in, GError **error)
                        transport_name(in->config.transport));
         return false;
     }
-    if (in->config.direct_io && !transport_file_go_direct(in->config.transport, error)) {
+    if (in->config.parameters.direct_io && !transport_file_go_direct(in->config.transport, error)) {
         return false;
     }
     in->mapped_at = lseek(fd, 0, SEEK_CUR);
@@ -75,6 +75,7 @@ bool incoming_mapped_load(Incoming *in, GError **error)
         .is_over = is_over,
         .data = in->config.transport,
     };
+    unsigned n_threads = settings_mapped_threads(in->config.capabilities, &in->config.parameters);
 
     for (guint i = 0; i < in->mapped->len; i++) {
         size_t index = g_array_index(in->blocks, size_t, i);
@@ -85,7 +86,7 @@ bool incoming_mapped_load(Incoming *in, GError **error)
             continue;
         }
         if (!mapped_ram_load(&file, &g_array_index(in->mapped, MappedRam, i), block,
-                             MAX(in->config.mapped_threads, 1), &pages, error) ||
+                             MAX(n_threads, 1), &pages, error) ||
             !placer_zero(in->placer, index, 0, block->n_pages, error)) {
             g_prefix_error(error, "RAM block %s: ", block->idstr);
             return false;

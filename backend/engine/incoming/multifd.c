@@ -88,14 +88,15 @@ static bool fault(void *data, const char *point, Transport *transport, GError **
 void incoming_multifd_init(Incoming *in)
 {
     Channels *channels = &in->migration->channels;
+    MultifdSettings settings = settings_multifd(in->config.capabilities, &in->config.parameters);
 
-    if (in->config.multifd.channels == 0) {
+    if (settings.channels == 0) {
         return;
     }
-    channels_init(channels, in->config.multifd.channels);
+    channels_init(channels, settings.channels);
     in->multifd = multifd_recv_new(&(MultifdRecvConfig){
-        .settings = in->config.multifd,
-        .ignore_shared = capability_is_on(in->config.capabilities, CAPABILITY_X_IGNORE_SHARED),
+        .settings = settings,
+        .ignore_shared = incoming_has(in, CAPABILITY_X_IGNORE_SHARED),
         .guest = in->config.guest,
         .counters = &in->migration->counters,
         .stats = channels->stats,

@@ -64,7 +64,7 @@ void incoming_link_up(Incoming *in)
 void incoming_take_channel(Incoming *in)
 {
     MIG_LOCK(&in->lock);
-    in->takes_channel = capability_is_on(in->config.capabilities, CAPABILITY_POSTCOPY_PREEMPT);
+    in->takes_channel = incoming_has(in, CAPABILITY_POSTCOPY_PREEMPT);
 }
 
 /* ---- commands ---- */
@@ -78,7 +78,7 @@ static bool refuse_order(const StreamRecord *record, GError **error)
 
 static bool take_advise(Incoming *in, const StreamRecord *record, GError **error)
 {
-    if (!capability_is_on(in->config.capabilities, CAPABILITY_POSTCOPY_RAM)) {
+    if (!incoming_has(in, CAPABILITY_POSTCOPY_RAM)) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
                     "RAM postcopy is disabled but have %zu byte advise", record->length);
         mig_error_hint(error, "migrate_set_capability postcopy-ram on here too");
@@ -282,9 +282,8 @@ static bool await_last_pages(Incoming *in)
     int64_t end = g_get_monotonic_time() + LAST_PAGES_US;
     MIG_LOCK(&in->lock);
 
-    while (page_faults_missing(in->faults) > 0 &&
-           capability_is_on(in->config.capabilities, CAPABILITY_POSTCOPY_PREEMPT) && !in->quit &&
-           (in->urgent == NULL || !urgent_receiver_ended(in->urgent)) &&
+    while (page_faults_missing(in->faults) > 0 && incoming_has(in, CAPABILITY_POSTCOPY_PREEMPT) &&
+           !in->quit && (in->urgent == NULL || !urgent_receiver_ended(in->urgent)) &&
            g_get_monotonic_time() < end) {
         mig_cond_wait_until(&in->wake, &in->lock, g_get_monotonic_time() + LOOK_US);
     }

@@ -11,13 +11,13 @@
 unsigned auto_converge_next(const LiveSettings *settings, unsigned now, uint64_t dirtied,
                             uint64_t allowed)
 {
-    unsigned step = (unsigned)atomic_load(&settings->throttle_increment);
-    unsigned most = (unsigned)atomic_load(&settings->throttle_max);
+    unsigned step = (unsigned)atomic_load(&settings->cpu_throttle_increment);
+    unsigned most = (unsigned)atomic_load(&settings->max_cpu_throttle);
 
     if (now == 0) {
-        return (unsigned)atomic_load(&settings->throttle_initial);
+        return (unsigned)atomic_load(&settings->cpu_throttle_initial);
     }
-    if (atomic_load(&settings->throttle_tailslow)) {
+    if (atomic_load(&settings->cpu_throttle_tailslow)) {
         /* No more than would do if writes went down with the time that is left. */
         double left = 100.0 - now;
         double enough = left - left * (double)allowed / (double)MAX(dirtied, 1);
@@ -30,8 +30,8 @@ unsigned auto_converge_next(const LiveSettings *settings, unsigned now, uint64_t
 /* From the parameters as they are now. */
 static void limit_vcpus(AutoConverge *c)
 {
-    dirty_limit_set_all(c->limit, atomic_load(&c->settings->vcpu_dirty_limit),
-                        atomic_load(&c->settings->vcpu_dirty_limit_period));
+    dirty_limit_set_all(c->limit, dirty_limit_from_mib(atomic_load(&c->settings->vcpu_dirty_limit)),
+                        atomic_load(&c->settings->x_vcpu_dirty_limit_period));
 }
 
 static void slow_down(AutoConverge *c, uint64_t allowed)
@@ -74,7 +74,7 @@ void auto_converge_sync(AutoConverge *c, uint64_t dirtied, uint64_t sent, int64_
         return;
     }
 
-    uint64_t percent = atomic_load(&c->settings->throttle_threshold);
+    uint64_t percent = atomic_load(&c->settings->throttle_trigger_threshold);
     uint64_t allowed = (uint64_t)((double)(sent - c->sent) * (double)percent / 100.0);
 
     if (c->dirtied > allowed && ++c->too_many >= PATIENCE) {

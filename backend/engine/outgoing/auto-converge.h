@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backend/engine/attempt/live-settings.h"
+#include "backend/engine/attempt/settings.h"
 #include "backend/guest/dirty/limit.h"
 #include "backend/guest/guest.h"
 

@@ -171,7 +171,7 @@ static PutResult compress_put(PageEncoder *encoder, StreamWriter *w, const Encod
     CompressEncoder *c = (CompressEncoder *)encoder;
     Place *place = find_free(c, w);
 
-    if (place == NULL && atomic_load(&encoder->settings->compress_wait)) {
+    if (place == NULL && atomic_load(&encoder->settings->compress_wait_thread)) {
         wait_for_one(c);
         place = find_free(c, w);
     }

@@ -67,7 +67,7 @@ bool outgoing_cancel(Outgoing *o, GError **error)
     int open = DECISION_OPEN;
 
     if (!atomic_compare_exchange_strong(&o->decision, &open, DECISION_CANCELLED)) {
-        if (open == DECISION_COMMITTED && !o->config.background_snapshot) {
+        if (open == DECISION_COMMITTED && !outgoing_has(o, CAPABILITY_BACKGROUND_SNAPSHOT)) {
             refuse_cancel(o, error);
             return false;
         }

@@ -17,7 +17,7 @@ bool outgoing_may_switch_over(Outgoing *o)
 {
     /* For a guest that is not running, a long switchover is no loss. QEMU does not wait then
      * either. */
-    if (!o->config.switchover_ack || o->return_path == NULL ||
+    if (!outgoing_has(o, CAPABILITY_SWITCHOVER_ACK) || o->return_path == NULL ||
         guest_run_state(o->config.guest) != RUN_STATE_RUNNING ||
         source_return_path_wait_ack(o->return_path, 0)) {
         return true;
@@ -36,7 +36,7 @@ bool outgoing_pre_switchover(Outgoing *o, MigrationStatus next, GError **error)
 {
     Migration *m = o->migration;
 
-    if (!o->config.pause_before_switchover) {
+    if (!outgoing_has(o, CAPABILITY_PAUSE_BEFORE_SWITCHOVER)) {
         return true;
     }
     if (!migration_move(m, MIGRATION_ACTIVE, MIGRATION_PRE_SWITCHOVER)) {

@@ -39,11 +39,12 @@ static bool file_begin(Lane *lane, GError **error)
         mig_error_hint(error, "open it without O_APPEND");
         return false;
     }
-    if (o->config.direct_io && !transport_file_go_direct(o->transport, error)) {
+    if (o->config.parameters.direct_io && !transport_file_go_direct(o->transport, error)) {
         return false;
     }
-    ((FileLane *)lane)->writer = mapped_writer_new(fd, transport_file_pages(o->transport), blocks,
-                                                   n, o->config.mapped_threads, error);
+    ((FileLane *)lane)->writer = mapped_writer_new(
+        fd, transport_file_pages(o->transport), blocks, n,
+        settings_mapped_threads(o->config.capabilities, &o->config.parameters), error);
     return ((FileLane *)lane)->writer != NULL;
 }
 

@@ -48,7 +48,7 @@ static bool multifd_connect(Lane *lane, GError **error)
 {
     MultifdLane *l = (MultifdLane *)lane;
     Outgoing *o = lane->o;
-    MultifdZero zero = o->config.multifd.zero;
+    MultifdZero zero = (MultifdZero)o->config.parameters.x_multifd_zero;
     bool ask = o->return_path != NULL && zero == MULTIFD_ZERO_AUTO;
 
     if (ask) {
@@ -207,14 +207,15 @@ static bool last(Lane *lane, GError **error)
 static bool multifd_sync(Lane *lane, GError **error)
 {
     MultifdLane *l = (MultifdLane *)lane;
-    const OutgoingConfig *config = &lane->o->config;
+    const Outgoing *o = lane->o;
     bool ok = multifd_send_sync(l->pool, error);
 
     collect(l);
     /* Where holes are left out, only this record shows a destination without multifd that pages are
      * missing. A destination with x-sparse-ram knows the record. */
-    if (ok && (config->multifd.sync != MULTIFD_SYNC_SECTION || config->sparse)) {
-        stream_put_multifd_flush(lane->o->writer);
+    if (ok && (o->config.parameters.x_multifd_sync != MULTIFD_SYNC_SECTION ||
+               outgoing_has(o, CAPABILITY_X_SPARSE_RAM))) {
+        stream_put_multifd_flush(o->writer);
     }
     return ok;
 }
@@ -258,7 +259,7 @@ Lane *lane_multifd_new(Outgoing *o)
     MultifdLane *l = g_new0(MultifdLane, 1);
     size_t n;
     MultifdSendConfig config = {
-        .settings = o->config.multifd,
+        .settings = settings_multifd(o->config.capabilities, &o->config.parameters),
         .blocks = guest_blocks(o->config.guest, &n),
         .stats = o->migration->channels.stats,
         .data = o,

@@ -47,13 +47,15 @@ Lane *lane_stream_new(Outgoing *o, GError **error)
     CodecCounters *counters = &o->migration->counters.codec;
     PageEncoder *encoder = NULL;
 
-    if (config->xbzrle) {
+    if (outgoing_has(o, CAPABILITY_XBZRLE)) {
         encoder = xbzrle_encoder_new(config->settings, counters,
                                      guest_ram_size(config->guest) / MIG_PAGE_SIZE, error);
-    } else if (config->compress_threads > 0) {
-        encoder = compress_encoder_new(config->settings, counters, config->compress_threads, error);
+    } else if (outgoing_has(o, CAPABILITY_COMPRESS)) {
+        encoder = compress_encoder_new(config->settings, counters,
+                                       (unsigned)config->parameters.compress_threads, error);
     }
-    if (encoder == NULL && (config->xbzrle || config->compress_threads > 0)) {
+    if (encoder == NULL &&
+        (outgoing_has(o, CAPABILITY_XBZRLE) || outgoing_has(o, CAPABILITY_COMPRESS))) {
         return NULL;
     }
     ram_sender_set_encoder(o->ram, encoder);

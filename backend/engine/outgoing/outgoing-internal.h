@@ -109,6 +109,11 @@ static inline uint64_t outgoing_remaining(const Outgoing *o)
     return ram_sender_remaining(o->ram) * MIG_PAGE_SIZE;
 }
 
+static inline bool outgoing_has(const Outgoing *o, MigCapability id)
+{
+    return capability_is_on(o->config.capabilities, id);
+}
+
 /* ---- control.c ---- */
 
 /* Under the lock: all connections are shut down and every wait of the migration ends. */

@@ -31,7 +31,7 @@ static bool connect_to_peer(Outgoing *o, GError **error)
     if (outgoing_is_cancelled(o)) {
         transport_shutdown(t); /* the cancel came before there was a transport */
     }
-    if (o->config.preempt) {
+    if (outgoing_has(o, CAPABILITY_POSTCOPY_PREEMPT)) {
         /* Second, and at once: QEMU 7.2 reads nothing before it has both connections. */
         UrgentSender *urgent = urgent_sender_open(o->config.connector, outgoing_fault_on, o, error);
 
@@ -49,9 +49,9 @@ static bool connect_to_peer(Outgoing *o, GError **error)
  * not see an attempt. */
 static bool make_lane(Outgoing *o, GError **error)
 {
-    Lane *lane = o->config.multifd.channels > 0 ? lane_multifd_new(o)
-                 : o->config.mapped_threads > 0 ? lane_file_new(o)
-                                                : lane_stream_new(o, error);
+    Lane *lane = outgoing_has(o, CAPABILITY_MAPPED_RAM) ? lane_file_new(o)
+                 : outgoing_has(o, CAPABILITY_MULTIFD)  ? lane_multifd_new(o)
+                                                        : lane_stream_new(o, error);
     MIG_LOCK(&o->lock);
 
     o->lane = lane;
@@ -66,24 +66,25 @@ static void put_configuration(Outgoing *o)
     size_t n = 0;
     uint8_t uuid[16];
 
-    if (config->ignore_shared) {
+    if (outgoing_has(o, CAPABILITY_X_IGNORE_SHARED)) {
         on[n++] = "x-ignore-shared";
     }
-    if (config->mapped_threads > 0) {
+    if (outgoing_has(o, CAPABILITY_MAPPED_RAM)) {
         on[n++] = "mapped-ram";
     }
-    if (config->sparse) {
+    if (outgoing_has(o, CAPABILITY_X_SPARSE_RAM)) {
         on[n++] = "x-sparse-ram";
     }
     guest_uuid_bytes(config->guest, uuid);
-    stream_put_configuration(
-        o->writer,
-        &(StreamConfiguration){
-            .machine = guest_machine_name(config->guest),
-            .capabilities = on,
-            .n_capabilities = n,
-            .uuid = config->validate_uuid && guest_uuid_is_set(config->guest) ? uuid : NULL,
-        });
+    stream_put_configuration(o->writer, &(StreamConfiguration){
+                                            .machine = guest_machine_name(config->guest),
+                                            .capabilities = on,
+                                            .n_capabilities = n,
+                                            .uuid = outgoing_has(o, CAPABILITY_VALIDATE_UUID) &&
+                                                            guest_uuid_is_set(config->guest)
+                                                        ? uuid
+                                                        : NULL,
+                                        });
 }
 
 static bool begin_stream(Outgoing *o, GError **error)
@@ -92,22 +93,24 @@ static bool begin_stream(Outgoing *o, GError **error)
 
     stream_put_header(o->writer);
     put_configuration(o);
-    if (transport_is_two_way(o->transport) && !config->background_snapshot &&
-        (config->return_path || config->handover || config->postcopy)) {
+    if (transport_is_two_way(o->transport) && !outgoing_has(o, CAPABILITY_BACKGROUND_SNAPSHOT) &&
+        (outgoing_has(o, CAPABILITY_RETURN_PATH) || config->parameters.x_handover ||
+         outgoing_has(o, CAPABILITY_POSTCOPY_RAM))) {
         stream_put_command(o->writer, COMMAND_OPEN_RETURN_PATH, NULL, 0);
         stream_put_ping(o->writer, 1);
         o->return_path = source_return_path_new(o->transport, o->requests, error);
         if (o->return_path == NULL) {
             return false;
         }
-    } else if (config->return_path || config->postcopy) {
+    } else if (outgoing_has(o, CAPABILITY_RETURN_PATH) ||
+               outgoing_has(o, CAPABILITY_POSTCOPY_RAM)) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
                     "capability %s is on, but %s goes one way only",
-                    config->postcopy ? "postcopy-ram" : "return-path",
+                    outgoing_has(o, CAPABILITY_POSTCOPY_RAM) ? "postcopy-ram" : "return-path",
                     transport_name(o->transport));
         return false;
     }
-    if (config->postcopy) {
+    if (outgoing_has(o, CAPABILITY_POSTCOPY_RAM)) {
         postcopy_put_advise(o->writer, page_faults_page_sizes(config->guest));
         stream_put_ping(o->writer, o->attempt);
     }
@@ -198,8 +201,9 @@ static void *outgoing_thread(void *data)
     outgoing_free(g_steal_pointer(&o->config.predecessor));
     if (!make_lane(o, &error) || !connect_to_peer(o, &error) ||
         !LANE_CALL(o->lane, begin, &error) || !begin_stream(o, &error) ||
-        !(o->config.background_snapshot ? outgoing_background_snapshot(o, &error)
-                                        : outgoing_precopy(o, &error) && leave(o, &error))) {
+        !(outgoing_has(o, CAPABILITY_BACKGROUND_SNAPSHOT)
+              ? outgoing_background_snapshot(o, &error)
+              : outgoing_precopy(o, &error) && leave(o, &error))) {
         finish_failed(o, &error);
     }
     auto_converge_end(&o->converge);
@@ -220,8 +224,10 @@ Outgoing *outgoing_new(const OutgoingConfig *config, GError **error)
     Outgoing *o = g_new0(Outgoing, 1);
     size_t n;
     RamBlock *const *blocks = guest_blocks(config->guest, &n);
+    unsigned n_channels = settings_multifd(config->capabilities, &config->parameters).channels;
 
     o->config = *config;
+    parameters_copy(&o->config.parameters, &config->parameters);
     o->migration = migration_ref(config->migration);
     pthread_mutex_init(&o->lock, NULL);
     mig_cond_init(&o->wake);
@@ -230,25 +236,27 @@ Outgoing *outgoing_new(const OutgoingConfig *config, GError **error)
     o->writer = stream_writer_new();
     o->ram = ram_sender_new(config->guest, config->tracker, &config->migration->ram_map);
     o->converge = (AutoConverge){
-        .means = config->converge,
+        .means = outgoing_has(o, CAPABILITY_AUTO_CONVERGE) ? CONVERGE_BY_THROTTLE
+                 : outgoing_has(o, CAPABILITY_DIRTY_LIMIT) ? CONVERGE_BY_LIMIT
+                                                           : CONVERGE_BY_NOTHING,
         .guest = config->guest,
         .limit = config->limit,
         .settings = config->settings,
         .percentage = &o->migration->counters.cpu_throttle,
     };
-    for (size_t i = 0; config->ignore_shared && i < n; i++) {
+    for (size_t i = 0; outgoing_has(o, CAPABILITY_X_IGNORE_SHARED) && i < n; i++) {
         if (ram_is_shared(blocks[i])) {
             ram_sender_leave_out(o->ram, i);
         }
     }
-    if (config->postcopy) {
+    if (outgoing_has(o, CAPABILITY_POSTCOPY_RAM)) {
         o->requests = page_requests_new(config->guest);
         o->attempt = ATTEMPT_PING_BIT | g_random_int();
     }
-    if (config->multifd.channels > 0) {
-        channels_init(&o->migration->channels, config->multifd.channels);
+    if (n_channels > 0) {
+        channels_init(&o->migration->channels, n_channels);
     }
-    if (config->sparse) {
+    if (outgoing_has(o, CAPABILITY_X_SPARSE_RAM)) {
         ram_sender_leave_holes_out(o->ram);
     }
     pace_init(&o->pace, o->migration, config->settings);
@@ -282,6 +290,7 @@ void outgoing_free(Outgoing *o)
     page_requests_free(o->requests);
     ram_sender_free(o->ram);
     stream_writer_free(o->writer);
+    parameters_clear(&o->config.parameters);
     migration_unref(o->migration);
     pthread_cond_destroy(&o->wake);
     pthread_mutex_destroy(&o->lock);

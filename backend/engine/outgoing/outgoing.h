@@ -9,9 +9,8 @@
 #include <stdbool.h>
 
 #include "backend/engine/attempt/devices.h"
-#include "backend/engine/attempt/live-settings.h"
+#include "backend/engine/attempt/settings.h"
 #include "backend/engine/attempt/migration.h"
-#include "backend/engine/attempt/multifd.h"
 #include "backend/engine/outgoing/auto-converge.h"
 #include "backend/guest/dirty/tracker.h"
 #include "backend/guest/guest.h"
@@ -23,32 +22,16 @@ typedef struct {
     Guest *guest;                 /* outlives the migration */
     const LiveSettings *settings; /* likewise */
     const TimerState *timer;      /* likewise; constant while it runs */
+    DirtyLimit *limit;            /* likewise */
     Migration *migration;         /* in state setup; referenced */
     Connector *connector;         /* taken over */
     DirtyTracker *tracker;        /* taken over; NULL for a machine without vCPUs */
     Outgoing *predecessor;        /* taken over on success: an attempt that is over and still
                                      cleans up; the new thread waits for it, the main loop does not */
-    bool return_path;             /* capability return-path */
-    bool handover;                /* x-handover */
-    bool validate_uuid;           /* send the UUID */
-    bool pause_before_switchover; /* wait for outgoing_continue() when the guest is paused */
-    bool release_ram;             /* give the memory back once the destination has confirmed */
-    bool ignore_shared;           /* leave out RAM that the destination has too */
-    bool stop_first;              /* mode cpr-reboot: the guest is paused while it is written */
-    bool background_snapshot;     /* write the guest as it is now, and let it run */
-    bool to_child;                /* exec: */
-    bool switchover_ack;          /* the pause waits until the destination is ready */
-    bool sparse;                  /* capability x-sparse-ram */
-    bool xbzrle;                  /* capability xbzrle */
-    bool postcopy;                /* capability postcopy-ram: outgoing_start_postcopy() may come */
-    bool preempt;                 /* capability postcopy-preempt */
-    unsigned compress_threads;    /* capability compress; 0 = off */
-    unsigned mapped_threads;      /* capability mapped-ram: threads that write pages; 0 = off */
-    bool direct_io;               /* the file is written with O_DIRECT */
-    bool to_file;                 /* no destination runs what is written */
-    DirtyLimit *limit;            /* outlives the migration */
-    ConvergeMeans converge;       /* how a guest that writes too fast is slowed down */
-    MultifdSettings multifd;
+    MigCapabilities capabilities;
+    MigParameters parameters; /* copied; the value of a LIVE one is in @settings */
+    bool to_child;            /* exec: */
+    bool to_file;             /* no destination runs what is written */
 } OutgoingConfig;
 
 /* Starts the thread. ENGINE_EVENT_ENDED comes when it is about to return. What the config hands

@@ -73,7 +73,7 @@ void pace_count_pages(Pace *pace, RamBatch batch)
 /* The rate at which what is left would go during the pause. */
 static uint64_t switchover_bandwidth(const Pace *pace)
 {
-    uint64_t given = atomic_load(&pace->settings->switchover_bandwidth);
+    uint64_t given = atomic_load(&pace->settings->avail_switchover_bandwidth);
 
     return given != 0 ? given : atomic_load(&pace->migration->counters.bandwidth);
 }

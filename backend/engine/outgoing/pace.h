@@ -8,7 +8,7 @@
 #pragma once
 
 #include "backend/base/rate-limiter.h"
-#include "backend/engine/attempt/live-settings.h"
+#include "backend/engine/attempt/settings.h"
 #include "backend/engine/attempt/migration.h"
 #include "backend/engine/outgoing/dirty-queue.h"
 

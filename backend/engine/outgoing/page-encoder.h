@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backend/engine/attempt/live-settings.h"
+#include "backend/engine/attempt/settings.h"
 #include "backend/engine/attempt/statistics.h"
 #include "backend/stream/writer.h"
 

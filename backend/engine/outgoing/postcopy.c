@@ -34,7 +34,7 @@ static bool discard(Outgoing *o, GError **error)
     if (!outgoing_flush(o, error) || !outgoing_fault(o, "src-postcopy-discard", error)) {
         return false;
     }
-    if (!o->config.handover) {
+    if (!o->config.parameters.x_handover) {
         return true;
     }
     /* A destination that cannot discard pages shows it here, while the guest has not left. */
@@ -96,7 +96,7 @@ static bool switch_over(Outgoing *o, GError **error)
         return false;
     }
     /* QEMU's order: the status first, unless the guest waits for the operator in between. */
-    if (!o->config.pause_before_switchover &&
+    if (!outgoing_has(o, CAPABILITY_PAUSE_BEFORE_SWITCHOVER) &&
         !migration_move(m, MIGRATION_ACTIVE, MIGRATION_POSTCOPY_ACTIVE)) {
         return outgoing_check(o, error);
     }
@@ -228,7 +228,7 @@ static bool send_rest(Outgoing *o, bool recovered, GError **error)
         return false;
     }
 
-    int64_t timeout_ms = (int64_t)atomic_load(&o->config.settings->handover_timeout);
+    int64_t timeout_ms = (int64_t)atomic_load(&o->config.settings->x_handover_timeout);
     Verdict verdict = source_return_path_wait_verdict(o->return_path, timeout_ms * 1000, error);
     note_owner(o);
     return verdict == VERDICT_OK && outgoing_fault(o, "src-shut", error);

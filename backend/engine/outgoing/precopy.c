@@ -64,7 +64,7 @@ bool outgoing_put_ram_setup(Outgoing *o, GError **error)
     stream_put_ram_total(o->writer, guest_ram_size(o->config.guest));
     for (size_t i = 0; i < n; i++) {
         stream_put_ram_block(o->writer, blocks[i]->idstr, blocks[i]->size);
-        if (o->config.ignore_shared) {
+        if (outgoing_has(o, CAPABILITY_X_IGNORE_SHARED)) {
             stream_put_ram_address(o->writer, 0); /* where QEMU's machine none has its block too */
         }
         if (!LANE_CALL(o->lane, begin_block, i, error)) {
@@ -128,7 +128,8 @@ bool outgoing_precopy(Outgoing *o, GError **error)
         return outgoing_check(o, error);
     }
 
-    if (o->config.stop_first) {
+    if (o->config.parameters.mode !=
+        0) { /* cpr-reboot: the guest stops before its pages are sent */
         return outgoing_check(o, error);
     }
 

@@ -44,7 +44,7 @@ static bool open_connection(Outgoing *o, Connector *connector, GError **error)
         transport_free(t);
         return false;
     }
-    if (o->config.preempt &&
+    if (outgoing_has(o, CAPABILITY_POSTCOPY_PREEMPT) &&
         (urgent = urgent_sender_open(connector, outgoing_fault_on, o, error)) == NULL) {
         transport_free(t);
         return false;

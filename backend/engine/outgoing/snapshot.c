@@ -192,7 +192,8 @@ static bool finish(Outgoing *o, Moment *moment, GError **error)
         return false;
     }
     transport_set_finish_timeout(
-        o->transport, (uint32_t)MIN(atomic_load(&o->config.settings->handover_timeout), G_MAXINT));
+        o->transport,
+        (uint32_t)MIN(atomic_load(&o->config.settings->x_handover_timeout), G_MAXINT));
     return transport_finish(o->transport, error) && outgoing_fault(o, "src-finished", error);
 }
 

@@ -58,7 +58,7 @@ void outgoing_resume_guest(Outgoing *o)
 
 static bool wait_until_loaded(Outgoing *o, GError **error)
 {
-    if (o->return_path == NULL || !o->config.handover) {
+    if (o->return_path == NULL || !o->config.parameters.x_handover) {
         return true;
     }
     stream_put_ping(o->writer, HANDOVER_PING);
@@ -100,7 +100,7 @@ static bool commit(Outgoing *o, const char *description, GError **error)
         return outgoing_check(o, error); /* the cancel was faster */
     }
 
-    if (o->config.ignore_shared) {
+    if (outgoing_has(o, CAPABILITY_X_IGNORE_SHARED)) {
         shared_ram_yield(o->config.guest);
     }
     migration_set_owner(o->migration, OWNER_UNKNOWN,
@@ -139,7 +139,8 @@ static void release_ram(Outgoing *o)
 void outgoing_handed_over(Outgoing *o, Owner owner, const char *evidence)
 {
     Migration *m = o->migration;
-    bool release = o->config.release_ram && owner == OWNER_PEER && !o->config.ignore_shared;
+    bool release = outgoing_has(o, CAPABILITY_RELEASE_RAM) && owner == OWNER_PEER &&
+                   !outgoing_has(o, CAPABILITY_X_IGNORE_SHARED);
     g_autofree char *text = g_strdup_printf("migration to %s completed: %s%s", m->peer, evidence,
                                             release ? "; the memory here was given back" : "");
 
@@ -191,7 +192,7 @@ static void lost(Outgoing *o, const GError *error)
 
 static void await_verdict(Outgoing *o)
 {
-    int64_t timeout_ms = (int64_t)atomic_load(&o->config.settings->handover_timeout);
+    int64_t timeout_ms = (int64_t)atomic_load(&o->config.settings->x_handover_timeout);
     g_autoptr(GError) error = NULL;
 
     wait_clock_begin(&o->waits.answer);
@@ -220,8 +221,10 @@ static void finish_one_way(Outgoing *o)
     g_autoptr(GError) error = NULL;
 
     transport_set_finish_timeout(
-        o->transport, (uint32_t)MIN(atomic_load(&o->config.settings->handover_timeout), G_MAXINT));
-    bool finished = (!o->config.ignore_shared || shared_ram_save(o->config.guest, &error)) &&
+        o->transport,
+        (uint32_t)MIN(atomic_load(&o->config.settings->x_handover_timeout), G_MAXINT));
+    bool finished = (!outgoing_has(o, CAPABILITY_X_IGNORE_SHARED) ||
+                     shared_ram_save(o->config.guest, &error)) &&
                     transport_finish(o->transport, &error);
 
     outgoing_account_waits(o);

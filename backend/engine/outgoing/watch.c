@@ -63,7 +63,7 @@ static void *watch_main(void *data)
     MIG_LOCK(&o->lock);
 
     while (!o->watch.quit) {
-        uint64_t timeout_ms = atomic_load(&o->config.settings->switchover_timeout);
+        uint64_t timeout_ms = atomic_load(&o->config.settings->x_switchover_timeout);
         int64_t now = g_get_monotonic_time();
 
         if (!o->watch.armed) {

@@ -296,6 +296,11 @@ static void apply(DirtyLimit *l)
 
 /* ---- from outside ---- */
 
+uint64_t dirty_limit_from_mib(uint64_t rate)
+{
+    return MIN(rate, UINT64_MAX >> 20) << 20;
+}
+
 void dirty_limit_set(DirtyLimit *limit, unsigned index, uint64_t rate)
 {
     MIG_LOCK(&limit->lock);

@@ -30,6 +30,9 @@ DirtyLimit *dirty_limit_new(Guest *guest, DirtyShare *share, DirtyLimitNotice no
 void dirty_limit_free(DirtyLimit *limit);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DirtyLimit, dirty_limit_free)
 
+/* Bytes/s of a rate in MB/s, the unit of QEMU's limits, which is MiB/s. */
+uint64_t dirty_limit_from_mib(uint64_t rate);
+
 /* The operator's limit of vCPU @index in bytes/s; 0 = none. */
 void dirty_limit_set(DirtyLimit *limit, unsigned index, uint64_t rate);
 
