@@ -8,6 +8,7 @@
 
 #include "backend/base/clock.h"
 #include "backend/engine/attempt/verdict.h"
+#include "backend/tables/history.h"
 #include "backend/tables/info.h"
 
 /* How long a paused source counts as connecting when nothing is heard of it. */
@@ -21,15 +22,9 @@ typedef struct {
     int64_t time_us, wall_us;
 } Move;
 
-typedef struct {
-    uint64_t number;
-    int64_t start_us, end_us;
-    uint64_t bytes, pages, zero_pages, dirtied_pages, remaining;
-} Pass;
-
 struct History {
     GArray *moves;  /* Move */
-    GArray *passes; /* Pass */
+    GArray *passes; /* MigPass */
     char *peer, *outcome;
     bool incoming;
     int64_t resuming_until_us; /* a source that goes on after a pause connects; 0 = no */
@@ -53,7 +48,7 @@ History *history_new(void)
 
     history->moves = g_array_new(FALSE, FALSE, sizeof(Move));
     g_array_set_clear_func(history->moves, clear_move);
-    history->passes = g_array_new(FALSE, FALSE, sizeof(Pass));
+    history->passes = g_array_new(FALSE, FALSE, sizeof(MigPass));
     history->peer = g_strdup("");
     history->outcome = g_strdup("");
     return history;
@@ -169,14 +164,14 @@ static uint64_t number(json_object *object, const char *member)
 static void end_pass(History *history, json_object *ram, int64_t now_us)
 {
     uint64_t dirty_rate = number(ram, "dirty-pages-rate"); /* pages/s over the pass that ended */
-    Pass pass = {
+    MigPass pass = {
         .number = history->sync_count,
         .start_us = history->began_us,
         .end_us = now_us,
         .bytes = number(ram, "transferred") - history->began_bytes,
         .pages = number(ram, "normal") + number(ram, "duplicate") - history->began_pages,
         .zero_pages = number(ram, "duplicate") - history->began_zero,
-        .remaining = number(ram, "remaining"),
+        .remaining_bytes = number(ram, "remaining"),
     };
 
     pass.dirtied_pages = (uint64_t)((double)dirty_rate * (double)(now_us - pass.start_us) / 1e6);
@@ -233,56 +228,18 @@ static void add_text(json_object *object, const char *key, const char *value)
     json_object_object_add(object, key, json_object_new_string(value));
 }
 
-static json_object *moves_to_json(const History *history)
-{
-    json_object *list = json_object_new_array();
-
-    for (guint i = 0; i < history->moves->len; i++) {
-        const Move *move = &g_array_index(history->moves, Move, i);
-        json_object *o = json_object_new_object();
-
-        add_text(o, "status", move->status);
-        add_int(o, "time-ms", (move->time_us - history->start_us) / 1000);
-        add_int(o, "wall-us", move->wall_us);
-        json_object_array_add(list, o);
-    }
-    return list;
-}
-
-static json_object *passes_to_json(const History *history)
-{
-    json_object *list = json_object_new_array();
-
-    for (guint i = 0; i < history->passes->len; i++) {
-        const Pass *pass = &g_array_index(history->passes, Pass, i);
-        int64_t duration = MAX(pass->end_us - pass->start_us, 1);
-        json_object *o = json_object_new_object();
-
-        add_uint(o, "pass", pass->number);
-        add_int(o, "start-ms", (pass->start_us - history->start_us) / 1000);
-        add_int(o, "duration-ms", duration / 1000);
-        add_uint(o, "bytes", pass->bytes);
-        add_uint(o, "pages", pass->pages);
-        add_uint(o, "zero-pages", pass->zero_pages);
-        add_uint(o, "dirtied-pages", pass->dirtied_pages);
-        add_uint(o, "remaining-bytes", pass->remaining);
-        add_uint(o, "bytes-per-second", (uint64_t)((double)pass->bytes * 1e6 / (double)duration));
-        json_object_array_add(list, o);
-    }
-    return list;
-}
-
 json_object *history_to_json(const History *history)
 {
     json_object *o = json_object_new_object();
+    json_object *states = json_object_new_array(), *passes = json_object_new_array();
     guint n = history->passes->len;
     VerdictFacts facts = { .limit_ms = history->limit_ms };
     int64_t end = history->end_us != 0 ? history->end_us : mig_clock_now_us();
 
     if (n > 0 && history->active && history->limit_ms > 0) {
-        const Pass *last = &g_array_index(history->passes, Pass, n - 1);
+        const MigPass *last = &g_array_index(history->passes, MigPass, n - 1);
 
-        facts.remaining = last->remaining;
+        facts.remaining = last->remaining_bytes;
         facts.sent = last->pages * history->page_size;
         facts.dirtied = last->dirtied_pages * history->page_size;
         facts.duration_us = last->end_us - last->start_us;
@@ -290,13 +247,24 @@ json_object *history_to_json(const History *history)
     }
     g_autofree char *verdict = verdict_text(&facts);
     g_autofree char *advice = verdict_advice(&facts);
+    for (guint i = 0; i < history->moves->len; i++) {
+        const Move *move = &g_array_index(history->moves, Move, i);
+
+        json_object_array_add(states, history_state_to_json(move->status, move->time_us,
+                                                            move->wall_us, history->start_us));
+    }
+    for (guint i = 0; i < n; i++) {
+        json_object_array_add(
+            passes,
+            history_pass_to_json(&g_array_index(history->passes, MigPass, i), history->start_us));
+    }
     add_text(o, "direction",
              history->moves->len == 0 ? "none"
              : history->incoming      ? "incoming"
                                       : "outgoing");
     add_text(o, "peer", history->peer);
-    json_object_object_add(o, "states", moves_to_json(history));
-    json_object_object_add(o, "passes", passes_to_json(history));
+    json_object_object_add(o, "states", states);
+    json_object_object_add(o, "passes", passes);
     if (history->total > 0) {
         add_uint(o, "total-bytes", history->total);
         add_uint(o, "transferred-bytes", history->transferred);

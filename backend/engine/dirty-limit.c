@@ -147,7 +147,7 @@ void engine_query_dirty_limit(Engine *e, BackendSession *session, json_object *a
 void engine_fill_dirty_limit(const Engine *e, MigInfo *info)
 {
     if (info->has_ram && dirty_limit_is_set_for_all(e->limit)) {
-        info->has_dirty_limit = true;
+        info->has_dirty_limit_throttle = info->has_dirty_limit_ring_full = true;
         dirty_limit_figures(e->limit, &info->dirty_limit_throttle, &info->dirty_limit_ring_full);
     }
 }

@@ -264,9 +264,12 @@ void engine_query_migrate(Engine *e, BackendSession *session, json_object *args,
         migration_fill_info(e->last, &info, &error);
     }
     engine_fill_dirty_limit(e, &info);
-    info.has_blocktime &= capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_BLOCKTIME);
+    if (!capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_BLOCKTIME)) {
+        info.has_blocktime = info.has_vcpu_blocktime = false;
+    }
     info.socket_address = engine_listening_addresses(e);
+    info.has_socket_address = info.socket_address != NULL;
     backend_reply_return(reply, mig_info_to_json(&info));
     json_object_put(info.socket_address);
-    g_free(info.vcpu_blocktime);
+    json_object_put(info.vcpu_blocktime);
 }

@@ -78,13 +78,9 @@ const SchemaMember schema_set_parameters[] = {
                   values, suffix, since, supported, deprecated, ...)                               \
     { name, SET_##schema, true, deprecated != NULL },
 #include "backend/tables/parameters.def"
-    { NULL, NULL, false, false },
+    MEMBERS_END
 };
-static const SchemaType migrate_set_parameters = {
-    .kind = SCHEMA_STRUCT,
-    .name = "MigrateSetParameters",
-    .members = schema_set_parameters,
-};
+static const SchemaType migrate_set_parameters = STRUCT_OF("MigrateSetParameters", schema_set_parameters);
 
 #undef SET_str
 #define SET_str                 &schema_str
@@ -93,13 +89,9 @@ static const SchemaMember reported_parameters[] = {
                   values, suffix, since, supported, deprecated, ...)                               \
     { name, SET_##schema, true, deprecated != NULL },
 #include "backend/tables/parameters.def"
-    { NULL, NULL, false, false },
+    MEMBERS_END
 };
-const SchemaType schema_migration_parameters = {
-    .kind = SCHEMA_STRUCT,
-    .name = "MigrationParameters",
-    .members = reported_parameters,
-};
+const SchemaType schema_migration_parameters = STRUCT_OF("MigrationParameters", reported_parameters);
 
 /* ---- addresses ---- */
 
@@ -153,60 +145,34 @@ const SchemaType schema_channel_list = LIST(channel);
 /* ---- query-migrate ---- */
 
 const SchemaType schema_migration_status = ENUM("MigrationStatus", migration_status_names);
-static const SchemaType migration_stats = STRUCT("MigrationStats",
-    MEMBER("transferred", schema_int)
-    MEMBER("remaining", schema_int)
-    MEMBER("total", schema_int)
-    MEMBER("duplicate", schema_int)
-    { "skipped", &schema_int, false, true },
-    MEMBER("normal", schema_int)
-    MEMBER("normal-bytes", schema_int)
-    MEMBER("dirty-pages-rate", schema_int)
-    MEMBER("mbps", number_type)
-    MEMBER("dirty-sync-count", schema_int)
-    MEMBER("postcopy-requests", schema_int)
-    MEMBER("page-size", schema_int)
-    MEMBER("multifd-bytes", schema_uint64)
-    MEMBER("pages-per-second", schema_uint64)
-    MEMBER("precopy-bytes", schema_uint64)
-    MEMBER("downtime-bytes", schema_uint64)
-    MEMBER("postcopy-bytes", schema_uint64)
-    MEMBER("dirty-sync-missed-zero-copy", schema_uint64));
-static const SchemaType vfio_stats = STRUCT("VfioStats",
-    MEMBER("transferred", schema_int));
-static const SchemaType xbzrle_stats = STRUCT("XBZRLECacheStats",
-    MEMBER("cache-size", schema_size)
-    MEMBER("bytes", schema_int)
-    MEMBER("pages", schema_int)
-    MEMBER("cache-miss", schema_int)
-    MEMBER("cache-miss-rate", number_type)
-    MEMBER("encoding-rate", number_type)
-    MEMBER("overflow", schema_int));
-static const SchemaType compression_stats = STRUCT("CompressionStats",
-    MEMBER("pages", schema_int)
-    MEMBER("busy", schema_int)
-    MEMBER("busy-rate", number_type)
-    MEMBER("compressed-size", schema_int)
-    MEMBER("compression-rate", number_type));
-const SchemaType schema_migration_info = STRUCT("MigrationInfo",
+
+/* The type column of info.def. */
+#define INFO_int                 schema_int
+#define INFO_uint32              uint32_type
+#define INFO_uint64              schema_uint64
+#define INFO_size                schema_size
+#define INFO_number              number_type
+#define INFO_uint32_list         uint32_list
+#define INFO_socket_address_list socket_address_list
+
+#define MIG_INFO_OBJECT(object, type) static const SchemaMember object##_members[] = {
+#define MIG_STAT(name, object, field, member, type, ...) MEMBER(member, INFO_##type)
+#define MIG_STAT_OLD(name, object, field, member, type, ...) { member, &INFO_##type, false, true },
+#define MIG_INFO_END(object, member, qapi, optional)                                               \
+    MEMBERS_END };                                                                                 \
+    static const SchemaType object##_type = STRUCT_OF(#qapi, object##_members);
+#include "backend/tables/info.def"
+static const SchemaMember info_members[] = {
     OPTIONAL("status", schema_migration_status)
-    OPTIONAL("ram", migration_stats)
-    OPTIONAL_OLD("disk", migration_stats)
-    OPTIONAL("vfio", vfio_stats)
-    OPTIONAL("xbzrle-cache", xbzrle_stats)
-    OPTIONAL("total-time", schema_int)
-    OPTIONAL("expected-downtime", schema_int)
-    OPTIONAL("downtime", schema_int)
-    OPTIONAL("setup-time", schema_int)
-    OPTIONAL("cpu-throttle-percentage", schema_int)
+    OPTIONAL_OLD("disk", ram_type)
     OPTIONAL("error-desc", schema_str)
     OPTIONAL("blocked-reasons", schema_str_list)
-    OPTIONAL("postcopy-blocktime", uint32_type)
-    OPTIONAL("postcopy-vcpu-blocktime", uint32_list)
-    OPTIONAL_OLD("compression", compression_stats)
-    OPTIONAL("socket-address", socket_address_list)
-    OPTIONAL("dirty-limit-throttle-time-per-round", schema_uint64)
-    OPTIONAL("dirty-limit-ring-full-time", schema_uint64));
+#define MIG_INFO(field, member, type, ...) OPTIONAL(member, INFO_##type)
+#define MIG_INFO_END(object, member, qapi, optional) optional(member, object##_type)
+#include "backend/tables/info.def"
+    MEMBERS_END
+};
+const SchemaType schema_migration_info = STRUCT_OF("MigrationInfo", info_members);
 
 /* ---- the machine and the monitor ---- */
 
@@ -252,16 +218,16 @@ static const SchemaType x_state_change = STRUCT("XStateChange",
     MEMBER("time-ms", schema_int)
     MEMBER("wall-us", schema_int));
 static const SchemaType x_state_change_list = LIST(x_state_change);
-static const SchemaType x_pass = STRUCT("XPass",
+static const SchemaMember pass_members[] = {
     MEMBER("pass", schema_int)
     MEMBER("start-ms", schema_int)
     MEMBER("duration-ms", schema_int)
-    MEMBER("bytes", schema_uint64)
-    MEMBER("pages", schema_uint64)
-    MEMBER("zero-pages", schema_uint64)
-    MEMBER("dirtied-pages", schema_uint64)
-    MEMBER("remaining-bytes", schema_uint64)
-    MEMBER("bytes-per-second", schema_uint64));
+#define MIG_PASS(field, member) MEMBER(member, schema_uint64)
+#include "backend/tables/history.def"
+    MEMBER("bytes-per-second", schema_uint64)
+    MEMBERS_END
+};
+static const SchemaType x_pass = STRUCT_OF("XPass", pass_members);
 static const SchemaType x_pass_list = LIST(x_pass);
 static const SchemaType x_channel = STRUCT("XMigrationChannel",
     MEMBER("name", schema_str)
@@ -276,36 +242,24 @@ static const SchemaMember downtime_parts[] = {
 #define MIG_PAUSE_PART(mark, member, name) OPTIONAL(member, schema_int)
 #include "backend/tables/history.def"
     MEMBER("total-us", schema_int)
-    { NULL, NULL, false, false },
+    MEMBERS_END
 };
-static const SchemaType x_downtime = {
-    .kind = SCHEMA_STRUCT,
-    .name = "XDowntime",
-    .members = downtime_parts,
-};
+static const SchemaType x_downtime = STRUCT_OF("XDowntime", downtime_parts);
 static const SchemaMember sample_members[] = {
     MEMBER("time-ms", schema_int)
     MEMBER("span-ms", schema_int)
 #define MIG_SAMPLE(id, counter, factor, member, name, unit, kind) OPTIONAL(member, schema_uint64)
 #include "backend/tables/history.def"
-    { NULL, NULL, false, false },
+    MEMBERS_END
 };
-static const SchemaType x_sample = {
-    .kind = SCHEMA_STRUCT,
-    .name = "XSample",
-    .members = sample_members,
-};
+static const SchemaType x_sample = STRUCT_OF("XSample", sample_members);
 static const SchemaType x_sample_list = LIST(x_sample);
 static const SchemaMember time_members[] = {
 #define MIG_TIME(id, counter, member, name) MEMBER(member, schema_uint64)
 #include "backend/tables/history.def"
-    { NULL, NULL, false, false },
+    MEMBERS_END
 };
-static const SchemaType x_time = {
-    .kind = SCHEMA_STRUCT,
-    .name = "XTime",
-    .members = time_members,
-};
+static const SchemaType x_time = STRUCT_OF("XTime", time_members);
 /* How long vCPUs waited for pages of a postcopy; microseconds. */
 static const SchemaType x_bucket = STRUCT("XLatencyBucket",
     MEMBER("below-us", schema_uint64)
@@ -380,7 +334,9 @@ const SchemaType *const schema_named_types[] = {
     &migrate_set_parameters, &schema_migration_parameters,
     &inet_address, &unix_address, &vsock_address, &fd_address, &socket_address_type,
     &socket_address, &exec_command, &file_args, &address_type, &address, &channel_type, &channel,
-    &schema_migration_status, &migration_stats, &vfio_stats, &xbzrle_stats, &compression_stats,
+    &schema_migration_status,
+#define MIG_INFO_END(object, ...) &object##_type,
+#include "backend/tables/info.def"
     &schema_migration_info,
     &run_state, &schema_status_info, &schema_name_info, &schema_uuid_info, &version_triple,
     &schema_version_info, &command_info, &qmp_capability, &schema_shutdown_cause,

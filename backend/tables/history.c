@@ -20,6 +20,41 @@ const TimeKindDesc time_kinds[TIME__COUNT] = {
 #include "backend/tables/history.def"
 };
 
+static void add_int(json_object *object, const char *member, int64_t value)
+{
+    json_object_object_add(object, member, json_object_new_int64(value));
+}
+
+static void add_uint(json_object *object, const char *member, uint64_t value)
+{
+    json_object_object_add(object, member, json_object_new_uint64(value));
+}
+
+json_object *history_pass_to_json(const MigPass *pass, int64_t start_us)
+{
+    json_object *o = json_object_new_object();
+    int64_t duration = MAX(pass->end_us - pass->start_us, 1);
+
+    add_uint(o, "pass", pass->number);
+    add_int(o, "start-ms", (pass->start_us - start_us) / 1000);
+    add_int(o, "duration-ms", duration / 1000);
+#define MIG_PASS(field, member) add_uint(o, member, pass->field);
+#include "backend/tables/history.def"
+    add_uint(o, "bytes-per-second", (uint64_t)((double)pass->bytes * 1e6 / (double)duration));
+    return o;
+}
+
+json_object *history_state_to_json(const char *status, int64_t time_us, int64_t wall_us,
+                                   int64_t start_us)
+{
+    json_object *o = json_object_new_object();
+
+    json_object_object_add(o, "status", json_object_new_string(status));
+    add_int(o, "time-ms", (time_us - start_us) / 1000);
+    add_int(o, "wall-us", wall_us);
+    return o;
+}
+
 char *history_time_text(json_object *time)
 {
     GString *text = g_string_new(NULL);

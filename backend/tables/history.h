@@ -4,6 +4,21 @@
 #pragma once
 
 #include <json-c/json.h>
+#include <stdint.h>
+
+/* One pass over RAM: from one dirty sync to the next. */
+typedef struct {
+    uint64_t number;
+    int64_t start_us, end_us; /* monotonic */
+    /* @dirtied_pages: found by the sync at its end. @remaining_bytes: after that sync. */
+#define MIG_PASS(field, member) uint64_t field;
+#include "backend/tables/history.def"
+} MigPass;
+
+/* An element of "passes" and of "states"; times count from @start_us. Caller puts. */
+json_object *history_pass_to_json(const MigPass *pass, int64_t start_us);
+json_object *history_state_to_json(const char *status, int64_t time_us, int64_t wall_us,
+                                   int64_t start_us);
 
 /* Parts of the pause, in their order; microseconds. */
 typedef enum {

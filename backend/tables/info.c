@@ -1,8 +1,8 @@
 /*
- * MigrationInfo, both ways out: the JSON reply of query-migrate from the
- * engine's struct, and the lines of HMP's info migrate from that reply. The
- * second reads JSON only, so that it serves the reply of a real QEMU too and
- * prints fields that this engine never fills. Rows: info.def. Main thread.
+ * MigrationInfo in its two forms: the JSON reply of query-migrate, made from
+ * the engine's struct, and the lines of HMP's info migrate, made from that
+ * reply. The lines need JSON only, so they show the reply of a real QEMU too,
+ * with fields that this engine never fills. Rows: info.def. Main thread.
  */
 #include "backend/tables/info.h"
 
@@ -55,6 +55,16 @@ bool migration_status_is_over(MigrationStatus status)
 
 typedef enum { FORM_COUNT, FORM_KBYTES, FORM_RATE, FORM_LIST, FORM_SOCKETS } Form;
 typedef enum { WHEN_ALWAYS, WHEN_NONZERO, WHEN_WITH_STATUS } When;
+typedef enum {
+    TYPE_none, /* not in MigInfo */
+    TYPE_int,
+    TYPE_uint32,
+    TYPE_uint64,
+    TYPE_size,
+    TYPE_number,
+    TYPE_uint32_list,
+    TYPE_socket_address_list,
+} Type;
 
 typedef struct {
     const char *object; /* NULL: member of the reply itself */
@@ -63,89 +73,59 @@ typedef struct {
     Form form;
     const char *suffix;
     When when;
+    Type type;
+    size_t has, value; /* in MigInfo */
 } InfoRow;
 
 static const InfoRow rows[] = {
-#define MIG_RAM_STAT(field, member, label, form, suffix, when)                                     \
-    { "ram", member, label, FORM_##form, suffix, WHEN_##when },
-#define MIG_INFO(object, member, label, form, suffix, when)                                        \
-    { object, member, label, FORM_##form, suffix, WHEN_##when },
-#include "backend/tables/info.def"
-};
-
-static const struct {
-    const char *member;
-    Form form; /* FORM_RATE is a double, the others are uint64_t */
-    size_t offset;
-} ram_stats[] = {
-#define MIG_RAM_STAT(field, member, label, form, suffix, when)                                     \
-    { member, FORM_##form, offsetof(MigrationStats, field) },
+#define MIG_INFO(field, member, type, label, form, suffix, when)                                   \
+    { NULL,                                                                                        \
+      member,                                                                                      \
+      label,                                                                                       \
+      FORM_##form,                                                                                 \
+      suffix,                                                                                      \
+      WHEN_##when,                                                                                 \
+      TYPE_##type,                                                                                 \
+      offsetof(MigInfo, has_##field),                                                              \
+      offsetof(MigInfo, field) },
+#define MIG_STAT(name, object, field, member, type, label, form, suffix, when, source)             \
+    { name,                                                                                        \
+      member,                                                                                      \
+      label,                                                                                       \
+      FORM_##form,                                                                                 \
+      suffix,                                                                                      \
+      WHEN_##when,                                                                                 \
+      TYPE_##type,                                                                                 \
+      offsetof(MigInfo, has_##object),                                                             \
+      offsetof(MigInfo, object.field) },
+#define MIG_INFO_LINE(name, member, label, form, suffix, when)                                     \
+    { name, member, label, FORM_##form, suffix, WHEN_##when, TYPE_none, 0, 0 },
 #include "backend/tables/info.def"
 };
 
 /* ---- JSON ---- */
 
-static json_object *stats_to_json(const MigrationStats *stats)
+static json_object *value_to_json(Type type, const void *value)
 {
-    json_object *object = json_object_new_object();
+    double number;
 
-    for (size_t i = 0; i < G_N_ELEMENTS(ram_stats); i++) {
-        const char *at = (const char *)stats + ram_stats[i].offset;
-        json_object *value;
-
-        if (ram_stats[i].form == FORM_RATE) {
-            double number = *(const double *)at;
-            /* JSON has no word for the others. */
-            value = json_object_new_double(isfinite(number) ? number : 0);
-        } else {
-            value = json_object_new_uint64(*(const uint64_t *)at);
-        }
-        json_object_object_add(object, ram_stats[i].member, value);
+    switch (type) {
+    case TYPE_none:
+        break;
+    case TYPE_int:
+        return json_object_new_int64(*(const int64_t *)value);
+    case TYPE_number:
+        number = *(const double *)value;
+        return json_object_new_double(isfinite(number) ? number : 0); /* JSON has no infinity */
+    case TYPE_uint32:
+    case TYPE_uint64:
+    case TYPE_size:
+        return json_object_new_uint64(*(const uint64_t *)value);
+    case TYPE_uint32_list:
+    case TYPE_socket_address_list:
+        return json_object_get(*(json_object *const *)value);
     }
-    return object;
-}
-
-static void add_count(json_object *object, const char *member, uint64_t count)
-{
-    json_object_object_add(object, member, json_object_new_uint64(count));
-}
-
-static void add_rate(json_object *object, const char *member, double rate)
-{
-    json_object_object_add(object, member, json_object_new_double(isfinite(rate) ? rate : 0));
-}
-
-static json_object *xbzrle_to_json(const XbzrleStats *stats)
-{
-    json_object *object = json_object_new_object();
-
-    add_count(object, "cache-size", stats->cache_size);
-    add_count(object, "bytes", stats->bytes);
-    add_count(object, "pages", stats->pages);
-    add_count(object, "cache-miss", stats->cache_miss);
-    add_rate(object, "cache-miss-rate", stats->cache_miss_rate);
-    add_rate(object, "encoding-rate", stats->encoding_rate);
-    add_count(object, "overflow", stats->overflow);
-    return object;
-}
-
-static json_object *compression_to_json(const CompressionStats *stats)
-{
-    json_object *object = json_object_new_object();
-
-    add_count(object, "pages", stats->pages);
-    add_count(object, "busy", stats->busy);
-    add_rate(object, "busy-rate", stats->busy_rate);
-    add_count(object, "compressed-size", stats->compressed_size);
-    add_rate(object, "compression-rate", stats->compression_rate);
-    return object;
-}
-
-static void add_time(json_object *reply, const char *member, bool has, int64_t ms)
-{
-    if (has) {
-        json_object_object_add(reply, member, json_object_new_int64(ms));
-    }
+    g_assert_not_reached();
 }
 
 json_object *mig_info_to_json(const MigInfo *info)
@@ -156,46 +136,22 @@ json_object *mig_info_to_json(const MigInfo *info)
         json_object_object_add(reply, "status",
                                json_object_new_string(migration_status_name(info->status)));
     }
-    add_time(reply, "total-time", info->has_total_time, info->total_time);
-    add_time(reply, "expected-downtime", info->has_expected_downtime, info->expected_downtime);
-    add_time(reply, "downtime", info->has_downtime, info->downtime);
-    add_time(reply, "setup-time", info->has_setup_time, info->setup_time);
-    if (info->has_ram) {
-        json_object_object_add(reply, "ram", stats_to_json(&info->ram));
-    }
-    if (info->cpu_throttle != 0) {
-        json_object_object_add(reply, "cpu-throttle-percentage",
-                               json_object_new_uint64(info->cpu_throttle));
-    }
-    if (info->has_xbzrle) {
-        json_object_object_add(reply, "xbzrle-cache", xbzrle_to_json(&info->xbzrle));
-    }
-    if (info->has_compression) {
-        json_object_object_add(reply, "compression", compression_to_json(&info->compression));
-    }
-    if (info->has_dirty_limit) {
-        json_object_object_add(reply, "dirty-limit-throttle-time-per-round",
-                               json_object_new_uint64(info->dirty_limit_throttle));
-        json_object_object_add(reply, "dirty-limit-ring-full-time",
-                               json_object_new_uint64(info->dirty_limit_ring_full));
-    }
-    if (info->has_blocktime) {
-        json_object *list = json_object_new_array();
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        const InfoRow *row = &rows[i];
+        json_object *object = reply;
 
-        for (unsigned i = 0; i < info->n_vcpus; i++) {
-            json_object_array_add(list, json_object_new_uint64(info->vcpu_blocktime[i]));
+        if (row->type == TYPE_none || !*((const char *)info + row->has)) {
+            continue;
         }
-        add_count(reply, "postcopy-blocktime", info->blocktime);
-        json_object_object_add(reply, "postcopy-vcpu-blocktime", list);
+        if (row->object != NULL && !json_object_object_get_ex(reply, row->object, &object)) {
+            object = json_object_new_object();
+            json_object_object_add(reply, row->object, object);
+        }
+        json_object_object_add(object, row->member,
+                               value_to_json(row->type, (const char *)info + row->value));
     }
     if (info->error_desc != NULL) {
         json_object_object_add(reply, "error-desc", json_object_new_string(info->error_desc));
-    }
-    if (info->socket_address != NULL) {
-        json_object_object_add(reply, "socket-address", json_object_get(info->socket_address));
-    }
-    if (info->blocked_reasons != NULL) {
-        json_object_object_add(reply, "blocked-reasons", json_object_get(info->blocked_reasons));
     }
     return reply;
 }

@@ -1,6 +1,6 @@
 /*
- * MigrationInfo: each field once in info.def. The engine fills the struct, JSON and the lines of
- * HMP's info migrate grow from the same rows.
+ * MigrationInfo: each field once in info.def. The engine fills the struct; the JSON and the lines
+ * of HMP's info migrate are made from the same rows.
  */
 #pragma once
 
@@ -31,47 +31,31 @@ typedef enum {
 extern const char *const migration_status_names[]; /* MIGRATION__COUNT entries, then NULL */
 const char *migration_status_name(MigrationStatus status);
 bool migration_status_from_name(const char *name, MigrationStatus *ret);
-/* completed, failed, cancelled (and none): nothing is going on. */
+/* completed, failed, cancelled or none: no migration runs. */
 bool migration_status_is_over(MigrationStatus status);
 
-typedef struct {
-    uint64_t transferred, remaining, total, duplicate, skipped, normal, normal_bytes;
-    uint64_t dirty_pages_rate;
-    double mbps;
-    uint64_t dirty_sync_count, postcopy_requests, page_size, multifd_bytes, pages_per_second;
-    uint64_t precopy_bytes, downtime_bytes, postcopy_bytes, dirty_sync_missed_zero_copy;
-} MigrationStats;
-
-typedef struct {
-    uint64_t cache_size, bytes, pages, cache_miss, overflow;
-    double cache_miss_rate, encoding_rate;
-} XbzrleStats;
-
-typedef struct {
-    uint64_t pages, busy, compressed_size;
-    double busy_rate, compression_rate;
-} CompressionStats;
-
+/* The rows of info.def. struct MigrationStats and its like are the types of the objects in it. */
 typedef struct {
     MigrationStatus status;
-    bool has_ram;
-    MigrationStats ram;
-    bool has_xbzrle;
-    XbzrleStats xbzrle;
-    bool has_compression;
-    CompressionStats compression;
-    bool has_total_time, has_expected_downtime, has_downtime, has_setup_time;
-    int64_t total_time, expected_downtime, downtime, setup_time; /* ms */
-    bool has_blocktime;
-    uint64_t blocktime;       /* ms in which all vCPUs waited for pages */
-    uint64_t *vcpu_blocktime; /* n_vcpus times, ms; not owned */
-    unsigned n_vcpus;
-    uint64_t cpu_throttle; /* %, 0 = the guest is not slowed down */
-    bool has_dirty_limit;
-    uint64_t dirty_limit_throttle, dirty_limit_ring_full; /* us */
-    const char *error_desc;                               /* NULL = none; not owned */
-    json_object *socket_address;                          /* list, NULL = none; not owned */
-    json_object *blocked_reasons;                         /* list, NULL = none; not owned */
+    const char *error_desc; /* NULL = none; not owned */
+#define INFO_TYPE_int                 int64_t
+#define INFO_TYPE_uint32              uint64_t
+#define INFO_TYPE_uint64              uint64_t
+#define INFO_TYPE_size                uint64_t
+#define INFO_TYPE_number              double
+#define INFO_TYPE_uint32_list         json_object * /* not owned; likewise */
+#define INFO_TYPE_socket_address_list json_object *
+#define MIG_INFO(field, member, type, ...)                                                         \
+    INFO_TYPE_##type field;                                                                        \
+    bool has_##field;
+#define MIG_INFO_OBJECT(object, type)                                                              \
+    bool has_##object;                                                                             \
+    struct type {
+#define MIG_STAT(name, object, field, member, type, ...) INFO_TYPE_##type field;
+#define MIG_INFO_END(object, ...)                                                                  \
+    }                                                                                              \
+    object;
+#include "backend/tables/info.def"
 } MigInfo;
 
 /* query-migrate's reply: {} when nothing ever happened. Caller puts. */

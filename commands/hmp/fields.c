@@ -27,9 +27,11 @@ typedef struct {
 } Row;
 
 static const Row rows[] = {
-#define MIG_RAM_STAT(field, member, label, form, suffix, when)                                     \
-    { "query-migrate", "ram", member, NULL, AS_##form, suffix, NULL },
-#define MIG_INFO(group, member, label, form, suffix, when)                                         \
+#define MIG_INFO(field, member, type, label, form, suffix, when)                                   \
+    { "query-migrate", NULL, member, NULL, AS_##form, suffix, NULL },
+#define MIG_STAT(group, object, field, member, type, label, form, suffix, when, source)            \
+    { "query-migrate", group, member, NULL, AS_##form, suffix, NULL },
+#define MIG_INFO_LINE(group, member, label, form, suffix, when)                                    \
     { "query-migrate", group, member, NULL, AS_##form, suffix, NULL },
 #include "backend/tables/info.def"
     { "query-migrate", NULL, "status", NULL, AS_TEXT, "", "MigrationStatus" },

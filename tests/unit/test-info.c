@@ -179,6 +179,7 @@ static void test_only_what_is_known_is_replied(void **state)
 
     (void)state;
     assert_json(mig_info_to_json(&(MigInfo) { .status = MIGRATION_SETUP,
+                                              .has_socket_address = true,
                                               .socket_address = sockets }),
                 "{\"status\":\"setup\",\"socket-address\":[{\"type\":\"unix\",\"path\":\"/x\"}]}");
     assert_json(mig_info_to_json(&(MigInfo) { .status = MIGRATION_FAILED, .error_desc = "no" }),

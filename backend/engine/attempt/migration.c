@@ -238,28 +238,28 @@ void migration_sample(Migration *m)
 
 /* ---- what query-migrate says ---- */
 
-static void fill_ram(Migration *m, MigrationStats *ram)
+static void fill_ram(Migration *m, MigInfo *info)
 {
     MigCounters *c = &m->counters;
+    struct MigrationStats *ram = &info->ram;
     bool completed = m->status == MIGRATION_COMPLETED;
 
-    ram->transferred = atomic_load(&c->transferred);
-    ram->remaining = completed ? 0 : atomic_load(&c->remaining);
-    ram->total = atomic_load(&c->total);
-    ram->duplicate = atomic_load(&c->zero_pages);
-    ram->normal = atomic_load(&c->normal_pages);
+#define FILL_COUNTED(object, field)                                                                \
+    info->object.field = (typeof(info->object.field))atomic_load(&c->field);
+#define FILL_FILLED(object, field)
+#define MIG_STAT(name, object, field, member, type, label, form, suffix, when, source)             \
+    FILL_##source(object, field)
+#include "backend/tables/info.def"
+    ram->remaining = completed ? 0 : (int64_t)atomic_load(&c->remaining);
+    ram->duplicate = (int64_t)atomic_load(&c->zero_pages);
+    ram->normal = (int64_t)atomic_load(&c->normal_pages);
     ram->normal_bytes = ram->normal * MIG_PAGE_SIZE;
-    ram->dirty_pages_rate = completed ? 0 : atomic_load(&c->dirty_rate);
-    ram->dirty_sync_count = atomic_load(&c->sync_count);
-    /* The channels are ahead of the sum by what was not looked at yet. */
-    ram->multifd_bytes = MIN(channels_bytes(&m->channels), ram->transferred);
+    ram->dirty_pages_rate = completed ? 0 : (int64_t)atomic_load(&c->dirty_rate);
+    ram->dirty_sync_count = (int64_t)atomic_load(&c->sync_count);
+    /* The channels may have counted bytes that @transferred does not have yet. */
+    ram->multifd_bytes = MIN(channels_bytes(&m->channels), (uint64_t)ram->transferred);
     ram->dirty_sync_missed_zero_copy = channels_copied_syncs(&m->channels);
     ram->page_size = MIG_PAGE_SIZE;
-    ram->pages_per_second = atomic_load(&c->pages_per_second);
-    ram->precopy_bytes = atomic_load(&c->precopy_bytes);
-    ram->downtime_bytes = atomic_load(&c->downtime_bytes);
-    ram->postcopy_bytes = atomic_load(&c->postcopy_bytes);
-    ram->postcopy_requests = atomic_load(&c->postcopy_requests);
     if (completed) {
         int64_t total_us = MAX(m->end_us - m->start_us, 1);
         ram->mbps = (double)ram->transferred * 8.0 / (double)total_us;
@@ -297,13 +297,14 @@ static void fill_outgoing(Migration *m, MigInfo *info)
         return;
     }
     info->has_ram = true;
-    fill_ram(m, &info->ram);
+    fill_ram(m, info);
     codec_counters_fill_info(&m->counters.codec, info);
     info->has_total_time = true;
     info->total_time = (end - m->start_us) / 1000;
     info->has_setup_time = true;
     info->setup_time = m->setup_us != 0 ? (m->setup_us - m->start_us) / 1000 : 0;
-    info->cpu_throttle = atomic_load(&m->counters.cpu_throttle);
+    info->cpu_throttle = (int64_t)atomic_load(&m->counters.cpu_throttle);
+    info->has_cpu_throttle = info->cpu_throttle != 0;
     if (m->status == MIGRATION_COMPLETED || m->postcopy) {
         info->has_downtime = true;
         info->downtime = (end_of_pause(m) - m->marks[MARK_STOP]) / 1000;
@@ -315,12 +316,13 @@ static void fill_outgoing(Migration *m, MigInfo *info)
 
 static void fill_blocktime(const PageFaultStats *faults, MigInfo *info)
 {
-    info->has_blocktime = true;
+    info->has_blocktime = info->has_vcpu_blocktime = true;
     info->blocktime = faults->blocktime_us / 1000;
-    info->n_vcpus = MAX(faults->n_vcpus, 1); /* QEMU's machine none counts one */
-    info->vcpu_blocktime = g_new0(uint64_t, MAX(faults->n_vcpus, 1));
-    for (unsigned i = 0; i < faults->n_vcpus; i++) {
-        info->vcpu_blocktime[i] = faults->vcpu_us[i] / 1000;
+    info->vcpu_blocktime = json_object_new_array();
+    for (unsigned i = 0; i < MAX(faults->n_vcpus, 1); i++) { /* QEMU's machine none counts one */
+        uint64_t us = i < faults->n_vcpus ? faults->vcpu_us[i] : 0;
+
+        json_object_array_add(info->vcpu_blocktime, json_object_new_uint64(us / 1000));
     }
 }
 
@@ -351,23 +353,6 @@ static void add_int(json_object *object, const char *key, int64_t value)
 static void add_uint(json_object *object, const char *key, uint64_t value)
 {
     json_object_object_add(object, key, json_object_new_uint64(value));
-}
-
-static json_object *pass_to_json(const Migration *m, const MigPass *pass)
-{
-    json_object *o = json_object_new_object();
-    int64_t duration = MAX(pass->end_us - pass->start_us, 1);
-
-    add_uint(o, "pass", pass->number);
-    add_int(o, "start-ms", (pass->start_us - m->start_us) / 1000);
-    add_int(o, "duration-ms", duration / 1000);
-    add_uint(o, "bytes", pass->bytes);
-    add_uint(o, "pages", pass->pages);
-    add_uint(o, "zero-pages", pass->zero_pages);
-    add_uint(o, "dirtied-pages", pass->dirtied_pages);
-    add_uint(o, "remaining-bytes", pass->remaining_bytes);
-    add_uint(o, "bytes-per-second", (uint64_t)((double)pass->bytes * 1e6 / (double)duration));
-    return o;
 }
 
 static void add_verdict(const Migration *m, json_object *o)
@@ -452,16 +437,13 @@ json_object *migration_history_to_json(Migration *m, bool with_samples)
 
     for (guint i = 0; i < m->moves->len; i++) {
         const MigMove *move = &g_array_index(m->moves, MigMove, i);
-        json_object *s = json_object_new_object();
-
-        json_object_object_add(s, "status",
-                               json_object_new_string(migration_status_name(move->status)));
-        add_int(s, "time-ms", (move->time_us - m->start_us) / 1000);
-        add_int(s, "wall-us", move->wall_us);
-        json_object_array_add(states, s);
+        json_object_array_add(states,
+                              history_state_to_json(migration_status_name(move->status),
+                                                    move->time_us, move->wall_us, m->start_us));
     }
     for (guint i = 0; i < m->passes->len; i++) {
-        json_object_array_add(passes, pass_to_json(m, &g_array_index(m->passes, MigPass, i)));
+        json_object_array_add(
+            passes, history_pass_to_json(&g_array_index(m->passes, MigPass, i), m->start_us));
     }
     json_object_object_add(o, "direction",
                            json_object_new_string(m->outgoing ? "outgoing" : "incoming"));

@@ -33,19 +33,20 @@ const char *owner_name(Owner owner);
 
 /* Written by the thread of the migration, read by anyone at any time. */
 struct MigCounters {
-    _Atomic uint64_t transferred;    /* bytes of the stream, all of it */
-    _Atomic uint64_t precopy_bytes;  /* of these, while the guest ran */
-    _Atomic uint64_t downtime_bytes; /* of these, while it stood */
-    _Atomic uint64_t postcopy_bytes; /* of these, while it ran at the destination */
-    _Atomic uint64_t postcopy_requests;
+    /* The rows of info.def that are COUNTED. @transferred: all bytes of the stream. Of these, while
+     * the guest ran @precopy_bytes, while it was stopped @downtime_bytes, while it ran on the
+     * destination @postcopy_bytes. @total: bytes of RAM. */
+#define COUNTER_COUNTED(field) _Atomic uint64_t field;
+#define COUNTER_FILLED(field)
+#define MIG_STAT(name, object, field, member, type, label, form, suffix, when, source)             \
+    COUNTER_##source(field)
+#include "backend/tables/info.def"
     _Atomic uint64_t zero_pages;
     _Atomic uint64_t normal_pages;
     _Atomic uint64_t remaining; /* bytes of dirty pages not yet sent */
-    _Atomic uint64_t total;     /* bytes of RAM */
     _Atomic uint64_t sync_count;
     _Atomic uint64_t dirty_rate; /* pages/s over the last pass */
     _Atomic uint64_t bandwidth;  /* bytes/s over the last window */
-    _Atomic uint64_t pages_per_second;
     /* Microseconds of an outgoing attempt since pages flow, together its whole time; see
      * outgoing/waits.c. */
     _Atomic uint64_t link_us, receiver_us, limiter_us, busy_us;
@@ -55,15 +56,6 @@ struct MigCounters {
     _Atomic uint64_t cpu_throttle;     /* % of the vCPUs' time that auto-converge takes, 0 = none */
     CodecCounters codec;
 };
-
-typedef struct {
-    uint64_t number;
-    int64_t start_us; /* monotonic */
-    int64_t end_us;
-    uint64_t bytes, pages, zero_pages;
-    uint64_t dirtied_pages;   /* found by the sync at its end */
-    uint64_t remaining_bytes; /* after that sync */
-} MigPass;
 
 /* Moments of the switchover, in their order; the pause is what lies between the first and the last.
  */
@@ -144,7 +136,8 @@ void migration_add_pass(Migration *m, const MigPass *pass);
  * and the end of an attempt are sampled by themselves. */
 void migration_sample(Migration *m);
 
-/* query-migrate's view. The strings of the info live until migration_info_clear(). */
+/* What query-migrate tells of it. The caller frees *@ret_error, which @ret->error_desc is, and puts
+ * @ret->vcpu_blocktime. */
 void migration_fill_info(Migration *m, MigInfo *ret, char **ret_error);
 
 /* x-query-migrate-history. Caller puts. */

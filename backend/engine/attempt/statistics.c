@@ -80,7 +80,7 @@ void codec_counters_fill_info(const CodecCounters *counters, MigInfo *info)
     const CodecCounters *c = counters;
 
     info->has_xbzrle = atomic_load(&c->xbzrle);
-    info->xbzrle = (XbzrleStats){
+    info->xbzrle = (struct XBZRLECacheStats){
         .cache_size = atomic_load(&c->xbzrle_cache_size),
         .bytes = atomic_load(&c->xbzrle_bytes),
         .pages = atomic_load(&c->xbzrle_pages),
@@ -90,7 +90,7 @@ void codec_counters_fill_info(const CodecCounters *counters, MigInfo *info)
         .overflow = atomic_load(&c->xbzrle_overflows),
     };
     info->has_compression = atomic_load(&c->compress);
-    info->compression = (CompressionStats){
+    info->compression = (struct CompressionStats){
         .pages = atomic_load(&c->compress_pages),
         .busy = atomic_load(&c->compress_busy),
         .busy_rate = atomic_load(&c->compress_busy_rate),
