@@ -88,12 +88,12 @@ static void run(unsigned n_threads, bool wait)
     send_all(&p, &settings, &counters, n_threads);
     assert_memory_equal(source, copy, N_PAGES * PAGE);
     assert_int_equal(p.n_packed + p.n_whole, N_PAGES);
-    assert_int_equal(p.n_packed, atomic_load(&counters.compress_pages));
-    assert_int_equal(p.n_whole, atomic_load(&counters.compress_busy));
+    assert_int_equal(p.n_packed, atomic_load(&counters.compression_pages));
+    assert_int_equal(p.n_whole, atomic_load(&counters.compression_busy));
     if (wait) {
         assert_int_equal(p.n_whole, 0);
     }
-    assert_true(p.n_packed > 0 && atomic_load(&counters.compress_bytes) > 0);
+    assert_true(p.n_packed > 0 && atomic_load(&counters.compression_compressed_size) > 0);
 }
 
 static void test_every_page_arrives(void **state)

@@ -9,6 +9,7 @@
 
 #include <glib.h>
 
+#include "backend/schema/schema.h"
 #include "backend/tables/info.h"
 
 #define GLOBALS                    \
@@ -211,6 +212,40 @@ static void test_ram_has_all_its_members(void **state)
     json_object_put(reply);
 }
 
+/* The members of an object that the engine fills. */
+static void assert_members(const SchemaType *type, json_object *object, int n_others)
+{
+    int n = 0;
+
+    for (const SchemaMember *m = type->members; m->name != NULL; m++, n++) {
+        json_object *value = json_object_object_get(object, m->name);
+
+        if (value != NULL && m->type->kind == SCHEMA_STRUCT) {
+            assert_members(m->type, value, 0);
+        }
+    }
+    assert_int_equal(json_object_object_length(object), n - n_others);
+}
+
+static void test_a_full_reply_has_the_members_of_the_schema(void **state)
+{
+    const SchemaType *type = schema_find_command("query-migrate")->returns;
+    json_object *list = json_object_new_array();
+    MigInfo info = {
+        .status = MIGRATION_ACTIVE, .vcpu_blocktime = list, .socket_address = list,
+    };
+
+    (void)state;
+#define MIG_INFO(field, ...) info.has_##field = true;
+#define MIG_INFO_END(object, ...) info.has_##object = true;
+#include "backend/tables/info.def"
+    json_object *reply = mig_info_to_json(&info);
+    assert_true(schema_reply_fits(type, reply));
+    assert_members(type, reply, 3); /* disk, error-desc, blocked-reasons */
+    json_object_put(reply);
+    json_object_put(list);
+}
+
 static void test_status_names_go_both_ways(void **state)
 {
     (void)state;
@@ -235,6 +270,7 @@ int main(void)
         cmocka_unit_test(test_nothing_ever_happened_is_an_empty_reply),
         cmocka_unit_test(test_only_what_is_known_is_replied),
         cmocka_unit_test(test_ram_has_all_its_members),
+        cmocka_unit_test(test_a_full_reply_has_the_members_of_the_schema),
         cmocka_unit_test(test_status_names_go_both_ways),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -317,7 +317,7 @@ static void test_every_type_in_use_can_be_found(void **state)
     }
 }
 
-/* The enums of the schema and of the parameters are written in two tables. */
+/* Both are made from parameters.def, in its order. */
 static void test_enum_parameters_agree_with_the_schema(void **state)
 {
     const SchemaMember *m = schema_find_type("MigrateSetParameters")->members;

@@ -136,7 +136,7 @@ static void test_first_pass_is_plain_then_deltas(void **state)
     assert_int_equal(f->n_delta, 1);
     assert_memory_equal(f->source, f->copy, PAGE);
     assert_int_equal(atomic_load(&f->counters.xbzrle_pages), 1);
-    assert_int_equal(atomic_load(&f->counters.xbzrle_misses), 1);
+    assert_int_equal(atomic_load(&f->counters.xbzrle_cache_miss), 1);
     assert_int_equal(atomic_load(&f->counters.xbzrle_bytes), 8 + 1 + 2 + 3);
 }
 
@@ -173,7 +173,7 @@ static void test_overflow_sends_the_page_and_remembers_it(void **state)
     end_batch(f);
     memset(f->source, 0x22, PAGE);
     assert_int_equal(put(f, 0), PUT_WHOLE);
-    assert_int_equal(atomic_load(&f->counters.xbzrle_overflows), 1);
+    assert_int_equal(atomic_load(&f->counters.xbzrle_overflow), 1);
     f->source[8] = 0x55; /* in flight */
     end_batch(f);
     assert_int_equal(put(f, 0), PUT_PACKED);

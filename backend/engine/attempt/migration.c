@@ -247,6 +247,7 @@ static void fill_ram(Migration *m, MigInfo *info)
 #define FILL_COUNTED(object, field)                                                                \
     info->object.field = (typeof(info->object.field))atomic_load(&c->field);
 #define FILL_FILLED(object, field)
+#define FILL_ENCODED(object, field)
 #define MIG_STAT(name, object, field, member, type, label, form, suffix, when, source)             \
     FILL_##source(object, field)
 #include "backend/tables/info.def"

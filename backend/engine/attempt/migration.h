@@ -38,6 +38,7 @@ struct MigCounters {
      * destination @postcopy_bytes. @total: bytes of RAM. */
 #define COUNTER_COUNTED(field) _Atomic uint64_t field;
 #define COUNTER_FILLED(field)
+#define COUNTER_ENCODED(field)
 #define MIG_STAT(name, object, field, member, type, label, form, suffix, when, source)             \
     COUNTER_##source(field)
 #include "backend/tables/info.def"

@@ -77,26 +77,14 @@ json_object *channels_to_json(const Channels *channels, int64_t elapsed_us)
 
 void codec_counters_fill_info(const CodecCounters *counters, MigInfo *info)
 {
-    const CodecCounters *c = counters;
-
-    info->has_xbzrle = atomic_load(&c->xbzrle);
-    info->xbzrle = (struct XBZRLECacheStats){
-        .cache_size = atomic_load(&c->xbzrle_cache_size),
-        .bytes = atomic_load(&c->xbzrle_bytes),
-        .pages = atomic_load(&c->xbzrle_pages),
-        .cache_miss = atomic_load(&c->xbzrle_misses),
-        .cache_miss_rate = atomic_load(&c->xbzrle_miss_rate),
-        .encoding_rate = atomic_load(&c->xbzrle_encoding_rate),
-        .overflow = atomic_load(&c->xbzrle_overflows),
-    };
-    info->has_compression = atomic_load(&c->compress);
-    info->compression = (struct CompressionStats){
-        .pages = atomic_load(&c->compress_pages),
-        .busy = atomic_load(&c->compress_busy),
-        .busy_rate = atomic_load(&c->compress_busy_rate),
-        .compressed_size = atomic_load(&c->compress_bytes),
-        .compression_rate = atomic_load(&c->compress_rate),
-    };
+    info->has_xbzrle = atomic_load(&counters->xbzrle);
+    info->has_compression = atomic_load(&counters->compression);
+#define FILL_COUNTED(object, field)
+#define FILL_FILLED(object, field)
+#define FILL_ENCODED(object, field) info->object.field = atomic_load(&counters->object##_##field);
+#define MIG_STAT(name, object, field, member, type, label, form, suffix, when, source)             \
+    FILL_##source(object, field)
+#include "backend/tables/info.def"
 }
 
 /* ---- page faults ---- */

@@ -53,22 +53,18 @@ json_object *channels_to_json(const Channels *channels, int64_t elapsed_us);
 
 /* ---- encoders: written by the migration's thread ---- */
 
+/* The rows of info.def that are ENCODED. Bytes are those on the wire, heads included. Rates are of
+ * the last pass: xbzrle_cache_miss_rate pages not found for each page looked up,
+ * compression_busy_rate pages sent as they are for each page, the others bytes of pages for each
+ * byte sent. */
 typedef struct {
-    atomic_bool xbzrle; /* the encoder is in use: these are shown */
-    _Atomic uint64_t xbzrle_cache_size;
-    _Atomic uint64_t xbzrle_bytes; /* of deltas on the wire, heads included */
-    _Atomic uint64_t xbzrle_pages;
-    _Atomic uint64_t xbzrle_misses;
-    _Atomic uint64_t xbzrle_overflows;
-    _Atomic double xbzrle_miss_rate;     /* of the last pass: pages not found, as a share */
-    _Atomic double xbzrle_encoding_rate; /* of the last pass: bytes of pages for each byte sent */
-
-    atomic_bool compress; /* likewise */
-    _Atomic uint64_t compress_pages;
-    _Atomic uint64_t compress_bytes; /* of packed pages on the wire, heads included */
-    _Atomic uint64_t compress_busy;  /* pages that went as they are, all threads being busy */
-    _Atomic double compress_busy_rate;
-    _Atomic double compress_rate; /* of the last pass: bytes of pages for each byte sent */
+    atomic_bool xbzrle, compression; /* that encoder is in use: its rows are shown */
+#define CODEC_COUNTED(object, field, type)
+#define CODEC_FILLED(object, field, type)
+#define CODEC_ENCODED(object, field, type) _Atomic INFO_TYPE_##type object##_##field;
+#define MIG_STAT(name, object, field, member, type, label, form, suffix, when, source)             \
+    CODEC_##source(object, field, type)
+#include "backend/tables/info.def"
 } CodecCounters;
 
 /* The parts of query-migrate that belong to them. */

@@ -127,8 +127,8 @@ static void put_packed(CompressEncoder *c, StreamWriter *w, Place *place)
 
     stream_put_compressed_page(w, place->page.block, place->page.offset, place->packed,
                                place->length);
-    atomic_fetch_add(&counters->compress_pages, 1);
-    atomic_fetch_add(&counters->compress_bytes, PACKED_HEAD + place->length);
+    atomic_fetch_add(&counters->compression_pages, 1);
+    atomic_fetch_add(&counters->compression_compressed_size, PACKED_HEAD + place->length);
     set_state(c, place, PLACE_FREE);
 }
 
@@ -176,7 +176,7 @@ static PutResult compress_put(PageEncoder *encoder, StreamWriter *w, const Encod
         place = find_free(c, w);
     }
     if (place == NULL) {
-        atomic_fetch_add(&encoder->counters->compress_busy, 1);
+        atomic_fetch_add(&encoder->counters->compression_busy, 1);
         stream_put_page(w, page->block, page->offset, page->host);
         return PUT_WHOLE;
     }
@@ -208,17 +208,18 @@ static void compress_sync(PageEncoder *encoder)
 {
     CompressEncoder *c = (CompressEncoder *)encoder;
     CodecCounters *counters = encoder->counters;
-    uint64_t pages = atomic_load(&counters->compress_pages);
-    uint64_t busy = atomic_load(&counters->compress_busy);
-    uint64_t bytes = atomic_load(&counters->compress_bytes);
+    uint64_t pages = atomic_load(&counters->compression_pages);
+    uint64_t busy = atomic_load(&counters->compression_busy);
+    uint64_t bytes = atomic_load(&counters->compression_compressed_size);
     uint64_t all = (pages - c->seen_pages) + (busy - c->seen_busy);
 
     if (all > 0) {
-        atomic_store(&counters->compress_busy_rate, (double)(busy - c->seen_busy) / (double)all);
+        atomic_store(&counters->compression_busy_rate, (double)(busy - c->seen_busy) / (double)all);
     }
     if (bytes > c->seen_bytes) {
-        atomic_store(&counters->compress_rate, (double)((pages - c->seen_pages) * MIG_PAGE_SIZE) /
-                                                   (double)(bytes - c->seen_bytes));
+        atomic_store(&counters->compression_compression_rate,
+                     (double)((pages - c->seen_pages) * MIG_PAGE_SIZE) /
+                         (double)(bytes - c->seen_bytes));
     }
     c->seen_pages = pages;
     c->seen_busy = busy;
@@ -273,6 +274,6 @@ PageEncoder *compress_encoder_new(const LiveSettings *settings, CodecCounters *c
             return NULL;
         }
     }
-    atomic_store(&counters->compress, true);
+    atomic_store(&counters->compression, true);
     return &c->base;
 }

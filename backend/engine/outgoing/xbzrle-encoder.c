@@ -111,7 +111,7 @@ static PutResult put_new(XbzrleEncoder *x, StreamWriter *w, const EncoderPage *p
 {
     const uint8_t *bytes = page->host;
 
-    atomic_fetch_add(&x->base.counters->xbzrle_misses, 1);
+    atomic_fetch_add(&x->base.counters->xbzrle_cache_miss, 1);
     if (place->number == NO_PAGE || place->used + LIFETIME <= x->pass) {
         *place = (Place){ page->number, x->pass };
         bytes = memcpy(content(x, place), page->host, MIG_PAGE_SIZE);
@@ -133,7 +133,7 @@ static PutResult put_delta(XbzrleEncoder *x, StreamWriter *w, const EncoderPage 
     }
     memcpy(old, x->copy, MIG_PAGE_SIZE);
     if (length == XBZRLE_OVERFLOW) {
-        atomic_fetch_add(&c->xbzrle_overflows, 1);
+        atomic_fetch_add(&c->xbzrle_overflow, 1);
         stream_put_page(w, page->block, page->offset, old);
         return PUT_WHOLE;
     }
@@ -175,7 +175,7 @@ static void xbzrle_sync(PageEncoder *encoder)
 {
     XbzrleEncoder *x = (XbzrleEncoder *)encoder;
     CodecCounters *c = encoder->counters;
-    uint64_t misses = atomic_load(&c->xbzrle_misses), bytes = atomic_load(&c->xbzrle_bytes);
+    uint64_t misses = atomic_load(&c->xbzrle_cache_miss), bytes = atomic_load(&c->xbzrle_bytes);
     uint64_t deltas = atomic_load(&c->xbzrle_pages);
     uint64_t looked_up = x->looked_up - x->seen_pages;
 
@@ -184,7 +184,7 @@ static void xbzrle_sync(PageEncoder *encoder)
     if (looked_up == 0) {
         return;
     }
-    atomic_store(&c->xbzrle_miss_rate, (double)(misses - x->seen_misses) / (double)looked_up);
+    atomic_store(&c->xbzrle_cache_miss_rate, (double)(misses - x->seen_misses) / (double)looked_up);
     atomic_store(&c->xbzrle_encoding_rate,
                  bytes == x->seen_bytes ? 0
                                         : (double)((deltas - x->seen_deltas) * MIG_PAGE_SIZE) /
