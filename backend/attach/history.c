@@ -1,6 +1,6 @@
 /*
- * See history.h. A pass ends when the count of dirty syncs grows; how long it
- * took and what it sent is therefore as exact as the looks are frequent.
+ * See history.h. A pass ends when the count of dirty syncs has grown, so its
+ * duration and bytes are only as exact as query-migrate is asked often.
  */
 #include "backend/attach/history.h"
 
@@ -11,7 +11,7 @@
 #include "backend/tables/history.h"
 #include "backend/tables/info.h"
 
-/* How long a paused source counts as connecting when nothing is heard of it. */
+/* A paused source counts as connecting for so long after it was told to resume. */
 #define RESUME_US 10000000
 
 #define MAX_MOVES  1000
@@ -27,12 +27,12 @@ struct History {
     GArray *passes; /* MigPass */
     char *peer, *outcome;
     bool incoming;
-    int64_t resuming_until_us; /* a source that goes on after a pause connects; 0 = no */
-    int64_t start_us, end_us;  /* end 0 = under way */
-    /* The pass under way, as it began. */
+    int64_t resuming_until_us; /* a paused source connects anew; 0 = no */
+    int64_t start_us, end_us;  /* end 0 = it runs */
+    /* The counters at the begin of the present pass. */
     uint64_t sync_count, began_bytes, began_pages, began_zero;
     int64_t began_us;
-    /* The last look. */
+    /* Of the last reply of query-migrate. */
     uint64_t bandwidth, limit_ms, page_size, total, transferred;
     bool active;
 };
@@ -91,11 +91,6 @@ void history_set_resuming(History *history)
 void history_set_outcome(History *history, const char *outcome)
 {
     set_text(&history->outcome, outcome);
-}
-
-const char *history_outcome(const History *history)
-{
-    return history->outcome;
 }
 
 bool history_is_incoming(const History *history)
@@ -192,7 +187,7 @@ void history_seen(History *history, json_object *info, uint64_t limit_ms)
     uint64_t count = number(ram, "dirty-sync-count");
     double mbps = json_object_get_double(json_object_object_get(ram, "mbps"));
 
-    history->incoming = false; /* only a source counts what it sends */
+    history->incoming = false; /* only a source reports "ram" */
     history->limit_ms = limit_ms;
     history->page_size = number(ram, "page-size");
     history->total = number(ram, "total");

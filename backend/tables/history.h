@@ -1,5 +1,5 @@
 /*
- * The numbers of x-query-migrate-history by name: rows of history.def. Pure.
+ * The numbers of x-query-migrate-history: rows of history.def. Pure.
  */
 #pragma once
 
@@ -47,7 +47,7 @@ typedef struct {
 } SampleFigureDesc;
 extern const SampleFigureDesc sample_figures[SAMPLE__COUNT];
 
-/* Where the time of an outgoing attempt goes. */
+/* Kinds of time of an outgoing attempt. */
 typedef enum {
 #define MIG_TIME(id, ...) TIME_##id,
 #include "backend/tables/history.def"
@@ -61,6 +61,6 @@ typedef struct {
 } TimeKindDesc;
 extern const TimeKindDesc time_kinds[TIME__COUNT];
 
-/* The shares of an XTime, the greatest first: "receiver 71 %, own work 29 %"; "" when it holds no
- * time. Caller frees. */
+/* The shares of an XTime, the greatest first: "receiver 71 %, own work 29 %"; "" when all are 0.
+ * Caller frees. */
 char *history_time_text(json_object *time);

@@ -1,9 +1,9 @@
 /*
  * Migration parameters: the table, the set of values and their JSON.
  *
- * All numbers, bools and enum indexes live in uint64_t members, so one pair of
- * get and set serves every row and nothing here knows a parameter by name but
- * the one rule that joins two of them. Main thread; the engine reads a copy.
+ * Numbers, bools and enum indexes are uint64_t members, so one getter and one
+ * setter serve every row. Only number_is_allowed() and check_mapping() name
+ * parameters. Main thread; an attempt reads a copy.
  */
 #include "backend/tables/parameters.h"
 
@@ -162,7 +162,7 @@ static void set_from_json(MigParameters *p, const ParamDesc *desc, json_object *
         break;
     case PARAM_MAPPING:
         g_clear_pointer(mapping_of(p, desc), json_object_put);
-        /* An empty list maps nothing, as does no list. */
+        /* An empty list is the same as no list. */
         if (json_object_array_length(value) > 0) {
             *mapping_of(p, desc) = json_object_get(value);
         }
@@ -179,7 +179,7 @@ static void set_from_json(MigParameters *p, const ParamDesc *desc, json_object *
     }
 }
 
-/* NULL where the row has nothing to report. */
+/* NULL when the row has no value. */
 static json_object *get_as_json(MigParameters *p, const ParamDesc *desc)
 {
     switch (desc->kind) {
@@ -201,7 +201,7 @@ json_object *parameters_to_json(const MigParameters *p)
     json_object *reply = json_object_new_object();
 
     for (size_t i = 0; i < param_count; i++) {
-        /* The accessors hand out writable members; nothing is written here. */
+        /* get_as_json() takes a writable set only for its accessors; it does not write. */
         json_object *value = get_as_json((MigParameters *)p, &param_table[i]);
 
         if (value != NULL) {
@@ -219,7 +219,7 @@ static void set_range_error(const ParamDesc *desc, MigParameters *now, GError **
     json_object *value = get_as_json(now, desc);
     g_autofree char *shown = param_value_for_people(desc, value);
 
-    /* QEMU writes its range texts with underscores, those of x- rows excepted. */
+    /* QEMU's range texts spell the name with underscores, except for x- rows. */
     if (!g_str_has_prefix(name, "x-")) {
         g_strdelimit(name, "-", '_');
     }

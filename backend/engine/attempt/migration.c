@@ -1,6 +1,6 @@
 /*
- * The record of one attempt. See migration.h; the table below is the whole
- * state machine of MigrationStatus as far as this build goes through it.
+ * The record of one attempt. See migration.h. The table below has all moves of
+ * MigrationStatus that this build makes.
  */
 #include "backend/engine/attempt/migration.h"
 
@@ -17,8 +17,8 @@ typedef struct {
     int64_t wall_us;
 } MigMove;
 
-/* An attempt begins in none and ends in one of completed, failed, cancelled; the next attempt is a
- * new record. */
+/* An attempt begins in none and ends in completed, failed or cancelled. The next attempt gets a new
+ * record. */
 static const unsigned may_become[MIGRATION__COUNT] = {
     [MIGRATION_NONE] = BIT(MIGRATION_SETUP),
     [MIGRATION_SETUP] = BIT(MIGRATION_ACTIVE) | BIT(MIGRATION_FAILED) | BIT(MIGRATION_CANCELLING),
@@ -27,7 +27,7 @@ static const unsigned may_become[MIGRATION__COUNT] = {
                          BIT(MIGRATION_POSTCOPY_ACTIVE),
     [MIGRATION_PRE_SWITCHOVER] = BIT(MIGRATION_DEVICE) | BIT(MIGRATION_POSTCOPY_ACTIVE) |
                                  BIT(MIGRATION_FAILED) | BIT(MIGRATION_CANCELLING),
-    /* Back to failed or cancelled only until the guest has left, or when it did not begin there. */
+    /* To failed or cancelled only before the guest has been handed over. */
     [MIGRATION_POSTCOPY_ACTIVE] = BIT(MIGRATION_COMPLETED) | BIT(MIGRATION_POSTCOPY_PAUSED) |
                                   BIT(MIGRATION_FAILED) | BIT(MIGRATION_CANCELLING),
     [MIGRATION_POSTCOPY_PAUSED] = BIT(MIGRATION_POSTCOPY_RECOVER) | BIT(MIGRATION_FAILED),
@@ -236,7 +236,7 @@ void migration_sample(Migration *m)
     }
 }
 
-/* ---- what query-migrate says ---- */
+/* ---- the reply of query-migrate ---- */
 
 static void fill_ram(Migration *m, MigInfo *info)
 {
@@ -269,8 +269,8 @@ static void fill_ram(Migration *m, MigInfo *info)
     }
 }
 
-/* In postcopy the guest goes on when what it needs is loaded, or, as far as that is not known, when
- * it was sent. */
+/* In postcopy the guest runs again when the destination has loaded the devices. Until that is known
+ * the time when they were sent counts. */
 static int64_t end_of_pause(const Migration *m)
 {
     if (!m->postcopy) {
@@ -294,7 +294,7 @@ static void fill_outgoing(Migration *m, MigInfo *info)
     case MIGRATION_CANCELLING:
     case MIGRATION_COMPLETED:
         break;
-    default: /* setup, failed, cancelled: the status says it all, as QEMU has it */
+    default: /* setup, failed, cancelled: QEMU replies with the status only */
         return;
     }
     info->has_ram = true;
@@ -375,8 +375,7 @@ static void add_verdict(const Migration *m, json_object *o)
     json_object_object_add(o, "advice", json_object_new_string(advice));
 }
 
-/* The pause in its parts, as far as the switchover came; each part is the time since the mark
- * before. */
+/* The parts of the pause that were reached; each is the time since the mark before. */
 static json_object *downtime_to_json(const Migration *m)
 {
     static const SwitchoverMark ends[PAUSE__COUNT] = {
@@ -398,7 +397,7 @@ static json_object *downtime_to_json(const Migration *m)
     return o;
 }
 
-/* "time" and, while it runs, "time-last-second"; nothing before pages flow. */
+/* "time" and, while the attempt runs, "time-last-second"; nothing before the first page. */
 static void add_time(const Migration *m, json_object *o)
 {
     static const size_t counters[TIME__COUNT] = {

@@ -1,7 +1,7 @@
 /*
  * One attempt to migrate, outgoing or incoming: its status with the legal
- * moves, its counters, its history. The record outlives the threads that made
- * it, so that info migrate can answer afterwards.
+ * moves, its counters, its history. The record outlives the threads of the
+ * attempt, so that info migrate can answer afterwards.
  *
  * Reference counted; every function may be called from any thread.
  */
@@ -25,7 +25,7 @@
 typedef enum {
     OWNER_HERE,
     OWNER_PEER,    /* the destination confirmed */
-    OWNER_UNKNOWN, /* the commit was sent and nothing came back */
+    OWNER_UNKNOWN, /* the commit was sent and no answer has come */
     OWNER_NONE,
 } Owner;
 
@@ -48,18 +48,17 @@ struct MigCounters {
     _Atomic uint64_t sync_count;
     _Atomic uint64_t dirty_rate; /* pages/s over the last pass */
     _Atomic uint64_t bandwidth;  /* bytes/s over the last window */
-    /* Microseconds of an outgoing attempt since pages flow, together its whole time; see
+    /* Microseconds of an outgoing attempt since its first page. Their sum is the whole time; see
      * outgoing/waits.c. */
     _Atomic uint64_t link_us, receiver_us, limiter_us, busy_us;
-    _Atomic uint64_t downtime_limit;   /* ms, as the threshold was reckoned */
+    _Atomic uint64_t downtime_limit;   /* ms, the value that @threshold was computed with */
     _Atomic uint64_t threshold;        /* bytes that fit into the downtime limit */
     _Atomic int64_t expected_downtime; /* ms, -1 = not known yet */
     _Atomic uint64_t cpu_throttle;     /* % of the vCPUs' time that auto-converge takes, 0 = none */
     CodecCounters codec;
 };
 
-/* Moments of the switchover, in their order; the pause is what lies between the first and the last.
- */
+/* Moments of the switchover, in their order. The pause is the time from the first to the last. */
 typedef enum {
     MARK_STOP, /* the vCPUs are asked to stop */
     MARK_STOPPED,
@@ -88,7 +87,7 @@ struct Migration {
     GArray *moves;  /* MigMove */
     GArray *passes; /* MigPass, the newest */
     MigSeries series;
-    bool postcopy;         /* the guest left before its RAM did */
+    bool postcopy;         /* the guest moves before all of its RAM is sent */
     PageFaultStats faults; /* of the destination's vCPUs; .vcpu_us NULL = none */
     char *error;
     char *outcome;
@@ -106,38 +105,39 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Migration, migration_unref)
 
 MigrationStatus migration_get_status(Migration *m);
 
-/* Moves @from -> @to, posts the MIGRATION event and notes the time. False when another thread moved
- * the status first: look again and decide. A move that the table does not have is our bug. */
+/* Moves @from -> @to, posts the MIGRATION event and records the time. False when another thread
+ * moved the status first: the caller reads it again and decides. A move that the table does not
+ * have is a bug of the caller. */
 bool migration_move(Migration *m, MigrationStatus from, MigrationStatus to);
 
-/* Moves to @to from whatever status it has, if that is a legal move; false when it is not (another
- * end was faster). */
+/* Moves to @to from the present status if the table has that move; false when it does not, because
+ * the attempt has ended in another way. */
 bool migration_end(Migration *m, MigrationStatus to);
 
 /* postcopy-active, -paused or -recover. */
 bool migration_is_in_postcopy(Migration *m);
 
-/* Remembers the first error, for error-desc. */
+/* Keeps the first error for error-desc; later ones are ignored. */
 void migration_set_error(Migration *m, const char *text);
 char *migration_dup_error(Migration *m);
 
-/* A sentence for people about how it ended or where it stands; posted as a notice too. */
+/* A sentence for people about the state or the end of the attempt; posted as a notice too. */
 void migration_set_outcome(Migration *m, const char *text);
 
 void migration_set_owner(Migration *m, Owner owner, const char *evidence);
 Owner migration_get_owner(Migration *m, char **ret_evidence);
 
-void migration_note_begin(Migration *m); /* the source has come: time counts from here */
+void migration_note_begin(Migration *m); /* the source has connected: times count from here */
 void migration_note_setup(Migration *m); /* setup is over */
-void migration_mark(Migration *m, SwitchoverMark mark);         /* the guest stands */
-void migration_set_faults(Migration *m, PageFaultStats *stats); /* takes what it holds */
-void migration_note_postcopy(Migration *m); /* its pause ends when it is over there */
+void migration_mark(Migration *m, SwitchoverMark mark);
+void migration_set_faults(Migration *m, PageFaultStats *stats); /* takes what @stats owns */
+void migration_note_postcopy(Migration *m); /* its pause ends when the guest runs there */
 void migration_add_pass(Migration *m, const MigPass *pass);
-/* Often, while it runs: puts the counters into the series when it is time for that. The beginning
- * and the end of an attempt are sampled by themselves. */
+/* Called often while the attempt runs; adds a sample to the series when one is due. The first and
+ * the last sample need no call. */
 void migration_sample(Migration *m);
 
-/* What query-migrate tells of it. The caller frees *@ret_error, which @ret->error_desc is, and puts
+/* The reply of query-migrate. The caller frees *@ret_error, which @ret->error_desc is, and puts
  * @ret->vcpu_blocktime. */
 void migration_fill_info(Migration *m, MigInfo *ret, char **ret_error);
 

@@ -8,7 +8,7 @@
 #include "backend/engine/attempt/migration.h"
 #include "backend/guest/memory/block.h"
 
-/* A timer comes a little early or late. */
+/* A timer fires a little early or late. */
 #define SLACK_US  (SERIES_PERIOD_MS * 1000 / 2)
 #define SECOND_US 1000000
 

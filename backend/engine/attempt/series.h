@@ -1,10 +1,10 @@
 /*
- * How the counters of a migration went over its time: samples at even distances, ten a second at
- * first. When there are too many, two become one and the distance doubles, so the memory is bounded
- * and a migration of a day still shows its whole course.
+ * The counters of a migration over time: samples at equal intervals, ten a second at first. When
+ * there are too many, each two are merged into one and the interval doubles. So the memory is
+ * bounded, and the series of a migration that takes a day still covers all of it.
  * What is sampled: backend/tables/history.def.
  *
- * No locking: the migration's record holds its lock around these.
+ * No locking: the caller, the migration's record, holds its lock.
  */
 #pragma once
 
@@ -26,7 +26,7 @@ typedef struct {
 
 typedef struct {
     GArray *samples;              /* MigSample */
-    int64_t period_us;            /* distance of samples now */
+    int64_t period_us;            /* present interval */
     int64_t last_us;              /* 0 = has not begun */
     uint64_t last[SAMPLE__COUNT]; /* counters at @last_us */
 } MigSeries;
@@ -34,15 +34,14 @@ typedef struct {
 void series_init(MigSeries *series);
 void series_clear(MigSeries *series);
 
-/* The first sample counts from here; those before are forgotten. */
+/* The first sample begins at @now_us; earlier samples are dropped. */
 void series_begin(MigSeries *series, const MigCounters *counters, int64_t now_us);
 
-/* Adds a sample when it is time for one, or at the end of it all (@last). Nothing before the begin.
- */
+/* Adds a sample when one is due, or in any case when @last. Does nothing before series_begin(). */
 void series_take(MigSeries *series, const MigCounters *counters, int64_t now_us, bool last);
 
-/* What figures of kind GROWTH grew by in the newest second or, where samples are farther apart, in
- * the newest of them; in their own unit. */
+/* The growth of the figures of kind GROWTH in the last second, in their own unit. Where samples
+ * cover more than a second: in the last sample. */
 void series_last_second(const MigSeries *series, uint64_t ret[SAMPLE__COUNT]);
 
 /* "samples" of XMigrateHistory; times count from @start_us. Caller puts. */
