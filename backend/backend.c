@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "backend/base/error.h"
+#include "backend/base/json.h"
 
 /* Descriptors that a client may have waiting for a getfd. */
 #define MAX_PUSHED_FDS 64
@@ -244,7 +245,7 @@ static bool answer_from_tables(BackendReply *reply, const SchemaCommand *command
 static json_object *arguments_of(Backend *backend, json_object *request,
                                  const SchemaCommand *command, GError **error)
 {
-    json_object *given = json_object_object_get(request, "arguments");
+    json_object *given = json_member(request, "arguments");
     json_object *args;
 
     if (given == NULL) {
@@ -273,7 +274,7 @@ static const SchemaCommand *command_of(json_object *request, GError **error)
         return NULL;
     }
     if (!json_object_object_get_ex(request, "execute", &name)) {
-        name = json_object_object_get(request, "exec-oob");
+        name = json_member(request, "exec-oob");
     }
 
     const SchemaCommand *command = schema_find_command(json_object_get_string(name));

@@ -7,6 +7,8 @@
  */
 #include "backend/backend.h"
 
+#include "backend/base/json.h"
+
 unsigned backend_subscribe(Backend *backend, BackendEventFn fn, void *data)
 {
     BackendSubscriber subscriber = { ++backend->next_subscriber, fn, data };
@@ -88,11 +90,10 @@ json_object *backend_event_to_json(const BackendEvent *event)
     json_object *object = json_object_new_object();
     json_object *timestamp = json_object_new_object();
 
-    json_object_object_add(timestamp, "seconds", json_object_new_int64(event->time_us / 1000000));
-    json_object_object_add(timestamp, "microseconds",
-                           json_object_new_int64(event->time_us % 1000000));
+    json_add_integer(timestamp, "seconds", event->time_us / 1000000);
+    json_add_integer(timestamp, "microseconds", event->time_us % 1000000);
     json_object_object_add(object, "timestamp", timestamp);
-    json_object_object_add(object, "event", json_object_new_string(event->name));
+    json_add_text(object, "event", event->name);
     if (event->data != NULL) {
         json_object_object_add(object, "data", json_object_get(event->data));
     }

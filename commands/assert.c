@@ -33,7 +33,7 @@ static json_object *field_to_json(const Field *field, const FieldValue *found)
     } else {
         value = json_object_new_double((double)found->number);
     }
-    json_object_object_add(object, "field", json_object_new_string(field->name));
+    json_add_text(object, "field", field->name);
     json_object_object_add(object, "value", value);
     return object;
 }

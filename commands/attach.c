@@ -8,11 +8,6 @@
 
 #include "backend/base/error.h"
 
-static size_t list_length(json_object *list)
-{
-    return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-}
-
 /* ---- connect, peer, disconnect ---- */
 
 /* "source: QEMU 7.2.22 at unix:/a.qmp, guest vm1 running, migration none" */
@@ -29,12 +24,12 @@ static void print_end(HmpCall *call, json_object *end)
 
 static void print_ends(HmpCall *call, json_object *value, const GError *error)
 {
-    json_object *ends = error ? NULL : json_object_object_get(value, "ends");
+    json_object *ends = error ? NULL : json_member(value, "ends");
 
-    for (size_t i = 0; i < list_length(ends); i++) {
-        print_end(call, json_object_array_get_idx(ends, i));
+    for (JsonEach end = json_each(ends); json_next(&end);) {
+        print_end(call, end.value);
     }
-    if (!error && list_length(ends) == 0) {
+    if (!error && json_length(ends) == 0) {
         call_print(call, "nothing is attached: requests go to the guest of this process\n");
     }
     call_finish_with(call, value, error);
@@ -54,8 +49,8 @@ static void attach(HmpCall *call, const char *side)
 {
     json_object *args = json_object_new_object();
 
-    json_object_object_add(args, "address", json_object_new_string(call_text(call, "address")));
-    json_object_object_add(args, "side", json_object_new_string(side));
+    json_add_text(args, "address", call_text(call, "address"));
+    json_add_text(args, "side", side);
     call_request(call, "x-connect", args, attached);
 }
 
@@ -104,9 +99,9 @@ static void run_qemu(HmpCall *call)
         g_strdup_printf("%s%s%s", call_text(call, "command"), rest ? " " : "", rest ? rest : "");
     json_object *args = json_object_new_object();
 
-    json_object_object_add(args, "command-line", json_object_new_string(line));
+    json_add_text(args, "command-line", line);
     if (call_has(call, "p")) {
-        json_object_object_add(args, "side", json_object_new_string("destination"));
+        json_add_text(args, "side", "destination");
     }
     call_request(call, "x-peer-command", args, print_text);
 }

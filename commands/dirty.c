@@ -44,11 +44,11 @@ static void run_calc(HmpCall *call)
 
     const char *mode = ring ? "dirty-ring" : bitmap ? "dirty-bitmap" : "page-sampling";
     json_object *args = json_object_new_object();
-    json_object_object_add(args, "calc-time", json_object_new_int64(seconds));
-    json_object_object_add(args, "mode", json_object_new_string(mode));
+    json_add_integer(args, "calc-time", seconds);
+    json_add_text(args, "mode", mode);
     if (call_has(call, "sample_pages_per_GB")) {
         int64_t pages = call_integer(call, "sample_pages_per_GB");
-        json_object_object_add(args, "sample-pages", json_object_new_int64(pages));
+        json_add_integer(args, "sample-pages", pages);
     }
     call_request(call, "calc-dirty-rate", args, calc_done);
 }
@@ -57,19 +57,16 @@ static void run_calc(HmpCall *call)
 
 static void print_rate(HmpCall *call, json_object *info)
 {
-    json_object *vcpus = json_object_object_get(info, "vcpu-dirty-rate");
-    size_t n = json_object_is_type(vcpus, json_type_array) ? json_object_array_length(vcpus) : 0;
+    json_object *vcpus = json_member(info, "vcpu-dirty-rate");
 
-    if (!json_object_object_get(info, "dirty-rate")) {
+    if (!json_member(info, "dirty-rate")) {
         call_print(call, "Dirty rate: (not ready)\n");
         return;
     }
     call_print(call, "Dirty rate: %" PRIu64 " (MB/s)\n", json_number(info, "dirty-rate"));
-    for (size_t i = 0; i < n; i++) {
-        json_object *row = json_object_array_get_idx(vcpus, i);
-
+    for (JsonEach row = json_each(vcpus); json_next(&row);) {
         call_print(call, "vcpu[%" PRIu64 "], Dirty rate: %" PRIu64 " (MB/s)\n",
-                   json_number(row, "id"), json_number(row, "dirty-rate"));
+                   json_number(row.value, "id"), json_number(row.value, "dirty-rate"));
     }
 }
 
@@ -104,7 +101,7 @@ static json_object *cpu_argument(HmpCall *call)
 
     if (call_has(call, "cpu_index")) {
         int64_t index = call_integer(call, "cpu_index");
-        json_object_object_add(args, "cpu-index", json_object_new_int64(index));
+        json_add_integer(args, "cpu-index", index);
     }
     return args;
 }
@@ -122,7 +119,7 @@ static void run_set_limit(HmpCall *call)
     }
 
     json_object *args = cpu_argument(call);
-    json_object_object_add(args, "dirty-rate", json_object_new_int64(rate));
+    json_add_integer(args, "dirty-rate", rate);
     call_request(call, "set-vcpu-dirty-limit", args, call_finish_with);
 }
 
@@ -142,13 +139,13 @@ static void run_cancel_limit(HmpCall *call)
 
 static void print_limits(HmpCall *call, json_object *value, const GError *error)
 {
-    size_t n = error ? 0 : json_object_array_length(value);
+    size_t n = error ? 0 : json_length(value);
 
     if (!error && n == 0) {
         call_print(call, "Dirty page limit not enabled!\n");
     }
     for (size_t i = 0; i < n; i++) {
-        json_object *row = json_object_array_get_idx(value, i);
+        json_object *row = json_at(value, i);
 
         call_print(call,
                    "vcpu[%" PRIu64 "], limit rate %" PRIu64 " (MB/s), current rate %" PRIu64

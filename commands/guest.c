@@ -10,8 +10,8 @@ static void run_guest_set(HmpCall *call)
 {
     json_object *args = json_object_new_object();
 
-    json_object_object_add(args, "key", json_object_new_string(call_text(call, "key")));
-    json_object_object_add(args, "value", json_object_new_string(call_text(call, "value")));
+    json_add_text(args, "key", call_text(call, "key"));
+    json_add_text(args, "value", call_text(call, "value"));
     call_request(call, "x-guest-set", args, call_finish_value);
 }
 
@@ -19,15 +19,13 @@ static void run_guest_set(HmpCall *call)
 static char *format_counts(json_object *counts)
 {
     g_autoptr(GString) text = g_string_new(NULL);
-    size_t n = json_object_is_type(counts, json_type_array) ? json_object_array_length(counts) : 0;
 
-    for (size_t i = 0; i < n; i++) {
-        json_object *row = json_object_array_get_idx(counts, i);
-        uint64_t count = json_number(row, "count");
+    for (JsonEach row = json_each(counts); json_next(&row);) {
+        uint64_t count = json_number(row.value, "count");
 
         if (count > 0) {
             g_string_append_printf(text, "%s%s %" PRIu64, text->len ? ", " : "",
-                                   json_text(row, "fault"), count);
+                                   json_text(row.value, "fault"), count);
         }
     }
     return g_string_free(g_steal_pointer(&text), FALSE);
@@ -35,14 +33,12 @@ static char *format_counts(json_object *counts)
 
 static void print_findings(HmpCall *call, json_object *report)
 {
-    json_object *list = json_object_object_get(report, "findings");
-    size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+    json_object *list = json_member(report, "findings");
+    size_t n = json_length(list);
     uint64_t faults = json_number(report, "faults");
 
-    for (size_t i = 0; i < n; i++) {
-        json_object *row = json_object_array_get_idx(list, i);
-
-        call_print(call, "%s: %s\n", json_text(row, "fault"), json_text(row, "text"));
+    for (JsonEach row = json_each(list); json_next(&row);) {
+        call_print(call, "%s: %s\n", json_text(row.value, "fault"), json_text(row.value, "text"));
     }
     if (faults > n) {
         call_print(call, "... and %" PRIu64 " more\n", faults - n);
@@ -56,12 +52,12 @@ static void verify_done(HmpCall *call, json_object *value, const GError *error)
         return;
     }
 
-    g_autofree char *counts = format_counts(json_object_object_get(value, "counts"));
+    g_autofree char *counts = format_counts(json_member(value, "counts"));
     g_autofree char *seen =
         g_strdup_printf("%" PRIu64 " pages checked, %" PRIu64 " written, %" PRIu64 " steps",
                         json_number(value, "pages-checked"), json_number(value, "pages-written"),
                         json_number(value, "steps"));
-    bool ok = json_object_get_boolean(json_object_object_get(value, "ok"));
+    bool ok = json_flag(value, "ok");
 
     call_set_value(call, value);
     if (ok) {
@@ -93,7 +89,7 @@ static void run_guest_plant(HmpCall *call)
 {
     json_object *args = json_object_new_object();
 
-    json_object_object_add(args, "fault", json_object_new_string(call_text(call, "fault")));
+    json_add_text(args, "fault", call_text(call, "fault"));
     call_request(call, "x-guest-plant", args, plant_done);
 }
 

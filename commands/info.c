@@ -15,11 +15,6 @@
 #include "backend/tables/parameters.h"
 #include "commands/hmp/target.h"
 
-static size_t list_length(json_object *list)
-{
-    return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-}
-
 /* ---- info migrate ---- */
 
 static void print_owner(HmpCall *call, json_object *value, const GError *error)
@@ -36,11 +31,11 @@ static void print_owner(HmpCall *call, json_object *value, const GError *error)
 
 static void print_passes(HmpCall *call, json_object *history)
 {
-    json_object *passes = json_object_object_get(history, "passes");
-    size_t n = list_length(passes);
+    json_object *passes = json_member(history, "passes");
+    size_t n = json_length(passes);
 
     if (n > 0) {
-        json_object *last = json_object_array_get_idx(passes, n - 1);
+        json_object *last = json_at(passes, n - 1);
         g_autofree char *sent = size_format(json_number(last, "bytes"));
         g_autofree char *rate = size_format(json_number(last, "bytes-per-second"));
         g_autofree char *left = size_format(json_number(last, "remaining-bytes"));
@@ -60,7 +55,7 @@ static void print_pause(HmpCall *call, json_object *pause)
         return;
     }
     for (size_t i = 0; i < PAUSE__COUNT; i++) {
-        if (json_object_object_get(pause, pause_parts[i].member)) {
+        if (json_member(pause, pause_parts[i].member)) {
             g_string_append_printf(text, "%s%s %.1f", text->len > 0 ? ", " : ": ",
                                    pause_parts[i].name,
                                    (double)json_number(pause, pause_parts[i].member) / 1000);
@@ -73,9 +68,8 @@ static void print_pause(HmpCall *call, json_object *pause)
 /* "time: receiver 71 %, own work 29 % (last second: receiver 100 %)" */
 static void print_time(HmpCall *call, json_object *history)
 {
-    g_autofree char *whole = history_time_text(json_object_object_get(history, "time"));
-    g_autofree char *newest =
-        history_time_text(json_object_object_get(history, "time-last-second"));
+    g_autofree char *whole = history_time_text(json_member(history, "time"));
+    g_autofree char *newest = history_time_text(json_member(history, "time-last-second"));
 
     if (*whole != '\0') {
         call_print(call, "time: %s%s%s%s\n", whole, *newest != '\0' ? " (last second: " : "",
@@ -87,7 +81,7 @@ static void print_time(HmpCall *call, json_object *history)
  */
 static void print_faults(HmpCall *call, json_object *faults)
 {
-    json_object *vcpus = json_object_object_get(faults, "vcpu-blocktime-us");
+    json_object *vcpus = json_member(faults, "vcpu-blocktime-us");
     uint64_t waiting = json_number(faults, "waiting-vcpus");
 
     if (!faults || json_number(faults, "requests") == 0) {
@@ -100,11 +94,11 @@ static void print_faults(HmpCall *call, json_object *faults)
                (double)json_number(faults, "p99-us") / 1000,
                (double)json_number(faults, "max-us") / 1000,
                json_number(faults, "blocktime-us") / 1000);
-    for (size_t i = 0; i < json_object_array_length(vcpus); i++) {
+    for (size_t i = 0; i < json_length(vcpus); i++) {
         call_print(call, "%s%" PRIu64, i == 0 ? ", each " : " ",
-                   json_object_get_uint64(json_object_array_get_idx(vcpus, i)) / 1000);
+                   json_object_get_uint64(json_at(vcpus, i)) / 1000);
     }
-    call_print(call, "%s", json_object_array_length(vcpus) > 0 ? " ms" : "");
+    call_print(call, "%s", json_length(vcpus) > 0 ? " ms" : "");
     if (waiting > 0) {
         call_print(call, "; %" PRIu64 " wait now", waiting);
     }
@@ -126,8 +120,8 @@ static void print_history(HmpCall *call, json_object *value, const GError *error
         print_time(call, value);
         print_sentence(call, "verdict", json_text(value, "verdict"));
         print_sentence(call, "advice", json_text(value, "advice"));
-        print_pause(call, json_object_object_get(value, "downtime"));
-        print_faults(call, json_object_object_get(value, "page-faults"));
+        print_pause(call, json_member(value, "downtime"));
+        print_faults(call, json_member(value, "page-faults"));
         print_sentence(call, "outcome", json_text(value, "outcome"));
     }
     call_request(call, "x-query-owner", NULL, print_owner);
@@ -144,7 +138,7 @@ static void print_migrate(HmpCall *call, json_object *value, const GError *error
     mig_info_format_hmp(value, text);
     call_print(call, "%s", text->str);
     call_set_value(call, value);
-    if (json_object_object_get(value, "status")) {
+    if (json_member(value, "status")) {
         call_request(call, "x-query-migrate-history", NULL, print_history);
     } else {
         call_finish(call, HMP_OK); /* nothing ever happened: not a word more than HMP's */
@@ -201,11 +195,9 @@ static void print_capabilities(HmpCall *call, json_object *value, const GError *
 {
     json_object *target = backend_target(call->hmp->backend);
 
-    for (size_t i = 0; !error && i < list_length(value); i++) {
-        json_object *row = json_object_array_get_idx(value, i);
-        bool on = json_object_get_boolean(json_object_object_get(row, "state"));
-
-        call_print(call, "%s: %s\n", json_text(row, "capability"), on ? "on" : "off");
+    for (JsonEach row = json_each(value); json_next(&row);) {
+        call_print(call, "%s: %s\n", json_text(row.value, "capability"),
+                   json_flag(row.value, "state") ? "on" : "off");
     }
     for (int i = 0; !error && target && i < CAPABILITY__COUNT; i++) {
         if (!target_setting(target, TARGET_CAPABILITY, capability_table[i].name)) {
@@ -226,7 +218,7 @@ static void run_capabilities(HmpCall *call)
 /* Whose guest it is, once there was a migration: before that nobody can doubt it. */
 static void print_status_owner(HmpCall *call, json_object *value, const GError *error)
 {
-    if (!error && json_object_get_boolean(json_object_object_get(value, "migrated"))) {
+    if (!error && json_flag(value, "migrated")) {
         print_owner(call, value, error);
     } else {
         call_finish(call, HMP_OK);
@@ -240,7 +232,7 @@ static void print_status(HmpCall *call, json_object *value, const GError *error)
         return;
     }
 
-    bool running = json_object_get_boolean(json_object_object_get(value, "running"));
+    bool running = json_flag(value, "running");
     const char *status = json_text(value, "status");
     bool known = running || strcmp(status, "paused") == 0;
 
@@ -257,15 +249,11 @@ static void run_status(HmpCall *call)
 
 static void print_threads(HmpCall *call, json_object *value, const GError *error)
 {
-    size_t n = error ? 0 : list_length(value);
-
-    for (size_t i = 0; i < n; i++) {
-        json_object *row = json_object_array_get_idx(value, i);
-
-        call_print(call, "%s: thread %" PRIu64 "\n", json_text(row, "name"),
-                   json_number(row, "thread-id"));
+    for (JsonEach row = json_each(value); json_next(&row);) {
+        call_print(call, "%s: thread %" PRIu64 "\n", json_text(row.value, "name"),
+                   json_number(row.value, "thread-id"));
     }
-    if (!error && n == 0) {
+    if (!error && json_length(value) == 0) {
         call_hint(call, "no thread of a migration runs");
     }
     call_finish_with(call, value, error);
@@ -279,7 +267,7 @@ static void run_threads(HmpCall *call)
 static void print_version(HmpCall *call, json_object *value, const GError *error)
 {
     if (!error) {
-        json_object *qemu = json_object_object_get(value, "qemu");
+        json_object *qemu = json_member(value, "qemu");
 
         call_print(call, "%" PRIu64 ".%" PRIu64 ".%" PRIu64 "%s\n", json_number(qemu, "major"),
                    json_number(qemu, "minor"), json_number(qemu, "micro"),
@@ -295,7 +283,7 @@ static void run_version(HmpCall *call)
 
 static void print_name(HmpCall *call, json_object *value, const GError *error)
 {
-    if (!error && json_object_object_get(value, "name")) {
+    if (!error && json_member(value, "name")) {
         call_print(call, "%s\n", json_text(value, "name"));
     }
     call_finish_with(call, value, error);
@@ -321,13 +309,13 @@ static void run_uuid(HmpCall *call)
 
 static void print_guest(HmpCall *call, json_object *value, const GError *error)
 {
-    size_t n = error ? 0 : list_length(value), width = 0;
+    size_t n = error ? 0 : json_length(value), width = 0;
 
     for (size_t i = 0; i < n; i++) {
-        width = MAX(width, strlen(json_text(json_object_array_get_idx(value, i), "name")));
+        width = MAX(width, strlen(json_text(json_at(value, i), "name")));
     }
     for (size_t i = 0; i < n; i++) {
-        json_object *row = json_object_array_get_idx(value, i);
+        json_object *row = json_at(value, i);
         const char *name = json_text(row, "name");
 
         call_print(call, "%s:%*s %s\n", name, (int)(width - strlen(name)), "",

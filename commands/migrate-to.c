@@ -21,13 +21,10 @@ static void started(HmpCall *call, json_object *value, const GError *error)
 
 static void run_migrate_to(HmpCall *call)
 {
-    json_object *args = json_object_new_object();
+    json_object *args = json_object_with_text("uri", call_text(call, "uri"));
 
-    if (call_has(call, "uri")) {
-        json_object_object_add(args, "uri", json_object_new_string(call_text(call, "uri")));
-    }
     if (call_has(call, "r")) {
-        json_object_object_add(args, "resume", json_object_new_boolean(TRUE));
+        json_add_flag(args, "resume", TRUE);
     }
     if (!call_has(call, "d")) {
         migrate_allow_interrupt(call);
@@ -41,9 +38,9 @@ static void print_list(HmpCall *call, const char *label, json_object *list)
 {
     g_autoptr(GString) text = g_string_new(NULL);
 
-    for (size_t i = 0; i < json_object_array_length(list); i++) {
+    for (size_t i = 0; i < json_length(list); i++) {
         g_string_append_printf(text, "%s%s", i > 0 ? ", " : "",
-                               json_object_get_string(json_object_array_get_idx(list, i)));
+                               json_object_get_string(json_at(list, i)));
     }
     if (text->len > 0) {
         call_print(call, "%s: %s\n", label, text->str);
@@ -52,15 +49,15 @@ static void print_list(HmpCall *call, const char *label, json_object *list)
 
 static void print_findings(HmpCall *call, json_object *value, const GError *error)
 {
-    json_object *findings = error ? NULL : json_object_object_get(value, "findings");
-    size_t n = findings ? json_object_array_length(findings) : 0, errors = 0;
+    json_object *findings = error ? NULL : json_member(value, "findings");
+    size_t n = json_length(findings), errors = 0;
 
     if (error) {
         call_fail(call, HMP_ERROR_FAILED, error);
         return;
     }
-    for (size_t i = 0; i < n; i++) {
-        json_object *row = json_object_array_get_idx(findings, i);
+    for (JsonEach each = json_each(findings); json_next(&each);) {
+        json_object *row = each.value;
         const char *severity = json_text(row, "severity");
 
         errors += strcmp(severity, "error") == 0;
@@ -68,8 +65,8 @@ static void print_findings(HmpCall *call, json_object *value, const GError *erro
                    json_text(row, "what"), json_text(row, "observed"), json_text(row, "needed"),
                    json_text(row, "remedy"));
     }
-    print_list(call, "checked", json_object_object_get(value, "checked"));
-    print_list(call, "not known", json_object_object_get(value, "not-known"));
+    print_list(call, "checked", json_member(value, "checked"));
+    print_list(call, "not known", json_member(value, "not-known"));
     call_print(call, "check: %zu errors, %zu warnings\n", errors, n - errors);
     call_set_value(call, value);
     call_finish(call, errors > 0 ? HMP_ERROR_FAILED : HMP_OK);
@@ -77,11 +74,8 @@ static void print_findings(HmpCall *call, json_object *value, const GError *erro
 
 static void run_check(HmpCall *call)
 {
-    json_object *args = json_object_new_object();
+    json_object *args = json_object_with_text("uri", call_text(call, "uri"));
 
-    if (call_has(call, "uri")) {
-        json_object_object_add(args, "uri", json_object_new_string(call_text(call, "uri")));
-    }
     call_request(call, "x-migrate-check", args, print_findings);
 }
 

@@ -111,8 +111,7 @@ static void show_state(HmpCall *call, json_object *info, json_object *history)
                   "the guest stands and waits: migrate_continue pre-switchover hands it over, "
                   "migrate_cancel lets it go on here");
         end_wait(call, info, NULL);
-    } else if (strcmp(status, "postcopy-paused") == 0 &&
-               !json_object_get_boolean(json_object_object_get(history, "resuming"))) {
+    } else if (strcmp(status, "postcopy-paused") == 0 && !json_flag(history, "resuming")) {
         const char *both_ends = "migrate_to -r [URI] with both ends attached";
         const char *one_end = "migrate_recover URI there, then migrate -r URI here";
         g_autofree char *text = g_strdup_printf(
@@ -184,7 +183,7 @@ static void add_old_flag(HmpCall *call, json_object *args, const char *flag, con
             "option '-%s' is deprecated; use blockdev-mirror with NBD instead", flag);
 
         call_warn(call, text);
-        json_object_object_add(args, member, json_object_new_boolean(TRUE));
+        json_add_flag(args, member, TRUE);
     }
 }
 
@@ -203,7 +202,7 @@ static void run_migrate(HmpCall *call)
     }
     json_object_object_add(args, "channels", channels);
     if (call_has(call, "r")) {
-        json_object_object_add(args, "resume", json_object_new_boolean(TRUE));
+        json_add_flag(args, "resume", TRUE);
     }
     if (!call_has(call, "d")) {
         migrate_allow_interrupt(call);

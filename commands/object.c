@@ -47,7 +47,7 @@ static bool add_part(json_object *object, const char *part, bool first, GError *
     g_autofree char *key = g_strndup(part, equals ? (size_t)(equals - part) : strlen(part));
 
     if (first && !equals && *part != '\0') {
-        json_object_object_add(object, "qom-type", json_object_new_string(part));
+        json_add_text(object, "qom-type", part);
         return true;
     }
     if (!is_key(key)) {
@@ -56,7 +56,7 @@ static bool add_part(json_object *object, const char *part, bool first, GError *
     if (!equals) {
         return REFUSE(error, "Expected '=' after parameter '%s'", key);
     }
-    json_object_object_add(object, key, json_object_new_string(equals + 1));
+    json_add_text(object, key, equals + 1);
     return true;
 }
 
@@ -114,7 +114,7 @@ static void run_object_del(HmpCall *call)
 {
     json_object *args = json_object_new_object();
 
-    json_object_object_add(args, "id", json_object_new_string(call_text(call, "id")));
+    json_add_text(args, "id", call_text(call, "id"));
     call_request(call, "object-del", args, call_finish_with);
 }
 

@@ -9,14 +9,7 @@
 static void add_integer(HmpCall *call, json_object *args, const char *name)
 {
     if (call_has(call, name)) {
-        json_object_object_add(args, name, json_object_new_int64(call_integer(call, name)));
-    }
-}
-
-static void add_text(HmpCall *call, json_object *args, const char *name)
-{
-    if (call_has(call, name)) {
-        json_object_object_add(args, name, json_object_new_string(call_text(call, name)));
+        json_add_integer(args, name, call_integer(call, name));
     }
 }
 
@@ -24,11 +17,11 @@ static void run_client_info(HmpCall *call)
 {
     json_object *args = json_object_new_object();
 
-    add_text(call, args, "protocol");
-    add_text(call, args, "hostname");
+    json_add_text(args, "protocol", call_text(call, "protocol"));
+    json_add_text(args, "hostname", call_text(call, "hostname"));
     add_integer(call, args, "port");
     add_integer(call, args, "tls-port");
-    add_text(call, args, "cert-subject");
+    json_add_text(args, "cert-subject", call_text(call, "cert-subject"));
     call_request(call, "client_migrate_info", args, call_finish_with);
 }
 
@@ -60,13 +53,12 @@ static void announce_as_set(HmpCall *call, json_object *value, const GError *err
     for (size_t i = 0; i < G_N_ELEMENTS(members); i++) {
         g_autofree char *parameter = g_strconcat("announce-", members[i], NULL);
 
-        json_object_object_add(args, members[i],
-                               json_object_get(json_object_object_get(value, parameter)));
+        json_object_object_add(args, members[i], json_object_get(json_member(value, parameter)));
     }
     if (call_has(call, "interfaces")) {
         json_object_object_add(args, "interfaces", interface_list(call_text(call, "interfaces")));
     }
-    add_text(call, args, "id");
+    json_add_text(args, "id", call_text(call, "id"));
     call_request(call, "announce-self", args, call_finish_with);
 }
 
@@ -79,10 +71,7 @@ static void run_announce(HmpCall *call)
 
 static json_object *fdname_argument(HmpCall *call)
 {
-    json_object *args = json_object_new_object();
-
-    add_text(call, args, "fdname");
-    return args;
+    return json_object_with_text("fdname", call_text(call, "fdname"));
 }
 
 static void run_getfd(HmpCall *call)

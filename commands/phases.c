@@ -44,7 +44,7 @@ static void run_continue(HmpCall *call)
     }
 
     json_object *args = json_object_new_object();
-    json_object_object_add(args, "state", json_object_new_string(name));
+    json_add_text(args, "state", name);
     call_request(call, "migrate-continue", args, continue_done);
 }
 
@@ -64,7 +64,7 @@ static void run_recover(HmpCall *call)
 {
     json_object *args = json_object_new_object();
 
-    json_object_object_add(args, "uri", json_object_new_string(call_text(call, "uri")));
+    json_add_text(args, "uri", call_text(call, "uri"));
     call_request(call, "migrate-recover", args, call_finish_with);
 }
 

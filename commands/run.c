@@ -17,7 +17,7 @@ static void run_cont(HmpCall *call)
 
     if (call_has(call, "f")) {
         args = json_object_new_object();
-        json_object_object_add(args, "x-force", json_object_new_boolean(TRUE));
+        json_add_flag(args, "x-force", TRUE);
     }
     call_request(call, "cont", args, call_finish_with);
 }

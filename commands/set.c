@@ -105,8 +105,8 @@ static void run_set_capability(HmpCall *call)
     }
 
     json_object *status = json_object_new_object();
-    json_object_object_add(status, "capability", json_object_new_string(name));
-    json_object_object_add(status, "state", json_object_new_boolean(call_bool(call, "state")));
+    json_add_text(status, "capability", name);
+    json_add_flag(status, "state", call_bool(call, "state"));
 
     json_object *list = json_object_new_array();
     json_object_array_add(list, status);

@@ -7,12 +7,7 @@
 
 static json_object *tag_argument(HmpCall *call)
 {
-    json_object *args = json_object_new_object();
-
-    if (call_has(call, "tag")) {
-        json_object_object_add(args, "tag", json_object_new_string(call_text(call, "tag")));
-    }
-    return args;
+    return json_object_with_text("tag", call_text(call, "tag"));
 }
 
 static void run_savevm(HmpCall *call)
@@ -28,7 +23,7 @@ static void run_loadvm(HmpCall *call)
 /* HMP is silent when there was nothing to delete. */
 static void delvm_done(HmpCall *call, json_object *value, const GError *error)
 {
-    if (!error && !json_object_get_boolean(json_object_object_get(value, "found"))) {
+    if (!error && !json_flag(value, "found")) {
         call_hint(call, "there is no snapshot '%s', nothing was deleted", call_text(call, "tag"));
     }
     call_finish_with(call, value, error);

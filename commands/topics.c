@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "backend/base/json.h"
 #include "backend/base/size.h"
 #include "backend/schema/schema.h"
 #include "backend/tables/capabilities.h"
@@ -244,7 +245,7 @@ static void tell_default(const ParamDesc *row, TopicFact fact, void *data)
     parameters_init(&initial);
 
     json_object *all = parameters_to_json(&initial);
-    g_autofree char *text = param_value_for_people(row, json_object_object_get(all, row->name));
+    g_autofree char *text = param_value_for_people(row, json_member(all, row->name));
     fact("default", text, data);
     json_object_put(all);
     parameters_clear(&initial);

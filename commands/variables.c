@@ -163,7 +163,7 @@ static void list_variables(HmpCall *call)
         const char *value = g_hash_table_lookup(call->hmp->variables, *name);
 
         call_print(call, "%s=%s\n", *name, value);
-        json_object_object_add(all, *name, json_object_new_string(value));
+        json_add_text(all, *name, value);
     }
     call_set_value(call, all);
     json_object_put(all);

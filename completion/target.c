@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "backend/base/json.h"
 #include "backend/tables/capabilities.h"
 #include "commands/hmp/target.h"
 #include "completion/files.h"
@@ -57,13 +58,9 @@ void source_list_theirs(Source *source, bool parameter)
 
 static void add_all(Source *source, json_object *list)
 {
-    size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-
-    for (size_t i = 0; i < n; i++) {
-        json_object *value = json_object_array_get_idx(list, i);
-
-        if (json_object_is_type(value, json_type_string)) { /* a monitor can list anything */
-            source_add(source, json_object_get_string(value), NULL, true);
+    for (JsonEach each = json_each(list); json_next(&each);) {
+        if (json_object_is_type(each.value, json_type_string)) { /* a monitor can list anything */
+            source_add(source, json_object_get_string(each.value), NULL, true);
         }
     }
 }
@@ -76,9 +73,8 @@ void source_list_their_values(Source *source)
     if (setting == NULL) {
         return;
     }
-    add_all(source, json_object_object_get(setting, "values"));
-    if (g_strcmp0(json_object_get_string(json_object_object_get(setting, "type")), "boolean") ==
-        0) {
+    add_all(source, json_member(setting, "values"));
+    if (strcmp(json_text(setting, "type"), "boolean") == 0) {
         source_add(source, "off", NULL, true);
         source_add(source, "on", NULL, true);
     }
@@ -89,7 +85,7 @@ void source_list_peer_commands(Source *source)
     json_object *target = target_of(source);
 
     if (target != NULL) {
-        add_all(source, json_object_object_get(target, "commands"));
+        add_all(source, json_member(target, "commands"));
     }
 }
 

@@ -4,6 +4,8 @@
  */
 #include "monitor/attach.h"
 
+#include "backend/base/json.h"
+
 struct Attach {
     unsigned refs;
     bool freed;
@@ -43,9 +45,9 @@ static void ask(Attach *attach, const char *address, const char *side)
     json_object *request = json_object_new_object();
     json_object *args = json_object_new_object();
 
-    json_object_object_add(args, "address", json_object_new_string(address));
-    json_object_object_add(args, "side", json_object_new_string(side));
-    json_object_object_add(request, "execute", json_object_new_string("x-connect"));
+    json_add_text(args, "address", address);
+    json_add_text(args, "side", side);
+    json_add_text(request, "execute", "x-connect");
     json_object_object_add(request, "arguments", args);
     attach->refs++;
     backend_execute(attach->backend, attach->session, request, on_attached, attach);

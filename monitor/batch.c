@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "backend/base/json.h"
 #include "commands/hmp/json-line.h"
 #include "monitor/terminal/progress-view.h"
 
@@ -76,7 +77,7 @@ static void complain_about_lines(Batch *batch, const GError *error)
         json_object *problem = json_error(error);
 
         json_error_set_kind(problem, HMP_ERROR_SYNTAX);
-        json_object_object_add(object, "place", json_object_new_string(batch->where));
+        json_add_text(object, "place", batch->where);
         json_object_object_add(object, "error", problem);
 
         console_print_object(batch->console, object);

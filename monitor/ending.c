@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#include "backend/base/json.h"
+
 /* Longest wait for the end after a cancel that was accepted, and after one that was refused. */
 #define CANCELLED_MS   1000
 #define HANDED_OVER_MS 3000
@@ -114,7 +116,7 @@ static void cancel(Ending *ending)
     json_object *request = json_object_new_object();
 
     ending->refs++;
-    json_object_object_add(request, "execute", json_object_new_string("migrate_cancel"));
+    json_add_text(request, "execute", "migrate_cancel");
     backend_execute(ending->backend, ending->session, request, on_cancelled, ending);
     json_object_put(request);
 }

@@ -11,6 +11,7 @@
 #include "backend/base/error.h"
 #include "backend/base/fault.h"
 #include "backend/base/inherited-fd.h"
+#include "backend/base/json.h"
 #include "commands/hmp/json-line.h"
 #include "monitor/program.h"
 #include "monitor/startup.h"
@@ -26,7 +27,7 @@
 /* A command that waits for an outgoing migration reports its end itself. */
 static bool is_told_anyway(const Program *program, json_object *notice)
 {
-    return json_object_get_boolean(json_object_object_get(notice, "outgoing")) &&
+    return json_flag(notice, "outgoing") &&
            (program->cut || (program->batch != NULL && batch_tells_end(program->batch)) ||
             (program->prompt != NULL && prompt_tells_end(program->prompt)));
 }

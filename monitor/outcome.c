@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "backend/base/json.h"
+
 struct OutcomeWait {
     unsigned refs;
     Backend *backend;
@@ -61,7 +63,7 @@ static void ask(OutcomeWait *wait, const char *command, BackendDone done)
 {
     json_object *request = json_object_new_object();
 
-    json_object_object_add(request, "execute", json_object_new_string(command));
+    json_add_text(request, "execute", command);
     wait->asking = true;
     wait->refs++;
     backend_execute(wait->backend, wait->session, request, done, wait);
@@ -104,16 +106,8 @@ static void on_owner(json_object *value, const GError *error, void *data)
 
 static bool has_been_active(json_object *history)
 {
-    json_object *states;
-
-    if (history == NULL || !json_object_object_get_ex(history, "states", &states) ||
-        !json_object_is_type(states, json_type_array)) {
-        return false;
-    }
-    for (size_t i = 0; i < json_object_array_length(states); i++) {
-        g_autofree char *status = dup_member(json_object_array_get_idx(states, i), "status");
-
-        if (g_strcmp0(status, "active") == 0) {
+    for (JsonEach row = json_each(json_member(history, "states")); json_next(&row);) {
+        if (strcmp(json_text(row.value, "status"), "active") == 0) {
             return true;
         }
     }

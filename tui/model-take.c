@@ -4,61 +4,36 @@
  */
 #include <string.h>
 
+#include "backend/base/json.h"
 #include "backend/base/size.h"
 #include "tui/model-internal.h"
-
-/* ---- members ---- */
-
-static uint64_t number(json_object *object, const char *member)
-{
-    return json_object_get_uint64(json_object_object_get(object, member));
-}
-
-static const char *text(json_object *object, const char *member)
-{
-    json_object *value = json_object_object_get(object, member);
-
-    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
-}
-
-static json_object *array(json_object *object, const char *member)
-{
-    json_object *value = json_object_object_get(object, member);
-
-    return json_object_is_type(value, json_type_array) ? value : NULL;
-}
-
-static size_t length(json_object *list)
-{
-    return list ? json_object_array_length(list) : 0;
-}
 
 /* ---- replies ---- */
 
 static void take_migrate(TuiModel *model, json_object *reply)
 {
     ModelSample *now = &model->now;
-    json_object *ram = json_object_object_get(reply, "ram");
-    double mbps = json_object_get_double(json_object_object_get(ram, "mbps"));
+    json_object *ram = json_member(reply, "ram");
+    double mbps = json_real(ram, "mbps");
 
-    model_set_text(&now->status, text(reply, "status"));
-    model_set_text(&now->reason, text(reply, "error-desc"));
-    if (number(reply, "total-time") > 0 || strcmp(now->status, "setup") == 0) {
-        now->elapsed_ms = number(reply, "total-time");
+    model_set_text(&now->status, json_text(reply, "status"));
+    model_set_text(&now->reason, json_text(reply, "error-desc"));
+    if (json_number(reply, "total-time") > 0 || strcmp(now->status, "setup") == 0) {
+        now->elapsed_ms = json_number(reply, "total-time");
     }
-    now->expected_ms = number(reply, "expected-downtime");
+    now->expected_ms = json_number(reply, "expected-downtime");
     now->has_downtime = json_object_object_get_ex(reply, "downtime", NULL);
-    now->downtime_ms = number(reply, "downtime");
+    now->downtime_ms = json_number(reply, "downtime");
     if (!ram && now->has_ram && !sample_is_running(now) && *now->status) {
         now->rate = now->dirty_rate = 0; /* failed or cancelled: QEMU says no more, we remember */
         return;
     }
     now->has_ram = ram != NULL;
-    now->total = number(ram, "total");
-    now->remaining = number(ram, "remaining");
-    now->transferred = number(ram, "transferred");
-    now->sync_count = number(ram, "dirty-sync-count");
-    now->dirty_rate = number(ram, "dirty-pages-rate") * number(ram, "page-size");
+    now->total = json_number(ram, "total");
+    now->remaining = json_number(ram, "remaining");
+    now->transferred = json_number(ram, "transferred");
+    now->sync_count = json_number(ram, "dirty-sync-count");
+    now->dirty_rate = json_number(ram, "dirty-pages-rate") * json_number(ram, "page-size");
     now->rate = mbps > 0 && mbps < 1e12 ? (uint64_t)(mbps * 125000) : 0;
 }
 
@@ -78,14 +53,14 @@ static void begin_attempt(TuiModel *model, int64_t began_us)
 
 static void take_pass(TuiModel *model, json_object *reply)
 {
-    uint64_t page_size = number(json_object_object_get(model->migrate, "ram"), "page-size");
+    uint64_t page_size = json_number(json_member(model->migrate, "ram"), "page-size");
     ModelPass pass = {
-        .number = number(reply, "pass"),
-        .duration_ms = number(reply, "duration-ms"),
-        .end_ms = number(reply, "start-ms") + number(reply, "duration-ms"),
-        .bytes = number(reply, "bytes"),
-        .dirtied = number(reply, "dirtied-pages") * (page_size ? page_size : 4096),
-        .remaining = number(reply, "remaining-bytes"),
+        .number = json_number(reply, "pass"),
+        .duration_ms = json_number(reply, "duration-ms"),
+        .end_ms = json_number(reply, "start-ms") + json_number(reply, "duration-ms"),
+        .bytes = json_number(reply, "bytes"),
+        .dirtied = json_number(reply, "dirtied-pages") * (page_size ? page_size : 4096),
+        .remaining = json_number(reply, "remaining-bytes"),
     };
     g_autofree char *dirtied = size_format(pass.dirtied);
     g_autofree char *left = size_format(pass.remaining);
@@ -103,17 +78,16 @@ static void take_downtime(TuiModel *model, json_object *reply)
 
     downtime->known = json_object_is_type(reply, json_type_object);
     for (int i = 0; downtime->known && i < PAUSE__COUNT; i++) {
-        downtime->part[i] = number(reply, pause_parts[i].member);
+        downtime->part[i] = json_number(reply, pause_parts[i].member);
     }
-    downtime->total = number(reply, "total-us");
+    downtime->total = json_number(reply, "total-us");
 }
 
 /* While it runs the newest second counts, afterwards the whole. */
 static void take_time(ModelSample *now, json_object *history)
 {
-    json_object *newest = json_object_object_get(history, "time-last-second");
-    g_autofree char *shares =
-        history_time_text(newest ? newest : json_object_object_get(history, "time"));
+    json_object *newest = json_member(history, "time-last-second");
+    g_autofree char *shares = history_time_text(newest ? newest : json_member(history, "time"));
 
     model_set_text(&now->time, shares);
 }
@@ -121,55 +95,55 @@ static void take_time(ModelSample *now, json_object *history)
 static void take_history(TuiModel *model, json_object *reply)
 {
     ModelSample *now = &model->now;
-    json_object *passes = array(reply, "passes"), *states = array(reply, "states");
-    json_object *first = length(states) > 0 ? json_object_array_get_idx(states, 0) : NULL;
-    int64_t began_us = (int64_t)number(first, "wall-us");
-    size_t begin = length(passes);
+    json_object *passes = json_member(reply, "passes"), *states = json_member(reply, "states");
+    json_object *first = json_at(states, 0);
+    int64_t began_us = (int64_t)json_number(first, "wall-us");
+    size_t begin = json_length(passes);
 
     if (first && (model->began_us != began_us || now->attempt == 0)) {
         begin_attempt(model, began_us);
     }
-    model_set_text(&now->direction, text(reply, "direction"));
-    model_set_text(&now->peer, text(reply, "peer"));
-    model_set_text(&now->outcome, text(reply, "outcome"));
-    model_set_text(&now->verdict, text(reply, "verdict"));
-    model_set_text(&now->advice, text(reply, "advice"));
+    model_set_text(&now->direction, json_text(reply, "direction"));
+    model_set_text(&now->peer, json_text(reply, "peer"));
+    model_set_text(&now->outcome, json_text(reply, "outcome"));
+    model_set_text(&now->verdict, json_text(reply, "verdict"));
+    model_set_text(&now->advice, json_text(reply, "advice"));
     take_time(now, reply);
-    now->threshold = number(reply, "threshold-bytes");
-    if (number(model->migrate, "total-time") == 0) { /* a destination knows it from here only */
-        now->elapsed_ms = number(reply, "elapsed-ms");
+    now->threshold = json_number(reply, "threshold-bytes");
+    if (json_number(model->migrate, "total-time") ==
+        0) { /* only the history of a destination has it */
+        now->elapsed_ms = json_number(reply, "elapsed-ms");
     }
-    take_downtime(model, json_object_object_get(reply, "downtime"));
-    while (begin > 0 &&
-           number(json_object_array_get_idx(passes, begin - 1), "pass") > model->last_number) {
+    take_downtime(model, json_member(reply, "downtime"));
+    while (begin > 0 && json_number(json_at(passes, begin - 1), "pass") > model->last_number) {
         begin--;
     }
-    for (size_t i = begin; i < length(passes); i++) {
-        take_pass(model, json_object_array_get_idx(passes, i));
+    for (size_t i = begin; i < json_length(passes); i++) {
+        take_pass(model, json_at(passes, i));
     }
 }
 
 static void take_owner(TuiModel *model, json_object *reply)
 {
-    model_set_text(&model->now.owner, text(reply, "owner"));
-    model_set_text(&model->now.evidence, text(reply, "evidence"));
+    model_set_text(&model->now.owner, json_text(reply, "owner"));
+    model_set_text(&model->now.evidence, json_text(reply, "evidence"));
 }
 
 static void take_status(TuiModel *model, json_object *reply)
 {
-    model_set_text(&model->now.run_state, text(reply, "status"));
+    model_set_text(&model->now.run_state, json_text(reply, "status"));
 }
 
 static void take_name(TuiModel *model, json_object *reply)
 {
     g_free(model->name);
-    model->name = g_strdup(text(reply, "name"));
+    model->name = g_strdup(json_text(reply, "name"));
 }
 
 static void take_parameters(TuiModel *model, json_object *reply)
 {
-    model->now.limit = number(reply, "max-bandwidth");
-    model->now.downtime_limit_ms = number(reply, "downtime-limit");
+    model->now.limit = json_number(reply, "max-bandwidth");
+    model->now.downtime_limit_ms = json_number(reply, "downtime-limit");
 }
 
 static uint8_t share(uint64_t part, uint64_t whole, unsigned full)
@@ -181,9 +155,9 @@ static uint8_t share(uint64_t part, uint64_t whole, unsigned full)
 
 static void take_map(TuiModel *model, json_object *reply)
 {
-    json_object *data = array(reply, "data"), *dirty = array(reply, "dirty");
-    json_object *sent = array(reply, "sent");
-    size_t n = MIN(length(data), MIN(length(dirty), length(sent)));
+    json_object *data = json_member(reply, "data"), *dirty = json_member(reply, "dirty");
+    json_object *sent = json_member(reply, "sent");
+    size_t n = MIN(json_length(data), MIN(json_length(dirty), json_length(sent)));
     HeatMap *map;
 
     if (n == 0 || n > 65536) {
@@ -193,18 +167,17 @@ static void take_map(TuiModel *model, json_object *reply)
     map = g_new0(HeatMap, 1);
     map->refs = 1;
     map->n = (unsigned)n;
-    map->pages_per_cell = number(reply, "pages-per-cell");
+    map->pages_per_cell = json_number(reply, "pages-per-cell");
     map->data = g_malloc(n);
     map->dirty = g_malloc(n);
     map->sent = g_malloc(n);
     for (size_t i = 0; i < n; i++) {
-        uint64_t full = json_object_get_uint64(json_object_array_get_idx(data, i));
+        uint64_t full = json_object_get_uint64(json_at(data, i));
 
         map->data[i] = share(full, map->pages_per_cell, 255);
-        map->dirty[i] = share(json_object_get_uint64(json_object_array_get_idx(dirty, i)),
-                              map->pages_per_cell, 255);
-        map->sent[i] = share(json_object_get_uint64(json_object_array_get_idx(sent, i)),
-                             full ? full : map->pages_per_cell, 16);
+        map->dirty[i] = share(json_object_get_uint64(json_at(dirty, i)), map->pages_per_cell, 255);
+        map->sent[i] =
+            share(json_object_get_uint64(json_at(sent, i)), full ? full : map->pages_per_cell, 16);
     }
     model_set_map(model, map);
 }
@@ -257,8 +230,8 @@ static LogLevel level_of_status(const char *status)
 /* What the other end of an attached pair says. */
 static void take_peer_event(TuiModel *model, json_object *data, int64_t now_us, int64_t wall_us)
 {
-    const char *side = text(data, "side"), *name = text(data, "event");
-    const char *status = text(json_object_object_get(data, "data"), "status");
+    const char *side = json_text(data, "side"), *name = json_text(data, "event");
+    const char *status = json_text(json_member(data, "data"), "status");
 
     if (strcmp(name, "MIGRATION") == 0) {
         model_log(model, level_of_status(status), now_us, wall_us, "%s: migration: %s", side,
@@ -275,11 +248,11 @@ void model_event(TuiModel *model, const char *name, json_object *data, int64_t n
                  int64_t wall_us)
 {
     if (strcmp(name, "MIGRATION") == 0) {
-        const char *status = text(data, "status");
+        const char *status = json_text(data, "status");
 
         model_log(model, level_of_status(status), now_us, wall_us, "migration: %s", status);
     } else if (strcmp(name, "X_NOTICE") == 0) {
-        model_log(model, LEVEL_INFO, now_us, wall_us, "%s", text(data, "text"));
+        model_log(model, LEVEL_INFO, now_us, wall_us, "%s", json_text(data, "text"));
     } else if (strcmp(name, "X_PEER") == 0) {
         take_peer_event(model, data, now_us, wall_us);
     } else if (strcmp(name, "STOP") == 0) {
@@ -300,13 +273,9 @@ const char *model_name(const TuiModel *model)
 
 const char *model_guest(const TuiModel *model, const char *name)
 {
-    size_t n = json_object_is_type(model->guest, json_type_array) ? length(model->guest) : 0;
-
-    for (size_t i = 0; i < n; i++) {
-        json_object *line = json_object_array_get_idx(model->guest, i);
-
-        if (strcmp(text(line, "name"), name) == 0) {
-            return text(line, "value");
+    for (JsonEach line = json_each(model->guest); json_next(&line);) {
+        if (strcmp(json_text(line.value, "name"), name) == 0) {
+            return json_text(line.value, "value");
         }
     }
     return "";
@@ -314,9 +283,9 @@ const char *model_guest(const TuiModel *model, const char *name)
 
 json_object *model_ends(const TuiModel *model)
 {
-    json_object *ends = array(model->target, "ends");
+    json_object *ends = json_list(model->target, "ends");
 
-    return length(ends) > 0 ? ends : NULL;
+    return json_length(ends) > 0 ? ends : NULL;
 }
 
 json_object *model_reply_migrate(const TuiModel *model)
@@ -344,23 +313,22 @@ char *sample_to_json(const ModelSample *sample)
     json_object *o = json_object_new_object();
     char *line;
 
-    json_object_object_add(o, "schema", json_object_new_int(1));
-    json_object_object_add(o, "time-us", json_object_new_int64(sample->time_us));
-    json_object_object_add(o, "migration", json_object_new_int64(sample->attempt));
-    json_object_object_add(o, "status", json_object_new_string(sample->status));
-    json_object_object_add(o, "owner", json_object_new_string(sample->owner));
-    json_object_object_add(o, "elapsed-ms", json_object_new_uint64(sample->elapsed_ms));
-    json_object_object_add(o, "total-bytes", json_object_new_uint64(sample->total));
-    json_object_object_add(o, "remaining-bytes", json_object_new_uint64(sample->remaining));
-    json_object_object_add(o, "transferred-bytes", json_object_new_uint64(sample->transferred));
-    json_object_object_add(o, "threshold-bytes", json_object_new_uint64(sample->threshold));
-    json_object_object_add(o, "bytes-per-second", json_object_new_uint64(sample->rate));
-    json_object_object_add(o, "dirty-bytes-per-second", json_object_new_uint64(sample->dirty_rate));
-    json_object_object_add(o, "max-bandwidth", json_object_new_uint64(sample->limit));
-    json_object_object_add(o, "passes",
-                           json_object_new_uint64(sample->end_pass - sample->first_pass));
+    json_add_integer(o, "schema", 1);
+    json_add_integer(o, "time-us", sample->time_us);
+    json_add_integer(o, "migration", sample->attempt);
+    json_add_text(o, "status", sample->status);
+    json_add_text(o, "owner", sample->owner);
+    json_add_number(o, "elapsed-ms", sample->elapsed_ms);
+    json_add_number(o, "total-bytes", sample->total);
+    json_add_number(o, "remaining-bytes", sample->remaining);
+    json_add_number(o, "transferred-bytes", sample->transferred);
+    json_add_number(o, "threshold-bytes", sample->threshold);
+    json_add_number(o, "bytes-per-second", sample->rate);
+    json_add_number(o, "dirty-bytes-per-second", sample->dirty_rate);
+    json_add_number(o, "max-bandwidth", sample->limit);
+    json_add_number(o, "passes", sample->end_pass - sample->first_pass);
     if (sample->has_downtime) {
-        json_object_object_add(o, "downtime-ms", json_object_new_uint64(sample->downtime_ms));
+        json_add_number(o, "downtime-ms", sample->downtime_ms);
     }
     line = g_strdup(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
     json_object_put(o);

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "backend/base/json.h"
 #include "backend/base/size.h"
 #include "tui/progress.h"
 #include "tui/ui-internal.h"
@@ -41,21 +42,14 @@ static char *clock_text(uint64_t ms)
                                            (unsigned)(ms / 1000 % 60), (unsigned)(ms / 100 % 10));
 }
 
-static const char *end_text(json_object *end, const char *member)
-{
-    json_object *value = json_object_object_get(end, member);
-
-    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
-}
-
 /* " QEMU 7.2.22 > QEMU 10.0.2" */
 static char *versions_text(json_object *ends)
 {
     GString *versions = g_string_new(NULL);
 
-    for (size_t i = 0; i < json_object_array_length(ends); i++) {
+    for (size_t i = 0; i < json_length(ends); i++) {
         g_string_append_printf(versions, "%s%s", i == 0 ? "  " : " → ",
-                               end_text(json_object_array_get_idx(ends, i), "version"));
+                               json_text(json_at(ends, i), "version"));
     }
     return g_string_free(versions, FALSE);
 }
@@ -110,14 +104,14 @@ static void draw_state(const Ui *ui, Rect area, Canvas *canvas, int y)
 /* "source: running, active" of each attached end; why it cannot be asked, where it cannot. */
 static int draw_ends(Rect area, Canvas *canvas, int x, int y, json_object *ends)
 {
-    for (size_t i = 0; i < json_object_array_length(ends); i++) {
-        json_object *end = json_object_array_get_idx(ends, i);
-        const char *trouble = end_text(end, "trouble"), *error = end_text(end, "error-desc");
+    for (size_t i = 0; i < json_length(ends); i++) {
+        json_object *end = json_at(ends, i);
+        const char *trouble = json_text(end, "trouble"), *error = json_text(end, "error-desc");
 
         x = canvas_printf(canvas, area, x + 2, y, *trouble ? STYLE_BAD : STYLE_NORMAL, "%s: %s",
-                          end_text(end, "side"), *trouble ? trouble : end_text(end, "run-state"));
+                          json_text(end, "side"), *trouble ? trouble : json_text(end, "run-state"));
         if (!*trouble) {
-            x = canvas_printf(canvas, area, x, y, STYLE_NORMAL, ", %s", end_text(end, "status"));
+            x = canvas_printf(canvas, area, x, y, STYLE_NORMAL, ", %s", json_text(end, "status"));
         }
         if (*error) {
             x = canvas_printf(canvas, area, x + 1, y, STYLE_BAD, "(%s)", error);

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "backend/base/json.h"
 #include "backend/base/size.h"
 #include "tui/ui-internal.h"
 
@@ -74,23 +75,9 @@ static void draw_channel(Rect area, Canvas *canvas, int row, const char *name, u
 
 unsigned pane_channel_count(const Ui *ui)
 {
-    json_object *list = json_object_object_get(model_reply_history(ui->model), "channels");
+    json_object *list = json_member(model_reply_history(ui->model), "channels");
 
-    return json_object_is_type(list, json_type_array)
-               ? (unsigned)MIN(json_object_array_length(list), 255)
-               : 0;
-}
-
-static uint64_t figure(json_object *row, const char *name)
-{
-    return json_object_get_uint64(json_object_object_get(row, name));
-}
-
-static const char *text_of(json_object *row, const char *name)
-{
-    const char *text = json_object_get_string(json_object_object_get(row, name));
-
-    return text != NULL ? text : "";
+    return (unsigned)MIN(json_length(list), 255);
 }
 
 /* The first row is the whole; the newest answer has the rows of multifd, whatever moment is shown.
@@ -98,7 +85,7 @@ static const char *text_of(json_object *row, const char *name)
 void pane_draw_channels(const Ui *ui, Rect area, Canvas *canvas)
 {
     const ModelSample *at = ui_sample(ui);
-    json_object *list = json_object_object_get(model_reply_history(ui->model), "channels");
+    json_object *list = json_member(model_reply_history(ui->model), "channels");
     unsigned n = pane_channel_count(ui);
 
     if (!at->has_ram) {
@@ -108,10 +95,10 @@ void pane_draw_channels(const Ui *ui, Rect area, Canvas *canvas)
     canvas_text(canvas, area, 0, 0, STYLE_DIM, "channel    bytes       rate          state");
     draw_channel(area, canvas, 1, n > 0 ? "all" : "main", at->transferred, at->rate, at->status);
     for (unsigned i = 0; i < n && (int)i + 2 < area.h; i++) {
-        json_object *row = json_object_array_get_idx(list, i);
+        json_object *row = json_at(list, i);
 
-        draw_channel(area, canvas, (int)i + 2, text_of(row, "name"), figure(row, "bytes"),
-                     figure(row, "bytes-per-second"), text_of(row, "state"));
+        draw_channel(area, canvas, (int)i + 2, json_text(row, "name"), json_number(row, "bytes"),
+                     json_number(row, "bytes-per-second"), json_text(row, "state"));
     }
 }
 

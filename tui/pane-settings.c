@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "backend/base/json.h"
 #include "backend/tables/capabilities.h"
 #include "backend/tables/parameters.h"
 #include "backend/tables/rules.h"
@@ -75,16 +76,15 @@ const char *settings_refusal(unsigned row)
 static MigCapabilities capabilities_of(const Ui *ui)
 {
     json_object *list = model_reply_capabilities(ui->model);
-    size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+    size_t n = json_length(list);
     MigCapabilities set = 0;
     MigCapability id;
 
     for (size_t i = 0; i < n; i++) {
-        json_object *row = json_object_array_get_idx(list, i);
-        const char *name = json_object_get_string(json_object_object_get(row, "capability"));
+        json_object *row = json_at(list, i);
+        const char *name = json_text(row, "capability");
 
-        if (name && capability_find(name, &id) &&
-            json_object_get_boolean(json_object_object_get(row, "state"))) {
+        if (capability_find(name, &id) && json_flag(row, "state")) {
             set |= CAPABILITY_BIT(id);
         }
     }
@@ -103,7 +103,7 @@ static char *value_for_people(const Ui *ui, unsigned row)
     if (settings_is_switch(row)) {
         return g_strdup(settings_is_on(ui, index_of(row) - (unsigned)param_count) ? "on" : "off");
     }
-    value = json_object_object_get(model_reply_parameters(ui->model), param_of(row)->name);
+    value = json_member(model_reply_parameters(ui->model), param_of(row)->name);
     return value ? param_value_for_people(param_of(row), value) : g_strdup("");
 }
 

@@ -13,29 +13,15 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "backend/base/json.h"
 #include "backend/base/size.h"
-
-/* ---- members of replies; what is missing reads as nothing ---- */
-
-static uint64_t number(json_object *object, const char *member)
-{
-    return json_object_get_uint64(json_object_object_get(object, member));
-}
-
-static const char *text(json_object *object, const char *member)
-{
-    json_object *value = json_object_object_get(object, member);
-
-    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
-}
 
 static json_object *last_pass(json_object *history, size_t *ret_count)
 {
-    json_object *passes = json_object_object_get(history, "passes");
+    json_object *passes = json_member(history, "passes");
 
-    *ret_count =
-        json_object_is_type(passes, json_type_array) ? json_object_array_length(passes) : 0;
-    return *ret_count > 0 ? json_object_array_get_idx(passes, *ret_count - 1) : NULL;
+    *ret_count = json_length(passes);
+    return json_at(passes, *ret_count - 1); /* NULL when there is none */
 }
 
 static char *seconds(uint64_t ms)
@@ -52,9 +38,9 @@ static char *seconds(uint64_t ms)
 
 static uint64_t elapsed_ms(json_object *info, json_object *history)
 {
-    uint64_t total = number(info, "total-time");
+    uint64_t total = json_number(info, "total-time");
 
-    return total > 0 ? total : number(history, "elapsed-ms");
+    return total > 0 ? total : json_number(history, "elapsed-ms");
 }
 
 /* ---- the running line ---- */
@@ -133,12 +119,12 @@ static void add_memory(Line *line, json_object *ram, json_object *history)
 {
     size_t n;
     json_object *pass = last_pass(history, &n);
-    uint64_t threshold = number(history, "threshold-bytes");
-    uint64_t page_size = number(ram, "page-size");
-    uint64_t count = number(ram, "dirty-sync-count");
-    double mbps = json_object_get_double(json_object_object_get(ram, "mbps"));
+    uint64_t threshold = json_number(history, "threshold-bytes");
+    uint64_t page_size = json_number(ram, "page-size");
+    uint64_t count = json_number(ram, "dirty-sync-count");
+    double mbps = json_real(ram, "mbps");
     uint64_t rate = mbps > 0 && mbps < 1e12 ? (uint64_t)(mbps * 125000) : 0;
-    g_autofree char *left = size_format(number(ram, "remaining"));
+    g_autofree char *left = size_format(json_number(ram, "remaining"));
     g_autofree char *enough = size_format(threshold);
     g_autofree char *speed = size_format(rate);
 
@@ -146,9 +132,9 @@ static void add_memory(Line *line, json_object *ram, json_object *history)
     add_part(line, "  ", 1, g_strdup_printf("to go %s", left));
     add_part(line, " ", 5, threshold > 0 ? g_strdup_printf("(threshold %s)", enough) : NULL);
     add_part(line, "  ", 3, rate > 0 ? g_strdup_printf("%s/s", speed) : NULL);
-    if (pass && number(pass, "duration-ms") > 0) {
-        uint64_t dirtied = number(pass, "dirtied-pages") * page_size;
-        g_autofree char *dirty = size_format(dirtied * 1000 / number(pass, "duration-ms"));
+    if (pass && json_number(pass, "duration-ms") > 0) {
+        uint64_t dirtied = json_number(pass, "dirtied-pages") * page_size;
+        g_autofree char *dirty = size_format(dirtied * 1000 / json_number(pass, "duration-ms"));
         g_autofree char *again = size_format(dirtied);
 
         add_part(line, "  ", 4, g_strdup_printf("dirty %s/s", dirty));
@@ -171,8 +157,8 @@ static char *short_verdict(const char *verdict)
 
 char *progress_line(json_object *info, json_object *history, int width)
 {
-    json_object *ram = json_object_object_get(info, "ram");
-    const char *status = text(info, "status");
+    json_object *ram = json_member(info, "ram");
+    const char *status = json_text(info, "status");
     uint64_t ms = elapsed_ms(info, history);
     Line line = { .n = 0 };
 
@@ -181,7 +167,7 @@ char *progress_line(json_object *info, json_object *history, int width)
         add_memory(&line, ram, history);
     }
     add_part(&line, "  ", 6, ms > 0 ? seconds(ms) : NULL);
-    add_part(&line, "  ", 8, short_verdict(text(history, "verdict")));
+    add_part(&line, "  ", 8, short_verdict(json_text(history, "verdict")));
     return join(&line, width);
 }
 
@@ -189,16 +175,16 @@ char *progress_line(json_object *info, json_object *history, int width)
 
 char *progress_summary(json_object *info, json_object *history, json_object *owner)
 {
-    json_object *ram = json_object_object_get(info, "ram");
+    json_object *ram = json_member(info, "ram");
     GString *out = g_string_new(NULL);
-    const char *reason = text(info, "error-desc");
-    const char *where = text(owner, "owner"), *evidence = text(owner, "evidence");
-    uint64_t ms = elapsed_ms(info, history), downtime = number(info, "downtime");
+    const char *reason = json_text(info, "error-desc");
+    const char *where = json_text(owner, "owner"), *evidence = json_text(owner, "evidence");
+    uint64_t ms = elapsed_ms(info, history), downtime = json_number(info, "downtime");
     size_t passes;
 
     last_pass(history, &passes);
-    passes = MAX(passes, (size_t)number(ram, "dirty-sync-count"));
-    g_string_append(out, *text(info, "status") ? text(info, "status") : "no migration");
+    passes = MAX(passes, (size_t)json_number(ram, "dirty-sync-count"));
+    g_string_append(out, *json_text(info, "status") ? json_text(info, "status") : "no migration");
     if (*reason != '\0') {
         g_string_append_printf(out, " (%s)", reason);
     }
@@ -207,11 +193,11 @@ char *progress_summary(json_object *info, json_object *history, json_object *own
 
         g_string_append_printf(out, ": %s in all", time);
     }
-    if (json_object_object_get(info, "downtime")) {
+    if (json_member(info, "downtime")) {
         g_string_append_printf(out, ", downtime %" PRIu64 " ms", downtime);
     }
     if (ram) {
-        g_autofree char *sent = size_format(number(ram, "transferred"));
+        g_autofree char *sent = size_format(json_number(ram, "transferred"));
 
         g_string_append_printf(out, ", %s sent", sent);
     }

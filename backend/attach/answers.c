@@ -9,6 +9,7 @@
 
 #include "backend/attach/attach-internal.h"
 #include "backend/base/error.h"
+#include "backend/base/json.h"
 #include "backend/base/size.h"
 
 /* ---- the owner ---- */
@@ -143,11 +144,9 @@ static void query_owner(Managed *m, BackendSession *session, json_object *args, 
     const char *owner = managed_owner(m, &evidence);
 
     (void)session, (void)args;
-    json_object_object_add(o, "owner", json_object_new_string(owner));
-    json_object_object_add(o, "evidence", json_object_new_string(evidence));
-    json_object_object_add(
-        o, "migrated",
-        json_object_new_boolean(strcmp(history_last_status(m->history), "none") != 0));
+    json_add_text(o, "owner", owner);
+    json_add_text(o, "evidence", evidence);
+    json_add_flag(o, "migrated", strcmp(history_last_status(m->history), "none") != 0);
     backend_reply_return(reply, o);
 }
 
@@ -170,8 +169,8 @@ static void add_line(json_object *list, const char *name, const char *value)
 {
     json_object *line = json_object_new_object();
 
-    json_object_object_add(line, "name", json_object_new_string(name));
-    json_object_object_add(line, "value", json_object_new_string(value));
+    json_add_text(line, "name", name);
+    json_add_text(line, "value", value);
     json_object_array_add(list, line);
 }
 
@@ -186,29 +185,26 @@ static void on_guest(Steps *steps, const GError *error, void *data)
 
     (void)error;
     if (version != NULL) {
-        json_object *qemu = json_object_object_get(version, "qemu");
-        g_autofree char *text = g_strdup_printf(
-            "QEMU %d.%d.%d", json_object_get_int(json_object_object_get(qemu, "major")),
-            json_object_get_int(json_object_object_get(qemu, "minor")),
-            json_object_get_int(json_object_object_get(qemu, "micro")));
+        json_object *qemu = json_member(version, "qemu");
+        g_autofree char *text =
+            g_strdup_printf("QEMU %d.%d.%d", (int)json_integer(qemu, "major"),
+                            (int)json_integer(qemu, "minor"), (int)json_integer(qemu, "micro"));
 
         add_line(list, "runs in", text);
     }
     if (memory != NULL) {
         g_autofree char *size =
-            size_format(json_object_get_uint64(json_object_object_get(memory, "base-memory")) +
-                        json_object_get_uint64(json_object_object_get(memory, "plugged-memory")));
+            size_format(json_number(memory, "base-memory") + json_number(memory, "plugged-memory"));
 
         add_line(list, "memory", size);
     }
     if (json_object_is_type(cpus, json_type_array)) {
-        g_autofree char *count = g_strdup_printf("%zu", json_object_array_length(cpus));
+        g_autofree char *count = g_strdup_printf("%zu", json_length(cpus));
 
         add_line(list, "vCPUs", count);
     }
     if (kvm != NULL) {
-        add_line(list, "accelerator",
-                 json_object_get_boolean(json_object_object_get(kvm, "enabled")) ? "kvm" : "tcg");
+        add_line(list, "accelerator", json_flag(kvm, "enabled") ? "kvm" : "tcg");
     }
     backend_reply_return(reply, list);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "backend/base/error.h"
+#include "backend/base/json.h"
 #include "backend/tables/info.h"
 
 #define DEFAULT_CONNECT_MS 5000

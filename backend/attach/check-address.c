@@ -15,6 +15,7 @@
 #include "backend/attach/check.h"
 #include "backend/base/address.h"
 #include "backend/base/fd.h"
+#include "backend/base/json.h"
 #include "backend/qmp/peer-process.h"
 
 static bool destination_is_local(const Check *check)
@@ -137,16 +138,16 @@ static void look_at_inet(Check *check, const Address *address)
 static json_object *first_socket(Check *check)
 {
     json_object *list =
-        json_object_object_get(check_fact(check, SIDE_DESTINATION, "migrate"), "socket-address");
+        json_member(check_fact(check, SIDE_DESTINATION, "migrate"), "socket-address");
 
-    return json_object_is_type(list, json_type_array) ? json_object_array_get_idx(list, 0) : NULL;
+    return json_at(list, 0);
 }
 
 /* It listens already: then there, or nowhere. */
 static void compare_listener(Check *check, const Address *address, json_object *socket)
 {
-    const char *path = json_object_get_string(json_object_object_get(socket, "path"));
-    const char *port = json_object_get_string(json_object_object_get(socket, "port"));
+    const char *path = json_object_get_string(json_member(socket, "path"));
+    const char *port = json_object_get_string(json_member(socket, "port"));
     bool same = address->kind == ADDRESS_UNIX   ? g_strcmp0(path, address->path) == 0
                 : address->kind == ADDRESS_INET ? g_strcmp0(port, address->port) == 0
                                                 : false;

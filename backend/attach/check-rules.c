@@ -7,24 +7,12 @@
 
 #include "backend/attach/check.h"
 #include "backend/base/address.h"
+#include "backend/base/json.h"
 #include "backend/base/size.h"
 #include "backend/tables/capabilities.h"
 #include "backend/tables/info.h"
 #include "backend/tables/parameters.h"
 #include "backend/tables/rules.h"
-
-static size_t length(json_object *list)
-{
-    return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-}
-
-static const char *member(json_object *object, const char *name)
-{
-    json_object *value =
-        json_object_is_type(object, json_type_object) ? json_object_object_get(object, name) : NULL;
-
-    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
-}
 
 static QmpPeer *peer_of(const Check *check, Side side)
 {
@@ -74,8 +62,7 @@ static void version(Check *check)
 static char *machine_of(Check *check, Side side)
 {
     json_object *type = check_fact(check, side, "machine");
-    const char *text =
-        json_object_is_type(type, json_type_string) ? json_object_get_string(type) : "";
+    const char *text = json_string(type);
 
     return g_strndup(text, strlen(text) - (g_str_has_suffix(text, "-machine") ? 8 : 0));
 }
@@ -84,14 +71,15 @@ static bool knows_machine(Check *check, const char *name)
 {
     json_object *list = check_fact(check, SIDE_DESTINATION, "machines");
 
-    for (size_t i = 0; i < length(list); i++) {
-        json_object *row = json_object_array_get_idx(list, i);
+    for (size_t i = 0; i < json_length(list); i++) {
+        json_object *row = json_at(list, i);
 
-        if (strcmp(member(row, "name"), name) == 0 || strcmp(member(row, "alias"), name) == 0) {
+        if (strcmp(json_text(row, "name"), name) == 0 ||
+            strcmp(json_text(row, "alias"), name) == 0) {
             return true;
         }
     }
-    return length(list) == 0;
+    return json_length(list) == 0;
 }
 
 static void machine(Check *check)
@@ -117,10 +105,8 @@ static void accelerator(Check *check)
     if (!both(check, "kvm")) {
         return;
     }
-    bool here = json_object_get_boolean(
-        json_object_object_get(check_fact(check, SIDE_SOURCE, "kvm"), "enabled"));
-    bool there = json_object_get_boolean(
-        json_object_object_get(check_fact(check, SIDE_DESTINATION, "kvm"), "enabled"));
+    bool here = json_flag(check_fact(check, SIDE_SOURCE, "kvm"), "enabled");
+    bool there = json_flag(check_fact(check, SIDE_DESTINATION, "kvm"), "enabled");
 
     if (here != there) {
         check_find(check, FINDING_WARNING, SIDE_DESTINATION, there ? "kvm" : "tcg",
@@ -135,16 +121,17 @@ static void vcpus(Check *check)
     if (!both(check, "cpus")) {
         return;
     }
-    g_autofree char *here = g_strdup_printf("%zu", length(check_fact(check, SIDE_SOURCE, "cpus")));
+    g_autofree char *here =
+        g_strdup_printf("%zu", json_length(check_fact(check, SIDE_SOURCE, "cpus")));
     g_autofree char *there =
-        g_strdup_printf("%zu", length(check_fact(check, SIDE_DESTINATION, "cpus")));
+        g_strdup_printf("%zu", json_length(check_fact(check, SIDE_DESTINATION, "cpus")));
 
     differ(check, here, there, "start it with -smp %s");
 }
 
 static void cpu_model(Check *check)
 {
-    if (length(check_fact(check, SIDE_SOURCE, "cpus")) == 0 || !both(check, "cpu-type")) {
+    if (json_length(check_fact(check, SIDE_SOURCE, "cpus")) == 0 || !both(check, "cpu-type")) {
         return;
     }
     const char *here = json_object_get_string(check_fact(check, SIDE_SOURCE, "cpu-type"));
@@ -166,7 +153,7 @@ static void memory(Check *check)
         for (int side = 0; side < SIDE__COUNT; side++) {
             json_object *reply = check_fact(check, (Side)side, "memory");
 
-            size[side] = json_object_get_uint64(json_object_object_get(reply, parts[i]));
+            size[side] = json_number(reply, parts[i]);
         }
         if (size[SIDE_SOURCE] != size[SIDE_DESTINATION]) {
             g_autofree char *here = size_format(size[SIDE_SOURCE]);
@@ -183,8 +170,8 @@ static void memory(Check *check)
 
 static bool has_id(json_object *list, const char *key, const char *id)
 {
-    for (size_t i = 0; i < length(list); i++) {
-        if (strcmp(member(json_object_array_get_idx(list, i), key), id) == 0) {
+    for (size_t i = 0; i < json_length(list); i++) {
+        if (strcmp(json_text(json_at(list, i), key), id) == 0) {
             return true;
         }
     }
@@ -200,8 +187,8 @@ static void ram_blocks(Check *check)
         json_object *mine = check_fact(check, (Side)side, "memdevs");
         json_object *other = check_fact(check, (Side)!side, "memdevs");
 
-        for (size_t i = 0; i < length(mine); i++) {
-            const char *id = member(json_object_array_get_idx(mine, i), "id");
+        for (size_t i = 0; i < json_length(mine); i++) {
+            const char *id = json_text(json_at(mine, i), "id");
 
             if (*id != '\0' && !has_id(other, "id", id)) {
                 g_autofree char *needed = g_strdup_printf("memory backend '%s', as the other side "
@@ -234,8 +221,8 @@ static void page_size(Check *check)
     if (!both(check, "memdevs")) {
         return;
     }
-    for (size_t i = 0; i < length(memdevs); i++) {
-        const char *id = member(json_object_array_get_idx(memdevs, i), "id");
+    for (size_t i = 0; i < json_length(memdevs); i++) {
+        const char *id = json_text(json_at(memdevs, i), "id");
         uint64_t here = huge_page(check, SIDE_SOURCE, id);
         uint64_t there = huge_page(check, SIDE_DESTINATION, id);
 
@@ -258,9 +245,9 @@ static void compare_devices(Check *check, Side mine, Side other)
     json_object *list = check_fact(check, mine, "devices");
     json_object *theirs = check_fact(check, other, "devices");
 
-    for (size_t i = 0; i < length(list); i++) {
-        json_object *row = json_object_array_get_idx(list, i);
-        const char *id = member(row, "name"), *type = member(row, "type");
+    for (size_t i = 0; i < json_length(list); i++) {
+        json_object *row = json_at(list, i);
+        const char *id = json_text(row, "name"), *type = json_text(row, "type");
 
         if (!g_str_has_prefix(type, "child<")) {
             continue;
@@ -273,12 +260,12 @@ static void compare_devices(Check *check, Side mine, Side other)
             check_find(check, FINDING_ERROR, other, "there is no such device", needed,
                        "the same -device options on both sides");
         } else if (mine == SIDE_SOURCE) {
-            for (size_t k = 0; k < length(theirs); k++) {
-                json_object *their = json_object_array_get_idx(theirs, k);
+            for (size_t k = 0; k < json_length(theirs); k++) {
+                json_object *their = json_at(theirs, k);
 
-                if (strcmp(member(their, "name"), id) == 0 &&
-                    strcmp(member(their, "type"), type) != 0) {
-                    check_find(check, FINDING_ERROR, other, member(their, "type"), type,
+                if (strcmp(json_text(their, "name"), id) == 0 &&
+                    strcmp(json_text(their, "type"), type) != 0) {
+                    check_find(check, FINDING_ERROR, other, json_text(their, "type"), type,
                                "the same -device options on both sides");
                 }
             }
@@ -334,12 +321,10 @@ static void destination_state(Check *check)
 
 static void blockers(Check *check)
 {
-    json_object *list =
-        json_object_object_get(check_fact(check, SIDE_SOURCE, "migrate"), "blocked-reasons");
+    json_object *list = json_member(check_fact(check, SIDE_SOURCE, "migrate"), "blocked-reasons");
 
-    for (size_t i = 0; i < length(list); i++) {
-        check_find(check, FINDING_ERROR, SIDE_SOURCE,
-                   json_object_get_string(json_object_array_get_idx(list, i)),
+    for (size_t i = 0; i < json_length(list); i++) {
+        check_find(check, FINDING_ERROR, SIDE_SOURCE, json_object_get_string(json_at(list, i)),
                    "nothing that blocks migration", "take that away from the guest first");
     }
 }
@@ -367,10 +352,10 @@ static void capabilities(Check *check)
     if (!both(check, "capabilities")) {
         return;
     }
-    for (size_t i = 0; i < length(list); i++) {
-        json_object *row = json_object_array_get_idx(list, i);
-        const char *name = member(row, "capability");
-        bool on = json_object_get_boolean(json_object_object_get(row, "state"));
+    for (size_t i = 0; i < json_length(list); i++) {
+        json_object *row = json_at(list, i);
+        const char *name = json_text(row, "capability");
+        bool on = json_flag(row, "state");
         int there = check_capability(check, SIDE_DESTINATION, name);
         MigCapability id;
         bool known = capability_find(name, &id);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "backend/base/error.h"
+#include "backend/base/json.h"
 
 /* ---- facts ---- */
 
@@ -17,24 +18,16 @@ json_object *check_fact(Check *check, Side side, const char *name)
 
 const char *check_text(Check *check, Side side, const char *name, const char *member)
 {
-    json_object *reply = check_fact(check, side, name);
-    json_object *value =
-        json_object_is_type(reply, json_type_object) ? json_object_object_get(reply, member) : NULL;
-
-    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+    return json_text(check_fact(check, side, name), member);
 }
 
 int check_capability(Check *check, Side side, const char *name)
 {
     json_object *list = check_fact(check, side, "capabilities");
-    size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
 
-    for (size_t i = 0; i < n; i++) {
-        json_object *row = json_object_array_get_idx(list, i);
-
-        if (g_strcmp0(json_object_get_string(json_object_object_get(row, "capability")), name) ==
-            0) {
-            return json_object_get_boolean(json_object_object_get(row, "state"));
+    for (JsonEach row = json_each(list); json_next(&row);) {
+        if (strcmp(json_text(row.value, "capability"), name) == 0) {
+            return json_flag(row.value, "state");
         }
     }
     return -1;
@@ -50,13 +43,12 @@ void check_find(Check *check, Severity severity, Side side, const char *observed
 {
     json_object *o = json_object_new_object();
 
-    json_object_object_add(o, "severity",
-                           json_object_new_string(severity == FINDING_ERROR ? "error" : "warning"));
-    json_object_object_add(o, "side", json_object_new_string(side_name(side)));
-    json_object_object_add(o, "what", json_object_new_string(check->rule));
-    json_object_object_add(o, "observed", json_object_new_string(observed));
-    json_object_object_add(o, "needed", json_object_new_string(needed));
-    json_object_object_add(o, "remedy", json_object_new_string(remedy));
+    json_add_text(o, "severity", severity == FINDING_ERROR ? "error" : "warning");
+    json_add_text(o, "side", side_name(side));
+    json_add_text(o, "what", check->rule);
+    json_add_text(o, "observed", observed);
+    json_add_text(o, "needed", needed);
+    json_add_text(o, "remedy", remedy);
     json_object_array_add(check->findings, o);
 }
 
@@ -95,12 +87,9 @@ static void judge(Check *check)
 
 static json_object *property(const char *path, const char *name)
 {
-    json_object *args = json_object_new_object();
+    json_object *args = json_object_with_text("path", path);
 
-    json_object_object_add(args, "path", json_object_new_string(path));
-    if (name != NULL) {
-        json_object_object_add(args, "property", json_object_new_string(name));
-    }
+    json_add_text(args, "property", name);
     return args;
 }
 
@@ -109,20 +98,13 @@ static void add_details(Check *check, Steps *details, Side side)
 {
     json_object *cpus = check_fact(check, side, "cpus");
     json_object *memdevs = check_fact(check, side, "memdevs");
-    json_object *first =
-        json_object_is_type(cpus, json_type_array) ? json_object_array_get_idx(cpus, 0) : NULL;
-    json_object *path = first != NULL ? json_object_object_get(first, "qom-path") : NULL;
-    size_t n =
-        json_object_is_type(memdevs, json_type_array) ? json_object_array_length(memdevs) : 0;
+    const char *path = json_text(json_at(cpus, 0), "qom-path");
 
-    if (path != NULL) {
-        steps_add(details, side, "qom-get", property(json_object_get_string(path), "type"),
-                  "cpu-type", false);
+    if (*path != '\0') {
+        steps_add(details, side, "qom-get", property(path, "type"), "cpu-type", false);
     }
-    for (size_t i = 0; i < n; i++) {
-        json_object *id = json_object_object_get(json_object_array_get_idx(memdevs, i), "id");
-        g_autofree char *object =
-            g_strdup_printf("/objects/%s", id != NULL ? json_object_get_string(id) : "");
+    for (JsonEach row = json_each(memdevs); json_next(&row);) {
+        g_autofree char *object = g_strconcat("/objects/", json_text(row.value, "id"), NULL);
         g_autofree char *huge = g_strconcat("hugetlb of ", object, NULL);
         g_autofree char *size = g_strconcat("hugetlbsize of ", object, NULL);
 
@@ -174,7 +156,7 @@ static const struct {
 void managed_migrate_check(Managed *m, BackendSession *session, json_object *args,
                            BackendReply *reply)
 {
-    json_object *uri = json_object_object_get(args, "uri");
+    json_object *uri = json_member(args, "uri");
 
     (void)session;
     if (managed_source(m) == NULL || managed_destination(m) == NULL) {

@@ -6,6 +6,7 @@
 
 #include "backend/attach/attach-internal.h"
 #include "backend/base/error.h"
+#include "backend/base/json.h"
 
 static void forget_target(Managed *m)
 {
@@ -33,8 +34,8 @@ static void on_event(const BackendEvent *event, void *data)
     }
 
     json_object *told = json_object_new_object();
-    json_object_object_add(told, "side", json_object_new_string(side_name(end->side)));
-    json_object_object_add(told, "event", json_object_new_string(event->name));
+    json_add_text(told, "side", side_name(end->side));
+    json_add_text(told, "event", event->name);
     if (event->data != NULL) {
         json_object_object_add(told, "data", json_object_get(event->data));
     }
@@ -49,8 +50,7 @@ static void on_seen(json_object *info, void *data)
     End *end = data;
 
     if (end->side == SIDE_SOURCE && end->peer != NULL) {
-        json_object *limit =
-            json_object_object_get(qmp_peer_parameters(end->peer), "downtime-limit");
+        json_object *limit = json_member(qmp_peer_parameters(end->peer), "downtime-limit");
 
         history_seen(end->managed->history, info, json_object_get_uint64(limit));
     }
@@ -101,7 +101,7 @@ static void ask_help(End *end)
 {
     json_object *args = json_object_new_object();
 
-    json_object_object_add(args, "command-line", json_object_new_string("help"));
+    json_add_text(args, "command-line", "help");
     qmp_peer_ask(end->peer, "human-monitor-command", args, -1, on_help, end);
     json_object_put(args);
 }
@@ -117,10 +117,9 @@ static void begin_history(Managed *m)
     history_free(m->history);
     m->history = history_new();
     /* Only a source counts what it sends. */
-    history_set_incoming(m->history,
-                         strcmp(qmp_peer_run_state(source), "inmigrate") == 0 ||
-                             (strcmp(status, "completed") == 0 &&
-                              json_object_object_get(qmp_peer_info(source), "ram") == NULL));
+    history_set_incoming(m->history, strcmp(qmp_peer_run_state(source), "inmigrate") == 0 ||
+                                         (strcmp(status, "completed") == 0 &&
+                                          json_member(qmp_peer_info(source), "ram") == NULL));
     if (strcmp(status, "none") != 0) {
         history_status(m->history, status, g_get_real_time());
         on_seen(qmp_peer_info(source), &m->ends[SIDE_SOURCE]);
@@ -131,7 +130,7 @@ static void tell_status(Managed *m)
 {
     json_object *told = json_object_new_object();
 
-    json_object_object_add(told, "status", json_object_new_string(history_last_status(m->history)));
+    json_add_text(told, "status", history_last_status(m->history));
     backend_emit(&m->base, &(BackendEvent){ .name = "MIGRATION",
                                             .data = told,
                                             .time_us = g_get_real_time(),
@@ -211,13 +210,6 @@ static bool engine_is_busy(const Managed *m)
     return managed_source(m) == NULL && m->engine_busy;
 }
 
-static const char *text_of(json_object *args, const char *name)
-{
-    json_object *value = json_object_object_get(args, name);
-
-    return value != NULL ? json_object_get_string(value) : NULL;
-}
-
 /* A monitor serves one client: who becomes the other end is let go of as what it was. */
 static void drop_same(Managed *m, Side side, const char *address)
 {
@@ -232,8 +224,8 @@ static void drop_same(Managed *m, Side side, const char *address)
 
 void managed_connect(Managed *m, BackendSession *session, json_object *args, BackendReply *reply)
 {
-    const char *which = text_of(args, "side");
-    Side side = g_strcmp0(which, "destination") == 0 ? SIDE_DESTINATION : SIDE_SOURCE;
+    const char *which = json_text(args, "side");
+    Side side = strcmp(which, "destination") == 0 ? SIDE_DESTINATION : SIDE_SOURCE;
     const QmpPeerOptions options = {
         .side = side_name(side),
         .times = m->times,
@@ -250,20 +242,21 @@ void managed_connect(Managed *m, BackendSession *session, json_object *args, Bac
         backend_reply_failure(reply, "a migration is under way; migrate_cancel ends it");
         return;
     }
-    QmpPeer *peer = qmp_peer_new(text_of(args, "address"), &options, &peer_callbacks, end, &error);
+    QmpPeer *peer =
+        qmp_peer_new(json_text(args, "address"), &options, &peer_callbacks, end, &error);
     if (peer == NULL) {
         backend_reply_error(reply, error); /* what is attached stays */
         return;
     }
     managed_drop_end(m, side); /* before the new one begins to connect, which it does later */
-    drop_same(m, !side, text_of(args, "address"));
+    drop_same(m, !side, json_text(args, "address"));
     end->peer = peer;
     end->connecting = reply;
 }
 
 void managed_disconnect(Managed *m, BackendSession *session, json_object *args, BackendReply *reply)
 {
-    const char *which = text_of(args, "side");
+    const char *which = json_text(args, "side");
     bool any = false;
 
     (void)session;
@@ -276,7 +269,7 @@ void managed_disconnect(Managed *m, BackendSession *session, json_object *args, 
     }
     for (int side = SIDE__COUNT; side-- > 0;) {
         if (m->ends[side].peer != NULL &&
-            (which == NULL || strcmp(which, side_name((Side)side)) == 0)) {
+            (*which == '\0' || strcmp(which, side_name((Side)side)) == 0)) {
             any = true;
             managed_drop_end(m, (Side)side);
         }

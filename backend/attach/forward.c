@@ -9,6 +9,7 @@
 #include "backend/attach/attach-internal.h"
 #include "backend/base/address.h"
 #include "backend/base/error.h"
+#include "backend/base/json.h"
 #include "backend/tables/capabilities.h"
 #include "backend/tables/parameters.h"
 
@@ -56,8 +57,7 @@ static bool check_parameters(QmpPeer *peer, const SchemaCommand *command, json_o
     json_object *ours = json_object_new_object();
     bool good = true;
 
-    json_object_object_foreach(args, name, value)
-    {
+    json_object_object_foreach (args, name, value) {
         const ParamDesc *row = param_find(name);
 
         if (good && !peer_schema_has_parameter(qmp_peer_schema(peer), name)) {
@@ -76,15 +76,11 @@ static bool check_parameters(QmpPeer *peer, const SchemaCommand *command, json_o
 static bool check_capabilities(QmpPeer *peer, const SchemaCommand *command, json_object *args,
                                GError **error)
 {
-    json_object *list = json_object_object_get(args, "capabilities");
-    size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+    json_object *list = json_member(args, "capabilities");
     bool foreign = false;
 
-    for (size_t i = 0; i < n; i++) {
-        json_object *member =
-            json_object_object_get(json_object_array_get_idx(list, i), "capability");
-        const char *name =
-            json_object_is_type(member, json_type_string) ? json_object_get_string(member) : "";
+    for (JsonEach row = json_each(list); json_next(&row);) {
+        const char *name = json_text(row.value, "capability");
         MigCapability id;
         bool ours = capability_find(name, &id);
 
@@ -114,7 +110,7 @@ bool forward_check(Managed *m, const SchemaCommand *command, json_object *args, 
 
 static char *uri_of_channels(json_object *channels, GError **error)
 {
-    json_object *addr = json_object_object_get(json_object_array_get_idx(channels, 0), "addr");
+    json_object *addr = json_member(json_at(channels, 0), "addr");
     g_autoptr(Address) address = address_from_json(addr, error);
 
     return address != NULL ? address_to_uri(address) : NULL;
@@ -128,14 +124,11 @@ static bool has_argument(QmpPeer *peer, const char *command, const char *argumen
 
 json_object *forward_address(QmpPeer *peer, const char *command, json_object *args, GError **error)
 {
-    json_object *channels = json_object_object_get(args, "channels");
+    json_object *channels = json_member(args, "channels");
     json_object *sent = json_object_new_object();
-    bool as_uri = channels != NULL && json_object_is_type(channels, json_type_array) &&
-                  json_object_array_length(channels) == 1 &&
-                  !has_argument(peer, command, "channels");
+    bool as_uri = json_length(channels) == 1 && !has_argument(peer, command, "channels");
 
-    json_object_object_foreach(args, name, value)
-    {
+    json_object_object_foreach (args, name, value) {
         if (as_uri && strcmp(name, "channels") == 0) {
             g_autofree char *uri = uri_of_channels(channels, error);
 
@@ -143,7 +136,7 @@ json_object *forward_address(QmpPeer *peer, const char *command, json_object *ar
                 json_object_put(sent);
                 return NULL;
             }
-            json_object_object_add(sent, "uri", json_object_new_string(uri));
+            json_add_text(sent, "uri", uri);
         } else if (!has_argument(peer, command, name)) {
             g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "%s does not know '%s' of '%s'",
                         qmp_peer_title(peer), name, command);
@@ -177,8 +170,8 @@ void forward_send(QmpPeer *peer, const char *command, json_object *args, int fd,
 
 static void note_address(Managed *m, json_object *args)
 {
-    json_object *channels = json_object_object_get(args, "channels");
-    json_object *uri = json_object_object_get(args, "uri");
+    json_object *channels = json_member(args, "channels");
+    json_object *uri = json_member(args, "uri");
 
     g_free(m->uri);
     m->uri = channels != NULL ? uri_of_channels(channels, NULL)
@@ -199,7 +192,7 @@ static void forward_migrate(Managed *m, BackendSession *session, const SchemaCom
         return;
     }
     /* One that is under way goes on where it went; QEMU refuses a second one. */
-    bool resume = json_object_get_boolean(json_object_object_get(args, "resume"));
+    bool resume = json_flag(args, "resume");
     if (resume) {
         history_set_resuming(m->history);
     }
@@ -255,7 +248,7 @@ static void forward_cont(Managed *m, BackendSession *session, const SchemaComman
     Steps *steps = steps_new(m, on_looked_for_cont, g_free, cont);
 
     (void)session, (void)command;
-    *cont = (Cont){ m, reply, json_object_get_boolean(json_object_object_get(args, "x-force")) };
+    *cont = (Cont){ m, reply, json_flag(args, "x-force") };
     steps_add(steps, SIDE_SOURCE, "query-migrate", NULL, "migrate", true);
     steps_add(steps, SIDE_SOURCE, "query-status", NULL, "status", true);
     steps_run(steps);
@@ -292,7 +285,7 @@ static void send_line(QmpPeer *peer, const char *line, QmpLinkDone done, Backend
 {
     json_object *args = json_object_new_object();
 
-    json_object_object_add(args, "command-line", json_object_new_string(line));
+    json_add_text(args, "command-line", line);
     qmp_peer_ask(peer, "human-monitor-command", args, -1, done, reply);
     json_object_put(args);
 }
@@ -301,7 +294,7 @@ static void send_line(QmpPeer *peer, const char *line, QmpLinkDone done, Backend
 static void forward_snapshot(Managed *m, BackendSession *session, const SchemaCommand *command,
                              json_object *args, BackendReply *reply)
 {
-    json_object *tag = json_object_object_get(args, "tag");
+    json_object *tag = json_member(args, "tag");
     g_autofree char *quoted =
         tag != NULL ? g_strescape(json_object_get_string(tag), NULL) : g_strdup("");
     g_autofree char *line = g_strdup_printf(*quoted != '\0' ? "%s \"%s\"" : "%s%s",
@@ -327,7 +320,7 @@ static void on_peer_text(json_object *value, const GError *error, void *data)
 void managed_peer_command(Managed *m, BackendSession *session, json_object *args,
                           BackendReply *reply)
 {
-    json_object *which = json_object_object_get(args, "side");
+    json_object *which = json_member(args, "side");
     bool there = which != NULL && strcmp(json_object_get_string(which), "destination") == 0;
     QmpPeer *peer = there ? managed_destination(m) : managed_source(m);
 
@@ -337,8 +330,7 @@ void managed_peer_command(Managed *m, BackendSession *session, json_object *args
                               side_name(there ? SIDE_DESTINATION : SIDE_SOURCE));
         return;
     }
-    send_line(peer, json_object_get_string(json_object_object_get(args, "command-line")),
-              on_peer_text, reply);
+    send_line(peer, json_object_get_string(json_member(args, "command-line")), on_peer_text, reply);
 }
 
 /* ---- dispatch ---- */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "backend/base/clock.h"
+#include "backend/base/json.h"
 #include "backend/engine/attempt/verdict.h"
 #include "backend/tables/history.h"
 #include "backend/tables/info.h"
@@ -151,22 +152,17 @@ void history_status(History *history, const char *status, int64_t wall_us)
     history->end_us = is_over(status) ? now_us : 0;
 }
 
-static uint64_t number(json_object *object, const char *member)
-{
-    return json_object_get_uint64(json_object_object_get(object, member));
-}
-
 static void end_pass(History *history, json_object *ram, int64_t now_us)
 {
-    uint64_t dirty_rate = number(ram, "dirty-pages-rate"); /* pages/s over the pass that ended */
+    uint64_t dirty_rate = json_number(ram, "dirty-pages-rate"); /* pages/s over the pass that ended */
     MigPass pass = {
         .number = history->sync_count,
         .start_us = history->began_us,
         .end_us = now_us,
-        .bytes = number(ram, "transferred") - history->began_bytes,
-        .pages = number(ram, "normal") + number(ram, "duplicate") - history->began_pages,
-        .zero_pages = number(ram, "duplicate") - history->began_zero,
-        .remaining_bytes = number(ram, "remaining"),
+        .bytes = json_number(ram, "transferred") - history->began_bytes,
+        .pages = json_number(ram, "normal") + json_number(ram, "duplicate") - history->began_pages,
+        .zero_pages = json_number(ram, "duplicate") - history->began_zero,
+        .remaining_bytes = json_number(ram, "remaining"),
     };
 
     pass.dirtied_pages = (uint64_t)((double)dirty_rate * (double)(now_us - pass.start_us) / 1e6);
@@ -184,14 +180,14 @@ void history_seen(History *history, json_object *info, uint64_t limit_ms)
         !json_object_is_type(ram, json_type_object)) {
         return;
     }
-    uint64_t count = number(ram, "dirty-sync-count");
-    double mbps = json_object_get_double(json_object_object_get(ram, "mbps"));
+    uint64_t count = json_number(ram, "dirty-sync-count");
+    double mbps = json_real(ram, "mbps");
 
     history->incoming = false; /* only a source reports "ram" */
     history->limit_ms = limit_ms;
-    history->page_size = number(ram, "page-size");
-    history->total = number(ram, "total");
-    history->transferred = number(ram, "transferred");
+    history->page_size = json_number(ram, "page-size");
+    history->total = json_number(ram, "total");
+    history->transferred = json_number(ram, "transferred");
     history->bandwidth = mbps > 0 ? (uint64_t)(mbps * 1e6 / 8) : history->bandwidth;
     if (count <= history->sync_count) {
         return;
@@ -201,9 +197,9 @@ void history_seen(History *history, json_object *info, uint64_t limit_ms)
         history->began_us = now_us;
     }
     history->sync_count = count;
-    history->began_bytes = number(ram, "transferred");
-    history->began_pages = number(ram, "normal") + number(ram, "duplicate");
-    history->began_zero = number(ram, "duplicate");
+    history->began_bytes = json_number(ram, "transferred");
+    history->began_pages = json_number(ram, "normal") + json_number(ram, "duplicate");
+    history->began_zero = json_number(ram, "duplicate");
 }
 
 /* ---- as an answer ---- */
@@ -261,16 +257,17 @@ json_object *history_to_json(const History *history)
     json_object_object_add(o, "states", states);
     json_object_object_add(o, "passes", passes);
     if (history->total > 0) {
-        add_uint(o, "total-bytes", history->total);
-        add_uint(o, "transferred-bytes", history->transferred);
+        json_add_number(o, "total-bytes", history->total);
+        json_add_number(o, "transferred-bytes", history->transferred);
     }
-    add_uint(o, "threshold-bytes", history->bandwidth * history->limit_ms / 1000);
-    add_int(o, "elapsed-ms", history->moves->len > 0 ? (end - history->start_us) / 1000 : 0);
-    add_text(o, "verdict", verdict);
-    add_text(o, "advice", advice);
-    add_text(o, "outcome", history->outcome);
+    json_add_number(o, "threshold-bytes", history->bandwidth * history->limit_ms / 1000);
+    json_add_integer(o, "elapsed-ms",
+                     history->moves->len > 0 ? (end - history->start_us) / 1000 : 0);
+    json_add_text(o, "verdict", verdict);
+    json_add_text(o, "advice", advice);
+    json_add_text(o, "outcome", history->outcome);
     if (mig_clock_now_us() < history->resuming_until_us) {
-        json_object_object_add(o, "resuming", json_object_new_boolean(true));
+        json_add_flag(o, "resuming", true);
     }
     return o;
 }

@@ -9,20 +9,12 @@
 
 #include "backend/base/address.h"
 #include "backend/base/error.h"
+#include "backend/base/json.h"
 #include "backend/tables/info.h"
 
 static json_object *reply_of(const Move *move, Side side, const char *name)
 {
     return steps_reply(move->looked, side, name);
-}
-
-static const char *text_of(json_object *object, const char *member)
-{
-    json_object *value = json_object_is_type(object, json_type_object)
-                             ? json_object_object_get(object, member)
-                             : NULL;
-
-    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
 }
 
 static void move_free(void *data)
@@ -107,7 +99,7 @@ json_object *move_address(Managed *m, Side side, const char *command, const char
     if (managed_has(m, side, command, "channels")) {
         json_object_object_add(args, "channels", address_to_channels(address));
     } else {
-        json_object_object_add(args, "uri", json_object_new_string(uri));
+        json_add_text(args, "uri", uri);
     }
     return args;
 }
@@ -139,16 +131,15 @@ static void start_source(Move *move)
 char *move_resolve_uri(const char *uri, json_object *info)
 {
     g_autoptr(Address) address = address_from_uri(uri, NULL);
-    json_object *list = json_object_object_get(info, "socket-address");
-    json_object *first =
-        json_object_is_type(list, json_type_array) ? json_object_array_get_idx(list, 0) : NULL;
+    json_object *list = json_member(info, "socket-address");
+    json_object *first = json_at(list, 0);
 
     if (address == NULL || address->kind != ADDRESS_INET || strcmp(address->port, "0") != 0 ||
-        *text_of(first, "port") == '\0') {
+        *json_text(first, "port") == '\0') {
         return g_strdup(uri);
     }
     g_free(address->port);
-    address->port = g_strdup(text_of(first, "port"));
+    address->port = g_strdup(json_text(first, "port"));
     return address_to_uri(address);
 }
 
@@ -182,7 +173,7 @@ static json_object *capabilities_argument(json_object *list)
 
 static void add_settings(Move *move, Steps *steps, Side side)
 {
-    if (json_object_array_length(move->plan.capabilities[side]) > 0) {
+    if (json_length(move->plan.capabilities[side]) > 0) {
         steps_add(steps, side, "migrate-set-capabilities",
                   capabilities_argument(move->plan.capabilities[side]), "capabilities", true);
     }
@@ -200,7 +191,7 @@ static json_object *listening_arguments(Move *move, GError **error)
 
     /* So that it can be asked what went wrong; older ones end. */
     if (args != NULL && managed_has(m, SIDE_DESTINATION, "migrate-incoming", "exit-on-error")) {
-        json_object_object_add(args, "exit-on-error", json_object_new_boolean(false));
+        json_add_flag(args, "exit-on-error", false);
     }
     return args;
 }
@@ -234,7 +225,7 @@ static bool is_under_way(json_object *info)
 {
     MigrationStatus status;
 
-    return migration_status_from_name(text_of(info, "status"), &status) &&
+    return migration_status_from_name(json_text(info, "status"), &status) &&
            !migration_status_is_over(status);
 }
 
@@ -246,7 +237,7 @@ static char *uri_of_socket(json_object *address)
     if (json_object_deep_copy(address, &copy, NULL) != 0) {
         return NULL;
     }
-    json_object_object_add(copy, "transport", json_object_new_string("socket"));
+    json_add_text(copy, "transport", "socket");
     known = address_from_json(copy, NULL);
     json_object_put(copy);
     return known != NULL ? address_to_uri(known) : NULL;
@@ -255,19 +246,19 @@ static char *uri_of_socket(json_object *address)
 /* Where the destination listens already; NULL = it does not. */
 static char *listening_uri(json_object *info)
 {
-    json_object *list = json_object_object_get(info, "socket-address");
+    json_object *list = json_member(info, "socket-address");
 
-    if (!json_object_is_type(list, json_type_array) || json_object_array_length(list) == 0) {
+    if (!json_object_is_type(list, json_type_array) || json_length(list) == 0) {
         return NULL;
     }
-    return uri_of_socket(json_object_array_get_idx(list, 0));
+    return uri_of_socket(json_at(list, 0));
 }
 
 static bool check_ends(Move *move, GError **error)
 {
     Managed *m = move->managed;
-    const char *here = text_of(reply_of(move, SIDE_SOURCE, "status"), "status");
-    const char *there = text_of(reply_of(move, SIDE_DESTINATION, "status"), "status");
+    const char *here = json_text(reply_of(move, SIDE_SOURCE, "status"), "status");
+    const char *there = json_text(reply_of(move, SIDE_DESTINATION, "status"), "status");
     g_autofree char *source = managed_title(m, SIDE_SOURCE);
     g_autofree char *destination = managed_title(m, SIDE_DESTINATION);
 
@@ -375,8 +366,8 @@ static void look(Move *move)
 
 void managed_migrate_to(Managed *m, BackendSession *session, json_object *args, BackendReply *reply)
 {
-    json_object *uri = json_object_object_get(args, "uri");
-    bool resume = json_object_get_boolean(json_object_object_get(args, "resume"));
+    json_object *uri = json_member(args, "uri");
+    bool resume = json_flag(args, "resume");
 
     (void)session;
     if (managed_destination(m) == NULL || (managed_source(m) == NULL && m->engine == NULL)) {

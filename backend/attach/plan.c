@@ -9,31 +9,24 @@
 #include "backend/attach/move.h"
 #include "backend/base/address.h"
 #include "backend/base/error.h"
+#include "backend/base/json.h"
 #include "backend/tables/capabilities.h"
 #include "backend/tables/parameters.h"
 
-static size_t length(json_object *list)
-{
-    return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-}
-
 static const char *name_at(json_object *list, size_t i)
 {
-    json_object *name = json_object_object_get(json_object_array_get_idx(list, i), "capability");
-
-    return name != NULL ? json_object_get_string(name) : "";
+    return json_text(json_at(list, i), "capability");
 }
 
 static bool state_at(json_object *list, size_t i)
 {
-    return json_object_get_boolean(
-        json_object_object_get(json_object_array_get_idx(list, i), "state"));
+    return json_flag(json_at(list, i), "state");
 }
 
 /* -1 = the side does not know it. */
 static int state_of(json_object *list, const char *name)
 {
-    for (size_t i = 0; i < length(list); i++) {
+    for (size_t i = 0; i < json_length(list); i++) {
         if (strcmp(name_at(list, i), name) == 0) {
             return state_at(list, i);
         }
@@ -45,8 +38,8 @@ static void add_capability(json_object *list, const char *name, bool on)
 {
     json_object *row = json_object_new_object();
 
-    json_object_object_add(row, "capability", json_object_new_string(name));
-    json_object_object_add(row, "state", json_object_new_boolean(on));
+    json_add_text(row, "capability", name);
+    json_add_flag(row, "state", on);
     json_object_array_add(list, row);
 }
 
@@ -80,7 +73,7 @@ static bool plan_capabilities(Move *move, GError **error)
     g_autoptr(Address) address = address_from_uri(move->uri, NULL);
     bool two_way = address != NULL && address_has(address, TRAIT_TWO_WAY);
 
-    for (size_t i = 0; i < length(here); i++) {
+    for (size_t i = 0; i < json_length(here); i++) {
         const char *name = name_at(here, i), *side = side_of_capability(name);
         bool on = state_at(here, i);
 
@@ -120,7 +113,7 @@ static bool is_default(const ParamDesc *row, json_object *value)
     parameters_init(&initial);
 
     json_object *all = parameters_to_json(&initial);
-    bool same = json_object_equal(json_object_object_get(all, row->name), value) != 0;
+    bool same = json_object_equal(json_member(all, row->name), value) != 0;
 
     json_object_put(all);
     parameters_clear(&initial);

@@ -7,6 +7,7 @@
 
 #include "backend/attach/move.h"
 #include "backend/base/error.h"
+#include "backend/base/json.h"
 
 #define AGAIN_MS  100
 #define MAX_TRIES 50
@@ -46,7 +47,7 @@ static void end(Recovery *recovery, GError *error)
 
 static const char *status_of(const Steps *steps, Side side)
 {
-    json_object *status = json_object_object_get(steps_reply(steps, side, "migrate"), "status");
+    json_object *status = json_member(steps_reply(steps, side, "migrate"), "status");
 
     return status != NULL ? json_object_get_string(status) : "none";
 }
@@ -97,7 +98,7 @@ static void on_listening(Steps *steps, const GError *error, void *data)
         end(recovery, problem);
         return;
     }
-    json_object_object_add(args, "resume", json_object_new_boolean(true));
+    json_add_flag(args, "resume", true);
     m->moving = steps_new(m, on_resumed, recovery_free, recovery);
     recovery->tries = 0;
     steps_add(m->moving, SIDE_SOURCE, "migrate", args, "resume", true);
@@ -110,7 +111,7 @@ static void listen_there(Recovery *recovery)
     Managed *m = recovery->managed;
     json_object *args = json_object_new_object();
 
-    json_object_object_add(args, "uri", json_object_new_string(recovery->uri));
+    json_add_text(args, "uri", recovery->uri);
     m->moving = steps_new(m, on_listening, recovery_free, recovery);
     steps_add(m->moving, SIDE_DESTINATION, "migrate-recover", args, "recover", true);
     steps_add(m->moving, SIDE_DESTINATION, "query-migrate", NULL, "listening", false);

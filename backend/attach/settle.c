@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "backend/attach/attach-internal.h"
+#include "backend/base/json.h"
 #include "backend/tables/info.h"
 
 /* How often, and how many times, a destination is asked whether it has the guest. */
@@ -28,16 +29,10 @@ void restore_clear(Restore *restore)
     }
 }
 
-static const char *capability_at(json_object *list, size_t i)
-{
-    return json_object_get_string(
-        json_object_object_get(json_object_array_get_idx(list, i), "capability"));
-}
-
 static bool has_capability(json_object *list, const char *name)
 {
-    for (size_t i = 0; i < json_object_array_length(list); i++) {
-        if (g_strcmp0(capability_at(list, i), name) == 0) {
+    for (JsonEach row = json_each(list); json_next(&row);) {
+        if (strcmp(json_text(row.value, "capability"), name) == 0) {
             return true;
         }
     }
@@ -49,9 +44,9 @@ static void add_capabilities(json_object **place, json_object *more)
     if (*place == NULL) {
         *place = json_object_new_array();
     }
-    for (size_t i = 0; i < json_object_array_length(more); i++) {
-        if (!has_capability(*place, capability_at(more, i))) {
-            json_object_array_add(*place, json_object_get(json_object_array_get_idx(more, i)));
+    for (JsonEach row = json_each(more); json_next(&row);) {
+        if (!has_capability(*place, json_text(row.value, "capability"))) {
+            json_object_array_add(*place, json_object_get(row.value));
         }
     }
 }
@@ -80,23 +75,16 @@ void restore_add(Restore *restore, const Restore *more)
     }
 }
 
-static json_object *arguments(const char *name, json_object *value)
-{
-    json_object *args = json_object_new_object();
-
-    json_object_object_add(args, name, json_object_get(value));
-    return args;
-}
-
 void restore_add_steps(Managed *m, Steps *steps)
 {
     for (int side = 0; side < SIDE__COUNT; side++) {
         bool there = side == SIDE_SOURCE || managed_destination(m) != NULL;
 
         if (there && m->restore.capabilities[side] != NULL) {
-            steps_add(steps, (Side)side, "migrate-set-capabilities",
-                      arguments("capabilities", m->restore.capabilities[side]),
-                      "restore-capabilities", false);
+            steps_add(
+                steps, (Side)side, "migrate-set-capabilities",
+                json_object_with("capabilities", json_object_get(m->restore.capabilities[side])),
+                "restore-capabilities", false);
         }
         if (there && m->restore.parameters[side] != NULL) {
             steps_add(steps, (Side)side, "migrate-set-parameters",
@@ -107,8 +95,7 @@ void restore_add_steps(Managed *m, Steps *steps)
 
 static const char *error_of(const Steps *steps, Side side)
 {
-    json_object *text =
-        json_object_object_get(steps_reply(steps, side, "query-migrate"), "error-desc");
+    json_object *text = json_member(steps_reply(steps, side, "query-migrate"), "error-desc");
 
     return json_object_is_type(text, json_type_string) ? json_object_get_string(text) : NULL;
 }

@@ -7,6 +7,7 @@
 
 #include "backend/attach/attach-internal.h"
 #include "backend/base/error.h"
+#include "backend/base/json.h"
 
 typedef struct {
     Side side;
@@ -97,7 +98,7 @@ static void ask(Managed *m, Side side, const char *command, json_object *args, Q
         return;
     }
     request = json_object_new_object();
-    json_object_object_add(request, "execute", json_object_new_string(command));
+    json_add_text(request, "execute", command);
     if (args != NULL) {
         json_object_object_add(request, "arguments", json_object_get(args));
     }

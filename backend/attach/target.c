@@ -6,37 +6,33 @@
 #include <string.h>
 
 #include "backend/attach/attach-internal.h"
-
-static void add_text(json_object *object, const char *key, const char *value)
-{
-    json_object_object_add(object, key, json_object_new_string(value));
-}
+#include "backend/base/json.h"
 
 static json_object *describe_end(const End *end)
 {
     const QmpLink *link = qmp_peer_link(end->peer);
     g_autofree char *trouble = qmp_peer_trouble(end->peer);
-    json_object *error = json_object_object_get(qmp_peer_info(end->peer), "error-desc");
+    json_object *error = json_member(qmp_peer_info(end->peer), "error-desc");
     json_object *o = json_object_new_object();
 
-    add_text(o, "side", side_name(end->side));
-    add_text(o, "address", qmp_peer_address(end->peer));
-    add_text(o, "version", qmp_peer_version(end->peer));
-    add_text(o, "name", qmp_peer_name(end->peer));
-    add_text(o, "uuid", qmp_peer_uuid(end->peer));
-    json_object_object_add(o, "answers", json_object_new_boolean(qmp_peer_answers(end->peer)));
+    json_add_text(o, "side", side_name(end->side));
+    json_add_text(o, "address", qmp_peer_address(end->peer));
+    json_add_text(o, "version", qmp_peer_version(end->peer));
+    json_add_text(o, "name", qmp_peer_name(end->peer));
+    json_add_text(o, "uuid", qmp_peer_uuid(end->peer));
+    json_add_flag(o, "answers", qmp_peer_answers(end->peer));
     if (*trouble != '\0') {
         g_autofree char *process = qmp_peer_process(end->peer);
         g_autofree char *text = g_strconcat(trouble, *process != '\0' ? "; " : "", process, NULL);
 
-        add_text(o, "trouble", text);
+        json_add_text(o, "trouble", text);
     }
-    add_text(o, "run-state", qmp_peer_run_state(end->peer));
-    add_text(o, "status", qmp_peer_status(end->peer));
+    json_add_text(o, "run-state", qmp_peer_run_state(end->peer));
+    json_add_text(o, "status", qmp_peer_status(end->peer));
     if (json_object_is_type(error, json_type_string)) {
         json_object_object_add(o, "error-desc", json_object_get(error));
     }
-    json_object_object_add(o, "commands-sent", json_object_new_uint64(qmp_link_sent(link)));
+    json_add_number(o, "commands-sent", qmp_link_sent(link));
     return o;
 }
 
@@ -65,9 +61,9 @@ json_object *managed_target(Managed *m)
         const PeerSchema *schema = qmp_peer_schema(source);
 
         m->target = json_object_new_object();
-        add_text(m->target, "version", qmp_peer_version(source));
-        add_text(m->target, "title", qmp_peer_title(source));
-        json_object_object_add(m->target, "observe", json_object_new_boolean(m->observe));
+        json_add_text(m->target, "version", qmp_peer_version(source));
+        json_add_text(m->target, "title", qmp_peer_title(source));
+        json_add_flag(m->target, "observe", m->observe);
         json_object_object_add(m->target, "parameters",
                                schema != NULL ? peer_schema_parameters(schema)
                                               : json_object_new_array());
@@ -88,11 +84,10 @@ void managed_query_target(Managed *m, BackendSession *session, json_object *args
     json_object *known = managed_target(m);
 
     (void)session, (void)args;
-    json_object_object_add(whole, "attached", json_object_new_boolean(managed_source(m) != NULL));
+    json_add_flag(whole, "attached", managed_source(m) != NULL);
     json_object_object_add(whole, "ends", describe_ends(m));
     if (known != NULL) {
-        json_object_object_foreach(known, name, value)
-        {
+        json_object_object_foreach (known, name, value) {
             json_object_object_add(whole, name, json_object_get(value));
         }
     }

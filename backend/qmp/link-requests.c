@@ -11,6 +11,7 @@
 #include "backend/base/clock.h"
 #include "backend/base/error.h"
 #include "backend/base/fd.h"
+#include "backend/base/json.h"
 #include "backend/qmp/link-internal.h"
 
 /* Requests that may wait; who asks more often does not look at the answers. */
@@ -188,12 +189,11 @@ static void put_on_wire(QmpLink *link, LinkRequest *request)
 
     request->id = ++link->next_id;
     request->sent_us = mig_clock_now_us();
-    json_object_object_add(object, oob ? "exec-oob" : "execute",
-                           json_object_new_string(request->command));
+    json_add_text(object, oob ? "exec-oob" : "execute", request->command);
     if (request->arguments != NULL && json_object_object_length(request->arguments) > 0) {
         json_object_object_add(object, "arguments", json_object_get(request->arguments));
     }
-    json_object_object_add(object, "id", json_object_new_int64(request->id));
+    json_add_integer(object, "id", request->id);
 
     const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN |
                                                                   JSON_C_TO_STRING_NOSLASHESCAPE);
@@ -253,13 +253,13 @@ void qmp_link_send(QmpLink *link, const char *command, json_object *arguments, b
 
 GError *link_error_from(json_object *object)
 {
-    const char *class = json_object_get_string(json_object_object_get(object, "class"));
-    const char *text = json_object_get_string(json_object_object_get(object, "desc"));
-    MigErrorCode code = g_strcmp0(class, "CommandNotFound") == 0   ? MIG_ERROR_COMMAND_NOT_FOUND
-                        : g_strcmp0(class, "DeviceNotActive") == 0 ? MIG_ERROR_DEVICE_NOT_ACTIVE
-                                                                   : MIG_ERROR_GENERIC;
+    const char *class = json_text(object, "class");
+    const char *text = json_text(object, "desc");
+    MigErrorCode code = strcmp(class, "CommandNotFound") == 0   ? MIG_ERROR_COMMAND_NOT_FOUND
+                        : strcmp(class, "DeviceNotActive") == 0 ? MIG_ERROR_DEVICE_NOT_ACTIVE
+                                                                : MIG_ERROR_GENERIC;
 
-    return g_error_new_literal(MIG_ERROR, code, text != NULL ? text : "it said no reason");
+    return g_error_new_literal(MIG_ERROR, code, *text != '\0' ? text : "it said no reason");
 }
 
 /* The request that a reply is for, taken out of those in flight. */
@@ -279,7 +279,7 @@ static LinkRequest *take_request(QmpLink *link, int64_t id)
 
 void link_handle_reply(QmpLink *link, json_object *object, json_object *value, json_object *problem)
 {
-    json_object *id = json_object_object_get(object, "id");
+    json_object *id = json_member(object, "id");
     LinkRequest *request = take_request(link, id != NULL ? json_object_get_int64(id) : 0);
 
     if (request == NULL) {

@@ -13,6 +13,7 @@
 #include "backend/base/clock.h"
 #include "backend/base/error.h"
 #include "backend/base/fd.h"
+#include "backend/base/json.h"
 
 #define READ_CHUNK     (64u << 10)
 #define FIRST_RETRY_MS 250
@@ -31,25 +32,22 @@ void link_unref(QmpLink *link)
 
 static void handle_event(QmpLink *link, json_object *object, const char *name)
 {
-    json_object *time = json_object_object_get(object, "timestamp");
-    int64_t seconds = json_object_get_int64(json_object_object_get(time, "seconds"));
-    int64_t us = json_object_get_int64(json_object_object_get(time, "microseconds"));
+    json_object *time = json_member(object, "timestamp");
+    int64_t seconds = json_integer(time, "seconds");
+    int64_t us = json_integer(time, "microseconds");
 
-    link->callbacks->event(name, json_object_object_get(object, "data"),
+    link->callbacks->event(name, json_member(object, "data"),
                            seconds > 0 ? seconds * 1000000 + us : g_get_real_time(), link->data);
 }
 
 static void negotiate(QmpLink *link, json_object *greeting)
 {
-    json_object *list = json_object_object_get(greeting, "capabilities");
-    size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+    json_object *list = json_member(greeting, "capabilities");
     const char *text;
 
     link->has_oob = false;
-    for (size_t i = 0; i < n; i++) {
-        const char *name = json_object_get_string(json_object_array_get_idx(list, i));
-
-        link->has_oob |= g_strcmp0(name, "oob") == 0;
+    for (JsonEach name = json_each(list); json_next(&name);) {
+        link->has_oob |= strcmp(json_string(name.value), "oob") == 0;
     }
     json_object_put(link->greeting);
     link->greeting = json_object_get(greeting);

@@ -32,8 +32,6 @@ struct QmpPeer {
 };
 
 void peer_set_text(char **place, const char *text);
-/* A member that is a string, NULL otherwise. */
-const char *peer_member_text(json_object *object, const char *member);
 /* Keeps what a reply says. */
 void peer_note_reply(QmpPeer *peer, const char *command, json_object *arguments,
                      json_object *value);

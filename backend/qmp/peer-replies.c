@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backend/base/clock.h"
+#include "backend/base/json.h"
 #include "backend/qmp/peer-internal.h"
 #include "backend/qmp/peer-process.h"
 #include "backend/tables/info.h"
@@ -14,15 +15,6 @@ void peer_set_text(char **place, const char *text)
         g_free(*place);
         *place = g_strdup(text != NULL ? text : "");
     }
-}
-
-const char *peer_member_text(json_object *object, const char *member)
-{
-    json_object *value = json_object_is_type(object, json_type_object)
-                             ? json_object_object_get(object, member)
-                             : NULL;
-
-    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : NULL;
 }
 
 /* ---- what is known ---- */
@@ -128,7 +120,7 @@ static void emit_status(QmpPeer *peer, bool hidden, int64_t time_us)
         .name = "MIGRATION", .data = data, .time_us = time_us, .hidden = hidden
     };
 
-    json_object_object_add(data, "status", json_object_new_string(peer->status));
+    json_add_text(data, "status", peer->status);
     peer->callbacks->event(&event, peer->data);
     json_object_put(data);
 }
@@ -144,13 +136,13 @@ bool peer_is_running(const char *status)
 
 static void note_migrate(QmpPeer *peer, json_object *info)
 {
-    const char *status = peer_member_text(info, "status");
+    const char *status = json_text(info, "status");
     bool changed;
 
     json_object_put(peer->info);
     peer->info = json_object_get(info);
     peer->seen_us = mig_clock_now_us();
-    status = status != NULL ? status : "none";
+    status = *status != '\0' ? status : "none";
     changed = strcmp(status, peer->status) != 0;
     peer->differs = changed ? peer->differs + 1 : 0;
     peer->callbacks->seen(info, peer->data);
@@ -167,16 +159,12 @@ static void note_migrate(QmpPeer *peer, json_object *info)
 
 static void note_capabilities(QmpPeer *peer, json_object *list)
 {
-    size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+    for (JsonEach row = json_each(list); json_next(&row);) {
+        const char *name = json_text(row.value, "capability");
 
-    for (size_t i = 0; i < n; i++) {
-        json_object *row = json_object_array_get_idx(list, i);
-
-        const char *name = peer_member_text(row, "capability");
-
-        if (name != NULL && json_object_get_boolean(json_object_object_get(row, "state"))) {
+        if (json_flag(row.value, "state")) {
             g_hash_table_add(peer->capabilities, g_strdup(name));
-        } else if (name != NULL) {
+        } else {
             g_hash_table_remove(peer->capabilities, name);
         }
     }
@@ -192,22 +180,21 @@ static void note_parameters(QmpPeer *peer, json_object *changed, bool all)
         json_object_put(peer->parameters);
         peer->parameters = json_object_new_object();
     }
-    json_object_object_foreach(changed, name, value)
-    {
+    json_object_object_foreach (changed, name, value) {
         json_object_object_add(peer->parameters, name, json_object_get(value));
     }
 }
 
 void peer_note_version(QmpPeer *peer, json_object *version)
 {
-    json_object *qemu = json_object_object_get(version, "qemu");
-    const char *package = peer_member_text(version, "package");
-    int major = json_object_get_int(json_object_object_get(qemu, "major"));
-    int minor = json_object_get_int(json_object_object_get(qemu, "minor"));
-    int micro = json_object_get_int(json_object_object_get(qemu, "micro"));
+    json_object *qemu = json_member(version, "qemu");
+    const char *package = json_text(version, "package");
+    int major = (int)json_integer(qemu, "major");
+    int minor = (int)json_integer(qemu, "minor");
+    int micro = (int)json_integer(qemu, "micro");
 
     g_free(peer->version);
-    peer->version = package != NULL && g_str_has_prefix(package, "migmon-")
+    peer->version = g_str_has_prefix(package, "migmon-")
                         ? g_strdup_printf("migmon %s", package + strlen("migmon-"))
                         : g_strdup_printf("QEMU %d.%d.%d", major, minor, micro);
     peer->version_number = (unsigned)(major * 10000 + minor * 100 + micro);
@@ -222,11 +209,11 @@ void peer_note_reply(QmpPeer *peer, const char *command, json_object *arguments,
     if (strcmp(command, "query-migrate") == 0) {
         note_migrate(peer, value);
     } else if (strcmp(command, "query-status") == 0) {
-        peer_set_text(&peer->run_state, peer_member_text(value, "status"));
+        peer_set_text(&peer->run_state, json_text(value, "status"));
     } else if (strcmp(command, "query-migrate-capabilities") == 0) {
         note_capabilities(peer, value);
     } else if (strcmp(command, "migrate-set-capabilities") == 0) {
-        note_capabilities(peer, json_object_object_get(arguments, "capabilities"));
+        note_capabilities(peer, json_member(arguments, "capabilities"));
     } else if (strcmp(command, "query-migrate-parameters") == 0) {
         note_parameters(peer, value, true);
     } else if (strcmp(command, "migrate-set-parameters") == 0) {
@@ -237,9 +224,9 @@ void peer_note_reply(QmpPeer *peer, const char *command, json_object *arguments,
     } else if (strcmp(command, "query-version") == 0) {
         peer_note_version(peer, value);
     } else if (strcmp(command, "query-name") == 0) {
-        peer_set_text(&peer->name, peer_member_text(value, "name"));
+        peer_set_text(&peer->name, json_text(value, "name"));
     } else if (strcmp(command, "query-uuid") == 0) {
-        peer_set_text(&peer->uuid, peer_member_text(value, "UUID"));
+        peer_set_text(&peer->uuid, json_text(value, "UUID"));
     } else if (!g_str_has_prefix(command, "query-")) {
         qmp_peer_look(peer); /* it may have begun or ended something */
     }

@@ -6,24 +6,12 @@
 
 #include <string.h>
 
+#include "backend/base/json.h"
+
 struct PeerSchema {
     json_object *list;
     GHashTable *entries; /* name -> entry of @list */
 };
-
-static const char *text(json_object *object, const char *member)
-{
-    json_object *value = json_object_is_type(object, json_type_object)
-                             ? json_object_object_get(object, member)
-                             : NULL;
-
-    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
-}
-
-static size_t length(json_object *list)
-{
-    return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-}
 
 PeerSchema *peer_schema_new(json_object *list)
 {
@@ -31,10 +19,10 @@ PeerSchema *peer_schema_new(json_object *list)
 
     schema->list = json_object_get(list);
     schema->entries = g_hash_table_new(g_str_hash, g_str_equal);
-    for (size_t i = 0; i < length(list); i++) {
-        json_object *entry = json_object_array_get_idx(list, i);
+    for (size_t i = 0; i < json_length(list); i++) {
+        json_object *entry = json_at(list, i);
 
-        g_hash_table_insert(schema->entries, (char *)text(entry, "name"), entry);
+        g_hash_table_insert(schema->entries, (char *)json_text(entry, "name"), entry);
     }
     return schema;
 }
@@ -57,20 +45,18 @@ static json_object *command_of(const PeerSchema *schema, const char *command)
 {
     json_object *entry = entry_of(schema, command);
 
-    return strcmp(text(entry, "meta-type"), "command") == 0 ? entry : NULL;
+    return strcmp(json_text(entry, "meta-type"), "command") == 0 ? entry : NULL;
 }
 
 /* The element of a list of members with that name. */
 static json_object *member_of(json_object *object, const char *name)
 {
-    json_object *members = json_object_is_type(object, json_type_object)
-                               ? json_object_object_get(object, "members")
-                               : NULL;
+    json_object *members = json_member(object, "members");
 
-    for (size_t i = 0; i < length(members); i++) {
-        json_object *member = json_object_array_get_idx(members, i);
+    for (size_t i = 0; i < json_length(members); i++) {
+        json_object *member = json_at(members, i);
 
-        if (strcmp(text(member, "name"), name) == 0) {
+        if (strcmp(json_text(member, "name"), name) == 0) {
             return member;
         }
     }
@@ -79,7 +65,7 @@ static json_object *member_of(json_object *object, const char *name)
 
 static json_object *arguments_of(const PeerSchema *schema, const char *command)
 {
-    return entry_of(schema, text(command_of(schema, command), "arg-type"));
+    return entry_of(schema, json_text(command_of(schema, command), "arg-type"));
 }
 
 bool peer_schema_has_command(const PeerSchema *schema, const char *command)
@@ -101,18 +87,18 @@ bool peer_schema_has_parameter(const PeerSchema *schema, const char *name)
 static json_object *capability_enum(const PeerSchema *schema)
 {
     json_object *list = member_of(arguments_of(schema, "migrate-set-capabilities"), "capabilities");
-    json_object *array = entry_of(schema, text(list, "type"));
-    json_object *status = entry_of(schema, text(array, "element-type"));
+    json_object *array = entry_of(schema, json_text(list, "type"));
+    json_object *status = entry_of(schema, json_text(array, "element-type"));
 
-    return entry_of(schema, text(member_of(status, "capability"), "type"));
+    return entry_of(schema, json_text(member_of(status, "capability"), "type"));
 }
 
 bool peer_schema_has_capability(const PeerSchema *schema, const char *name)
 {
-    json_object *values = json_object_object_get(capability_enum(schema), "values");
+    json_object *values = json_member(capability_enum(schema), "values");
 
-    for (size_t i = 0; i < length(values); i++) {
-        if (g_strcmp0(json_object_get_string(json_object_array_get_idx(values, i)), name) == 0) {
+    for (size_t i = 0; i < json_length(values); i++) {
+        if (strcmp(json_string(json_at(values, i)), name) == 0) {
             return true;
         }
     }
@@ -124,18 +110,18 @@ bool peer_schema_has_capability(const PeerSchema *schema, const char *name)
 /* "string" for an alternate of a string and null, as tls-creds is one. */
 static const char *type_word(const PeerSchema *schema, json_object *entry)
 {
-    const char *meta = text(entry, "meta-type");
+    const char *meta = json_text(entry, "meta-type");
 
     if (strcmp(meta, "builtin") == 0) {
-        return text(entry, "json-type");
+        return json_text(entry, "json-type");
     }
     if (strcmp(meta, "alternate") == 0) {
-        json_object *members = json_object_object_get(entry, "members");
+        json_object *members = json_member(entry, "members");
 
-        for (size_t i = 0; i < length(members); i++) {
-            const char *name = text(json_object_array_get_idx(members, i), "type");
+        for (size_t i = 0; i < json_length(members); i++) {
+            const char *name = json_text(json_at(members, i), "type");
 
-            if (strcmp(text(entry_of(schema, name), "json-type"), "string") == 0) {
+            if (strcmp(json_text(entry_of(schema, name), "json-type"), "string") == 0) {
                 return "string";
             }
         }
@@ -146,14 +132,14 @@ static const char *type_word(const PeerSchema *schema, json_object *entry)
 static json_object *describe(const PeerSchema *schema, json_object *member)
 {
     json_object *described = json_object_new_object();
-    json_object *type = entry_of(schema, text(member, "type"));
-    json_object *features = json_object_object_get(member, "features");
+    json_object *type = entry_of(schema, json_text(member, "type"));
+    json_object *features = json_member(member, "features");
 
-    json_object_object_add(described, "name", json_object_new_string(text(member, "name")));
+    json_add_text(described, "name", json_text(member, "name"));
     if (type != NULL) {
-        json_object *values = json_object_object_get(type, "values");
+        json_object *values = json_member(type, "values");
 
-        json_object_object_add(described, "type", json_object_new_string(type_word(schema, type)));
+        json_add_text(described, "type", type_word(schema, type));
         if (values != NULL) {
             json_object_object_add(described, "values", json_object_get(values));
         }
@@ -167,10 +153,10 @@ static json_object *describe(const PeerSchema *schema, json_object *member)
 static json_object *describe_all(const PeerSchema *schema, json_object *entry)
 {
     json_object *list = json_object_new_array();
-    json_object *members = entry != NULL ? json_object_object_get(entry, "members") : NULL;
+    json_object *members = json_member(entry, "members");
 
-    for (size_t i = 0; i < length(members); i++) {
-        json_object_array_add(list, describe(schema, json_object_array_get_idx(members, i)));
+    for (size_t i = 0; i < json_length(members); i++) {
+        json_object_array_add(list, describe(schema, json_at(members, i)));
     }
     return list;
 }
@@ -184,14 +170,13 @@ json_object *peer_schema_parameters(const PeerSchema *schema)
 json_object *peer_schema_capabilities(const PeerSchema *schema)
 {
     json_object *entry = capability_enum(schema);
-    json_object *values = json_object_object_get(entry, "values");
+    json_object *values = json_member(entry, "values");
     json_object *list = describe_all(schema, entry);
 
-    for (size_t i = 0; length(list) < length(values) && i < length(values); i++) {
+    for (size_t i = 0; json_length(list) < json_length(values) && i < json_length(values); i++) {
         json_object *described = json_object_new_object();
 
-        json_object_object_add(described, "name",
-                               json_object_get(json_object_array_get_idx(values, i)));
+        json_object_object_add(described, "name", json_object_get(json_at(values, i)));
         json_object_array_add(list, described);
     }
     return list;

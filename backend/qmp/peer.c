@@ -9,6 +9,7 @@
 
 #include "backend/base/clock.h"
 #include "backend/base/error.h"
+#include "backend/base/json.h"
 
 /* How often the migration is looked at while nobody else does: under way, and at rest without
  * events. */
@@ -238,9 +239,9 @@ static void on_event(const char *name, json_object *event_data, int64_t time_us,
         return; /* those are said inside of this program, and by nobody else */
     }
     if (strcmp(name, "MIGRATION") == 0) {
-        const char *status = peer_member_text(event_data, "status");
+        const char *status = json_text(event_data, "status");
 
-        if (status == NULL) {
+        if (*status == '\0') {
             return;
         }
         peer->events_on = true;
@@ -305,7 +306,7 @@ static void ask_first(QmpPeer *peer)
 static void on_up(json_object *greeting, void *data)
 {
     QmpPeer *peer = data;
-    json_object *version = json_object_object_get(greeting, "version");
+    json_object *version = json_member(greeting, "version");
 
     if (version != NULL) {
         peer_note_version(peer, version);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "backend/base/error.h"
+#include "backend/base/json.h"
 #include "backend/base/size.h"
 
 static bool refuse_both(const char *where, const char *old, const char *current, GError **error)
@@ -39,7 +40,7 @@ static bool rename_member(json_object *object, const char *where, const char *ol
 /* The members of object @data become @addr's own. */
 static bool flatten(json_object *addr, json_object *data, const char *where, GError **error)
 {
-    json_object_object_foreach(data, name, value) {
+    json_object_object_foreach (data, name, value) {
         if (json_object_object_get_ex(addr, name, NULL)) {
             g_autofree char *old = g_strconcat("data.", name, NULL);
             return refuse_both(where, old, name, error);
@@ -54,8 +55,7 @@ static bool flatten(json_object *addr, json_object *data, const char *where, GEr
 static bool normalise_data(json_object *addr, const char *where, GError **error)
 {
     json_object *data;
-    const char *transport =
-        json_object_get_string(json_object_object_get(addr, "transport"));
+    const char *transport = json_object_get_string(json_member(addr, "transport"));
 
     if (transport == NULL || !json_object_object_get_ex(addr, "data", &data)) {
         return true;
@@ -63,8 +63,8 @@ static bool normalise_data(json_object *addr, const char *where, GError **error)
     if (strcmp(transport, "exec") == 0) {
         return rename_member(addr, where, "data", "args", error);
     }
-    if ((strcmp(transport, "socket") == 0 || strcmp(transport, "rdma") == 0)
-        && json_object_is_type(data, json_type_object)) {
+    if ((strcmp(transport, "socket") == 0 || strcmp(transport, "rdma") == 0) &&
+        json_object_is_type(data, json_type_object)) {
         return flatten(addr, data, where, error);
     }
     return true;
@@ -72,12 +72,12 @@ static bool normalise_data(json_object *addr, const char *where, GError **error)
 
 static void normalise_offset(json_object *addr)
 {
-    json_object *offset = json_object_object_get(addr, "offset");
+    json_object *offset = json_member(addr, "offset");
     uint64_t bytes;
 
-    if (json_object_is_type(offset, json_type_string)
-        && size_parse(json_object_get_string(offset), 1, &bytes, NULL)) {
-        json_object_object_add(addr, "offset", json_object_new_uint64(bytes));
+    if (json_object_is_type(offset, json_type_string) &&
+        size_parse(json_object_get_string(offset), 1, &bytes, NULL)) {
+        json_add_number(addr, "offset", bytes);
     }
 }
 
@@ -93,7 +93,7 @@ static bool normalise_channel(json_object *channel, size_t index, GError **error
         return false;
     }
 
-    json_object *addr = json_object_object_get(channel, "addr");
+    json_object *addr = json_member(channel, "addr");
     if (!json_object_is_type(addr, json_type_object)) {
         return true;
     }
@@ -118,12 +118,12 @@ static bool normalise_channels(json_object *args, GError **error)
         json_object_object_del(args, "channel");
     }
 
-    channels = json_object_object_get(args, "channels");
+    channels = json_member(args, "channels");
     if (!json_object_is_type(channels, json_type_array)) {
         return true;
     }
-    for (size_t i = 0; i < json_object_array_length(channels); i++) {
-        if (!normalise_channel(json_object_array_get_idx(channels, i), i, error)) {
+    for (size_t i = 0; i < json_length(channels); i++) {
+        if (!normalise_channel(json_at(channels, i), i, error)) {
             return false;
         }
     }

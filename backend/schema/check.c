@@ -10,16 +10,17 @@
 #include <string.h>
 
 #include "backend/base/error.h"
+#include "backend/base/json.h"
 
 typedef struct {
-    GString *path;     /* "channels[0].addr.port"; empty at the top */
-    const char *name;  /* last name in it; NULL at the top and inside a list */
+    GString *path;    /* "channels[0].addr.port"; empty at the top */
+    const char *name; /* last name in it; NULL at the top and inside a list */
     GError **error;
 } Walk;
 
 static bool check_value(Walk *walk, const SchemaType *type, json_object *value);
 
-#define REFUSE(walk, ...) \
+#define REFUSE(walk, ...)                                                                          \
     (g_set_error((walk)->error, MIG_ERROR, MIG_ERROR_GENERIC, __VA_ARGS__), false)
 
 static bool refuse_type(Walk *walk, const char *expected)
@@ -36,8 +37,8 @@ static bool check_json_type(Walk *walk, json_object *value, json_type type, cons
 
 static bool check_int(Walk *walk, json_object *value)
 {
-    if (!json_object_is_type(value, json_type_int)
-        || (json_object_get_int64(value) >= 0 && json_object_get_uint64(value) > INT64_MAX)) {
+    if (!json_object_is_type(value, json_type_int) ||
+        (json_object_get_int64(value) >= 0 && json_object_get_uint64(value) > INT64_MAX)) {
         return refuse_type(walk, "integer");
     }
     return true;
@@ -53,16 +54,16 @@ static bool check_uint(Walk *walk, json_object *value, uint64_t max, const char 
         return REFUSE(walk, "Parameter '%s' expects uint64", walk->path->str);
     }
     if (negative || json_object_get_uint64(value) > max) {
-        return REFUSE(walk, "Parameter '%s' expects %s",
-                      walk->name == NULL ? "null" : walk->name, type);
+        return REFUSE(walk, "Parameter '%s' expects %s", walk->name == NULL ? "null" : walk->name,
+                      type);
     }
     return true;
 }
 
 static bool check_number(Walk *walk, json_object *value)
 {
-    return json_object_is_type(value, json_type_int)
-        || check_json_type(walk, value, json_type_double, "number");
+    return json_object_is_type(value, json_type_int) ||
+           check_json_type(walk, value, json_type_double, "number");
 }
 
 /* ---- enums and strings ---- */
@@ -125,7 +126,7 @@ static bool check_members(Walk *walk, const SchemaMember *members, json_object *
 /* The struct that @object's discriminator names, its base members being checked. */
 static const SchemaType *branch_of(const SchemaType *type, json_object *object)
 {
-    json_object *key = json_object_object_get(object, type->discriminator);
+    json_object *key = json_member(object, type->discriminator);
 
     for (const SchemaMember *b = type->branches; b->name != NULL; b++) {
         if (strcmp(b->name, json_object_get_string(key)) == 0) {
@@ -175,7 +176,7 @@ static bool check_object(Walk *walk, const SchemaType *type, json_object *object
     if (!check_all_members(walk, type, object)) {
         return false;
     }
-    json_object_object_foreach(object, name, value) {
+    json_object_object_foreach (object, name, value) {
         (void)value;
         if (!knows_member(type, object, name)) {
             return REFUSE(walk, "Parameter '%s%s%s' is unexpected", walk->path->str,
@@ -196,9 +197,9 @@ static bool check_list(Walk *walk, const SchemaType *type, json_object *list)
     bool ok = true;
 
     walk->name = NULL;
-    for (size_t i = 0; i < json_object_array_length(list) && ok; i++) {
+    for (size_t i = 0; i < json_length(list) && ok; i++) {
         g_string_append_printf(walk->path, "[%zu]", i);
-        ok = check_value(walk, type->element, json_object_array_get_idx(list, i));
+        ok = check_value(walk, type->element, json_at(list, i));
         g_string_truncate(walk->path, outer_length);
     }
     walk->name = outer_name;
@@ -233,8 +234,8 @@ static bool check_value(Walk *walk, const SchemaType *type, json_object *value)
         return check_enum(walk, type, value);
     case SCHEMA_STRUCT:
     case SCHEMA_UNION:
-        return check_json_type(walk, value, json_type_object, "object")
-            && check_object(walk, type, value);
+        return check_json_type(walk, value, json_type_object, "object") &&
+               check_object(walk, type, value);
     case SCHEMA_LIST:
         return check_list(walk, type, value);
     }

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "backend/base/json.h"
 #include "backend/tables/capabilities.h"
 
 typedef struct {
@@ -75,11 +76,6 @@ static const char *name_of_members(Introspection *in, const SchemaMember *member
 
 /* ---- parts of an entry ---- */
 
-static void add_text(json_object *object, const char *member, const char *text)
-{
-    json_object_object_add(object, member, json_object_new_string(text));
-}
-
 static void add_features(json_object *object, const char *name, bool deprecated)
 {
     bool unstable = g_str_has_prefix(name, "x-");
@@ -113,12 +109,12 @@ static void add_enum(json_object *entry, const SchemaType *type)
     for (const char *const *value = type->values; *value != NULL; value++) {
         json_object *member = json_object_new_object();
 
-        add_text(member, "name", *value);
+        json_add_text(member, "name", *value);
         add_features(member, *value, value_is_deprecated(type, *value));
         json_object_array_add(members, member);
         json_object_array_add(values, json_object_new_string(*value));
     }
-    add_text(entry, "meta-type", "enum");
+    json_add_text(entry, "meta-type", "enum");
     json_object_object_add(entry, "members", members);
     json_object_object_add(entry, "values", values);
 }
@@ -130,15 +126,15 @@ static void add_members(Introspection *in, json_object *entry, const SchemaMembe
     for (const SchemaMember *m = members; m != NULL && m->name != NULL; m++) {
         json_object *member = json_object_new_object();
 
-        add_text(member, "name", m->name);
-        add_text(member, "type", name_of(in, m->type));
+        json_add_text(member, "name", m->name);
+        json_add_text(member, "type", name_of(in, m->type));
         if (m->optional) {
             json_object_object_add(member, "default", NULL);
         }
         add_features(member, m->name, m->deprecated);
         json_object_array_add(list, member);
     }
-    add_text(entry, "meta-type", "object");
+    json_add_text(entry, "meta-type", "object");
     json_object_object_add(entry, "members", list);
 }
 
@@ -162,12 +158,12 @@ static void add_variants(Introspection *in, json_object *entry, const SchemaType
         const SchemaMember *branch = member_named(type->branches, *value);
         json_object *variant = json_object_new_object();
 
-        add_text(variant, "case", *value);
-        add_text(variant, "type",
-                 branch == NULL ? name_of_members(in, NULL) : name_of(in, branch->type));
+        json_add_text(variant, "case", *value);
+        json_add_text(variant, "type",
+                      branch == NULL ? name_of_members(in, NULL) : name_of(in, branch->type));
         json_object_array_add(variants, variant);
     }
-    add_text(entry, "tag", type->discriminator);
+    json_add_text(entry, "tag", type->discriminator);
     json_object_object_add(entry, "variants", variants);
 }
 
@@ -177,12 +173,12 @@ static void add_str_or_null(Introspection *in, json_object *entry)
     json_object *members = json_object_new_array();
     json_object *member = json_object_new_object();
 
-    add_text(member, "type", name_of(in, &text));
+    json_add_text(member, "type", name_of(in, &text));
     json_object_array_add(members, member);
     member = json_object_new_object();
-    add_text(member, "type", "null");
+    json_add_text(member, "type", "null");
     json_object_array_add(members, member);
-    add_text(entry, "meta-type", "alternate");
+    json_add_text(entry, "meta-type", "alternate");
     json_object_object_add(entry, "members", members);
 }
 
@@ -192,7 +188,7 @@ static json_object *new_entry(Introspection *in, const char *name)
 {
     json_object *entry = json_object_new_object();
 
-    add_text(entry, "name", name);
+    json_add_text(entry, "name", name);
     json_object_array_add(in->list, entry);
     return entry;
 }
@@ -201,8 +197,8 @@ static void list_builtin(Introspection *in, const char *name, const char *json_t
 {
     json_object *entry = new_entry(in, name);
 
-    add_text(entry, "meta-type", "builtin");
-    add_text(entry, "json-type", json_type);
+    json_add_text(entry, "meta-type", "builtin");
+    json_add_text(entry, "json-type", json_type);
 }
 
 static void list_type(Introspection *in, const SchemaType *type)
@@ -215,8 +211,8 @@ static void list_type(Introspection *in, const SchemaType *type)
 
     switch (type->kind) {
     case SCHEMA_LIST:
-        add_text(entry, "meta-type", "array");
-        add_text(entry, "element-type", name_of(in, type->element));
+        json_add_text(entry, "meta-type", "array");
+        json_add_text(entry, "element-type", name_of(in, type->element));
         break;
     case SCHEMA_ENUM:
         add_enum(entry, type);
@@ -243,13 +239,13 @@ static void list_commands(Introspection *in)
         const SchemaCommand *command = &commands[i];
         json_object *entry = new_entry(in, command->name);
 
-        add_text(entry, "meta-type", "command");
-        add_text(entry, "arg-type", name_of_members(in, command->args));
-        add_text(entry, "ret-type",
-                 command->returns == NULL ? name_of_members(in, NULL)
-                                          : name_of(in, command->returns));
+        json_add_text(entry, "meta-type", "command");
+        json_add_text(entry, "arg-type", name_of_members(in, command->args));
+        json_add_text(entry, "ret-type",
+                      command->returns == NULL ? name_of_members(in, NULL)
+                                               : name_of(in, command->returns));
         if (command->oob) {
-            json_object_object_add(entry, "allow-oob", json_object_new_boolean(true));
+            json_add_flag(entry, "allow-oob", true);
         }
         add_features(entry, command->name, false);
     }
@@ -264,8 +260,8 @@ static void list_events(Introspection *in)
         if (!events[i].hidden) {
             json_object *entry = new_entry(in, events[i].name);
 
-            add_text(entry, "meta-type", "event");
-            add_text(entry, "arg-type", name_of_members(in, events[i].data));
+            json_add_text(entry, "meta-type", "event");
+            json_add_text(entry, "arg-type", name_of_members(in, events[i].data));
         }
     }
 }
@@ -303,7 +299,7 @@ json_object *schema_commands_to_json(void)
     for (size_t i = 0; i < count; i++) {
         json_object *entry = json_object_new_object();
 
-        add_text(entry, "name", commands[i].name);
+        json_add_text(entry, "name", commands[i].name);
         json_object_array_add(list, entry);
     }
     return list;

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "backend/base/json.h"
+
 static bool members_fit(const SchemaMember *members, json_object *value)
 {
     for (const SchemaMember *m = members; m != NULL && m->name != NULL; m++) {
@@ -23,10 +25,10 @@ static bool members_fit(const SchemaMember *members, json_object *value)
 
 static bool elements_fit(const SchemaType *element, json_object *list)
 {
-    size_t n = json_object_array_length(list);
+    size_t n = json_length(list);
 
     for (size_t i = 0; i < n; i++) {
-        if (!schema_reply_fits(element, json_object_array_get_idx(list, i))) {
+        if (!schema_reply_fits(element, json_at(list, i))) {
             return false;
         }
     }

@@ -151,9 +151,9 @@ static void print_object(HmpCall *call, HmpResult result)
     json_object *object = json_line_new();
 
     if (call->hmp->place) {
-        json_object_object_add(object, "place", json_object_new_string(call->hmp->place));
+        json_add_text(object, "place", call->hmp->place);
     }
-    json_object_object_add(object, "command", json_object_new_string(call->line));
+    json_add_text(object, "command", call->line);
     if (call->value) {
         json_object_object_add(object, "return", json_object_get(call->value));
     } else if (result == HMP_OK) {
@@ -166,8 +166,7 @@ static void print_object(HmpCall *call, HmpResult result)
         json_object_object_add(object, "error", json_object_get(call->error));
     }
     if (call->more) {
-        json_object_object_foreach(call->more, name, value)
-        {
+        json_object_object_foreach (call->more, name, value) {
             json_object_object_add(object, name, json_object_get(value));
         }
     }
@@ -204,7 +203,7 @@ void call_request(HmpCall *call, const char *execute, json_object *arguments, Ca
     json_object *request = json_object_new_object();
     Pending *pending = g_new0(Pending, 1);
 
-    json_object_object_add(request, "execute", json_object_new_string(execute));
+    json_add_text(request, "execute", execute);
     if (arguments) {
         json_object_object_add(request, "arguments", arguments);
     }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backend/base/error.h"
+#include "backend/base/json.h"
 #include "backend/base/size.h"
 #include "backend/schema/schema.h"
 #include "commands/hmp/suggest.h"
@@ -292,8 +293,8 @@ bool field_value_parse(const Field *field, FieldOp op, const char *text, FieldVa
 
 bool field_value_read(const Field *field, json_object *reply, FieldValue *ret)
 {
-    json_object *object = field->group ? json_object_object_get(reply, field->group) : reply;
-    json_object *value = json_object_object_get(object, field->member);
+    json_object *object = field->group ? json_member(reply, field->group) : reply;
+    json_object *value = json_member(object, field->member);
 
     *ret = (FieldValue){ .text = "" };
     if (field->kind == FIELD_TEXT) {
@@ -305,7 +306,7 @@ bool field_value_read(const Field *field, json_object *reply, FieldValue *ret)
     if (field->kind == FIELD_LENGTH) {
         bool list = json_object_is_type(value, json_type_array);
 
-        ret->number = list ? (long double)json_object_array_length(value) : 0;
+        ret->number = list ? (long double)json_length(value) : 0;
     } else if (json_object_is_type(value, json_type_double)) {
         ret->number = json_object_get_double(value);
     } else if (json_object_is_type(value, json_type_boolean)) {

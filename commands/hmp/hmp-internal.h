@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "backend/backend.h"
+#include "backend/base/json.h"
 #include "commands/hmp/hmp.h"
 #include "commands/hmp/parse.h"
 #include "commands/table.h"
@@ -140,9 +141,6 @@ void *watch_data(HmpCall *call);
 
 /* The status of a query-migrate reply, "none" when nothing ever happened. */
 const char *info_status(json_object *info);
-/* A member that is a string, "" when it is missing. */
-const char *json_text(json_object *object, const char *member);
-uint64_t json_number(json_object *object, const char *member);
 
 /* ---- the families ---- */
 

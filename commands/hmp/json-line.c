@@ -6,12 +6,13 @@
 #include <string.h>
 
 #include "backend/base/error.h"
+#include "backend/base/json.h"
 
 json_object *json_line_new(void)
 {
     json_object *object = json_object_new_object();
 
-    json_object_object_add(object, "migmon", json_object_new_int(JSON_LINE_VERSION));
+    json_add_integer(object, "migmon", JSON_LINE_VERSION);
     return object;
 }
 
@@ -28,8 +29,7 @@ json_object *json_line_of_event(const BackendEvent *event)
     json_object *object = json_line_new();
     json_object *members = backend_event_to_json(event);
 
-    json_object_object_foreach(members, name, value)
-    {
+    json_object_object_foreach (members, name, value) {
         json_object_object_add(object, name, json_object_get(value));
     }
     json_object_put(members);
@@ -54,11 +54,11 @@ json_object *json_error(const GError *error)
     /* help says nothing about a broken quote but a hint: that is the description then. */
     const char *desc = g_str_has_prefix(first, "hint: ") ? first + strlen("hint: ") : first;
 
-    json_object_object_add(object, "class", json_object_new_string(mig_error_class(error)));
-    json_object_object_add(object, "desc", json_object_new_string(desc));
+    json_add_text(object, "class", mig_error_class(error));
+    json_add_text(object, "desc", desc);
     if (rest) {
         rest += g_str_has_prefix(rest, "\nhint: ") ? strlen("\nhint: ") : 1;
-        json_object_object_add(object, "hint", json_object_new_string(rest));
+        json_add_text(object, "hint", rest);
     }
     return object;
 }
@@ -75,5 +75,5 @@ void json_error_set_kind(json_object *error, HmpResult result)
         [HMP_ERROR_CONNECT] = "connect",
     };
 
-    json_object_object_add(error, "kind", json_object_new_string(names[result]));
+    json_add_text(error, "kind", names[result]);
 }

@@ -7,43 +7,28 @@
 #include <string.h>
 
 #include "backend/base/error.h"
+#include "backend/base/json.h"
 #include "backend/base/size.h"
-
-static const char *text_of(json_object *object, const char *member)
-{
-    json_object *value = object != NULL ? json_object_object_get(object, member) : NULL;
-
-    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
-}
-
-static size_t length(json_object *list)
-{
-    return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-}
 
 static json_object *settings(json_object *target, TargetKind kind)
 {
-    return target == NULL ? NULL
-                          : json_object_object_get(
-                                target, kind == TARGET_PARAMETER ? "parameters" : "capabilities");
+    return json_list(target, kind == TARGET_PARAMETER ? "parameters" : "capabilities");
 }
 
 const char *target_setting_name(json_object *target, TargetKind kind, size_t i)
 {
     json_object *list = settings(target, kind);
 
-    return i < length(list) ? text_of(json_object_array_get_idx(list, i), "name") : NULL;
+    return i < json_length(list) ? json_text(json_at(list, i), "name") : NULL;
 }
 
 json_object *target_setting(json_object *target, TargetKind kind, const char *name)
 {
     json_object *list = settings(target, kind);
 
-    for (size_t i = 0; i < length(list); i++) {
-        json_object *setting = json_object_array_get_idx(list, i);
-
-        if (strcmp(text_of(setting, "name"), name) == 0) {
-            return setting;
+    for (JsonEach setting = json_each(list); json_next(&setting);) {
+        if (strcmp(json_text(setting.value, "name"), name) == 0) {
+            return setting.value;
         }
     }
     return NULL;
@@ -51,24 +36,23 @@ json_object *target_setting(json_object *target, TargetKind kind, const char *na
 
 const char *target_version(json_object *target)
 {
-    return text_of(target, "version");
+    return json_text(target, "version");
 }
 
 static void append_list(GString *text, const char *before, json_object *list)
 {
-    for (size_t i = 0; i < length(list); i++) {
+    for (size_t i = 0; i < json_length(list); i++) {
         g_string_append_printf(text, "%s%s", i == 0 ? before : ", ",
-                               json_object_get_string(json_object_array_get_idx(list, i)));
+                               json_object_get_string(json_at(list, i)));
     }
 }
 
 char *target_setting_text(json_object *setting)
 {
-    GString *text = g_string_new(text_of(setting, "type"));
+    GString *text = g_string_new(json_text(setting, "type"));
 
-    append_list(
-        text, text->len > 0 ? "; one of: " : "one of: ", json_object_object_get(setting, "values"));
-    append_list(text, text->len > 0 ? "; " : "", json_object_object_get(setting, "features"));
+    append_list(text, text->len > 0 ? "; one of: " : "one of: ", json_member(setting, "values"));
+    append_list(text, text->len > 0 ? "; " : "", json_member(setting, "features"));
     return g_string_free(text, FALSE);
 }
 
@@ -86,7 +70,7 @@ static json_object *number_from_text(const char *name, const char *text, GError 
 
 json_object *target_value_from_text(json_object *setting, const char *text, GError **error)
 {
-    const char *type = text_of(setting, "type"), *name = text_of(setting, "name");
+    const char *type = json_text(setting, "type"), *name = json_text(setting, "name");
 
     if (strcmp(type, "int") == 0 || strcmp(type, "number") == 0) {
         return number_from_text(name, text, error);

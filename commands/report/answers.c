@@ -300,15 +300,13 @@ void report_settings(const ReportFacts *facts,
                                      void *data),
                      void *data)
 {
-    json_object *list = facts->capabilities;
-    size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
     MigParameters initial;
 
     parameters_init(&initial);
     json_object *defaults = parameters_to_json(&initial);
     for (size_t i = 0; i < param_count; i++) {
-        json_object *now = json_object_object_get(facts->parameters, param_table[i].name);
-        json_object *begin = json_object_object_get(defaults, param_table[i].name);
+        json_object *now = json_member(facts->parameters, param_table[i].name);
+        json_object *begin = json_member(defaults, param_table[i].name);
 
         if (now && !json_object_equal(now, begin)) {
             g_autofree char *value = param_value_for_people(&param_table[i], now);
@@ -319,11 +317,9 @@ void report_settings(const ReportFacts *facts,
     }
     json_object_put(defaults);
     parameters_clear(&initial);
-    for (size_t i = 0; i < n; i++) {
-        json_object *row = json_object_array_get_idx(list, i);
-
-        if (json_object_get_boolean(json_object_object_get(row, "state"))) {
-            setting(json_text(row, "capability"), "on", "off", data);
+    for (JsonEach row = json_each(facts->capabilities); json_next(&row);) {
+        if (json_flag(row.value, "state")) {
+            setting(json_text(row.value, "capability"), "on", "off", data);
         }
     }
 }

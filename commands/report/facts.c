@@ -11,16 +11,9 @@
 
 enum { PAGE_SIZE_UNTOLD = 4096, MOST_ROWS = 100000 };
 
-static json_object *reply(json_object *replies, const char *request)
+static size_t row_count(json_object *list)
 {
-    return json_object_object_get(replies, request);
-}
-
-static size_t list_length(json_object *list)
-{
-    return json_object_is_type(list, json_type_array)
-               ? MIN(json_object_array_length(list), (size_t)MOST_ROWS)
-               : 0;
+    return MIN(json_length(list), (size_t)MOST_ROWS);
 }
 
 static void read_pause(ReportFacts *facts, json_object *pause)
@@ -43,10 +36,10 @@ static void read_time(ReportFacts *facts, json_object *time)
 
 static void read_passes(ReportFacts *facts, json_object *list, uint64_t page_size)
 {
-    facts->n_passes = list_length(list);
+    facts->n_passes = row_count(list);
     facts->passes = g_new0(ReportPass, facts->n_passes + 1);
     for (size_t i = 0; i < facts->n_passes; i++) {
-        json_object *o = json_object_array_get_idx(list, i);
+        json_object *o = json_at(list, i);
 
         facts->passes[i] = (ReportPass){
             .number = json_number(o, "pass"),
@@ -64,10 +57,10 @@ static void read_passes(ReportFacts *facts, json_object *list, uint64_t page_siz
 
 static void read_samples(ReportFacts *facts, json_object *list)
 {
-    facts->n_samples = list_length(list);
+    facts->n_samples = row_count(list);
     facts->samples = g_new0(ReportSample, facts->n_samples + 1);
     for (size_t i = 0; i < facts->n_samples; i++) {
-        json_object *o = json_object_array_get_idx(list, i);
+        json_object *o = json_at(list, i);
         ReportSample *sample = &facts->samples[i];
 
         sample->end_ms = (double)json_number(o, "time-ms");
@@ -101,11 +94,11 @@ static void samples_from_passes(ReportFacts *facts)
 /* A destination may have waited before: its time counts from when the source came. */
 static int64_t moment_of_begin(const ReportFacts *facts)
 {
-    for (size_t i = 0; i < list_length(facts->states); i++) {
-        json_object *row = json_object_array_get_idx(facts->states, i);
+    for (size_t i = 0; i < row_count(facts->states); i++) {
+        json_object *row = json_at(facts->states, i);
 
         if (facts->outgoing || strcmp(json_text(row, "status"), "setup") != 0) {
-            return json_object_get_int64(json_object_object_get(row, "wall-us"));
+            return json_integer(row, "wall-us");
         }
     }
     return 0;
@@ -113,29 +106,29 @@ static int64_t moment_of_begin(const ReportFacts *facts)
 
 void report_facts_read(ReportFacts *facts, json_object *replies)
 {
-    json_object *info = reply(replies, "query-migrate");
-    json_object *history = reply(replies, "x-query-migrate-history");
-    json_object *ram = json_object_object_get(info, "ram");
+    json_object *info = json_member(replies, "query-migrate");
+    json_object *history = json_member(replies, "x-query-migrate-history");
+    json_object *ram = json_member(info, "ram");
     uint64_t page_size = json_number(ram, "page-size");
     MigrationStatus status;
 
     *facts = (ReportFacts){
-        .name = json_text(reply(replies, "query-name"), "name"),
+        .name = json_text(json_member(replies, "query-name"), "name"),
         .status = info_status(info),
         .direction = json_text(history, "direction"),
         .peer = json_text(history, "peer"),
         .outcome = json_text(history, "outcome"),
         .error = json_text(info, "error-desc"),
-        .owner = json_text(reply(replies, "x-query-owner"), "owner"),
-        .evidence = json_text(reply(replies, "x-query-owner"), "evidence"),
-        .run_state = json_text(reply(replies, "query-status"), "status"),
+        .owner = json_text(json_member(replies, "x-query-owner"), "owner"),
+        .evidence = json_text(json_member(replies, "x-query-owner"), "evidence"),
+        .run_state = json_text(json_member(replies, "query-status"), "status"),
         .elapsed_ms = MAX(json_number(history, "elapsed-ms"), json_number(info, "total-time")),
         .total = MAX(json_number(history, "total-bytes"), json_number(ram, "total")),
         .sent = MAX(json_number(history, "transferred-bytes"), json_number(ram, "transferred")),
         .threshold = json_number(history, "threshold-bytes"),
-        .states = json_object_object_get(history, "states"),
-        .parameters = reply(replies, "query-migrate-parameters"),
-        .capabilities = reply(replies, "query-migrate-capabilities"),
+        .states = json_member(history, "states"),
+        .parameters = json_member(replies, "query-migrate-parameters"),
+        .capabilities = json_member(replies, "query-migrate-capabilities"),
     };
     /* QEMU itself has no history; what it tells of a migration is the source's. */
     facts->outgoing = *facts->direction == '\0' || strcmp(facts->direction, "outgoing") == 0;
@@ -144,15 +137,15 @@ void report_facts_read(ReportFacts *facts, json_object *replies)
     facts->began_us = moment_of_begin(facts);
     facts->max_bandwidth = json_number(facts->parameters, "max-bandwidth");
     facts->downtime_limit = json_number(facts->parameters, "downtime-limit");
-    read_pause(facts, json_object_object_get(history, "downtime"));
+    read_pause(facts, json_member(history, "downtime"));
     if (!facts->has_pause && json_object_object_get_ex(info, "downtime", NULL)) {
         facts->has_pause = true;
         facts->pause_us = json_number(info, "downtime") * 1000;
     }
-    read_time(facts, json_object_object_get(history, "time"));
-    read_passes(facts, json_object_object_get(history, "passes"),
+    read_time(facts, json_member(history, "time"));
+    read_passes(facts, json_member(history, "passes"),
                 page_size != 0 ? page_size : PAGE_SIZE_UNTOLD);
-    read_samples(facts, json_object_object_get(history, "samples"));
+    read_samples(facts, json_member(history, "samples"));
     if (facts->n_samples == 0) {
         samples_from_passes(facts);
     }

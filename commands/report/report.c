@@ -74,9 +74,9 @@ static void add_setting(const char *name, const char *value, const char *initial
 {
     json_object *o = json_object_new_object();
 
-    json_object_object_add(o, "name", json_object_new_string(name));
-    json_object_object_add(o, "value", json_object_new_string(value));
-    json_object_object_add(o, "default", json_object_new_string(initial));
+    json_add_text(o, "name", name);
+    json_add_text(o, "value", value);
+    json_add_text(o, "default", initial);
     json_object_array_add(data, o);
 }
 
@@ -87,13 +87,13 @@ json_object *report_to_json(json_object *replies, int64_t now_us)
 
     report_facts_read(&facts, replies);
     g_autofree char *title = report_title(&facts);
-    json_object_object_add(o, "migmon-report", json_object_new_int(1));
-    json_object_object_add(o, "title", json_object_new_string(title));
-    json_object_object_add(o, "made-us", json_object_new_int64(now_us));
+    json_add_integer(o, "migmon-report", 1);
+    json_add_text(o, "title", title);
+    json_add_integer(o, "made-us", now_us);
     for (int i = 0; i < ANSWER__COUNT; i++) {
         g_autofree char *answer = report_answer(&facts, (ReportAnswer)i);
 
-        json_object_object_add(o, report_questions[i].member, json_object_new_string(answer));
+        json_add_text(o, report_questions[i].member, answer);
     }
     report_settings(&facts, add_setting, settings);
     json_object_object_add(o, "settings", settings);
@@ -204,7 +204,7 @@ static void save_report(HmpCall *call, const Report *report)
 static void finish_report(HmpCall *call)
 {
     Report *report = call->state;
-    const char *status = info_status(json_object_object_get(report->replies, "query-migrate"));
+    const char *status = info_status(json_member(report->replies, "query-migrate"));
 
     if (strcmp(status, "none") == 0) {
         g_autoptr(GError) error = NULL;
@@ -247,7 +247,7 @@ static void ask_next(HmpCall *call)
     }
     if (strcmp(requests[report->asked], "x-query-migrate-history") == 0) {
         arguments = json_object_new_object();
-        json_object_object_add(arguments, "samples", json_object_new_boolean(true));
+        json_add_flag(arguments, "samples", true);
     }
     call_request(call, requests[report->asked], arguments, take_reply);
 }

@@ -69,9 +69,7 @@ static void add_answers(Document *d, const ReportFacts *facts)
 
 static void add_states(Document *d, const ReportFacts *facts)
 {
-    size_t n = json_object_is_type(facts->states, json_type_array)
-                   ? json_object_array_length(facts->states)
-                   : 0;
+    size_t n = json_length(facts->states);
 
     if (n == 0) {
         return;
@@ -79,8 +77,8 @@ static void add_states(Document *d, const ReportFacts *facts)
     document_heading(d, "States");
     document_table(d, ">after", "<state", "<at", NULL);
     for (size_t i = 0; i < n; i++) {
-        json_object *row = json_object_array_get_idx(facts->states, i);
-        int64_t ms = json_object_get_int64(json_object_object_get(row, "time-ms"));
+        json_object *row = json_at(facts->states, i);
+        int64_t ms = json_integer(row, "time-ms");
         g_autofree char *time = report_time((double)(ms < 0 ? -ms : ms) * 1000);
         g_autofree char *after = g_strconcat(ms < 0 ? "-" : "", time, NULL);
         g_autofree char *at = report_moment((int64_t)json_number(row, "wall-us"));

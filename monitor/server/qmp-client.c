@@ -19,6 +19,7 @@
 #include "backend/base/error.h"
 #include "backend/base/fd.h"
 #include "backend/base/json-framing.h"
+#include "backend/base/json.h"
 #include "backend/schema/schema.h"
 #include "monitor/server/passed-fds.h"
 #include "monitor/server/qmp-hmp.h"
@@ -118,8 +119,8 @@ static void finish(Request *request, json_object *value, const GError *error)
         g_autofree char *text = mig_error_first_line(error);
         json_object *body = json_object_new_object();
 
-        json_object_object_add(body, "class", json_object_new_string(mig_error_class(error)));
-        json_object_object_add(body, "desc", json_object_new_string(text));
+        json_add_text(body, "class", mig_error_class(error));
+        json_add_text(body, "desc", text);
         json_object_object_add(reply, "error", body);
     } else {
         json_object_object_add(reply, "return", json_object_get(value));
@@ -172,17 +173,10 @@ static void on_reply(json_object *value, const GError *error, void *data)
 static void negotiate(Request *request, json_object *arguments)
 {
     QmpClient *client = request->client;
-    json_object *enable;
 
-    if (arguments != NULL && json_object_object_get_ex(arguments, "enable", &enable)) {
-        for (size_t i = 0; i < json_object_array_length(enable); i++) {
-            json_object *name = json_object_array_get_idx(enable, i);
-
-            /* The schema has no other value than this. */
-            if (strcmp(json_object_get_string(name), "oob") == 0) {
-                client->oob = true;
-            }
-        }
+    for (JsonEach name = json_each(json_member(arguments, "enable")); json_next(&name);) {
+        /* The schema has no other value than this. */
+        client->oob |= strcmp(json_string(name.value), "oob") == 0;
     }
     client->negotiated = true;
     finish_empty(request);
@@ -199,33 +193,20 @@ static void on_hmp_done(const char *text, void *data)
 static void run_hmp(Request *request, json_object *arguments)
 {
     QmpClient *client = request->client;
-    json_object *line = NULL;
-    json_object *index = NULL;
+    int64_t number = json_integer(arguments, "cpu-index");
 
-    if (json_object_object_get_ex(arguments, "cpu-index", &index)) {
-        int64_t number = json_object_get_int64(index);
-
-        if (number < 0 || number >= (int64_t)client->n_vcpus) {
-            fail(request, MIG_ERROR_GENERIC, "Parameter 'cpu-index' expects a CPU number");
-            return;
-        }
+    if (json_member(arguments, "cpu-index") != NULL &&
+        (number < 0 || number >= (int64_t)client->n_vcpus)) {
+        fail(request, MIG_ERROR_GENERIC, "Parameter 'cpu-index' expects a CPU number");
+        return;
     }
     if (client->hmp == NULL) {
         client->hmp = qmp_hmp_new(client->backend, client->session);
     }
-    json_object_object_get_ex(arguments, "command-line", &line);
-    qmp_hmp_run(client->hmp, json_object_get_string(line), on_hmp_done, request);
+    qmp_hmp_run(client->hmp, json_text(arguments, "command-line"), on_hmp_done, request);
 }
 
 /* ---- dispatch ---- */
-
-static json_object *member(json_object *object, const char *name)
-{
-    json_object *value = NULL;
-
-    json_object_object_get_ex(object, name, &value);
-    return value;
-}
 
 /* Checked arguments for the server's own commands. */
 static bool arguments_are_good(Request *request, const char *name, json_object *arguments)
@@ -244,7 +225,7 @@ static void execute(Request *request, const char *key, const char *name, json_ob
     QmpClient *client = request->client;
     json_object *plain = json_object_new_object();
 
-    json_object_object_add(plain, key, json_object_new_string(name));
+    json_add_text(plain, key, name);
     if (arguments != NULL) {
         json_object_object_add(plain, "arguments", json_object_get(arguments));
     }
@@ -269,9 +250,9 @@ static void dispatch(Request *request)
         finish(request, NULL, error);
         return;
     }
-    key = member(request->request, "execute") != NULL ? "execute" : "exec-oob";
-    name = json_object_get_string(member(request->request, key));
-    arguments = member(request->request, "arguments");
+    key = json_member(request->request, "execute") != NULL ? "execute" : "exec-oob";
+    name = json_object_get_string(json_member(request->request, key));
+    arguments = json_member(request->request, "arguments");
     if (!client->negotiated && strcmp(name, "qmp_capabilities") != 0) {
         fail(request, MIG_ERROR_COMMAND_NOT_FOUND,
              "Expecting capabilities negotiation with 'qmp_capabilities'");
@@ -295,10 +276,10 @@ static void dispatch(Request *request)
 
 static bool wants_fd(json_object *request)
 {
-    json_object *name = member(request, "execute");
-    const char *text = json_object_get_string(name != NULL ? name : member(request, "exec-oob"));
+    json_object *name = json_member(request, "execute");
+    const char *text = json_string(name != NULL ? name : json_member(request, "exec-oob"));
 
-    return g_strcmp0(text, "getfd") == 0 || g_strcmp0(text, "add-fd") == 0;
+    return strcmp(text, "getfd") == 0 || strcmp(text, "add-fd") == 0;
 }
 
 /*

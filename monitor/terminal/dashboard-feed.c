@@ -8,6 +8,7 @@
 
 #include "backend/base/clock.h"
 #include "backend/base/error.h"
+#include "backend/base/json.h"
 
 /* The queries and the least time between two of the same. */
 static const struct {
@@ -79,7 +80,7 @@ static void ask(DashboardFeed *feed, unsigned index)
 {
     json_object *request = json_object_new_object();
 
-    json_object_object_add(request, "execute", json_object_new_string(questions[index].command));
+    json_add_text(request, "execute", questions[index].command);
     feed->in_flight = index;
     feed->refs++;
     backend_execute(feed->backend, feed->session, request, on_reply, feed);

@@ -7,6 +7,9 @@
  */
 #include "monitor/terminal/progress-view.h"
 
+#include <string.h>
+
+#include "backend/base/json.h"
 #include "tui/progress.h"
 
 struct ProgressView {
@@ -74,7 +77,7 @@ static void ask(ProgressView *view, const char *command, BackendDone done)
 {
     json_object *request = json_object_new_object();
 
-    json_object_object_add(request, "execute", json_object_new_string(command));
+    json_add_text(request, "execute", command);
     view->refs++;
     backend_execute(view->backend, view->session, request, done, view);
     json_object_put(request);
@@ -96,10 +99,7 @@ static void keep(json_object **place, json_object *value)
 
 static bool has_completed(json_object *info)
 {
-    json_object *status = NULL;
-
-    return json_object_object_get_ex(info, "status", &status) &&
-           g_strcmp0(json_object_get_string(status), "completed") == 0;
+    return strcmp(json_text(info, "status"), "completed") == 0;
 }
 
 static void on_owner(json_object *value, const GError *error, void *data)
