@@ -219,6 +219,9 @@ const Command cmd_wait = {
                                { "timeout", ARG_SECONDS, .optional = true,
                                  .help = "seconds, or with a unit: 500ms, 10min" },
                                { 0 } },
+    .options = (const ArgSpec[]){ { "timeout", ARG_SECONDS, .value = "TIME",
+                                    .help = "give up after this time; seconds without a unit" },
+                                  { 0 } },
     .run = run_wait,
     .batch_only = true,
 };

@@ -15,7 +15,9 @@
 
 static void print_row(HmpCall *call, const Command *command, const char *before)
 {
-    call_print(call, "%s%s %s -- %s\n", before, command->name, command->params, command->help);
+    g_autofree char *usage = command_usage(command);
+
+    call_print(call, "%s%s %s -- %s\n", before, command->name, usage, command->help);
 }
 
 /* Commands that need fault points are no help where there are none. */
@@ -65,6 +67,10 @@ GError *unknown_command(const char *line, const LineHead *head, bool batch)
 /* Our lines behind QEMU's. */
 static void print_arguments(HmpCall *call, const Command *command)
 {
+    for (const ArgSpec *spec = command->options; spec && spec->name; spec++) {
+        call_print(call, "  --%s%s%s: %s\n", spec->name, spec->value ? " " : "",
+                   spec->value ? spec->value : "", spec->help);
+    }
     for (const ArgSpec *spec = command->args; spec && spec->name; spec++) {
         if (spec->help && *spec->help != '\0') {
             call_print(call, "  %s%s: %s\n", spec->kind == ARG_FLAG ? "-" : "", spec->name,

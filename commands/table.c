@@ -60,6 +60,18 @@ const Command *const command_table[] = {
     NULL,
 };
 
+char *command_usage(const Command *command)
+{
+    GString *usage = g_string_new(NULL);
+
+    for (const ArgSpec *option = command->options; option && option->name; option++) {
+        g_string_append_printf(usage, "[--%s%s%s]%s ", option->name, option->value ? " " : "",
+                               option->value ? option->value : "", option->repeatable ? "..." : "");
+    }
+    g_string_append(usage, command->params);
+    return g_string_free(usage, FALSE);
+}
+
 static bool is_name_of(const char *names, const char *name, size_t length)
 {
     for (;;) {

@@ -44,6 +44,9 @@ typedef struct {
     ArgKind kind;
     bool optional;
     const char *help;
+    /* Of rows of Command.options only. */
+    const char *value; /* what help calls the value; NULL for ARG_FLAG, which has none */
+    bool repeatable;
 } ArgSpec;
 
 typedef struct Command Command;
@@ -54,6 +57,13 @@ struct Command {
     const char *params; /* as help prints them */
     const char *help;   /* as QEMU prints it for commands QEMU has */
     const ArgSpec *args;
+    /*
+     * Long options, for our own commands only: QEMU's have one-letter flags. "--name VALUE" or
+     * "--name=VALUE" before the words, "--" ends them. An option with the name of an optional word
+     * gives that word its value. What an option asks of the backend is an "x-" argument of a
+     * request, so that QMP can ask the same.
+     */
+    const ArgSpec *options;
     void (*run)(HmpCall *call);
     const Command *const *sub; /* info: sub-commands, NULL terminated */
     bool batch_only;
@@ -61,4 +71,6 @@ struct Command {
 };
 
 extern const Command *const command_table[]; /* sorted by name, NULL terminated */
+/* The options and params as help prints them. */
+char *command_usage(const Command *command);
 const Command *command_find(const Command *const *table, const char *name, size_t length);

@@ -123,6 +123,66 @@ static bool is_flag_place(const ArgSpec *specs, const Word *word)
     return specs->kind == ARG_FLAG && !word->quoted && *word->start == '-';
 }
 
+static void list_options(Source *source, const ArgSpec *options, uint32_t taken)
+{
+    for (int i = 0; options && options[i].name; i++) {
+        if (options[i].repeatable || !(taken & (1u << i))) {
+            g_autofree char *text = g_strconcat("--", options[i].name, NULL);
+
+            source_add(source, text, options[i].help, true);
+        }
+    }
+}
+
+typedef enum {
+    WALK_ON,      /* behind it something else can stand */
+    WALK_DONE,    /* the cursor was in it, and candidates are listed */
+    WALK_NOTHING, /* nothing of ours can be here */
+} Walk;
+
+/* Walks over the long option at @head; on WALK_ON *at is behind it. */
+static Walk walk_option(const Command *command, const OptionHead *head, const char **at,
+                        Source *source, Word *word, uint32_t *taken)
+{
+    if (*head->end == '\0') {
+        source->prefix = word->text;
+        list_options(source, command->options, *taken);
+        return WALK_DONE;
+    }
+    if (!head->spec || (head->attached && head->spec->kind == ARG_FLAG)) {
+        return WALK_NOTHING;
+    }
+    *taken |= 1u << (head->spec - command->options);
+    *at = head->end;
+    if (head->spec->kind == ARG_FLAG) {
+        return WALK_ON;
+    }
+    *at += head->attached ? 1 : 0;
+    if (head->attached && g_ascii_isspace(**at)) {
+        return WALK_NOTHING; /* no value: the line is refused */
+    }
+    word_clear(word);
+    word_read(*at, word);
+    if (is_last(word)) {
+        source->prefix = word->text;
+        source_list(source, head->spec->kind);
+        return WALK_DONE;
+    }
+    *at = word->end;
+    return word->status == WORD_OK ? WALK_ON : WALK_NOTHING;
+}
+
+/* Flags have no place among the words, and an option of the name has given the word already. */
+static bool has_no_place(const Command *command, const ArgSpec *spec, uint32_t taken)
+{
+    for (int i = 0; command->options && command->options[i].name; i++) {
+        if ((taken & (1u << i)) && strcmp(command->options[i].name, spec->name) == 0) {
+            return true;
+        }
+    }
+    return spec->kind == ARG_FLAG;
+}
+
 /* The first place behind the flags: one more of them can stand there. */
 static bool spec_follows_flags(const ArgSpec *specs, const ArgSpec *spec)
 {
@@ -135,7 +195,9 @@ static bool walk_arguments(const Command *command, const char *at, Source *sourc
 {
     const ArgSpec *spec = command->args;
     g_autofree char *before = NULL, *first = NULL;
-    uint32_t used = 0;
+    bool leading = command->options != NULL, ended = false; /* by "--" */
+    uint32_t used = 0, taken = 0;
+    OptionHead head;
 
     if (!spec) {
         return false;
@@ -143,10 +205,26 @@ static bool walk_arguments(const Command *command, const char *at, Source *sourc
     for (;;) {
         word_clear(word);
         word_read(at, word);
-        if (is_flag_place(command->args, word)) {
+        if (leading && !word->quoted && option_head_read(command, word->start, &head)) {
+            ended = head.name_length == 0 && *head.end != '\0' && !head.attached;
+            leading = !ended;
+            at = word->end;
+            switch (ended ? WALK_ON : walk_option(command, &head, &at, source, word, &taken)) {
+            case WALK_ON:
+                continue;
+            case WALK_DONE:
+                return true;
+            case WALK_NOTHING:
+                return false;
+            }
+        }
+        if (!ended && is_flag_place(command->args, word)) {
             if (is_last(word)) {
                 source->prefix = word->text;
                 list_flags(source, command->args, used);
+                if (leading) {
+                    list_options(source, command->options, taken);
+                }
                 return true;
             }
             if (flags_read(command->args, word->start, &used) == 0) {
@@ -155,11 +233,11 @@ static bool walk_arguments(const Command *command, const char *at, Source *sourc
             at = word->end;
             continue;
         }
-        while (spec->name && spec->kind == ARG_FLAG) {
+        while (spec->name && has_no_place(command, spec, taken)) {
             spec++;
         }
         if (!spec->name) {
-            if (first || !is_last(word) || *word->text != '\0') {
+            if (ended || first || !is_last(word) || *word->text != '\0') {
                 return false;
             }
             source->prefix = word->text;
@@ -170,13 +248,18 @@ static bool walk_arguments(const Command *command, const char *at, Source *sourc
             source->prefix = word->text;
             source->before = before;
             source->first = first;
-            if (spec_follows_flags(command->args, spec) && !word->quoted && *word->text == '\0') {
+            if (!word->quoted && *word->text == '\0' && !ended &&
+                spec_follows_flags(command->args, spec)) {
                 list_flags(source, command->args, used);
+            }
+            if (leading && !word->quoted) { /* those that begin with what is typed */
+                list_options(source, command->options, taken);
             }
             source_list(source, spec->kind);
             source->before = source->first = NULL;
             return true;
         }
+        leading = false;
         if (word->status != WORD_OK || spec->kind == ARG_REST) {
             return false;
         }

@@ -34,6 +34,13 @@ static const char intro[] =
     ".Ql \\e\\(dq\n"
     "stand for a line end, a carriage return, a backslash and the two quotes.\n"
     "Flags may stand before or behind the other arguments.\n"
+    "An option is written\n"
+    ".Ql --name value\n"
+    "or\n"
+    ".Ql --name=value\n"
+    "before the other arguments;\n"
+    ".Ql --\n"
+    "ends the options.\n"
     "Integers are expressions as in C.\n"
     "Sizes take a suffix\n"
     ".Cm B , K , M , G , T , P\n"
@@ -88,11 +95,20 @@ static const char batches[] =
 
 static void write_arguments(const Command *command)
 {
-    if (!command->args || !command->args->name) {
+    bool any = command->options || (command->args && command->args->name);
+
+    if (!any) {
         return;
     }
     manual_raw(".Bl -tag -width Ds -compact\n");
-    for (const ArgSpec *spec = command->args; spec->name; spec++) {
+    for (const ArgSpec *spec = command->options; spec && spec->name; spec++) {
+        g_autofree char *item =
+            g_strdup_printf(".It Fl -%s%s", spec->name, spec->value ? " Ar" : "");
+
+        manual_macro(item, spec->value, NULL);
+        manual_text(spec->help);
+    }
+    for (const ArgSpec *spec = command->args; spec && spec->name; spec++) {
         if (spec->kind == ARG_FLAG) {
             manual_macro(".It Fl", spec->name, NULL);
         } else {
@@ -106,9 +122,10 @@ static void write_arguments(const Command *command)
 static void write_command(const Command *command, const char *before)
 {
     g_autofree char *name = g_strconcat(before, command->name, NULL);
+    g_autofree char *usage = command_usage(command);
 
-    if (*command->params != '\0') {
-        manual_macro(".It Ic", name, command->params, NULL);
+    if (*usage != '\0') {
+        manual_macro(".It Ic", name, usage, NULL);
     } else {
         manual_macro(".It Ic", name, NULL);
     }

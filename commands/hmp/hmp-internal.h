@@ -140,7 +140,12 @@ void watch_start(HmpCall *call, const WatchOps *ops, void *data, GDestroyNotify 
 void *watch_data(HmpCall *call);
 
 /* The status of a query-migrate reply, "none" when nothing ever happened. */
-const char *info_status(json_object *info);
+static inline const char *info_status(json_object *info)
+{
+    const char *status = json_text(info, "status");
+
+    return *status != '\0' ? status : "none";
+}
 
 /* ---- the families ---- */
 

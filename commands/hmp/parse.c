@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backend/base/error.h"
+#include "commands/hmp/suggest.h"
 
 static bool ends_word(char c)
 {
@@ -160,33 +161,27 @@ static bool has_flags(const ArgSpec *specs)
     return specs->name && specs->kind == ARG_FLAG; /* flags are the first rows */
 }
 
-/* Flags in front of the words. A word that is not all flags is taken letter by letter as HMP does:
- * what is behind the first letter is the next argument. */
+/* Flags at the head of *@at, all of one word. A word that is not all flags is taken letter by
+ * letter as HMP does: what is behind the first letter is the next argument. */
 static bool read_leading_flags(const Command *command, const ArgSpec *specs, const char **at,
                                uint32_t *used, GError **error)
 {
-    while (has_flags(specs)) {
-        *at = skip_blanks(*at);
-        if (**at != '-') {
-            return true;
-        }
+    size_t length = flags_read(specs, *at, used);
 
-        size_t length = flags_read(specs, *at, used);
-        if (length == 0) {
-            int i = flag_index(specs, (*at)[1], *used);
-            if (i < 0 || (*at)[1] == '\0') {
-                /* One letter of a multi-byte character would be no text. */
-                g_autofree char *letter = g_utf8_make_valid(*at + 1, (*at)[1] != '\0');
+    if (length == 0) {
+        int i = flag_index(specs, (*at)[1], *used);
+        if (i < 0 || (*at)[1] == '\0') {
+            /* One letter of a multi-byte character would be no text. */
+            g_autofree char *letter = g_utf8_make_valid(*at + 1, (*at)[1] != '\0');
 
-                g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "%s: unsupported option -%s",
-                            command->name, letter);
-                return false;
-            }
-            *used |= 1u << i;
-            length = 2;
+            g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "%s: unsupported option -%s",
+                        command->name, letter);
+            return false;
         }
-        *at += length;
+        *used |= 1u << i;
+        length = 2;
     }
+    *at += length;
     return true;
 }
 
@@ -344,6 +339,138 @@ static bool read_value(const Command *command, const char **at, Arg *arg, GError
     }
 }
 
+/* ---- long options ---- */
+
+bool option_head_read(const Command *command, const char *at, OptionHead *ret)
+{
+    if (!command->options || strncmp(at, "--", 2) != 0) {
+        return false;
+    }
+    *ret = (OptionHead){ .name = at + 2, .end = at + 2 };
+    while (!ends_word(*ret->end) && *ret->end != '=') {
+        ret->end++;
+    }
+    ret->name_length = (size_t)(ret->end - ret->name);
+    ret->attached = *ret->end == '=';
+    for (const ArgSpec *spec = command->options; spec->name && !ret->spec; spec++) {
+        if (strlen(spec->name) == ret->name_length &&
+            memcmp(spec->name, ret->name, ret->name_length) == 0) {
+            ret->spec = spec;
+        }
+    }
+    return true;
+}
+
+static void refuse_option(const Command *command, const OptionHead *head, GError **error)
+{
+    g_autofree char *name = g_utf8_make_valid(head->name, (gssize)head->name_length);
+    Suggestion near;
+
+    g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "%s: unsupported option --%s", command->name,
+                name);
+    suggestion_init(&near, head->name, head->name_length);
+    for (const ArgSpec *spec = command->options; spec->name; spec++) {
+        suggestion_offer(&near, spec->name);
+    }
+    suggestion_hint(&near, "--", error);
+}
+
+/* The value is one word: unlike an argument, an integer has no blanks in it. */
+static bool read_option_value(const Command *command, const char **at, Arg *arg, GError **error)
+{
+    const char *p;
+
+    if (!read_string(command, at, arg, error)) {
+        return false;
+    }
+    switch (arg->spec->kind) {
+    case ARG_BOOL:
+    case ARG_INTEGER:
+    case ARG_INTEGER32:
+    case ARG_SECONDS:
+        p = arg->text;
+        if (!read_value(command, &p, arg, error)) {
+            g_prefix_error(error, "%s: --%s: ", command->name, arg->spec->name);
+            return false;
+        }
+        if (*skip_blanks(p) != '\0') {
+            g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "%s: --%s: invalid value '%s'",
+                        command->name, arg->spec->name, arg->text);
+            return false;
+        }
+        return true;
+    default:
+        return true;
+    }
+}
+
+/* @given has one Arg for each row of @command->options, then those given again. */
+static bool read_option(const Command *command, const OptionHead *head, const char **at,
+                        GArray *given, GError **error)
+{
+    Arg arg = { .spec = head->spec, .present = true };
+    const char *wrong = NULL;
+
+    if (!head->spec) {
+        refuse_option(command, head, error);
+        return false;
+    }
+
+    Arg *row = &g_array_index(given, Arg, (guint)(head->spec - command->options));
+    bool has_value = head->spec->kind != ARG_FLAG;
+    *at = head->attached ? head->end + 1 : skip_blanks(head->end);
+    if (row->present && !head->spec->repeatable) {
+        wrong = "is given twice";
+    } else if (has_value && ends_word(**at)) {
+        wrong = "needs a value";
+    } else if (!has_value && head->attached) {
+        wrong = "takes no value";
+    }
+    if (wrong) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "%s: option --%s %s", command->name,
+                    head->spec->name, wrong);
+        return false;
+    }
+    if (has_value && !read_option_value(command, at, &arg, error)) {
+        g_free(arg.text);
+        return false;
+    }
+    if (row->present) {
+        g_array_append_val(given, arg);
+    } else {
+        *row = arg;
+    }
+    return true;
+}
+
+static void clear_arg(void *arg)
+{
+    g_free(((Arg *)arg)->text);
+}
+
+/* Options and flags in front of the words. *@ended: "--" was there, what follows is no flag. */
+static bool read_leading(const Command *command, const ArgSpec *specs, const char **at,
+                         GArray *given, uint32_t *flags, bool *ended, GError **error)
+{
+    OptionHead head;
+
+    for (*at = skip_blanks(*at); !*ended && **at == '-'; *at = skip_blanks(*at)) {
+        if (option_head_read(command, *at, &head)) {
+            *ended = head.name_length == 0 && !head.attached;
+            if (*ended) {
+                *at = head.end;
+            } else if (!read_option(command, &head, at, given, error)) {
+                return false;
+            }
+        } else if (!has_flags(specs)) {
+            break;
+        } else if (!read_leading_flags(command, specs, at, flags, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- all arguments ---- */
 
 void args_free(Arg *args)
@@ -357,12 +484,30 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Arg, args_free)
 
 const Arg *args_find(const Arg *args, const char *name)
 {
+    const Arg *row = NULL;
+
     for (; args->spec; args++) {
-        if (strcmp(args->spec->name, name) == 0) {
-            return args;
+        if (strcmp(args->spec->name, name) == 0 && (!row || args->present)) {
+            row = args;
+            if (row->present) {
+                break;
+            }
         }
     }
-    g_assert_not_reached();
+    g_assert(row);
+    return row;
+}
+
+const Arg *args_next(const Arg *arg)
+{
+    const ArgSpec *spec = arg->spec;
+
+    for (arg++; arg->spec; arg++) {
+        if (arg->spec == spec) {
+            return arg;
+        }
+    }
+    return NULL;
 }
 
 static void complain_rest(const Command *command, const Arg *last, GError **error)
@@ -381,26 +526,47 @@ static bool is_left_out(const ArgSpec *spec, char next)
     return spec->optional && (spec->kind == ARG_FORMAT ? next != '/' : next == '\0');
 }
 
+/* A word that an option gave its value is not read. */
+static bool is_given(const GArray *given, const ArgSpec *spec)
+{
+    for (guint i = 0; spec->optional && i < given->len; i++) {
+        const Arg *row = &g_array_index(given, Arg, i);
+
+        if (row->present && strcmp(row->spec->name, spec->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 Arg *args_parse(const Command *command, const char *at, GError **error)
 {
     const ArgSpec *specs = command->args ? command->args : no_specs;
+    const ArgSpec *options = command->options ? command->options : no_specs;
+    g_autoptr(GArray) given = g_array_new(TRUE, TRUE, sizeof(Arg));
     const Arg *last = NULL;
     uint32_t flags = 0;
+    bool ended = false;
     size_t n = 0;
 
+    g_array_set_clear_func(given, clear_arg);
+    for (; options->name; options++) {
+        g_array_append_val(given, ((const Arg){ .spec = options }));
+    }
     while (specs[n].name) {
         n++;
     }
+    if (!read_leading(command, specs, &at, given, &flags, &ended, error)) {
+        return NULL;
+    }
 
-    g_autoptr(Arg) args = g_new0(Arg, n + 1);
+    g_autoptr(Arg) args = g_new0(Arg, n + given->len + 1);
     for (size_t i = 0; i < n; i++) {
         args[i].spec = &specs[i];
     }
-    if (!read_leading_flags(command, specs, &at, &flags, error)) {
-        return NULL;
-    }
     for (size_t i = 0; i < n; i++) {
-        if (specs[i].kind == ARG_FLAG || is_left_out(&specs[i], *skip_blanks(at))) {
+        if (specs[i].kind == ARG_FLAG || is_given(given, &specs[i]) ||
+            is_left_out(&specs[i], *skip_blanks(at))) {
             continue;
         }
         if (!read_value(command, &at, &args[i], error)) {
@@ -409,13 +575,20 @@ Arg *args_parse(const Command *command, const char *at, GError **error)
         args[i].present = true;
         last = &args[i];
     }
-    read_trailing_flags(specs, &at, &flags);
+    if (!ended) {
+        read_trailing_flags(specs, &at, &flags);
+    }
+    at = skip_blanks(at);
     if (*at != '\0') {
         complain_rest(command, last, error);
         return NULL;
     }
     for (size_t i = 0; i < n; i++) {
         args[i].present |= (flags >> i & 1) != 0;
+    }
+    if (given->len > 0) {
+        memcpy(&args[n], given->data, given->len * sizeof(Arg));
+        g_array_set_clear_func(given, NULL);
     }
     return g_steal_pointer(&args);
 }

@@ -2,7 +2,7 @@
  * The grammar of a monitor line, pure: text in, words and values out. Dispatch
  * and completion use the same functions, so a quote means the same to both.
  *
- * A line is a command name (sub-commands behind it) and arguments that are read
+ * A line is a command name (sub-commands behind it), options and arguments that are read
  * left to right by the command's ArgSpec rows. Texts of errors are HMP's.
  */
 #pragma once
@@ -63,12 +63,28 @@ typedef struct {
     bool on; /* ARG_BOOL; of a flag @present tells */
 } Arg;
 
-/* One Arg for each row of command->args, then one whose spec is NULL. NULL with an error whose
- * first line is HMP's. Flags are taken in any order before and behind the words; "-dr" only when
- * all of it are flags. */
+/* One Arg for each row of command->args and command->options, one for each further time that an
+ * option is given, then one whose spec is NULL. NULL with an error whose first line is HMP's. Flags
+ * are taken in any order before and behind the words; "-dr" only when all of it are flags. */
 Arg *args_parse(const Command *command, const char *at, GError **error);
 void args_free(Arg *args);
-const Arg *args_find(const Arg *args, const char *name); /* never NULL: a missing name is our bug */
+/* The first that is given, else the first row. Never NULL: a missing name is our bug. */
+const Arg *args_find(const Arg *args, const char *name);
+/* The next value of a repeatable option, NULL behind the last. */
+const Arg *args_next(const Arg *arg);
+
+/* ---- long options ---- */
+
+typedef struct {
+    const ArgSpec *spec; /* NULL = no row has the name */
+    const char *name;    /* @name_length bytes in the line; 0 of them: "--", the end of options */
+    size_t name_length;
+    const char *end; /* behind the name */
+    bool attached;   /* by '=': the value begins behind it */
+} OptionHead;
+
+/* False when no long option begins at @at. */
+bool option_head_read(const Command *command, const char *at, OptionHead *ret);
 
 /* How many bytes at @at are a word of flags of @specs that are not in *@used (a bit for each row),
  * 0 when it is anything else. Adds them to *@used. */

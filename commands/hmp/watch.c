@@ -37,13 +37,6 @@ static void watch_free(void *data)
 }
 
 /* The watch may be gone afterwards. */
-const char *info_status(json_object *info)
-{
-    const char *status = json_text(info, "status");
-
-    return *status != '\0' ? status : "none";
-}
-
 static void deliver(Watch *watch, json_object *history)
 {
     json_object *info = g_steal_pointer(&watch->info);

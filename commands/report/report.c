@@ -286,5 +286,8 @@ const Command cmd_report = {
             { "format", ARG_REPORT_FORMAT, .optional = true,
               .help = "text, markdown, json or svg, whatever the file is called" },
             { 0 } },
+    .options = (const ArgSpec[]){ { "format", ARG_REPORT_FORMAT, .value = "FORMAT",
+                                    .help = "text, markdown, json or svg" },
+                                  { 0 } },
     .run = run_report,
 };

@@ -109,6 +109,13 @@ static void test_table_is_sorted_and_complete(void **state)
         assert_non_null(row->run);
         for (const ArgSpec *spec = row->args; spec && spec->name; spec++) {
             assert_non_null(spec->help);
+            assert_false(spec->repeatable || spec->value);
+        }
+        for (const ArgSpec *spec = row->options; spec && spec->name; spec++) {
+            assert_non_null(spec->help);
+            assert_int_equal(spec->value == NULL, spec->kind == ARG_FLAG);
+            assert_true(spec->kind != ARG_REST && spec->kind != ARG_COMMAND);
+            assert_null(strpbrk(spec->name, "=_ "));
         }
     }
 }
@@ -310,6 +317,159 @@ static void test_deep_nesting_is_refused(void **state)
     }
 }
 
+/* ---- long options ---- */
+
+static const Command optioned = {
+    .name = "go",
+    .params = "[-d] file [how]",
+    .args = (const ArgSpec[]){ { "d", ARG_FLAG, .optional = true, .help = "" },
+                               { "file", ARG_STRING, .help = "" },
+                               { "how", ARG_STRING, .optional = true, .help = "" },
+                               { 0 } },
+    .options =
+        (const ArgSpec[]){ { "count", ARG_INTEGER, .value = "N", .help = "" },
+                           { "host", ARG_STRING, .value = "HOST", .repeatable = true, .help = "" },
+                           { "fast", ARG_FLAG, .help = "" },
+                           { "how", ARG_STRING, .value = "HOW", .help = "" },
+                           { "after", ARG_SECONDS, .value = "TIME", .help = "" },
+                           { "really", ARG_BOOL, .value = "on|off", .help = "" },
+                           { 0 } },
+};
+
+static const struct {
+    const char *text;
+    const char *result; /* what was given, in the order of the rows; or the error */
+} option_rows[] = {
+    { " x", "file=x" },
+    { " --fast x", "file=x fast" },
+    { " --count 5 x", "file=x count=5" },
+    { " --count=5 x", "file=x count=5" },
+    { " --count=0x10 x", "file=x count=16" },
+    { " --count -3 x", "file=x count=-3" },
+    { " --count \"2 + 3\" x", "file=x count=5" },
+    { " --after=500ms --really on x", "file=x after=0.5 really=on" },
+    { " --host a --host=b x", "file=x host=a,b" },
+    { " --host a --fast --host b --host \"c d\" x y", "file=x how=y host=a,b,c d fast" },
+    { " --host=\"\" x", "file=x host=" },
+    { " --host --fast x", "file=x host=--fast" },
+    { " -d --fast x", "d file=x fast" },
+    { " --fast -d x", "d file=x fast" },
+    { " --fast x y -d", "d file=x how=y fast" },
+    { " --how slow x", "file=x how=slow" },
+    { " --how=slow x y", "go: extraneous characters at the end of line" },
+    { " -- --fast", "file=--fast" },
+    { " --fast -- -d", "file=-d fast" },
+    { " -- x -d", "file=x how=-d" },
+    { " -- x y -d", "go: extraneous characters at the end of line" },
+    { " -d -- -- --", "d file=-- how=--" },
+    { " \"--fast\"", "file=--fast" },
+    { " x --fast", "file=x how=--fast" }, /* behind a word it is a word */
+    { " x y --fast", "go: extraneous characters at the end of line" },
+    { " --fast", "go: string expected" },
+    { " --", "go: string expected" },
+    { " --fast --fast x", "go: option --fast is given twice" },
+    { " --count 1 --count 2 x", "go: option --count is given twice" },
+    { " --fast=on x", "go: option --fast takes no value" },
+    { " --count", "go: option --count needs a value" },
+    { " --count= 5 x", "go: option --count needs a value" },
+    { " --count 5x y", "go: --count: invalid value '5x'" },
+    { " --count x y", "go: --count: invalid char 'x' in expression" },
+    { " --really maybe x", "go: --really: Expected 'on' or 'off'" },
+    { " --after soon x", "go: --after: Number expected" },
+    { " --host \"a", "go: string expected" },
+    { " --fest x", "go: unsupported option --fest" },
+    { " --=5 x", "go: unsupported option --" },
+    { " --fas x", "go: unsupported option --fas" }, /* not shortened */
+};
+
+static void append(GString *out, const char *format, ...)
+{
+    va_list args;
+
+    g_string_append(out, out->len > 0 ? " " : "");
+    va_start(args, format);
+    g_string_append_vprintf(out, format, args);
+    va_end(args);
+}
+
+static char *given(const Arg *args)
+{
+    GString *out = g_string_new(NULL);
+
+    if (args_find(args, "d")->present) {
+        append(out, "d");
+    }
+    append(out, "file=%s", args_find(args, "file")->text);
+    if (args_find(args, "how")->present) {
+        append(out, "how=%s", args_find(args, "how")->text);
+    }
+    if (args_find(args, "count")->present) {
+        append(out, "count=%d", (int)args_find(args, "count")->integer);
+    }
+    if (args_find(args, "host")->present) {
+        append(out, "host=");
+        for (const Arg *host = args_find(args, "host"); host; host = args_next(host)) {
+            const Arg *next = args_next(host);
+
+            g_string_append_printf(out, "%s%s", host->text, next ? "," : "");
+        }
+    }
+    if (args_find(args, "fast")->present) {
+        append(out, "fast");
+    }
+    if (args_find(args, "after")->present) {
+        append(out, "after=%g", args_find(args, "after")->seconds);
+    }
+    if (args_find(args, "really")->present) {
+        append(out, "really=%s", args_find(args, "really")->on ? "on" : "off");
+    }
+    return g_string_free(out, FALSE);
+}
+
+static void test_long_options(void **state)
+{
+    g_autofree char *usage = command_usage(&optioned);
+
+    (void)state;
+    assert_string_equal(usage, "[--count N] [--host HOST]... [--fast] [--how HOW] [--after TIME] "
+                               "[--really on|off] [-d] file [how]");
+    for (size_t i = 0; i < G_N_ELEMENTS(option_rows); i++) {
+        g_autoptr(GError) error = NULL;
+
+        print_message("[%s]\n", option_rows[i].text);
+        Arg *args = args_parse(&optioned, option_rows[i].text, &error);
+        if (args) {
+            g_autofree char *text = given(args);
+
+            assert_string_equal(text, option_rows[i].result);
+            args_free(args);
+        } else {
+            g_autofree char *line = mig_error_first_line(error);
+
+            assert_string_equal(line, option_rows[i].result);
+        }
+    }
+}
+
+static void test_unknown_option_is_suggested(void **state)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)state;
+    assert_null(args_parse(&optioned, " --cuont 5 x", &error));
+    assert_non_null(strstr(error->message, "did you mean '--count'?"));
+}
+
+/* Commands without options, so all of QEMU's, know no "--". */
+static void test_no_options_no_double_dash(void **state)
+{
+    g_autoptr(GError) error = NULL;
+
+    (void)state;
+    assert_null(args_parse(&flagged, " -- x", &error));
+    assert_string_equal(error->message, "try|t: unsupported option --");
+}
+
 /* ---- suggestions ---- */
 
 static const struct {
@@ -368,6 +528,9 @@ int main(void)
         cmocka_unit_test(test_typed_values),
         cmocka_unit_test(test_expressions),
         cmocka_unit_test(test_deep_nesting_is_refused),
+        cmocka_unit_test(test_long_options),
+        cmocka_unit_test(test_unknown_option_is_suggested),
+        cmocka_unit_test(test_no_options_no_double_dash),
         cmocka_unit_test(test_suggestion_is_near_or_nothing),
     };
 
