@@ -10,7 +10,7 @@
 
 #include "backend/base/error.h"
 #include "commands/hmp/suggest.h"
-#include "commands/hmp/target.h"
+#include "commands/settings.h"
 #include "commands/topics.h"
 
 static void print_row(HmpCall *call, const Command *command, const char *before)
@@ -100,21 +100,19 @@ static bool print_topics(HmpCall *call, const char *name)
     return found;
 }
 
-/* What only an attached QEMU knows: its schema tells no more than this. */
-static bool print_theirs(HmpCall *call, const char *name)
+/* What only an attached QEMU knows: its schema says no more than this. */
+static bool print_foreign(HmpCall *call, const char *name)
 {
-    json_object *target = backend_target(call->hmp->backend);
     bool found = false;
+    Setting setting;
 
-    for (int kind = TARGET_PARAMETER; kind <= TARGET_CAPABILITY; kind++) {
-        json_object *setting = target_setting(target, (TargetKind)kind, name);
-        bool parameter = kind == TARGET_PARAMETER;
-
-        if (setting) {
-            g_autofree char *text = target_setting_text(setting);
+    for (int kind = 0; kind < SETTING__COUNT; kind++) {
+        if (setting_find(backend_target(call->hmp->backend), (SettingKind)kind, name, &setting) &&
+            setting_is_foreign(&setting)) {
+            g_autofree char *text = setting_help(&setting);
 
             call_print(call, "%s (migration %s of %s)%s%s\n", name,
-                       parameter ? "parameter" : "capability", target_version(target),
+                       kind == SETTING_PARAMETER ? "parameter" : "capability", setting.target,
                        *text != '\0' ? " -- " : "", text);
             found = true;
         }
@@ -212,7 +210,7 @@ static void run_help(HmpCall *call)
         found = true;
     }
     if (!found && !head.group) {
-        found = print_theirs(call, name);
+        found = print_foreign(call, name);
     }
     if (!found) {
         error = unknown_name(call, text, &head);

@@ -13,7 +13,7 @@
 #include "backend/tables/history.h"
 #include "backend/tables/info.h"
 #include "backend/tables/parameters.h"
-#include "commands/hmp/target.h"
+#include "commands/settings.h"
 
 /* ---- info migrate ---- */
 
@@ -152,25 +152,31 @@ static void run_migrate(HmpCall *call)
 
 /* ---- parameters and capabilities ---- */
 
+/* A row of the tables that the attached QEMU does not know. */
+static void print_lack(HmpCall *call, SettingKind kind, const char *name)
+{
+    json_object *target = backend_target(call->hmp->backend);
+    Setting setting;
+
+    if (target && setting_find(target, kind, name, &setting) && !setting.theirs) {
+        call_print(call, "%s: not known to %s\n", name, setting.target);
+    }
+}
+
 /* What only an attached QEMU has, and what it lacks. */
 static void print_foreign(HmpCall *call, json_object *value)
 {
     json_object *target = backend_target(call->hmp->backend);
     const ParamDesc *row;
 
-    if (!target) {
-        return;
-    }
     json_object_object_foreach (value, name, setting) {
-        if (!param_find(name)) {
+        if (target && !param_find(name)) {
             call_print(call, "%s: %s (of %s)\n", name, json_object_get_string(setting),
                        target_version(target));
         }
     }
     for (size_t i = 0; (row = param_in_info_order(i)) != NULL; i++) {
-        if (!target_setting(target, TARGET_PARAMETER, row->name)) {
-            call_print(call, "%s: not known to %s\n", row->name, target_version(target));
-        }
+        print_lack(call, SETTING_PARAMETER, row->name);
     }
 }
 
@@ -193,17 +199,12 @@ static void run_parameters(HmpCall *call)
 
 static void print_capabilities(HmpCall *call, json_object *value, const GError *error)
 {
-    json_object *target = backend_target(call->hmp->backend);
-
     for (JsonEach row = json_each(value); json_next(&row);) {
         call_print(call, "%s: %s\n", json_text(row.value, "capability"),
                    json_flag(row.value, "state") ? "on" : "off");
     }
-    for (int i = 0; !error && target && i < CAPABILITY__COUNT; i++) {
-        if (!target_setting(target, TARGET_CAPABILITY, capability_table[i].name)) {
-            call_print(call, "%s: not known to %s\n", capability_table[i].name,
-                       target_version(target));
-        }
+    for (int i = 0; !error && i < CAPABILITY__COUNT; i++) {
+        print_lack(call, SETTING_CAPABILITY, capability_table[i].name);
     }
     call_finish_with(call, value, error);
 }

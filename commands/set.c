@@ -8,112 +8,77 @@
 #include <string.h>
 
 #include "backend/base/error.h"
-#include "backend/tables/capabilities.h"
-#include "backend/tables/parameters.h"
 #include "commands/hmp/suggest.h"
-#include "commands/hmp/target.h"
+#include "commands/settings.h"
 
-static GError *unknown_name(const char *name)
+static json_object *target_of(const HmpCall *call)
 {
-    return g_error_new(MIG_ERROR, MIG_ERROR_GENERIC, "invalid parameter value: %s", name);
+    return backend_target(call->hmp->backend);
 }
 
-/* Names that only an attached QEMU knows. */
-static void offer_theirs(Suggestion *near, HmpCall *call, TargetKind kind)
+/* False when nothing has the name: the line has failed then. */
+static bool find_setting(HmpCall *call, SettingKind kind, const char *name, Setting *ret)
 {
-    json_object *target = backend_target(call->hmp->backend);
-    const char *name;
-
-    for (size_t i = 0; (name = target_setting_name(target, kind, i)) != NULL; i++) {
-        suggestion_offer(near, name);
-    }
-}
-
-static void refuse_parameter(HmpCall *call, const char *name)
-{
-    g_autoptr(GError) error = unknown_name(name);
+    g_autoptr(GError) error = NULL;
     Suggestion near;
 
-    suggestion_init(&near, name, strlen(name));
-    for (size_t i = 0; i < param_count; i++) {
-        suggestion_offer(&near, param_table[i].name);
+    if (setting_find(target_of(call), kind, name, ret)) {
+        return true;
     }
-    offer_theirs(&near, call, TARGET_PARAMETER);
+    g_set_error(&error, MIG_ERROR, MIG_ERROR_GENERIC, "invalid parameter value: %s", name);
+    suggestion_init(&near, name, strlen(name));
+    for (size_t i = 0; setting_at(target_of(call), kind, i, ret); i++) {
+        suggestion_offer(&near, ret->name);
+    }
     suggestion_hint(&near, "", &error);
     call_fail(call, HMP_ERROR_SYNTAX, error);
+    return false;
 }
 
 static void parameter_set(HmpCall *call, json_object *value, const GError *error)
 {
-    const ParamDesc *desc = param_find(call_text(call, "parameter"));
+    Setting setting;
 
-    if (!error && desc && !desc->supported && !backend_target(call->hmp->backend)) {
-        call_hint(call, "%s is kept but has no effect in this build", desc->name);
+    if (!error &&
+        setting_find(target_of(call), SETTING_PARAMETER, call_text(call, "parameter"), &setting) &&
+        !setting.target && !setting.param->supported) {
+        call_hint(call, "%s is kept but has no effect in this build", setting.name);
     }
     call_finish_value(call, value, error);
 }
 
 static void run_set_parameter(HmpCall *call)
 {
-    const char *name = call_text(call, "parameter");
-    const ParamDesc *desc = param_find(name);
-    json_object *theirs =
-        desc ? NULL : target_setting(backend_target(call->hmp->backend), TARGET_PARAMETER, name);
     g_autoptr(GError) error = NULL;
+    Setting setting;
 
-    if (!desc && !theirs) {
-        refuse_parameter(call, name);
+    if (!find_setting(call, SETTING_PARAMETER, call_text(call, "parameter"), &setting)) {
         return;
     }
 
-    const char *text = call_text(call, "value");
-    json_object *value = desc ? param_value_from_text(desc, text, &error)
-                              : target_value_from_text(theirs, text, &error);
+    json_object *value = setting_value_from_text(&setting, call_text(call, "value"), &error);
     if (error) {
         call_fail(call, HMP_ERROR_SYNTAX, error);
         return;
     }
-
-    json_object *args = json_object_new_object();
-    json_object_object_add(args, name, value);
-    call_request(call, "migrate-set-parameters", args, parameter_set);
-}
-
-static void refuse_capability(HmpCall *call, const char *name)
-{
-    g_autoptr(GError) error = unknown_name(name);
-    Suggestion near;
-
-    suggestion_init(&near, name, strlen(name));
-    for (int i = 0; i < CAPABILITY__COUNT; i++) {
-        suggestion_offer(&near, capability_table[i].name);
-    }
-    offer_theirs(&near, call, TARGET_CAPABILITY);
-    suggestion_hint(&near, "", &error);
-    call_fail(call, HMP_ERROR_SYNTAX, error);
+    call_request(call, "migrate-set-parameters", json_object_with(setting.name, value),
+                 parameter_set);
 }
 
 static void run_set_capability(HmpCall *call)
 {
-    const char *name = call_text(call, "capability");
-    MigCapability id;
+    Setting setting;
 
-    if (!capability_find(name, &id) &&
-        !target_setting(backend_target(call->hmp->backend), TARGET_CAPABILITY, name)) {
-        refuse_capability(call, name);
+    if (!find_setting(call, SETTING_CAPABILITY, call_text(call, "capability"), &setting)) {
         return;
     }
 
-    json_object *status = json_object_new_object();
-    json_add_text(status, "capability", name);
-    json_add_flag(status, "state", call_bool(call, "state"));
-
+    json_object *status = json_object_with_text("capability", setting.name);
     json_object *list = json_object_new_array();
+    json_add_flag(status, "state", call_bool(call, "state"));
     json_object_array_add(list, status);
-
-    json_object *args = json_object_new_object();
-    json_object_object_add(args, "capabilities", list);
-    call_request(call, "migrate-set-capabilities", args, call_finish_with);
+    call_request(call, "migrate-set-capabilities", json_object_with("capabilities", list),
+                 call_finish_with);
 }
 
 const Command cmd_migrate_set_parameter = {

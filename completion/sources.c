@@ -8,9 +8,8 @@
 
 #include "backend/base/address.h"
 #include "backend/guest/guest.h"
-#include "backend/tables/capabilities.h"
 #include "backend/tables/info.h"
-#include "backend/tables/parameters.h"
+#include "commands/settings.h"
 #include "completion/files.h"
 
 void source_add(Source *source, const char *value, const char *note, bool final)
@@ -60,26 +59,40 @@ static void list_commands(Source *source)
 
 /* ---- names and values of settings ---- */
 
-static char *setting_note(const char *help, const char *unit, bool supported)
+/* Every setting of @kind, with what speaks against it in front of its help. */
+static void list_settings(Source *source, SettingKind kind)
 {
-    return g_strdup_printf("%s%s%s%s%s", supported ? "" : "[not in this build] ", help,
-                           *unit ? " [" : "", unit, *unit ? "]" : "");
+    Setting setting;
+
+    for (size_t i = 0; setting_at(source_target(source), kind, i, &setting); i++) {
+        g_autofree char *refusal = setting_refusal(&setting);
+        g_autofree char *help = setting_help(&setting);
+        g_autofree char *note =
+            refusal && setting.target ? g_strdup_printf("[%s]", refusal)
+            : refusal                 ? g_strdup_printf("[not in this build] %s", help)
+            : setting_is_foreign(&setting)
+                ? g_strdup_printf("of %s%s%s", setting.target, *help ? ": " : "", help)
+                : g_strdup(help);
+
+        source_add(source, setting.name, note, true);
+    }
 }
 
 static void list_parameters(Source *source)
 {
-    for (size_t i = 0; i < param_count; i++) {
-        const ParamDesc *row = &param_table[i];
-        bool mib = row->kind == PARAM_MIB_SIZE;
-        const char *unit = mib ? "MiB/s, or with suffix B K M G" : row->unit;
-        g_autofree char *lacks = source_target_note(source, true, row->name);
-        g_autofree char *note =
-            lacks ? g_steal_pointer(&lacks)
-                  : setting_note(row->help, unit, row->supported || source_has_target(source));
+    list_settings(source, SETTING_PARAMETER);
+}
 
-        source_add(source, row->name, note, true);
+static void list_capabilities(Source *source)
+{
+    list_settings(source, SETTING_CAPABILITY);
+}
+
+static void list_strings(Source *source, const char *const *values)
+{
+    for (; values && *values; values++) {
+        source_add(source, *values, NULL, true);
     }
-    source_list_theirs(source, true);
 }
 
 static void list_on_off(Source *source)
@@ -90,33 +103,19 @@ static void list_on_off(Source *source)
 
 static void list_parameter_values(Source *source)
 {
-    const ParamDesc *row = source->before ? param_find(source->before) : NULL;
+    Setting setting;
 
-    if (row && row->kind == PARAM_BOOL) {
-        list_on_off(source);
-    } else if (row && row->kind == PARAM_ENUM) {
-        for (const char *const *value = row->values; *value; value++) {
-            source_add(source, *value, NULL, true);
-        }
-    } else if (row && row->kind != PARAM_STRING && row->kind != PARAM_MAPPING) {
+    if (!source->before ||
+        !setting_find(source_target(source), SETTING_PARAMETER, source->before, &setting)) {
+        return;
+    }
+
+    g_auto(GStrv) values = setting_values(&setting);
+    const ParamDesc *row = setting.param;
+    list_strings(source, (const char *const *)values);
+    if (!values && row && row->kind != PARAM_STRING && row->kind != PARAM_MAPPING) {
         source_list_numbers(source, row);
-    } else if (!row) {
-        source_list_their_values(source);
     }
-}
-
-static void list_capabilities(Source *source)
-{
-    for (int i = 0; i < CAPABILITY__COUNT; i++) {
-        const CapabilityDesc *row = &capability_table[i];
-        g_autofree char *lacks = source_target_note(source, false, row->name);
-        g_autofree char *note =
-            lacks ? g_steal_pointer(&lacks)
-                  : setting_note(row->help, "", row->supported || source_has_target(source));
-
-        source_add(source, row->name, note, true);
-    }
-    source_list_theirs(source, false);
 }
 
 static void list_statuses(Source *source)
@@ -162,13 +161,6 @@ static void list_files(Source *source)
 }
 
 /* ---- the guest ---- */
-
-static void list_strings(Source *source, const char *const *values)
-{
-    for (; values && *values; values++) {
-        source_add(source, *values, NULL, true);
-    }
-}
 
 static void list_guest_keys(Source *source)
 {

@@ -32,12 +32,8 @@ void source_list_commands(Source *source, const Command *const *table);
 
 /* ---- parts of source_list() in files of their own ---- */
 
-/* What an attached QEMU has: NULL or of the tables' own rows and further ones; commands of its
- * monitor; values of a parameter that only it knows. */
-bool source_has_target(const Source *source);
-char *source_target_note(const Source *source, bool parameter, const char *name);
-void source_list_theirs(Source *source, bool parameter);
-void source_list_their_values(Source *source);
+/* What is attached, as in backend_target(); NULL = nothing. */
+json_object *source_target(const Source *source);
 void source_list_peer_commands(Source *source);
 void source_list_monitors(Source *source);
 
