@@ -281,6 +281,11 @@ const char *model_guest(const TuiModel *model, const char *name)
     return "";
 }
 
+json_object *model_target(const TuiModel *model)
+{
+    return json_member(model->target, "parameters") ? model->target : NULL;
+}
+
 json_object *model_ends(const TuiModel *model)
 {
     json_object *ends = json_list(model->target, "ends");

@@ -106,6 +106,8 @@ const LogEntry *model_log_entry(const TuiModel *model, unsigned index);
 const char *model_name(const TuiModel *model);
 /* A member of the reply of x-query-guest, "" when missing. */
 const char *model_guest(const TuiModel *model, const char *name);
+/* The settings of the attached source as in backend_target(); NULL = nothing is attached. */
+json_object *model_target(const TuiModel *model);
 /* The attached ends, a list from x-query-target; NULL = none. */
 json_object *model_ends(const TuiModel *model);
 /* Latest replies; NULL = none yet. */

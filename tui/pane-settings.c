@@ -1,6 +1,6 @@
 /*
- * Parameters and capabilities: one line each, checked by the tables of the
- * backend before a command is made of an edit.
+ * The settings of a migration, one line each. An edit becomes a line of the monitor; for the guest
+ * here it is checked by the tables first.
  */
 #include <string.h>
 
@@ -8,147 +8,159 @@
 #include "backend/tables/capabilities.h"
 #include "backend/tables/parameters.h"
 #include "backend/tables/rules.h"
+#include "commands/settings.h"
 #include "tui/ui-internal.h"
 
-unsigned settings_count(void)
+/* The catalogue; what can be changed comes first. */
+static GArray *list_settings(const Ui *ui)
 {
-    return (unsigned)param_count + CAPABILITY__COUNT;
-}
+    GArray *list = g_array_new(FALSE, FALSE, sizeof(Setting));
+    g_autoptr(GArray) refused = g_array_new(FALSE, FALSE, sizeof(Setting));
+    Setting setting;
 
-static bool is_supported(unsigned index)
-{
-    return index >= param_count ? capability_table[index - param_count].supported
-                                : param_table[index].supported;
-}
+    for (int kind = 0; kind < SETTING__COUNT; kind++) {
+        for (size_t i = 0; setting_at(model_target(ui->model), (SettingKind)kind, i, &setting);
+             i++) {
+            g_autofree char *refusal = setting_refusal(&setting);
 
-/* Index of a row into both tables, one after the other; rows that can be changed come first. */
-static unsigned index_of(unsigned row)
-{
-    unsigned n = 0;
-
-    for (int supported = 1; supported >= 0; supported--) {
-        for (unsigned i = 0; i < settings_count(); i++) {
-            if (is_supported(i) == (supported == 1) && n++ == row) {
-                return i;
-            }
+            g_array_append_val(refusal ? refused : list, setting);
         }
     }
-    g_assert_not_reached();
+    g_array_append_vals(list, refused->data, refused->len);
+    return list;
 }
 
-static const CapabilityDesc *capability_of(unsigned row)
+/* The setting of a row; the last one when what is attached has fewer than before. */
+static Setting setting_of(const Ui *ui, unsigned row)
 {
-    return &capability_table[index_of(row) - param_count];
+    g_autoptr(GArray) list = list_settings(ui);
+
+    return g_array_index(list, Setting, MIN(row, list->len - 1));
 }
 
-static const ParamDesc *param_of(unsigned row)
+unsigned settings_count(const Ui *ui)
 {
-    return &param_table[index_of(row)];
+    g_autoptr(GArray) list = list_settings(ui);
+
+    return list->len;
 }
 
-bool settings_is_switch(unsigned row)
+static bool is_switch(const Setting *setting)
 {
-    return index_of(row) >= param_count;
+    return setting->kind == SETTING_CAPABILITY;
 }
 
-const char *settings_name(unsigned row)
+bool settings_is_switch(const Ui *ui, unsigned row)
 {
-    return settings_is_switch(row) ? capability_of(row)->name : param_of(row)->name;
+    Setting setting = setting_of(ui, row);
+
+    return is_switch(&setting);
 }
 
-static const char *settings_help(unsigned row)
+const char *settings_name(const Ui *ui, unsigned row)
 {
-    return settings_is_switch(row) ? capability_of(row)->help : param_of(row)->help;
+    return setting_of(ui, row).name;
 }
 
-const char *settings_refusal(unsigned row)
+static char *refusal_of(const Setting *setting)
 {
-    if (settings_is_switch(row)) {
-        return capability_of(row)->supported ? NULL : "has no effect in this build";
-    }
-    if (param_of(row)->kind == PARAM_MAPPING) {
-        return "can be set over QMP only";
-    }
-    return param_of(row)->supported ? NULL : "has no effect in this build";
+    return setting->param && setting->param->kind == PARAM_MAPPING
+               ? g_strdup("can be set over QMP only")
+               : setting_refusal(setting);
 }
 
-/* The capabilities as the set that they are. */
-static MigCapabilities capabilities_of(const Ui *ui)
+char *settings_refusal(const Ui *ui, unsigned row)
 {
-    json_object *list = model_reply_capabilities(ui->model);
-    size_t n = json_length(list);
-    MigCapabilities set = 0;
-    MigCapability id;
+    Setting setting = setting_of(ui, row);
 
-    for (size_t i = 0; i < n; i++) {
-        json_object *row = json_at(list, i);
-        const char *name = json_text(row, "capability");
+    return refusal_of(&setting);
+}
 
-        if (capability_find(name, &id) && json_flag(row, "state")) {
-            set |= CAPABILITY_BIT(id);
+static bool is_on(const Ui *ui, const char *name)
+{
+    for (JsonEach row = json_each(model_reply_capabilities(ui->model)); json_next(&row);) {
+        if (strcmp(json_text(row.value, "capability"), name) == 0) {
+            return json_flag(row.value, "state");
         }
     }
-    return set;
+    return false;
 }
 
 bool settings_is_on(const Ui *ui, MigCapability capability)
 {
-    return capability_is_on(capabilities_of(ui), capability);
+    return is_on(ui, capability_table[capability].name);
 }
 
-static char *value_for_people(const Ui *ui, unsigned row)
+static json_object *value_of(const Ui *ui, const Setting *setting)
 {
-    json_object *value;
-
-    if (settings_is_switch(row)) {
-        return g_strdup(settings_is_on(ui, index_of(row) - (unsigned)param_count) ? "on" : "off");
-    }
-    value = json_member(model_reply_parameters(ui->model), param_of(row)->name);
-    return value ? param_value_for_people(param_of(row), value) : g_strdup("");
+    return json_member(model_reply_parameters(ui->model), setting->name);
 }
 
-char *settings_value(const Ui *ui, unsigned row)
+/* As a line of the monitor can have it. */
+static char *value_text(const Ui *ui, const Setting *setting)
 {
-    json_object *value;
+    json_object *value = value_of(ui, setting);
 
-    if (settings_is_switch(row)) {
-        return value_for_people(ui, row);
+    if (is_switch(setting)) {
+        return g_strdup(is_on(ui, setting->name) ? "on" : "off");
     }
-    value = json_object_object_get(model_reply_parameters(ui->model), param_of(row)->name);
     /* A number without a suffix means MiB. */
-    if (value && param_of(row)->kind == PARAM_MIB_SIZE) {
+    if (value && setting->param && setting->param->kind == PARAM_MIB_SIZE) {
         return g_strdup_printf("%" G_GUINT64_FORMAT "B", json_object_get_uint64(value));
     }
-    if (value && param_of(row)->kind == PARAM_BOOL) {
+    if (json_object_is_type(value, json_type_boolean)) {
         return g_strdup(json_object_get_boolean(value) ? "on" : "off");
     }
     return g_strdup(value ? json_object_get_string(value) : "");
 }
 
-/* The rules that need no more than the capabilities; the request asks the others. */
-static bool check_capability(const Ui *ui, MigCapability id, bool on, GError **error)
+char *settings_value(const Ui *ui, unsigned row)
 {
-    MigCapabilities set = capabilities_of(ui), bit = CAPABILITY_BIT(id);
-    const Facts facts = { .capabilities = on ? set | bit : set & ~bit };
+    Setting setting = setting_of(ui, row);
 
+    return value_text(ui, &setting);
+}
+
+static char *value_for_people(const Ui *ui, const Setting *setting)
+{
+    json_object *value = value_of(ui, setting);
+
+    return value && setting->param ? param_value_for_people(setting->param, value)
+                                   : value_text(ui, setting);
+}
+
+/* The rules that need no more than the capabilities; the request asks the others. */
+static bool check_capability(const Ui *ui, const char *name, bool on, GError **error)
+{
+    Facts facts = { .capabilities = 0 };
+
+    for (int i = 0; i < CAPABILITY__COUNT; i++) {
+        bool set = strcmp(capability_table[i].name, name) == 0
+                       ? on
+                       : settings_is_on(ui, (MigCapability)i);
+
+        facts.capabilities |= set ? CAPABILITY_BIT(i) : 0;
+    }
     return rules_allow(RULE_CAPABILITIES, &facts, error);
 }
 
-static bool check_parameter(const ParamDesc *desc, const char *text, GError **error)
+/* The ranges of the tables; an attached QEMU has its own. */
+static bool check_parameter(const Setting *setting, const char *text, GError **error)
 {
-    json_object *value = param_value_from_text(desc, text, error);
+    json_object *value = setting_value_from_text(setting, text, error);
     json_object *args;
     MigParameters parameters;
-    bool good;
+    bool good = true;
 
     if (!value) {
         return false;
     }
-    args = json_object_new_object();
-    json_object_object_add(args, desc->name, value);
-    parameters_init(&parameters);
-    good = parameters_apply(&parameters, args, NULL, NULL, error);
-    parameters_clear(&parameters);
+    args = json_object_with(setting->name, value);
+    if (!setting->target) {
+        parameters_init(&parameters);
+        good = parameters_apply(&parameters, args, NULL, NULL, error);
+        parameters_clear(&parameters);
+    }
     json_object_put(args);
     return good;
 }
@@ -172,36 +184,51 @@ static char *quoted(const char *text)
     return g_string_free(out, FALSE);
 }
 
-char *settings_command(const Ui *ui, unsigned row, const char *text, GError **error)
+static char *command_of(const Ui *ui, const Setting *setting, const char *text, GError **error)
 {
-    const char *name = settings_name(row);
-
-    if (settings_is_switch(row)) {
+    if (is_switch(setting)) {
         bool on = strcmp(text, "on") == 0;
 
-        return check_capability(ui, (MigCapability)(index_of(row) - param_count), on, error)
-                   ? g_strdup_printf("migrate_set_capability %s %s", name, on ? "on" : "off")
+        return setting->target || check_capability(ui, setting->name, on, error)
+                   ? g_strdup_printf("migrate_set_capability %s %s", setting->name,
+                                     on ? "on" : "off")
                    : NULL;
     }
-    if (!check_parameter(param_of(row), text, error)) {
+    if (!check_parameter(setting, text, error)) {
         return NULL;
     }
 
     g_autofree char *word = quoted(text);
 
-    return g_strdup_printf("migrate_set_parameter %s %s", name, word);
+    return g_strdup_printf("migrate_set_parameter %s %s", setting->name, word);
 }
 
-/* Help of the selected row, which may be cut in its row, or the error of the last edit. */
+char *settings_command(const Ui *ui, unsigned row, const char *text, GError **error)
+{
+    Setting setting = setting_of(ui, row);
+
+    return command_of(ui, &setting, text, error);
+}
+
+char *settings_command_for(const Ui *ui, const char *name, const char *text, GError **error)
+{
+    Setting setting;
+
+    setting_find(model_target(ui->model), SETTING_PARAMETER, name, &setting);
+    return command_of(ui, &setting, text, error);
+}
+
+/* What the selected row means, in full where it stands cut off in its row; or what was wrong. */
 static void draw_settings_hint(const Ui *ui, Rect area, Canvas *canvas)
 {
     Style style = ui->input_error ? STYLE_BAD : STYLE_DIM;
+    Setting setting = setting_of(ui, ui->selected);
+    g_autofree char *help = setting_help(&setting);
     g_autofree char *text =
-        ui->input_error ? g_strdup(ui->input_error)
-                        : g_strdup_printf("Enter %s; %s",
-                                          settings_is_switch(ui->selected) ? "turns it on or off"
-                                                                           : "edits the value",
-                                          settings_help(ui->selected));
+        ui->input_error
+            ? g_strdup(ui->input_error)
+            : g_strdup_printf("Enter %s; %s",
+                              is_switch(&setting) ? "turns it on or off" : "edits the value", help);
     g_autofree char *shown = canvas_fit(text, area.w);
 
     if (area.h > 0) {
@@ -212,29 +239,32 @@ static void draw_settings_hint(const Ui *ui, Rect area, Canvas *canvas)
 
 void pane_draw_settings(const Ui *ui, Rect area, Canvas *canvas)
 {
-    unsigned n = settings_count(), rows = (unsigned)MAX(area.h - 1, 0);
+    g_autoptr(GArray) list = list_settings(ui);
+    unsigned n = list->len, rows = (unsigned)MAX(area.h - 1, 0);
     unsigned top = ui->selected >= rows && rows > 0 ? ui->selected - rows + 1 : 0;
     int name_width = MIN(29, area.w / 2), value_width = 18;
 
     for (unsigned i = 0; i < rows && top + i < n; i++) {
         unsigned row = top + i;
-        const char *refusal = settings_refusal(row);
+        const Setting *setting = &g_array_index(list, Setting, row);
+        g_autofree char *refusal = refusal_of(setting);
+        g_autofree char *help = setting_help(setting);
         bool edited =
             row == ui->selected && ui->overlay == OVERLAY_INPUT && ui->input_for == INPUT_SETTING;
         Style style = refusal ? STYLE_DIM : STYLE_NORMAL;
         g_autofree char *value =
-            edited ? g_strconcat(ui->input->str, "_", NULL) : value_for_people(ui, row);
+            edited ? g_strconcat(ui->input->str, "_", NULL) : value_for_people(ui, setting);
         g_autofree char *shown = canvas_fit(value, value_width);
         Rect line = { area.x, area.y + (int)i, area.w, 1 };
 
-        canvas_printf(canvas, line, 0, 0, style, "%c %s", settings_is_switch(row) ? '+' : ' ',
-                      settings_name(row));
+        canvas_printf(canvas, line, 0, 0, style, "%c %s", is_switch(setting) ? '+' : ' ',
+                      setting->name);
         canvas_fill(canvas, (Rect){ area.x + name_width, line.y, area.w - name_width, 1 }, style,
                     ' ');
         canvas_text(canvas, line, name_width, 0, style, edited ? value : shown);
         if (!edited) {
             canvas_text(canvas, line, name_width + value_width + 1, 0, STYLE_DIM,
-                        refusal ? refusal : settings_help(row));
+                        refusal ? refusal : help);
         }
         if (row == ui->selected) {
             canvas_paint(canvas, line, edited ? STYLE_FOUND : STYLE_SELECT);
@@ -245,5 +275,5 @@ void pane_draw_settings(const Ui *ui, Rect area, Canvas *canvas)
 
 void pane_scroll_settings(Ui *ui, int lines)
 {
-    ui->selected = (unsigned)CLAMP((int)ui->selected + lines, 0, (int)settings_count() - 1);
+    ui->selected = (unsigned)CLAMP((int)ui->selected + lines, 0, (int)settings_count(ui) - 1);
 }

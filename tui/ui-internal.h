@@ -133,19 +133,21 @@ void pane_scroll_output(Ui *ui, int lines);
 void pane_bar(const Ui *ui, Canvas *canvas, Rect area, int x, int y, int width, Style style,
               double share);
 
-/* ---- settings: rows are the parameters, then the capabilities ---- */
+/* ---- settings: first those that can be changed; parameters before capabilities ---- */
 
-unsigned settings_count(void);
-const char *settings_name(unsigned row);
-/* Why the row cannot be changed; NULL = it can. */
-const char *settings_refusal(unsigned row);
+unsigned settings_count(const Ui *ui);
+const char *settings_name(const Ui *ui, unsigned row);
+/* Why the row cannot be changed, NULL = it can; caller frees. */
+char *settings_refusal(const Ui *ui, unsigned row);
 /* Initial text of the editor; caller frees. */
 char *settings_value(const Ui *ui, unsigned row);
 /* The row is a capability: Enter toggles it. */
-bool settings_is_switch(unsigned row);
+bool settings_is_switch(const Ui *ui, unsigned row);
 bool settings_is_on(const Ui *ui, MigCapability capability);
 /* Checks @text and returns the monitor line that sets it; caller frees. NULL with an error. */
 char *settings_command(const Ui *ui, unsigned row, const char *text, GError **error);
+/* The same for the parameter @name of the tables. */
+char *settings_command_for(const Ui *ui, const char *name, const char *text, GError **error);
 
 /* ---- log ---- */
 

@@ -258,14 +258,14 @@ static void take_setting(Ui *ui, const char *text)
 
 static void edit_setting(Ui *ui, uint32_t code)
 {
-    const char *refusal = settings_refusal(ui->selected);
+    g_autofree char *refusal = settings_refusal(ui, ui->selected);
     g_autofree char *value = settings_value(ui, ui->selected);
 
     (void)code;
     g_clear_pointer(&ui->input_error, g_free);
     if (refusal) {
-        ui_say(ui, true, "%s %s", settings_name(ui->selected), refusal);
-    } else if (settings_is_switch(ui->selected)) {
+        ui_say(ui, true, "%s %s", settings_name(ui, ui->selected), refusal);
+    } else if (settings_is_switch(ui, ui->selected)) {
         take_setting(ui, strcmp(value, "on") == 0 ? "off" : "on");
     } else {
         ask_for(ui, INPUT_SETTING, value);
@@ -411,12 +411,8 @@ static void finish_input(Ui *ui)
         good = log_set_search(ui, text, &error);
         break;
     case INPUT_DOWNTIME:
-        for (unsigned row = 0; row < settings_count() && !line; row++) {
-            if (strcmp(settings_name(row), "downtime-limit") == 0) {
-                line = settings_command(ui, row, text, &error);
-                good = line != NULL;
-            }
-        }
+        line = settings_command_for(ui, "downtime-limit", text, &error);
+        good = line != NULL;
         break;
     case INPUT_SETTING:
         take_setting(ui, text);

@@ -58,7 +58,7 @@ void ui_click(Ui *ui, const UiKey *key)
                 unsigned top = ui->selected >= rows ? ui->selected - rows + 1 : 0;
 
                 ui->selected = MIN(top + (unsigned)MAX(key->y - layout.pane[i].y - 1, 0),
-                                   settings_count() - 1);
+                                   settings_count(ui) - 1);
             }
             ui->focus = i;
         }

@@ -88,7 +88,7 @@ static void test_each_pane_in_full_size(void **state)
     } panes[] = {
         { "1", "% of the way, pass 5" }, { "2", "┄ limit 80.0 MiB/s" },
         { "3", "┃ = 23.6 MiB: fits" },   { "4", "1-9 dirty again, and how often it was sent" },
-        { "5", "main       1.1 GiB" },     { "6", "no guest was handed over" },
+        { "5", "main       1.1 GiB" },   { "6", "no guest was handed over" },
         { "7", "max-bandwidth" },        { "8", "pass 1 ended: 156.3 MiB dirtied again" },
         { "9", "output of commands" },
     };
@@ -259,7 +259,7 @@ static void test_bandwidth_and_pause(void **state)
 /* From the first row of the settings, where the cursor stands. */
 static void go_down_to(Board *board, const char *name)
 {
-    for (unsigned row = 0; !g_str_equal(settings_name(row), name); row++) {
+    for (unsigned row = 0; !g_str_equal(settings_name(board->ui, row), name); row++) {
         press_code(board, KEY_DOWN);
     }
 }
@@ -282,7 +282,7 @@ static void test_settings_are_checked_and_shown(void **state)
     press(&board, "x\r");
     assert_string_equal(board.log->str, "");
     press_code(&board, KEY_ESCAPE);
-    for (unsigned row = 0; row < settings_count(); row++) {
+    for (unsigned row = 0; row < settings_count(board.ui); row++) {
         press_code(&board, KEY_UP);
     }
     go_down_to(&board, "events");
