@@ -241,6 +241,13 @@ static bool answer_from_tables(BackendReply *reply, const SchemaCommand *command
     return false;
 }
 
+static bool check_arguments(Backend *backend, const SchemaCommand *command, json_object *args,
+                            GError **error)
+{
+    return backend->ops->check != NULL ? backend->ops->check(backend, command, args, error)
+                                       : schema_check_arguments(command, args, error);
+}
+
 /* The checked arguments in the current shape; caller puts. NULL with @error. */
 static json_object *arguments_of(Backend *backend, json_object *request,
                                  const SchemaCommand *command, GError **error)
@@ -256,10 +263,7 @@ static json_object *arguments_of(Backend *backend, json_object *request,
     } else {
         args = json_object_get(given);
     }
-    bool good = args != NULL &&
-                (backend->ops->check != NULL ? backend->ops->check(backend, command, args, error)
-                                             : schema_check_arguments(command, args, error));
-    if (!good) {
+    if (args == NULL || !check_arguments(backend, command, args, error)) {
         json_object_put(args);
         return NULL;
     }
@@ -313,6 +317,18 @@ static void begin(Request *request, bool in_turn)
         reply->backend->ops->execute(reply->backend, session, command, args, reply);
     }
     json_object_put(args);
+}
+
+void backend_forward(Backend *to, BackendSession *session, const SchemaCommand *command,
+                     json_object *args, BackendReply *reply)
+{
+    GError *error = NULL;
+
+    if (check_arguments(to, command, args, &error)) {
+        to->ops->execute(to, session, command, args, reply);
+    } else {
+        backend_reply_error(reply, error);
+    }
 }
 
 static gboolean begin_oob(void *data)

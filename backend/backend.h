@@ -114,6 +114,11 @@ void backend_reply_error(BackendReply *reply, GError *error);
 /* Text of QEMU with class GenericError. */
 void backend_reply_failure(BackendReply *reply, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
+/* Hands a request that an implementation was given over to another one, which checks the arguments
+ * by its own schema. */
+void backend_forward(Backend *to, BackendSession *session, const SchemaCommand *command,
+                     json_object *args, BackendReply *reply);
+
 void backend_emit(Backend *backend, const BackendEvent *event);
 /* X_NOTICE: a sentence for people. @outgoing: it reports the end of an outgoing migration. */
 void backend_emit_notice(Backend *backend, const char *text, bool outgoing, int64_t time_us);

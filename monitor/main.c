@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/attach/attach.h"
 #include "backend/base/error.h"
 #include "backend/base/fault.h"
 #include "backend/base/inherited-fd.h"
@@ -119,9 +120,38 @@ static void on_trace(const char *json, void *data)
 
 /* ---- setting up ---- */
 
+/* The guest here or what the options attach; an error is one of the options. */
+static Backend *new_backend(const Options *options, GError **error)
+{
+    const EngineOptions engine = {
+        .guest = {
+            .machine = options->machine,
+            .memory = options->memory,
+            .smp = options->smp,
+            .ram_file = options->ram_file,
+            .prealloc = options->prealloc,
+            .ram_id = options->ram_id,
+            .name = options->name,
+            .uuid = options->uuid,
+        },
+        .tracker = options->tracker,
+        .incoming = options->incoming,
+        .paused = options->paused,
+    };
+
+    const ManagedOptions managed = {
+        .engine = options->connect == NULL ? &engine : NULL,
+        .observe = options->observe,
+        .connect_ms = options->peer_timeout,
+        .answer_ms = options->peer_timeout,
+    };
+
+    return managed_new(&managed, error);
+}
+
 static bool make_backend(Program *program, GError **error)
 {
-    program->backend = startup_make_backend(&program->options, error);
+    program->backend = new_backend(&program->options, error);
     if (program->backend == NULL) {
         return false;
     }

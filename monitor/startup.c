@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backend/attach/attach.h"
 #include "backend/base/error.h"
 
 /* Opens missing descriptors 0 to 2, so that no other file gets their numbers. */
@@ -65,34 +64,6 @@ bool startup_check(const Options *options, bool batch, GError **error)
         g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC, problem);
     }
     return problem == NULL;
-}
-
-Backend *startup_make_backend(const Options *options, GError **error)
-{
-    const EngineOptions engine = {
-        .guest = {
-            .machine = options->machine,
-            .memory = options->memory,
-            .smp = options->smp,
-            .ram_file = options->ram_file,
-            .prealloc = options->prealloc,
-            .ram_id = options->ram_id,
-            .name = options->name,
-            .uuid = options->uuid,
-        },
-        .tracker = options->tracker,
-        .incoming = options->incoming,
-        .paused = options->paused,
-    };
-
-    const ManagedOptions managed = {
-        .engine = options->connect == NULL ? &engine : NULL,
-        .observe = options->observe,
-        .connect_ms = options->peer_timeout,
-        .answer_ms = options->peer_timeout,
-    };
-
-    return managed_new(&managed, error);
 }
 
 bool startup_collect_script(const Options *options, Script **ret_script, GError **error)

@@ -7,7 +7,6 @@
 #include <glib.h>
 #include <stdbool.h>
 
-#include "backend/backend.h"
 #include "monitor/options.h"
 #include "monitor/script.h"
 #include "tui/config.h"
@@ -20,9 +19,6 @@ bool startup_configure_dashboard(const Options *options, TuiConfig *ret_config, 
 
 /* Checks which options exclude or need each other. */
 bool startup_check(const Options *options, bool batch, GError **error);
-
-/* Creates the guest and its engine; errors are about options. */
-Backend *startup_make_backend(const Options *options, GError **error);
 
 /*
  * Collects the sources of lines in the order -c, --batch, standard input; *ret_script stays NULL

@@ -80,7 +80,7 @@ static void execute(Backend *backend, BackendSession *session, const SchemaComma
             forward_execute(m, session, command, args, reply);
         }
     } else if (m->engine != NULL) {
-        m->engine->ops->execute(m->engine, session, command, args, reply);
+        backend_forward(m->engine, session, command, args, reply);
     } else {
         refuse_without_source(command, reply);
     }

@@ -8,9 +8,9 @@
 
 #include "backend/base/clock.h"
 #include "backend/base/json.h"
-#include "backend/engine/attempt/verdict.h"
 #include "backend/tables/history.h"
 #include "backend/tables/info.h"
+#include "backend/tables/verdict.h"
 
 /* A paused source counts as connecting for so long after it was told to resume. */
 #define RESUME_US 10000000

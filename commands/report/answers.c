@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "backend/base/size.h"
-#include "backend/engine/attempt/verdict.h"
 #include "backend/tables/capabilities.h"
 #include "backend/tables/parameters.h"
+#include "backend/tables/verdict.h"
 #include "commands/hmp/hmp-internal.h"
 
 /* From this share of it on, a limit was what limited. */

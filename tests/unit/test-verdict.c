@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "backend/engine/attempt/verdict.h"
+#include "backend/tables/verdict.h"
 
 #define MIB UINT64_C(1048576)
 #define S   1000000

@@ -5,8 +5,8 @@
 #include "backend/engine/attempt/migration.h"
 
 #include "backend/base/clock.h"
-#include "backend/engine/attempt/verdict.h"
 #include "backend/guest/memory/block.h"
+#include "backend/tables/verdict.h"
 
 #define MAX_PASSES 2000u /* a migration that does not converge must not fill the memory */
 #define BIT(n)     (1u << (n))

@@ -5,7 +5,7 @@
  * writes about as much as is sent, more passes do not help; only a longer pause, more bandwidth or
  * a slower guest do.
  */
-#include "backend/engine/attempt/verdict.h"
+#include "backend/tables/verdict.h"
 
 #include <inttypes.h>
 #include <string.h>
