@@ -135,9 +135,8 @@ static bool check_capability(const Ui *ui, const char *name, bool on, GError **e
     Facts facts = { .capabilities = 0 };
 
     for (int i = 0; i < CAPABILITY__COUNT; i++) {
-        bool set = strcmp(capability_table[i].name, name) == 0
-                       ? on
-                       : settings_is_on(ui, (MigCapability)i);
+        bool set =
+            strcmp(capability_table[i].name, name) == 0 ? on : settings_is_on(ui, (MigCapability)i);
 
         facts.capabilities |= set ? CAPABILITY_BIT(i) : 0;
     }

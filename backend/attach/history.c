@@ -154,7 +154,8 @@ void history_status(History *history, const char *status, int64_t wall_us)
 
 static void end_pass(History *history, json_object *ram, int64_t now_us)
 {
-    uint64_t dirty_rate = json_number(ram, "dirty-pages-rate"); /* pages/s over the pass that ended */
+    uint64_t dirty_rate =
+        json_number(ram, "dirty-pages-rate"); /* pages/s over the pass that ended */
     MigPass pass = {
         .number = history->sync_count,
         .start_us = history->began_us,
@@ -203,16 +204,6 @@ void history_seen(History *history, json_object *info, uint64_t limit_ms)
 }
 
 /* ---- as an answer ---- */
-
-static void add_int(json_object *object, const char *key, int64_t value)
-{
-    json_object_object_add(object, key, json_object_new_int64(value));
-}
-
-static void add_uint(json_object *object, const char *key, uint64_t value)
-{
-    json_object_object_add(object, key, json_object_new_uint64(value));
-}
 
 static void add_text(json_object *object, const char *key, const char *value)
 {

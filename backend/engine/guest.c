@@ -145,8 +145,8 @@ void engine_guest_verify(Engine *e, BackendSession *session, json_object *args, 
     e->verify_job->engine = e;
     e->verify_job->guest = e->guest;
     e->verify_reply = reply;
-    e->verify_thread = fault_thread_new("thread-verify", "verify", verify_thread, e->verify_job,
-                                        &error);
+    e->verify_thread =
+        fault_thread_new("thread-verify", "verify", verify_thread, e->verify_job, &error);
     if (e->verify_thread == NULL) {
         verify_job_free(g_steal_pointer(&e->verify_job));
         backend_reply_error(g_steal_pointer(&e->verify_reply), error);

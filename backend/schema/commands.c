@@ -6,8 +6,15 @@
 
 #include <string.h>
 
-#define ARGS(...) (const SchemaMember[]) { __VA_ARGS__ { NULL, NULL, false, false } }
-#define JOB_ID    ARGS(MEMBER("id", schema_str))
+#define ARGS(...)                                                                                  \
+    (const SchemaMember[])                                                                         \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+        {                                                                                          \
+            NULL, NULL, false, false                                                               \
+        }                                                                                          \
+    }
+#define JOB_ID                     ARGS(MEMBER("id", schema_str))
 #define MEMBER(member, type)       { member, &type, false, false },
 #define OPTIONAL(member, type)     { member, &type, true, false },
 #define OPTIONAL_OLD(member, type) { member, &type, true, true },
@@ -36,8 +43,8 @@ static const SchemaCommand commands[] = {
     /* 8.2.0 made uri mandatory by mistake; later releases have it as here. */
     { "migrate",
       ARGS(OPTIONAL("uri", schema_str) OPTIONAL("channels", schema_channel_list)
-           OPTIONAL_OLD("blk", schema_bool) OPTIONAL_OLD("inc", schema_bool)
-           OPTIONAL("detach", schema_bool) OPTIONAL("resume", schema_bool)),
+               OPTIONAL_OLD("blk", schema_bool) OPTIONAL_OLD("inc", schema_bool)
+                   OPTIONAL("detach", schema_bool) OPTIONAL("resume", schema_bool)),
       NULL, false },
     { "migrate-incoming",
       ARGS(OPTIONAL("uri", schema_str) OPTIONAL("channels", schema_channel_list)), NULL, false },
@@ -55,17 +62,17 @@ static const SchemaCommand commands[] = {
     { "query-migrationthreads", NULL, &schema_migration_thread_list, false },
     { "client_migrate_info",
       ARGS(MEMBER("protocol", schema_str) MEMBER("hostname", schema_str)
-           OPTIONAL("port", schema_int) OPTIONAL("tls-port", schema_int)
-           OPTIONAL("cert-subject", schema_str)),
+               OPTIONAL("port", schema_int) OPTIONAL("tls-port", schema_int)
+                   OPTIONAL("cert-subject", schema_str)),
       NULL, false },
     { "announce-self",
       ARGS(MEMBER("initial", schema_int) MEMBER("max", schema_int) MEMBER("rounds", schema_int)
-           MEMBER("step", schema_int) OPTIONAL("interfaces", schema_str_list)
-           OPTIONAL("id", schema_str)),
+               MEMBER("step", schema_int) OPTIONAL("interfaces", schema_str_list)
+                   OPTIONAL("id", schema_str)),
       NULL, false },
     { "calc-dirty-rate",
       ARGS(MEMBER("calc-time", schema_int) OPTIONAL("calc-time-unit", schema_time_unit)
-           OPTIONAL("sample-pages", schema_int) OPTIONAL("mode", schema_dirty_rate_mode)),
+               OPTIONAL("sample-pages", schema_int) OPTIONAL("mode", schema_dirty_rate_mode)),
       NULL, false },
     { "query-dirty-rate", ARGS(OPTIONAL("calc-time-unit", schema_time_unit)),
       &schema_dirty_rate_info, false },
@@ -75,27 +82,27 @@ static const SchemaCommand commands[] = {
     { "query-vcpu-dirty-limit", NULL, &schema_dirty_limit_info_list, false },
     { "x-colo-lost-heartbeat", NULL, NULL, false },
     { "query-colo-status", NULL, &schema_colo_status, false },
-    { "xen-save-devices-state",
-      ARGS(MEMBER("filename", schema_str) OPTIONAL("live", schema_bool)), NULL, false },
+    { "xen-save-devices-state", ARGS(MEMBER("filename", schema_str) OPTIONAL("live", schema_bool)),
+      NULL, false },
     { "xen-load-devices-state", ARGS(MEMBER("filename", schema_str)), NULL, false },
     { "xen-set-global-dirty-log", ARGS(MEMBER("enable", schema_bool)), NULL, false },
     { "xen-set-replication",
       ARGS(MEMBER("enable", schema_bool) MEMBER("primary", schema_bool)
-           OPTIONAL("failover", schema_bool)),
+               OPTIONAL("failover", schema_bool)),
       NULL, false },
     { "query-xen-replication-status", NULL, &schema_replication_status, false },
     { "xen-colo-do-checkpoint", NULL, NULL, false },
     { "snapshot-save",
       ARGS(MEMBER("job-id", schema_str) MEMBER("tag", schema_str) MEMBER("vmstate", schema_str)
-           MEMBER("devices", schema_str_list)),
+               MEMBER("devices", schema_str_list)),
       NULL, false },
     { "snapshot-load",
       ARGS(MEMBER("job-id", schema_str) MEMBER("tag", schema_str) MEMBER("vmstate", schema_str)
-           MEMBER("devices", schema_str_list)),
+               MEMBER("devices", schema_str_list)),
       NULL, false },
     { "snapshot-delete",
       ARGS(MEMBER("job-id", schema_str) MEMBER("tag", schema_str)
-           MEMBER("devices", schema_str_list)),
+               MEMBER("devices", schema_str_list)),
       NULL, false },
     { "job-pause", JOB_ID, NULL, false },
     { "job-resume", JOB_ID, NULL, false },
@@ -141,7 +148,8 @@ static const SchemaEvent events[] = {
     { "STOP", NULL },
     { "RESUME", NULL },
     { "SHUTDOWN", ARGS(MEMBER("guest", schema_bool) MEMBER("reason", schema_shutdown_cause)) },
-    { "X_NOTICE", ARGS(MEMBER("text", schema_str) OPTIONAL("outgoing", schema_bool)), .hidden = true },
+    { "X_NOTICE", ARGS(MEMBER("text", schema_str) OPTIONAL("outgoing", schema_bool)),
+      .hidden = true },
     { "X_PEER",
       ARGS(MEMBER("side", schema_x_side) MEMBER("event", schema_str) OPTIONAL("data", schema_any)),
       .hidden = true },

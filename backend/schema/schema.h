@@ -13,7 +13,7 @@
 typedef enum {
     SCHEMA_STR,
     SCHEMA_BOOL,
-    SCHEMA_INT,      /* int64 */
+    SCHEMA_INT, /* int64 */
     SCHEMA_UINT8,
     SCHEMA_UINT16,
     SCHEMA_UINT32,
@@ -24,7 +24,7 @@ typedef enum {
     SCHEMA_ANY,
     SCHEMA_ENUM,
     SCHEMA_STRUCT,
-    SCHEMA_UNION,    /* flat: base members, a discriminator, one struct for each value */
+    SCHEMA_UNION, /* flat: base members, a discriminator, one struct for each value */
     SCHEMA_LIST,
 } SchemaKind;
 
@@ -39,26 +39,26 @@ typedef struct {
 
 struct SchemaType {
     SchemaKind kind;
-    const char *name;               /* QAPI name */
-    const char *const *values;      /* ENUM: NULL terminated */
-    const SchemaMember *members;    /* STRUCT; UNION: base members */
-    const char *discriminator;      /* UNION */
-    const SchemaMember *branches;   /* UNION: name = value of the discriminator, type = struct */
-    const SchemaType *element;      /* LIST */
+    const char *name;             /* QAPI name */
+    const char *const *values;    /* ENUM: NULL terminated */
+    const SchemaMember *members;  /* STRUCT; UNION: base members */
+    const char *discriminator;    /* UNION */
+    const SchemaMember *branches; /* UNION: name = value of the discriminator, type = struct */
+    const SchemaType *element;    /* LIST */
 };
 
 typedef struct {
-    const char *name;            /* "migrate-set-parameters" */
-    const SchemaMember *args;    /* NULL = none */
-    const SchemaType *returns;   /* NULL = {} */
-    bool oob;                    /* may be sent with exec-oob */
-    bool open;                   /* further arguments are passed on unread */
+    const char *name;          /* "migrate-set-parameters" */
+    const SchemaMember *args;  /* NULL = none */
+    const SchemaType *returns; /* NULL = {} */
+    bool oob;                  /* may be sent with exec-oob */
+    bool open;                 /* further arguments are passed on unread */
 } SchemaCommand;
 
 typedef struct {
     const char *name; /* "MIGRATION" */
     const SchemaMember *data;
-    bool hidden;      /* for the front ends of this process only */
+    bool hidden; /* for the front ends of this process only */
 } SchemaEvent;
 
 /* NULL when unknown. migrate-cancel finds migrate_cancel. */

@@ -14,36 +14,29 @@ const SchemaType schema_dirty_rate_mode =
     ENUM("DirtyRateMeasureMode", NAMES("page-sampling", "dirty-ring", "dirty-bitmap"));
 const SchemaType schema_dirty_rate_status =
     ENUM("DirtyRateStatus", NAMES("unstarted", "measuring", "measured"));
-const SchemaType schema_dirty_rate_vcpu = STRUCT("DirtyRateVcpu",
-    MEMBER("id", schema_int)
-    MEMBER("dirty-rate", schema_int));
+const SchemaType schema_dirty_rate_vcpu =
+    STRUCT("DirtyRateVcpu", MEMBER("id", schema_int) MEMBER("dirty-rate", schema_int));
 static const SchemaType dirty_rate_vcpu_list = LIST(schema_dirty_rate_vcpu);
-const SchemaType schema_dirty_rate_info = STRUCT("DirtyRateInfo",
-    OPTIONAL("dirty-rate", schema_int)
-    MEMBER("status", schema_dirty_rate_status)
-    MEMBER("start-time", schema_int)
-    MEMBER("calc-time", schema_int)
-    MEMBER("calc-time-unit", schema_time_unit)
-    MEMBER("sample-pages", schema_uint64)
-    MEMBER("mode", schema_dirty_rate_mode)
-    OPTIONAL("vcpu-dirty-rate", dirty_rate_vcpu_list));
+const SchemaType schema_dirty_rate_info =
+    STRUCT("DirtyRateInfo",
+           OPTIONAL("dirty-rate", schema_int) MEMBER("status", schema_dirty_rate_status)
+               MEMBER("start-time", schema_int) MEMBER("calc-time", schema_int)
+                   MEMBER("calc-time-unit", schema_time_unit) MEMBER("sample-pages", schema_uint64)
+                       MEMBER("mode", schema_dirty_rate_mode)
+                           OPTIONAL("vcpu-dirty-rate", dirty_rate_vcpu_list));
 
-const SchemaType schema_x_dirty_pages = STRUCT("XDirtyPages",
-    MEMBER("status", schema_dirty_rate_status)
-    MEMBER("elapsed-us", schema_int)
-    MEMBER("pages", schema_uint64)
-    MEMBER("written-pages", schema_uint64));
-const SchemaType schema_dirty_limit_info = STRUCT("DirtyLimitInfo",
-    MEMBER("cpu-index", schema_int)
-    MEMBER("limit-rate", schema_uint64)
-    MEMBER("current-rate", schema_uint64));
+const SchemaType schema_x_dirty_pages = STRUCT(
+    "XDirtyPages", MEMBER("status", schema_dirty_rate_status) MEMBER("elapsed-us", schema_int)
+                       MEMBER("pages", schema_uint64) MEMBER("written-pages", schema_uint64));
+const SchemaType schema_dirty_limit_info =
+    STRUCT("DirtyLimitInfo", MEMBER("cpu-index", schema_int) MEMBER("limit-rate", schema_uint64)
+                                 MEMBER("current-rate", schema_uint64));
 const SchemaType schema_dirty_limit_info_list = LIST(schema_dirty_limit_info);
 
 /* ---- threads ---- */
 
-const SchemaType schema_migration_thread = STRUCT("MigrationThreadInfo",
-    MEMBER("name", schema_str)
-    MEMBER("thread-id", schema_int));
+const SchemaType schema_migration_thread =
+    STRUCT("MigrationThreadInfo", MEMBER("name", schema_str) MEMBER("thread-id", schema_int));
 const SchemaType schema_migration_thread_list = LIST(schema_migration_thread);
 
 /* ---- COLO ---- */
@@ -51,13 +44,11 @@ const SchemaType schema_migration_thread_list = LIST(schema_migration_thread);
 const SchemaType schema_colo_mode = ENUM("COLOMode", NAMES("none", "primary", "secondary"));
 const SchemaType schema_colo_reason =
     ENUM("COLOExitReason", NAMES("none", "request", "error", "processing"));
-const SchemaType schema_colo_status = STRUCT("COLOStatus",
-    MEMBER("mode", schema_colo_mode)
-    MEMBER("last-mode", schema_colo_mode)
-    MEMBER("reason", schema_colo_reason));
-const SchemaType schema_replication_status = STRUCT("ReplicationStatus",
-    MEMBER("error", schema_bool)
-    OPTIONAL("desc", schema_str));
+const SchemaType schema_colo_status =
+    STRUCT("COLOStatus", MEMBER("mode", schema_colo_mode) MEMBER("last-mode", schema_colo_mode)
+                             MEMBER("reason", schema_colo_reason));
+const SchemaType schema_replication_status =
+    STRUCT("ReplicationStatus", MEMBER("error", schema_bool) OPTIONAL("desc", schema_str));
 
 /* ---- jobs ---- */
 
@@ -67,27 +58,22 @@ const SchemaType schema_job_type =
 const SchemaType schema_job_status =
     ENUM("JobStatus", NAMES("undefined", "created", "running", "paused", "ready", "standby",
                             "waiting", "pending", "aborting", "concluded", "null"));
-const SchemaType schema_job_info = STRUCT("JobInfo",
-    MEMBER("id", schema_str)
-    MEMBER("type", schema_job_type)
-    MEMBER("status", schema_job_status)
-    MEMBER("current-progress", schema_int)
-    MEMBER("total-progress", schema_int)
-    OPTIONAL("error", schema_str));
+const SchemaType schema_job_info =
+    STRUCT("JobInfo", MEMBER("id", schema_str) MEMBER("type", schema_job_type)
+                          MEMBER("status", schema_job_status) MEMBER("current-progress", schema_int)
+                              MEMBER("total-progress", schema_int) OPTIONAL("error", schema_str));
 const SchemaType schema_job_info_list = LIST(schema_job_info);
 
 /* ---- objects ---- */
 
 /* Of QEMU's types those that a migration can have to do with. */
-const SchemaType schema_object_type =
-    ENUM("ObjectType", NAMES("authz-list", "authz-listfile", "authz-pam", "authz-simple",
-                             "colo-compare", "dbus-vmstate", "filter-mirror", "filter-redirector",
-                             "filter-rewriter", "iothread", "memory-backend-file",
-                             "memory-backend-memfd", "memory-backend-ram", "secret",
-                             "secret_keyring", "throttle-group", "tls-cipher-suites",
-                             "tls-creds-anon", "tls-creds-psk", "tls-creds-x509"));
+const SchemaType schema_object_type = ENUM(
+    "ObjectType", NAMES("authz-list", "authz-listfile", "authz-pam", "authz-simple", "colo-compare",
+                        "dbus-vmstate", "filter-mirror", "filter-redirector", "filter-rewriter",
+                        "iothread", "memory-backend-file", "memory-backend-memfd",
+                        "memory-backend-ram", "secret", "secret_keyring", "throttle-group",
+                        "tls-cipher-suites", "tls-creds-anon", "tls-creds-psk", "tls-creds-x509"));
 
 /* ---- migmon's own ---- */
 
-const SchemaType schema_x_deleted = STRUCT("XDeleted",
-    MEMBER("found", schema_bool));
+const SchemaType schema_x_deleted = STRUCT("XDeleted", MEMBER("found", schema_bool));

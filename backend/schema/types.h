@@ -18,7 +18,8 @@ extern const SchemaType schema_version_info, schema_command_info_list;
 extern const SchemaType schema_qmp_capability_list, schema_shutdown_cause;
 extern const SchemaType schema_add_fd_info, schema_fdset_info_list, schema_info_list;
 
-extern const SchemaType schema_x_owner, schema_x_history, schema_x_ram_map, schema_x_guest_value_list;
+extern const SchemaType schema_x_owner, schema_x_history, schema_x_ram_map,
+    schema_x_guest_value_list;
 extern const SchemaType schema_x_verify, schema_x_planted, schema_x_dirty_pages;
 
 /* types-other.c */

@@ -40,10 +40,10 @@ typedef struct {
     bool resume, disks;
 
     /* The state of this side. */
-    bool running;     /* a migration runs */
-    bool listening;   /* migrate-incoming was given an address */
-    bool inmigrate;   /* the guest is to arrive */
-    bool postmigrate; /* the guest left */
+    bool running;       /* a migration runs */
+    bool listening;     /* migrate-incoming was given an address */
+    bool inmigrate;     /* the guest is to arrive */
+    bool postmigrate;   /* the guest left */
     bool last_incoming; /* the newest attempt is an incoming one */
     bool owner_here;
     bool unconfirmed; /* the newest attempt failed after the handover, without an answer */

@@ -2,10 +2,11 @@
  * A question of 16 bytes and an answer of a page, again and again, between two processes over a
  * socket: what a page request costs at the least, beside whatever else the machine does.
  *
- *     ping-pong unix|tcp SECONDS PAUSE_US    prints the number of rounds and the median in microseconds
+ *     ping-pong unix|tcp SECONDS PAUSE_US    prints the number of rounds and the median in
+ * microseconds
  *
- * PAUSE_US between two rounds: 0 keeps both ends awake and their caches warm, a pause lets them fall
- * asleep, as those who ask for pages do.
+ * PAUSE_US between two rounds: 0 keeps both ends awake and their caches warm, a pause lets them
+ * fall asleep, as those who ask for pages do.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>

@@ -20,8 +20,8 @@ static void check_request(json_object *request)
 {
     json_object *name, *args;
 
-    if (!backend_check_request(request, true, NULL)
-        || !json_object_object_get_ex(request, "execute", &name)) {
+    if (!backend_check_request(request, true, NULL) ||
+        !json_object_object_get_ex(request, "execute", &name)) {
         return;
     }
     const SchemaCommand *command = schema_find_command(json_object_get_string(name));

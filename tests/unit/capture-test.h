@@ -71,8 +71,8 @@ static inline char *capture_sha256(const void *bytes, size_t length)
     return g_compute_checksum_for_data(G_CHECKSUM_SHA256, bytes, length);
 }
 
-/* The bytes of the file with @role, checked against the manifest; NULL when there is no such role. What stood
- * in the file before the stream is left out. */
+/* The bytes of the file with @role, checked against the manifest; NULL when there is no such role.
+ * What stood in the file before the stream is left out. */
 static inline GBytes *capture_load(const CaptureFolder *folder, json_object *capture,
                                    const char *role)
 {

@@ -26,7 +26,7 @@ typedef struct {
     GByteArray *bytes;
     SubjectBlock blocks[2];
     unsigned n_blocks;
-    uint64_t eof; /* offset of its byte */
+    uint64_t eof;    /* offset of its byte */
     GArray *borders; /* uint64_t: where an element begins, up to EOF */
     const VmStateDesc *(*find)(void *data, const char *idstr, uint32_t instance, uint32_t version,
                                GError **error);
@@ -166,8 +166,8 @@ static inline bool take_record(const StreamRecord *record, void *data, GError **
     }
 }
 
-static inline StreamResult load_stream(Load *load, const uint8_t *bytes, size_t length, size_t chunk,
-                                GError **error)
+static inline StreamResult load_stream(Load *load, const uint8_t *bytes, size_t length,
+                                       size_t chunk, GError **error)
 {
     g_autoptr(StreamReader) reader = stream_reader_new(&(StreamReaderConfig){
         .find_device = load->subject->find,
@@ -236,7 +236,7 @@ static inline void put_pages(Subject *s, StreamWriter *w, uint64_t round)
 }
 
 static inline void put_device(StreamWriter *w, uint32_t id, const char *idstr, uint32_t version,
-                       size_t length)
+                              size_t length)
 {
     g_autofree uint8_t *body = g_malloc0(length);
 
@@ -245,7 +245,8 @@ static inline void put_device(StreamWriter *w, uint32_t id, const char *idstr, u
     stream_put_footer(w, id);
 }
 
-/* Everything the format has for precopy in some 300 KiB: two blocks, five rounds, commands, devices. */
+/* Everything the format has for precopy in some 300 KiB: two blocks, five rounds, commands,
+ * devices. */
 static inline void make_synthetic(Subject *s)
 {
     static const uint8_t list[] = { 0, 0, 0, 2, [4 + 16 - 1] = 9 };
@@ -255,8 +256,10 @@ static inline void make_synthetic(Subject *s)
     s->bytes = g_byte_array_new();
     s->find = find_none_device;
     s->n_blocks = 2;
-    s->blocks[0] = (SubjectBlock){ "ram", PAGES * STREAM_PAGE_SIZE, g_malloc0(PAGES * STREAM_PAGE_SIZE) };
-    s->blocks[1] = (SubjectBlock){ "rom", PAGES * STREAM_PAGE_SIZE, g_malloc0(PAGES * STREAM_PAGE_SIZE) };
+    s->blocks[0] =
+        (SubjectBlock){ "ram", PAGES * STREAM_PAGE_SIZE, g_malloc0(PAGES * STREAM_PAGE_SIZE) };
+    s->blocks[1] =
+        (SubjectBlock){ "rom", PAGES * STREAM_PAGE_SIZE, g_malloc0(PAGES * STREAM_PAGE_SIZE) };
 
     stream_put_header(w);
     stream_put_configuration(w, &(StreamConfiguration){
@@ -308,7 +311,8 @@ static inline bool make_captured(Subject *s)
     g_byte_array_append(s->bytes, g_bytes_get_data(stream, NULL), (guint)g_bytes_get_size(stream));
     s->find = find_none_device;
     s->n_blocks = 1;
-    s->blocks[0] = (SubjectBlock){ "ram0", capture_number(capture, "ram_size"), capture_ram(capture) };
+    s->blocks[0] =
+        (SubjectBlock){ "ram0", capture_number(capture, "ram_size"), capture_ram(capture) };
     capture_folder_close(&folder);
     return true;
 }

@@ -106,11 +106,13 @@ static void test_passes_end_when_the_syncs_grow(void **state)
     pass = json_object_array_get_idx(passes, 0);
     assert_int_equal(json_object_get_int64(json_object_object_get(pass, "pass")), 1);
     assert_int_equal(json_object_get_int64(json_object_object_get(pass, "bytes")), 100 << 20);
-    assert_int_equal(json_object_get_int64(json_object_object_get(pass, "remaining-bytes")), 30 << 20);
+    assert_int_equal(json_object_get_int64(json_object_object_get(pass, "remaining-bytes")),
+                     30 << 20);
     pass = json_object_array_get_idx(passes, 1);
     assert_int_equal(json_object_get_int64(json_object_object_get(pass, "bytes")), 30 << 20);
     /* 8 Mbit/s for 300 ms. */
-    assert_int_equal(json_object_get_int64(json_object_object_get(whole, "threshold-bytes")), 300000);
+    assert_int_equal(json_object_get_int64(json_object_object_get(whole, "threshold-bytes")),
+                     300000);
     json_object_put(whole);
     history_free(history);
 }
@@ -118,8 +120,8 @@ static void test_passes_end_when_the_syncs_grow(void **state)
 /* What a destination answers has no RAM in it, what a strange one answers may be anything. */
 static void test_answers_without_figures(void **state)
 {
-    static const char *const rows[] = { "{}", "{\"status\":\"active\"}", "{\"ram\":7}", "{\"ram\":{}}",
-                                        "{\"ram\":{\"dirty-sync-count\":\"x\"}}" };
+    static const char *const rows[] = { "{}", "{\"status\":\"active\"}", "{\"ram\":7}",
+                                        "{\"ram\":{}}", "{\"ram\":{\"dirty-sync-count\":\"x\"}}" };
     History *history = history_new();
 
     (void)state;

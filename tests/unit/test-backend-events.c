@@ -56,7 +56,7 @@ static void hear(const BackendEvent *event, void *data)
     }
     if (listener->subscribes) {
         static Listener late;
-        late = (Listener) { listener->backend, listener->log, 'l', 0, 0, false };
+        late = (Listener){ listener->backend, listener->log, 'l', 0, 0, false };
         listener->subscribes = false;
         backend_subscribe(listener->backend, hear, &late);
     }
@@ -96,8 +96,8 @@ static void test_event_json_has_qemus_members(void **state)
 {
     json_object *data = json_tokener_parse("{\"status\":\"setup\"}");
     json_object *with = backend_event_to_json(
-        &(BackendEvent) { .name = "MIGRATION", .data = data, .time_us = 1795147854853898 });
-    json_object *without = backend_event_to_json(&(BackendEvent) { .name = "STOP", .time_us = 5 });
+        &(BackendEvent){ .name = "MIGRATION", .data = data, .time_us = 1795147854853898 });
+    json_object *without = backend_event_to_json(&(BackendEvent){ .name = "STOP", .time_us = 5 });
 
     (void)state;
     assert_string_equal(json_object_to_json_string_ext(with, JSON_C_TO_STRING_PLAIN),
@@ -125,7 +125,8 @@ static const struct {
     { "{}", true, "QMP input lacks member 'execute'" },
     { "{\"execute\":1}", true, "QMP input member 'execute' must be a string" },
     { "{\"exec-oob\":1}", true, "QMP input member 'exec-oob' must be a string" },
-    { "{\"execute\":\"query-status\",\"bogus\":1}", true, "QMP input member 'bogus' is unexpected" },
+    { "{\"execute\":\"query-status\",\"bogus\":1}", true,
+      "QMP input member 'bogus' is unexpected" },
     { "{\"execute\":\"query-status\",\"arguments\":[]}", true,
       "QMP input member 'arguments' must be an object" },
     { "{\"execute\":\"query-status\",\"exec-oob\":\"query-status\"}", true,

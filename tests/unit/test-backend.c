@@ -29,7 +29,7 @@ static void fake_execute(Backend *backend, BackendSession *session, const Schema
                                ? ""
                                : json_object_to_json_string_ext(args, JSON_C_TO_STRING_PLAIN));
     if (fake->emits) {
-        backend_emit(backend, &(BackendEvent) { .name = "STOP" });
+        backend_emit(backend, &(BackendEvent){ .name = "STOP" });
         backend_session_warn(session, "old");
     }
     if (fake->at_once) {
@@ -63,8 +63,7 @@ static int setup(void **state)
 
 static void spin(void)
 {
-    while (g_main_context_iteration(NULL, false)) {
-    }
+    while (g_main_context_iteration(NULL, false)) {}
 }
 
 static int teardown(void **state)
@@ -108,7 +107,7 @@ static void send_counted(Fake *fake, BackendSession *session, const char *tag, c
     Mark *mark = g_new(Mark, 1);
     json_object *object = json_tokener_parse(request);
 
-    *mark = (Mark) { fake->log, tag, count };
+    *mark = (Mark){ fake->log, tag, count };
     backend_execute(&fake->backend, session, object, done, mark);
     json_object_put(object);
 }
@@ -402,7 +401,8 @@ static void test_trace_shows_requests_as_they_came(void **state)
 
     fake->at_once = true;
     backend_set_trace(&fake->backend, note_trace, trace);
-    send(fake, session, "1", "{\"execute\":\"migrate\",\"id\":7,\"arguments\":{\"uri\":\"unix:/x\"}}");
+    send(fake, session, "1",
+         "{\"execute\":\"migrate\",\"id\":7,\"arguments\":{\"uri\":\"unix:/x\"}}");
     send(fake, session, "2", "{\"execute\":\"stop\"}");
     backend_set_trace(&fake->backend, NULL, NULL);
     send(fake, session, "3", "{\"execute\":\"cont\"}");
@@ -446,7 +446,7 @@ static void test_a_request_from_an_event_does_not_enter_the_implementation_again
     assert_non_null(strstr(fake->log->str, ">query-migrate "));
     assert_non_null(strstr(fake->log->str, "<outer "));
     assert_non_null(strstr(fake->log->str, "<inner "));
-    backend_emit(&fake->backend, &(BackendEvent) { .name = "RESUME" });
+    backend_emit(&fake->backend, &(BackendEvent){ .name = "RESUME" });
     backend_session_close(session);
     g_string_truncate(fake->log, 0);
 }

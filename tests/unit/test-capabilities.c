@@ -70,7 +70,8 @@ static const struct {
     { "x-ignore-shared", "postcopy-ram", "Postcopy is not compatible with ignore-shared" },
     { "postcopy-preempt postcopy-ram", "-postcopy-ram", "Postcopy preempt requires postcopy-ram" },
     { "", "postcopy-preempt", "Postcopy preempt requires postcopy-ram" },
-    { "postcopy-ram", "postcopy-preempt compress", "Postcopy preempt not compatible with compress" },
+    { "postcopy-ram", "postcopy-preempt compress",
+      "Postcopy preempt not compatible with compress" },
     { "return-path switchover-ack", "-return-path",
       "Capability 'switchover-ack' requires capability 'return-path'" },
     { "", "switchover-ack", "Capability 'switchover-ack' requires capability 'return-path'" },
@@ -186,13 +187,32 @@ static void test_deprecation_is_told_before_the_error(void **state)
 }
 
 static const char *const qemu_order[] = {
-    "xbzrle", "rdma-pin-all", "auto-converge", "zero-blocks", "compress", "events", "postcopy-ram",
-    "x-colo", "release-ram", "block", "return-path", "pause-before-switchover", "multifd",
-    "dirty-bitmaps", "postcopy-blocktime", "late-block-activate", "x-ignore-shared",
-    "validate-uuid", "background-snapshot", "zero-copy-send", "postcopy-preempt",
-    "switchover-ack", "dirty-limit",
+    "xbzrle",
+    "rdma-pin-all",
+    "auto-converge",
+    "zero-blocks",
+    "compress",
+    "events",
+    "postcopy-ram",
+    "x-colo",
+    "release-ram",
+    "block",
+    "return-path",
+    "pause-before-switchover",
+    "multifd",
+    "dirty-bitmaps",
+    "postcopy-blocktime",
+    "late-block-activate",
+    "x-ignore-shared",
+    "validate-uuid",
+    "background-snapshot",
+    "zero-copy-send",
+    "postcopy-preempt",
+    "switchover-ack",
+    "dirty-limit",
     /* not in 8.2 */
-    "x-sparse-ram", "mapped-ram",
+    "x-sparse-ram",
+    "mapped-ram",
 };
 
 static void test_json_lists_all_in_qemus_order(void **state)
@@ -207,7 +227,8 @@ static void test_json_lists_all_in_qemus_order(void **state)
 
         assert_string_equal(json_object_get_string(json_object_object_get(entry, "capability")),
                             qemu_order[i]);
-        assert_int_equal(json_object_get_boolean(state_on), strcmp(qemu_order[i], "return-path") == 0);
+        assert_int_equal(json_object_get_boolean(state_on),
+                         strcmp(qemu_order[i], "return-path") == 0);
     }
     json_object_put(list);
 }

@@ -4,7 +4,8 @@
 #include "tui/ui-internal.h"
 
 #define SOURCE                                                                                     \
-    "{\"side\":\"source\",\"version\":\"QEMU 7.2.22\",\"run-state\":\"running\",\"status\":\"active\"}"
+    "{\"side\":\"source\",\"version\":\"QEMU "                                                     \
+    "7.2.22\",\"run-state\":\"running\",\"status\":\"active\"}"
 
 static void test_both_ends_are_shown(void **state)
 {
@@ -35,7 +36,8 @@ static void test_trouble_and_error_of_an_end(void **state)
     assert_shows(&board, "destination: inmigrate, failed (no room)");
     take(&board, "x-query-target",
          "{\"ends\":[" SOURCE ",{\"side\":\"destination\",\"version\":\"QEMU 10.0.2\","
-         "\"trouble\":\"has not answered for 3.0 s\",\"run-state\":\"inmigrate\",\"status\":\"active\"}]}");
+         "\"trouble\":\"has not answered for 3.0 "
+         "s\",\"run-state\":\"inmigrate\",\"status\":\"active\"}]}");
     assert_shows(&board, "destination: has not answered for 3.0 s");
     board_clear(&board);
 }
@@ -65,7 +67,8 @@ static void test_events_of_the_destination(void **state)
 static void test_nonsense_about_ends(void **state)
 {
     static const char *const replies[] = {
-        "7", "[]", "{\"ends\":7}", "{\"ends\":[7]}", "{\"ends\":[{\"side\":7,\"version\":[]}]}", "{}",
+        "7",  "[]", "{\"ends\":7}", "{\"ends\":[7]}", "{\"ends\":[{\"side\":7,\"version\":[]}]}",
+        "{}",
     };
     Board board;
 

@@ -42,9 +42,9 @@ static void test_lines_that_are_not_understood(void **state)
 }
 
 #define CHANNEL(addr) "{\"channels\":[{\"channel-type\":\"main\",\"addr\":" addr "}]"
-#define FILE_F CHANNEL("{\"transport\":\"file\",\"filename\":\"/f\",\"offset\":0}")
+#define FILE_F        CHANNEL("{\"transport\":\"file\",\"filename\":\"/f\",\"offset\":0}")
 #define FILE_F_ALONE                                                                               \
-    "\"channels\":[{\"channel-type\":\"main\",\"addr\":{\"transport\":\"file\",\"filename\":"         \
+    "\"channels\":[{\"channel-type\":\"main\",\"addr\":{\"transport\":\"file\",\"filename\":"      \
     "\"/f\",\"offset\":0}}]}"
 #define OLD_OPTION(letter)                                                                         \
     "warning: option '-" letter "' is deprecated; use blockdev-mirror with NBD instead\n"
@@ -135,9 +135,8 @@ static const Row set_rows[] = {
       HMP_ERROR_SYNTAX },
     { "migrate_set_parameter tls-creds \"a b\"", "", SET("{\"tls-creds\":\"a b\"}"), HMP_OK,
       NO_EFFECT("tls-creds") },
-    { "migrate_set_parameter tls-creds \"a\\\"b\\\\c\"", "",
-      SET("{\"tls-creds\":\"a\\\"b\\\\c\"}"), HMP_OK,
-      NO_EFFECT("tls-creds") },
+    { "migrate_set_parameter tls-creds \"a\\\"b\\\\c\"", "", SET("{\"tls-creds\":\"a\\\"b\\\\c\"}"),
+      HMP_OK, NO_EFFECT("tls-creds") },
     { "migrate_set_parameter tls-creds ab\"cd", "", SET("{\"tls-creds\":\"ab\\\"cd\"}"), HMP_OK,
       NO_EFFECT("tls-creds") },
     { "migrate_set_parameter \"tls-creds\"\"x\"", "", SET("{\"tls-creds\":\"x\"}"), HMP_OK,
@@ -224,8 +223,9 @@ static const Row help_rows[] = {
     { "help migrate_cancel", "migrate_cancel  -- cancel the current VM migration\n" },
     { "help migrate_incoming",
       "migrate_incoming uri -- Continue an incoming migration from an -incoming defer\n" },
-    { "help migrate_set_capability", "migrate_set_capability capability state -- Enable/Disable the "
-                                     "usage of a capability for migration\n" },
+    { "help migrate_set_capability",
+      "migrate_set_capability capability state -- Enable/Disable the "
+      "usage of a capability for migration\n" },
     { "help migrate_set_parameter",
       "migrate_set_parameter parameter value -- Set the parameter for migration\n" },
     { "help info migrate", "info migrate  -- show migration status\n" },
@@ -370,7 +370,7 @@ static void test_info_lines(void **state)
 #define HISTORY                                                                                    \
     "{\"direction\":\"outgoing\",\"passes\":[{\"pass\":1,\"bytes\":2097152,\"duration-ms\":1000,"  \
     "\"dirtied-pages\":7,\"remaining-bytes\":28672,\"bytes-per-second\":2097152}],"                \
-    "\"verdict\":\"will finish: in a moment\",\"advice\":\"wait\","                                 \
+    "\"verdict\":\"will finish: in a moment\",\"advice\":\"wait\","                                \
     "\"downtime\":{\"stop-us\":90,\"sync-us\":400,\"ram-us\":35000,\"load-us\":4800,"              \
     "\"total-us\":40600},\"outcome\":\"the guest was handed over\"}"
 
@@ -409,9 +409,8 @@ static void test_info_migrate_adds_its_own_lines_at_the_end(void **state)
     /* A backend that knows none of our requests: QEMU's lines, and no error. */
     canned(&f, "x-query-migrate-history", "!The command has not been found");
     canned(&f, "x-query-owner", "!The command has not been found");
-    check_row(&f, &(Row){ "info migrate",
-                          GLOBALS "Migration status: cancelled\ntotal time: 0 ms\n", three,
-                          HMP_OK });
+    check_row(&f, &(Row){ "info migrate", GLOBALS "Migration status: cancelled\ntotal time: 0 ms\n",
+                          three, HMP_OK });
     tear_down(&f);
 }
 
@@ -429,11 +428,12 @@ static void test_verify_verdicts(void **state)
     check_row(&f, &(Row){ "guest_verify",
                           "verify: ok, 262144 pages checked, 98304 written, 412345 steps\n",
                           "x-guest-verify {}", HMP_OK });
-    canned(&f, "x-guest-verify",
-           "{\"ok\":false,\"pages-checked\":10,\"pages-written\":5,\"steps\":6,\"faults\":3,"
-           "\"counts\":[{\"fault\":\"stale\",\"count\":2},{\"fault\":\"lost\",\"count\":0},"
-           "{\"fault\":\"torn\",\"count\":1}],"
-           "\"findings\":[{\"fault\":\"stale\",\"text\":\"page 4 is 2 steps behind\",\"page\":4}]}");
+    canned(
+        &f, "x-guest-verify",
+        "{\"ok\":false,\"pages-checked\":10,\"pages-written\":5,\"steps\":6,\"faults\":3,"
+        "\"counts\":[{\"fault\":\"stale\",\"count\":2},{\"fault\":\"lost\",\"count\":0},"
+        "{\"fault\":\"torn\",\"count\":1}],"
+        "\"findings\":[{\"fault\":\"stale\",\"text\":\"page 4 is 2 steps behind\",\"page\":4}]}");
     check_row(&f, &(Row){ "guest_verify",
                           "stale: page 4 is 2 steps behind\n... and 2 more\n"
                           "verify: FAILED, 3 faults (stale 2, torn 1), 10 pages checked, "

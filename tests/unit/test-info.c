@@ -12,21 +12,21 @@
 #include "backend/schema/schema.h"
 #include "backend/tables/info.h"
 
-#define GLOBALS                    \
-    "globals:\n"                   \
-    "store-global-state: on\n"     \
-    "only-migratable: off\n"       \
-    "send-configuration: on\n"     \
-    "send-section-footer: on\n"    \
-    "decompress-error-check: on\n" \
+#define GLOBALS                                                                                    \
+    "globals:\n"                                                                                   \
+    "store-global-state: on\n"                                                                     \
+    "only-migratable: off\n"                                                                       \
+    "send-configuration: on\n"                                                                     \
+    "send-section-footer: on\n"                                                                    \
+    "decompress-error-check: on\n"                                                                 \
     "clear-bitmap-shift: 18\n"
 
 /* A completed migration, as QEMU replied; 593.62 mbps and 144 KiB as it printed. */
-#define COMPLETED_RAM                                                                          \
-    "\"ram\":{\"total\":67108864,\"postcopy-requests\":0,\"dirty-sync-count\":2,"              \
-    "\"multifd-bytes\":0,\"pages-per-second\":0,\"downtime-bytes\":0,\"page-size\":4096,"      \
-    "\"remaining\":0,\"postcopy-bytes\":0,\"mbps\":593.62,\"transferred\":148405,"             \
-    "\"dirty-sync-missed-zero-copy\":0,\"precopy-bytes\":147468,\"duplicate\":16384,"          \
+#define COMPLETED_RAM                                                                              \
+    "\"ram\":{\"total\":67108864,\"postcopy-requests\":0,\"dirty-sync-count\":2,"                  \
+    "\"multifd-bytes\":0,\"pages-per-second\":0,\"downtime-bytes\":0,\"page-size\":4096,"          \
+    "\"remaining\":0,\"postcopy-bytes\":0,\"mbps\":593.62,\"transferred\":148405,"                 \
+    "\"dirty-sync-missed-zero-copy\":0,\"precopy-bytes\":147468,\"duplicate\":16384,"              \
     "\"dirty-pages-rate\":0,\"skipped\":0,\"normal-bytes\":0,\"normal\":0}"
 
 static const struct {
@@ -39,7 +39,8 @@ static const struct {
       "socket address: [\n"
       "\tunix:/d/m.sock\n"
       "]\n" },
-    { "{\"status\":\"completed\",\"setup-time\":0,\"downtime\":0,\"total-time\":2," COMPLETED_RAM "}",
+    { "{\"status\":\"completed\",\"setup-time\":0,\"downtime\":0,\"total-time\":2," COMPLETED_RAM
+      "}",
       "Migration status: completed\n"
       "total time: 2 ms\n"
       "downtime: 0 ms\n"
@@ -57,9 +58,8 @@ static const struct {
       "multifd bytes: 0 kbytes\n"
       "pages-per-second: 0\n"
       "precopy ram: 144 kbytes\n" },
-    { "{\"status\":\"completed\"}",
-      "Migration status: completed\n"
-      "total time: 0 ms\n" },
+    { "{\"status\":\"completed\"}", "Migration status: completed\n"
+                                    "total time: 0 ms\n" },
     { "{\"status\":\"completed\",\"postcopy-blocktime\":0,\"postcopy-vcpu-blocktime\":[0]}",
       "Migration status: completed\n"
       "total time: 0 ms\n"
@@ -68,17 +68,14 @@ static const struct {
     { "{\"status\":\"failed\",\"error-desc\":\"Failed to connect to '/x': No such file\"}",
       "Migration status: failed (Failed to connect to '/x': No such file)\n"
       "total time: 0 ms\n" },
-    { "{\"status\":\"failed\"}",
-      "Migration status: failed\n"
-      "total time: 0 ms\n" },
+    { "{\"status\":\"failed\"}", "Migration status: failed\n"
+                                 "total time: 0 ms\n" },
     /* The text of a cancelled one is not shown. */
-    { "{\"status\":\"cancelled\",\"error-desc\":\"why\"}",
-      "Migration status: cancelled\n"
-      "total time: 0 ms\n" },
-    { "{\"blocked-reasons\":[\"one\",\"two\"]}",
-      "Outgoing migration blocked:\n"
-      "  one\n"
-      "  two\n" },
+    { "{\"status\":\"cancelled\",\"error-desc\":\"why\"}", "Migration status: cancelled\n"
+                                                           "total time: 0 ms\n" },
+    { "{\"blocked-reasons\":[\"one\",\"two\"]}", "Outgoing migration blocked:\n"
+                                                 "  one\n"
+                                                 "  two\n" },
     { "{\"status\":\"setup\",\"socket-address\":["
       "{\"type\":\"inet\",\"host\":\"127.0.0.1\",\"port\":\"35053\"},"
       "{\"type\":\"inet\",\"host\":\"::1\",\"port\":\"4444\"},"
@@ -171,7 +168,7 @@ static void assert_json(json_object *value, const char *expected)
 static void test_nothing_ever_happened_is_an_empty_reply(void **state)
 {
     (void)state;
-    assert_json(mig_info_to_json(&(MigInfo) { .status = MIGRATION_NONE }), "{}");
+    assert_json(mig_info_to_json(&(MigInfo){ .status = MIGRATION_NONE }), "{}");
 }
 
 static void test_only_what_is_known_is_replied(void **state)
@@ -179,11 +176,11 @@ static void test_only_what_is_known_is_replied(void **state)
     json_object *sockets = json_tokener_parse("[{\"type\":\"unix\",\"path\":\"/x\"}]");
 
     (void)state;
-    assert_json(mig_info_to_json(&(MigInfo) { .status = MIGRATION_SETUP,
-                                              .has_socket_address = true,
-                                              .socket_address = sockets }),
+    assert_json(mig_info_to_json(&(MigInfo){ .status = MIGRATION_SETUP,
+                                             .has_socket_address = true,
+                                             .socket_address = sockets }),
                 "{\"status\":\"setup\",\"socket-address\":[{\"type\":\"unix\",\"path\":\"/x\"}]}");
-    assert_json(mig_info_to_json(&(MigInfo) { .status = MIGRATION_FAILED, .error_desc = "no" }),
+    assert_json(mig_info_to_json(&(MigInfo){ .status = MIGRATION_FAILED, .error_desc = "no" }),
                 "{\"status\":\"failed\",\"error-desc\":\"no\"}");
     json_object_put(sockets);
 }
@@ -193,11 +190,16 @@ static void test_ram_has_all_its_members(void **state)
     MigInfo info = {
         .status = MIGRATION_COMPLETED,
         .has_ram = true,
-        .has_total_time = true, .total_time = 2,
+        .has_total_time = true,
+        .total_time = 2,
         .has_downtime = true,
         .has_setup_time = true,
-        .ram = { .transferred = 148405, .total = 67108864, .duplicate = 16384,
-                 .dirty_sync_count = 2, .page_size = 4096, .precopy_bytes = 147468,
+        .ram = { .transferred = 148405,
+                 .total = 67108864,
+                 .duplicate = 16384,
+                 .dirty_sync_count = 2,
+                 .page_size = 4096,
+                 .precopy_bytes = 147468,
                  .mbps = 593.62 },
     };
 
@@ -232,11 +234,13 @@ static void test_a_full_reply_has_the_members_of_the_schema(void **state)
     const SchemaType *type = schema_find_command("query-migrate")->returns;
     json_object *list = json_object_new_array();
     MigInfo info = {
-        .status = MIGRATION_ACTIVE, .vcpu_blocktime = list, .socket_address = list,
+        .status = MIGRATION_ACTIVE,
+        .vcpu_blocktime = list,
+        .socket_address = list,
     };
 
     (void)state;
-#define MIG_INFO(field, ...) info.has_##field = true;
+#define MIG_INFO(field, ...)      info.has_##field = true;
 #define MIG_INFO_END(object, ...) info.has_##object = true;
 #include "backend/tables/info.def"
     json_object *reply = mig_info_to_json(&info);
@@ -252,8 +256,7 @@ static void test_status_names_go_both_ways(void **state)
     for (unsigned i = 0; i < MIGRATION__COUNT; i++) {
         MigrationStatus status;
 
-        assert_true(
-            migration_status_from_name(migration_status_name((MigrationStatus)i), &status));
+        assert_true(migration_status_from_name(migration_status_name((MigrationStatus)i), &status));
         assert_int_equal(status, i);
     }
     MigrationStatus untouched = MIGRATION_COLO;

@@ -26,8 +26,8 @@ static void drain(JsonFramer *framer, GString *out)
             assert_null(error);
             g_string_append_printf(
                 out, "%s\n",
-                json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN
-                                                          | JSON_C_TO_STRING_NOSLASHESCAPE));
+                json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN |
+                                                          JSON_C_TO_STRING_NOSLASHESCAPE));
             json_object_put(value);
             break;
         case JSON_FRAME_ERROR:
@@ -50,7 +50,10 @@ static char *run(const char *bytes, size_t size, size_t piece)
     return g_string_free(out, false);
 }
 
-#define ROW(in, out) { in, sizeof in - 1, out }
+#define ROW(in, out)                                                                               \
+    {                                                                                              \
+        in, sizeof in - 1, out                                                                     \
+    }
 #define PARSE "!JSON parse error, "
 
 static const struct {

@@ -5,7 +5,6 @@
 
 #include "tests/unit/test.h"
 
-
 static void test_a_value_lies_below_the_end_of_its_bucket_by_less_than_a_quarter(void **state)
 {
     (void)state;

@@ -13,22 +13,32 @@ static const struct {
     unsigned size;
 } layouts_good[] = {
     { "no fields", "\"fields\":[]", 0 },
-    { "fields add up", "\"fields\":[{\"name\":\"a\",\"type\":\"x\",\"size\":3},{\"name\":\"b\",\"type\":\"x\",\"size\":4}]", 7 },
+    { "fields add up",
+      "\"fields\":[{\"name\":\"a\",\"type\":\"x\",\"size\":3},{\"name\":\"b\",\"type\":\"x\","
+      "\"size\":4}]",
+      7 },
     { "array_len multiplies", "\"fields\":[{\"array_len\":5,\"size\":3}]", 15 },
     { "index counts once", "\"fields\":[{\"index\":0,\"size\":3},{\"index\":1,\"size\":3}]", 6 },
-    { "struct counts by its parts", "\"fields\":[{\"array_len\":2,\"size\":99,\"struct\":{\"fields\":[{\"size\":3},{\"size\":1}]}}]", 8 },
-    { "subsection has a head", "\"fields\":[{\"size\":1}],\"subsections\":[{\"vmsd_name\":\"d/s\",\"version\":1,\"fields\":[{\"size\":2}]}]", 1 + 1 + 1 + 3 + 4 + 2 },
+    { "struct counts by its parts",
+      "\"fields\":[{\"array_len\":2,\"size\":99,\"struct\":{\"fields\":[{\"size\":3},{\"size\":1}]}"
+      "}]",
+      8 },
+    { "subsection has a head",
+      "\"fields\":[{\"size\":1}],\"subsections\":[{\"vmsd_name\":\"d/"
+      "s\",\"version\":1,\"fields\":[{\"size\":2}]}]",
+      1 + 1 + 1 + 3 + 4 + 2 },
     { "as large as it may be", "\"fields\":[{\"array_len\":4096,\"size\":4096}]", 16777216 },
 };
 
-#define DEVICE(more) "{\"name\":\"d\",\"vmsd_name\":\"dd\",\"instance_id\":0,\"version\":1," more "}"
+#define DEVICE(more)                                                                               \
+    "{\"name\":\"d\",\"vmsd_name\":\"dd\",\"instance_id\":0,\"version\":1," more "}"
 
 static void test_layout_sizes(void **state)
 {
     (void)state;
     for (size_t i = 0; i < G_N_ELEMENTS(layouts_good); i++) {
-        g_autofree char *json = g_strdup_printf("{\"page_size\":4096,\"devices\":[" DEVICE("%s") "]}",
-                                                layouts_good[i].devices);
+        g_autofree char *json = g_strdup_printf(
+            "{\"page_size\":4096,\"devices\":[" DEVICE("%s") "]}", layouts_good[i].devices);
         g_autoptr(GError) error = NULL;
 
         print_message("%s\n", layouts_good[i].what);
@@ -55,17 +65,25 @@ static const struct {
     { "{\"devices\":{}}", "'devices' is not a list" },
     { "{\"devices\":[null]}", "not an object" },
     { "{\"devices\":[{}]}", "'name' is missing" },
-    { "{\"devices\":[" DEVICE("\"fields\":[]") "," DEVICE("\"fields\":[]") "]}", "'d' 0 is there twice" },
+    { "{\"devices\":[" DEVICE("\"fields\":[]") "," DEVICE("\"fields\":[]") "]}",
+      "'d' 0 is there twice" },
     { "{\"devices\":[" DEVICE("\"fields\":[{}]") "]}", "'size' is missing" },
     { "{\"devices\":[" DEVICE("\"fields\":[{\"size\":-1}]") "]}", "'size' is not a number" },
     { "{\"devices\":[" DEVICE("\"fields\":[{\"size\":\"4\"}]") "]}", "'size' is not a number" },
-    { "{\"devices\":[" DEVICE("\"fields\":[{\"size\":4,\"array_len\":99999999999}]") "]}", "'array_len' is not a number" },
-    { "{\"devices\":[" DEVICE("\"fields\":[{\"size\":16777216,\"array_len\":16777216}]") "]}", "more than 16777216 bytes" },
-    { "{\"devices\":[" DEVICE("\"fields\":[{\"size\":16777216},{\"size\":1}]") "]}", "more than 16777216 bytes" },
+    { "{\"devices\":[" DEVICE("\"fields\":[{\"size\":4,\"array_len\":99999999999}]") "]}",
+      "'array_len' is not a number" },
+    { "{\"devices\":[" DEVICE("\"fields\":[{\"size\":16777216,\"array_len\":16777216}]") "]}",
+      "more than 16777216 bytes" },
+    { "{\"devices\":[" DEVICE("\"fields\":[{\"size\":16777216},{\"size\":1}]") "]}",
+      "more than 16777216 bytes" },
     { "{\"devices\":[" DEVICE("\"fields\":[{\"struct\":7}]") "]}", "'struct' is not an object" },
     { "{\"devices\":[" DEVICE("\"subsections\":[{}]") "]}", "'vmsd_name' is missing" },
-    { "{\"devices\":[{\"name\":\"d\\u001b\",\"vmsd_name\":\"dd\",\"instance_id\":0,\"version\":1}]}", "'name' is empty or not printable" },
-    { "{\"devices\":[{\"name\":\"d\",\"vmsd_name\":\"dd\",\"instance_id\":4294967296,\"version\":1}]}", "'instance_id' is not a number" },
+    { "{\"devices\":[{\"name\":\"d\\u001b\",\"vmsd_name\":\"dd\",\"instance_id\":0,\"version\":1}]"
+      "}",
+      "'name' is empty or not printable" },
+    { "{\"devices\":[{\"name\":\"d\",\"vmsd_name\":\"dd\",\"instance_id\":4294967296,\"version\":1}"
+      "]}",
+      "'instance_id' is not a number" },
 };
 
 static void test_bad_layouts_are_refused(void **state)
@@ -84,7 +102,7 @@ static void test_bad_layouts_are_refused(void **state)
 static void test_deep_layouts_are_refused(void **state)
 {
     (void)state;
-    g_autoptr(GString) json = g_string_new("{\"devices\":[" );
+    g_autoptr(GString) json = g_string_new("{\"devices\":[");
     g_autoptr(GError) error = NULL;
 
     for (unsigned i = 0; i < 10000; i++) {

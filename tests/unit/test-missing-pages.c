@@ -1,6 +1,6 @@
 /*
- * memory/missing-pages.c: a vCPU that touches a missing page waits for it and sees all of it, and what
- * was here before needs nobody.
+ * memory/missing-pages.c: a vCPU that touches a missing page waits for it and sees all of it, and
+ * what was here before needs nobody.
  */
 #include "backend/guest/memory/missing-pages.h"
 

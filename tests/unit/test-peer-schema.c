@@ -11,24 +11,31 @@
 /* The part of a reply that matters here, as QEMU 10.0 words it. */
 static const char newer[] =
     "[{\"name\":\"migrate\",\"meta-type\":\"command\",\"arg-type\":\"1\",\"ret-type\":\"0\"},"
-    "{\"name\":\"1\",\"meta-type\":\"object\",\"members\":[{\"name\":\"uri\",\"type\":\"str\",\"default\":null},"
+    "{\"name\":\"1\",\"meta-type\":\"object\",\"members\":[{\"name\":\"uri\",\"type\":\"str\","
+    "\"default\":null},"
     "{\"name\":\"channels\",\"type\":\"[9]\",\"default\":null}]},"
-    "{\"name\":\"migrate-set-parameters\",\"meta-type\":\"command\",\"arg-type\":\"2\",\"ret-type\":\"0\"},"
+    "{\"name\":\"migrate-set-parameters\",\"meta-type\":\"command\",\"arg-type\":\"2\",\"ret-"
+    "type\":\"0\"},"
     "{\"name\":\"2\",\"meta-type\":\"object\",\"members\":["
     "{\"name\":\"direct-io\",\"type\":\"bool\",\"default\":null},"
     "{\"name\":\"zero-page-detection\",\"type\":\"3\",\"default\":null},"
     "{\"name\":\"tls-creds\",\"type\":\"4\",\"default\":null,\"features\":[\"unstable\"]},"
     "{\"name\":\"max-bandwidth\",\"type\":\"int\",\"default\":null}]},"
-    "{\"name\":\"3\",\"meta-type\":\"enum\",\"values\":[\"none\",\"legacy\",\"multifd\"],\"members\":["
+    "{\"name\":\"3\",\"meta-type\":\"enum\",\"values\":[\"none\",\"legacy\",\"multifd\"],"
+    "\"members\":["
     "{\"name\":\"none\"},{\"name\":\"legacy\"},{\"name\":\"multifd\"}]},"
-    "{\"name\":\"4\",\"meta-type\":\"alternate\",\"members\":[{\"type\":\"null\"},{\"type\":\"str\"}]},"
+    "{\"name\":\"4\",\"meta-type\":\"alternate\",\"members\":[{\"type\":\"null\"},{\"type\":"
+    "\"str\"}]},"
     "{\"name\":\"str\",\"meta-type\":\"builtin\",\"json-type\":\"string\"},"
     "{\"name\":\"bool\",\"meta-type\":\"builtin\",\"json-type\":\"boolean\"},"
     "{\"name\":\"int\",\"meta-type\":\"builtin\",\"json-type\":\"int\"},"
-    "{\"name\":\"migrate-set-capabilities\",\"meta-type\":\"command\",\"arg-type\":\"5\",\"ret-type\":\"0\"},"
-    "{\"name\":\"5\",\"meta-type\":\"object\",\"members\":[{\"name\":\"capabilities\",\"type\":\"[6]\"}]},"
+    "{\"name\":\"migrate-set-capabilities\",\"meta-type\":\"command\",\"arg-type\":\"5\",\"ret-"
+    "type\":\"0\"},"
+    "{\"name\":\"5\",\"meta-type\":\"object\",\"members\":[{\"name\":\"capabilities\",\"type\":\"["
+    "6]\"}]},"
     "{\"name\":\"[6]\",\"meta-type\":\"array\",\"element-type\":\"6\"},"
-    "{\"name\":\"6\",\"meta-type\":\"object\",\"members\":[{\"name\":\"capability\",\"type\":\"7\"},"
+    "{\"name\":\"6\",\"meta-type\":\"object\",\"members\":[{\"name\":\"capability\",\"type\":\"7\"}"
+    ","
     "{\"name\":\"state\",\"type\":\"bool\"}]},"
     "{\"name\":\"7\",\"meta-type\":\"enum\",\"values\":[\"xbzrle\",\"mapped-ram\"]}]";
 
@@ -71,11 +78,13 @@ static void test_settings_are_described(void **state)
     (void)state;
     check_list(peer_schema_parameters(schema),
                "[{\"name\":\"direct-io\",\"type\":\"boolean\"},"
-               "{\"name\":\"zero-page-detection\",\"type\":\"enum\",\"values\":[\"none\",\"legacy\",\"multifd\"]},"
+               "{\"name\":\"zero-page-detection\",\"type\":\"enum\",\"values\":[\"none\","
+               "\"legacy\",\"multifd\"]},"
                "{\"name\":\"tls-creds\",\"type\":\"string\",\"features\":[\"unstable\"]},"
                "{\"name\":\"max-bandwidth\",\"type\":\"int\"}]");
     /* Old ones list the values alone. */
-    check_list(peer_schema_capabilities(schema), "[{\"name\":\"xbzrle\"},{\"name\":\"mapped-ram\"}]");
+    check_list(peer_schema_capabilities(schema),
+               "[{\"name\":\"xbzrle\"},{\"name\":\"mapped-ram\"}]");
 }
 
 static void test_own_schema_reads_like_a_peers(void **state)
@@ -102,11 +111,13 @@ static void test_broken_schemas(void **state)
         "[]",
         "[1, null, \"a\", []]",
         "[{\"name\":7,\"meta-type\":8}]",
-        "[{\"name\":\"migrate-set-parameters\",\"meta-type\":\"command\",\"arg-type\":\"migrate-set-parameters\"}]",
+        "[{\"name\":\"migrate-set-parameters\",\"meta-type\":\"command\",\"arg-type\":\"migrate-"
+        "set-parameters\"}]",
         "[{\"name\":\"migrate-set-parameters\",\"meta-type\":\"command\",\"arg-type\":\"1\"},"
         "{\"name\":\"1\",\"members\":{\"a\":1}}]",
         "[{\"name\":\"migrate-set-capabilities\",\"meta-type\":\"command\",\"arg-type\":\"1\"},"
-        "{\"name\":\"1\",\"members\":[{\"name\":\"capabilities\",\"type\":\"1\"}],\"element-type\":\"1\"}]",
+        "{\"name\":\"1\",\"members\":[{\"name\":\"capabilities\",\"type\":\"1\"}],\"element-type\":"
+        "\"1\"}]",
     };
 
     (void)state;

@@ -38,9 +38,9 @@ static void test_last_write_wins_in_any_order(void **state)
         static size_t at;
         const uint8_t *page = pages + (size_t)g_rand_int_range(rand, 1, 256) * MIG_PAGE_SIZE;
 
-        at = g_rand_int_range(rand, 0, 40) == 0 ? (size_t)g_rand_int_range(rand, 0, N_PAGES)
-           : g_rand_int_range(rand, 0, 10) == 0 ? at
-                                                : (at + 1) % N_PAGES;
+        at = g_rand_int_range(rand, 0, 40) == 0   ? (size_t)g_rand_int_range(rand, 0, N_PAGES)
+             : g_rand_int_range(rand, 0, 10) == 0 ? at
+                                                  : (at + 1) % N_PAGES;
         if (g_rand_int_range(rand, 0, 4) == 0) {
             uint8_t fill = g_rand_boolean(rand) ? 0 : 0xff;
             assert_true(placer_fill(placer, 0, at * MIG_PAGE_SIZE, fill, &error));

@@ -97,8 +97,10 @@ static const struct {
     { "version 1", "01 03'ram' 00 0000000000001000 0000000000001000", "unknown version" },
     { "no name", "00 00 00 0000000000001000 0000000000001000", "names no block" },
     { "name cut", "00 ff'ram'", "names no block" },
-    { "name of control characters", "00 01 0a 00 0000000000001000 0000000000001000", "names no block" },
-    { "no byte behind the name", "00 03'ram' 01 0000000000001000 0000000000001000", "names no block" },
+    { "name of control characters", "00 01 0a 00 0000000000001000 0000000000001000",
+      "names no block" },
+    { "no byte behind the name", "00 03'ram' 01 0000000000001000 0000000000001000",
+      "names no block" },
     { "no range", "00 03'ram' 00", "no whole ranges" },
     { "half a range", "00 03'ram' 00 0000000000001000", "no whole ranges" },
     { "an empty range", "00 03'ram' 00 0000000000001000 0000000000000000", "no whole pages" },
@@ -191,15 +193,16 @@ static void test_a_reader_goes_on_over_another_connection(void **state)
     g_autoptr(StreamReader) reader = stream_reader_new(&(StreamReaderConfig){ 0 });
 
     stream_test_bytes(first, SETUP PART "0000000000000002 03'ram' 00 00000000000010");
-    assert_int_equal(stream_test_feed(reader, first->data, first->len, SIZE_MAX, NULL, NULL, &error),
-                     STREAM_BAD);
+    assert_int_equal(
+        stream_test_feed(reader, first->data, first->len, SIZE_MAX, NULL, NULL, &error),
+        STREAM_BAD);
     g_clear_error(&error);
     stream_reader_resume(reader);
     stream_test_bytes(second, "08 000a 0004 03'ram' 08 0009 0000" PART
                               "0000000000001002 03'ram' 00" EOS FOOTER END "00");
-    assert_int_equal(stream_test_feed(reader, second->data, second->len, 3, count_record, commands,
-                                      &error),
-                     STREAM_DONE);
+    assert_int_equal(
+        stream_test_feed(reader, second->data, second->len, 3, count_record, commands, &error),
+        STREAM_DONE);
     assert_int_equal(commands->len, 2);
 
     /* The block has to be named again. */
@@ -220,7 +223,7 @@ static const struct {
     { "nothing at all", "", STREAM_DONE },
     { "the end at once", EOS, STREAM_DONE },
     { "a page and the end of the connection", "0000000000001002 03'ram' 00", STREAM_DONE },
-    { "a page and the end", "0000000000001002 03'rom' 00" , STREAM_BAD }, /* beyond the block */
+    { "a page and the end", "0000000000001002 03'rom' 00", STREAM_BAD }, /* beyond the block */
     { "two pages", "0000000000001002 03'ram' 00 0000000000000022 00" EOS, STREAM_DONE },
     { "half a page", "0000000000001008 03'ram' <4095*11>", STREAM_BAD },
     { "half a word", "00000000", STREAM_BAD },

@@ -344,7 +344,8 @@ static const struct {
       "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"Expecting capabilities negotiation "
       "with 'qmp_capabilities'\"}}|",
       true },
-    { "another command", "{\"execute\":\"query-name\"}", "{\"return\": {\"name\": \"n\"}}|", false },
+    { "another command", "{\"execute\":\"query-name\"}", "{\"return\": {\"name\": \"n\"}}|",
+      false },
     { "no object", "[1]", NULL, false },
     { "broken", "{\"execute\":}", NULL, false },
     { "a member too many", "{\"execute\":\"getfd\",\"x\":1,\"arguments\":{\"fdname\":\"a\"}}", NULL,

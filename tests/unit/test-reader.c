@@ -99,8 +99,8 @@ static void expect_log(const char *text, const char *expected)
         g_autoptr(StreamReader) reader = stream_test_reader();
         g_autoptr(GString) log = g_string_new(NULL);
         g_autoptr(GError) error = NULL;
-        StreamResult result = stream_test_feed(reader, bytes->data, bytes->len, chunks[i],
-                                               log_record, log, &error);
+        StreamResult result =
+            stream_test_feed(reader, bytes->data, bytes->len, chunks[i], log_record, log, &error);
 
         if (error != NULL) {
             print_message("%s\n", error->message);
@@ -116,12 +116,11 @@ static void expect_log(const char *text, const char *expected)
 static void test_ram_records(void **state)
 {
     (void)state;
-    expect_log(SETUP PART
-               "0000000000000002 03'ram' 00"
-               "0000000000001028 55 <4094*66> 77" /* CONTINUE */
-               "0000000000000022 ff" EOS FOOTER
-               "03 00000002 0000000000001022 00" /* CONTINUE from the section before */
-               "0000000000000008 03'rom' <4096*11>" EOS FOOTER "00",
+    expect_log(SETUP PART "0000000000000002 03'ram' 00"
+                          "0000000000001028 55 <4094*66> 77" /* CONTINUE */
+                          "0000000000000022 ff" EOS FOOTER
+                          "03 00000002 0000000000001022 00" /* CONTINUE from the section before */
+                          "0000000000000008 03'rom' <4096*11>" EOS FOOTER "00",
                "8 machine none\n"
                "17 section 1:2 ram/0 v4\n"
                "34 total 0x3000\n"
@@ -146,10 +145,10 @@ static void test_ram_records(void **state)
 static void test_packed_pages(void **state)
 {
     (void)state;
-    expect_log(SETUP PART
-               "0000000000000040 03'ram' 01 0003 000122"
-               "0000000000001060 01 0000" /* nothing changed */
-               "0000000000000120 00000004 789c0300" EOS FOOTER "03 00000002" EOS FOOTER "00",
+    expect_log(SETUP PART "0000000000000040 03'ram' 01 0003 000122"
+                          "0000000000001060 01 0000" /* nothing changed */
+                          "0000000000000120 00000004 789c0300" EOS FOOTER "03 00000002" EOS FOOTER
+                          "00",
                "8 machine none\n"
                "17 section 1:2 ram/0 v4\n"
                "34 total 0x3000\n"
@@ -185,32 +184,34 @@ static bool log_zeroes(const StreamRecord *record, void *data, GError **error)
     return true;
 }
 
-/* Rows end at a gap, at another block, at the end of the block and at another fill; in one piece they are as
- * long as they can be. */
+/* Rows end at a gap, at another block, at the end of the block and at another fill; in one piece
+ * they are as long as they can be. */
 static void test_zero_runs(void **state)
 {
     (void)state;
     g_autoptr(GByteArray) bytes = g_byte_array_new();
     g_autoptr(GString) log = g_string_new(NULL);
     g_autoptr(GError) error = NULL;
-    g_autoptr(StreamReader) reader =
-        stream_reader_new(&(StreamReaderConfig){ .find_device = stream_test_find, .zero_runs = true });
+    g_autoptr(StreamReader) reader = stream_reader_new(
+        &(StreamReaderConfig){ .find_device = stream_test_find, .zero_runs = true });
 
-    stream_test_bytes(bytes, HEAD "01 00000002 03'ram' 00000000 00000004 0000000000007004"
-                                  "03'ram' 0000000000006000 03'rom' 0000000000001000" EOS FOOTER PART
-                                  "0000000000000002 03'ram' 00"
-                                  "0000000000001022 00 0000000000002022 00" /* 0 to 2 */
-                                  "0000000000004022 00 0000000000005022 00" /* gap: 4 to 5 */
-                                  "0000000000000002 03'rom' 00"             /* another block */
-                                  "0000000000001002 03'ram' ff"             /* another fill */
-                                  "0000000000002022 ff 0000000000003022 00"
-                                  "0000000000005028 <4096*11>"
-                                  "0000000000004022 00 0000000000003022 00" /* backwards */
-                                  EOS FOOTER "03 00000002" EOS FOOTER "00");
-    assert_int_equal(stream_test_feed(reader, bytes->data, bytes->len, SIZE_MAX, log_zeroes, log, &error),
-                     STREAM_DONE);
-    assert_string_equal(log->str,
-                        "0:0+3/00 0:4+2/00 1:0+1/00 0:1+1/ff 0:2+1/ff 0:3+1/00 0:5 0:4+1/00 0:3+1/00 ");
+    stream_test_bytes(bytes,
+                      HEAD "01 00000002 03'ram' 00000000 00000004 0000000000007004"
+                           "03'ram' 0000000000006000 03'rom' 0000000000001000" EOS FOOTER PART
+                           "0000000000000002 03'ram' 00"
+                           "0000000000001022 00 0000000000002022 00" /* 0 to 2 */
+                           "0000000000004022 00 0000000000005022 00" /* gap: 4 to 5 */
+                           "0000000000000002 03'rom' 00"             /* another block */
+                           "0000000000001002 03'ram' ff"             /* another fill */
+                           "0000000000002022 ff 0000000000003022 00"
+                           "0000000000005028 <4096*11>"
+                           "0000000000004022 00 0000000000003022 00" /* backwards */
+                      EOS FOOTER "03 00000002" EOS FOOTER "00");
+    assert_int_equal(
+        stream_test_feed(reader, bytes->data, bytes->len, SIZE_MAX, log_zeroes, log, &error),
+        STREAM_DONE);
+    assert_string_equal(
+        log->str, "0:0+3/00 0:4+2/00 1:0+1/00 0:1+1/ff 0:2+1/ff 0:3+1/00 0:5 0:4+1/00 0:3+1/00 ");
 }
 
 static void test_zero_run_stays_inside_its_block(void **state)
@@ -219,13 +220,14 @@ static void test_zero_run_stays_inside_its_block(void **state)
     g_autoptr(GByteArray) bytes = g_byte_array_new();
     g_autoptr(GString) log = g_string_new(NULL);
     g_autoptr(GError) error = NULL;
-    g_autoptr(StreamReader) reader =
-        stream_reader_new(&(StreamReaderConfig){ .find_device = stream_test_find, .zero_runs = true });
+    g_autoptr(StreamReader) reader = stream_reader_new(
+        &(StreamReaderConfig){ .find_device = stream_test_find, .zero_runs = true });
 
     stream_test_bytes(bytes, SETUP PART "0000000000000002 03'ram' 00 0000000000001022 00"
                                         "0000000000002022 00" EOS FOOTER "00");
-    assert_int_equal(stream_test_feed(reader, bytes->data, bytes->len, SIZE_MAX, log_zeroes, log, &error),
-                     STREAM_BAD);
+    assert_int_equal(
+        stream_test_feed(reader, bytes->data, bytes->len, SIZE_MAX, log_zeroes, log, &error),
+        STREAM_BAD);
     assert_string_equal(log->str, "0:0+2/00 ");
     assert_non_null(strstr(error->message, "Illegal RAM offset 2000"));
 }
@@ -233,8 +235,8 @@ static void test_zero_run_stays_inside_its_block(void **state)
 static void test_ram_in_one_full_section(void **state)
 {
     (void)state;
-    expect_log(HEAD "04 00000009 03'ram' 00000000 00000004" LIST
-                    "0000000000000002 03'rom' 00" EOS "7e 00000009 00",
+    expect_log(HEAD "04 00000009 03'ram' 00000000 00000004" LIST "0000000000000002 03'rom' 00" EOS
+                    "7e 00000009 00",
                "8 machine none\n"
                "17 section 4:9 ram/0 v4\n"
                "34 total 0x3000\n"
@@ -250,13 +252,13 @@ static void test_devices_and_commands(void **state)
 {
     (void)state;
     expect_log(SETUP "08 0001 0000"
-                    "08 0002 0004 00000007"
-                    "04 00000005 06'device' 00000001 00000002 00000002 <15*00> 99 7e 00000005"
-                    "08 000b 0000"
-                    "08 0003 0010 <16*00>"
-                    /* the same again is accepted, with any version that fits */
-                    "01 00000005 06'device' 00000001 00000001 00000000 7e 00000005"
-                    "00",
+                     "08 0002 0004 00000007"
+                     "04 00000005 06'device' 00000001 00000002 00000002 <15*00> 99 7e 00000005"
+                     "08 000b 0000"
+                     "08 0003 0010 <16*00>"
+                     /* the same again is accepted, with any version that fits */
+                     "01 00000005 06'device' 00000001 00000001 00000000 7e 00000005"
+                     "00",
                "8 machine none\n"
                "17 section 1:2 ram/0 v4\n"
                "34 total 0x3000\n"
@@ -313,13 +315,12 @@ static void test_ignore_shared_has_addresses(void **state)
 static void test_no_ram_at_all(void **state)
 {
     (void)state;
-    expect_log(NO_RAM "00",
-               "8 machine none\n"
-               "17 section 4:2 ram/0 v4\n"
-               "34 total 0x0\n"
-               "42 eos\n"
-               "50 end 4:2 ram/0 v4\n"
-               "55 eof\n");
+    expect_log(NO_RAM "00", "8 machine none\n"
+                            "17 section 4:2 ram/0 v4\n"
+                            "34 total 0x0\n"
+                            "42 eos\n"
+                            "50 end 4:2 ram/0 v4\n"
+                            "55 eof\n");
 }
 
 /* A background snapshot has no END; its devices say that RAM is over. */
@@ -327,7 +328,7 @@ static void test_devices_end_ram_too(void **state)
 {
     (void)state;
     expect_log(HEAD START "0000000000000004" EOS FOOTER
-                    "04 00000005 06'device' 00000001 00000001 00000000 7e 00000005 00",
+                          "04 00000005 06'device' 00000001 00000001 00000000 7e 00000005 00",
                "8 machine none\n"
                "17 section 1:2 ram/0 v4\n"
                "34 total 0x0\n"
@@ -427,8 +428,9 @@ static void test_a_large_body_fits(void **state)
     g_autoptr(StreamReader) reader = stream_test_reader();
     g_autoptr(GString) log = g_string_new(NULL);
 
-    stream_test_bytes(bytes, HEAD START EOS FOOTER
-                             "04 00000005 06'device' 00000001 00000001 001e8480 <15999999*00> 44 7e 00000005 00");
+    stream_test_bytes(
+        bytes, HEAD START EOS FOOTER
+        "04 00000005 06'device' 00000001 00000001 001e8480 <15999999*00> 44 7e 00000005 00");
     assert_int_equal(
         stream_test_feed(reader, bytes->data, bytes->len, 65536, log_record, log, NULL),
         STREAM_DONE);
@@ -440,10 +442,10 @@ static void test_where_names_the_last_record(void **state)
 {
     (void)state;
     static const char *const places[] = {
-        "configuration section, offset 8",  "section 2 (ram), offset 17",
-        "section 2 (ram), offset 34",       "section 2 (ram), offset 42",
-        "section 2 (ram), offset 54",       "section 2 (ram), offset 66",
-        "section 2 (ram), offset 74",       "after section 2 (ram), offset 79",
+        "configuration section, offset 8", "section 2 (ram), offset 17",
+        "section 2 (ram), offset 34",      "section 2 (ram), offset 42",
+        "section 2 (ram), offset 54",      "section 2 (ram), offset 66",
+        "section 2 (ram), offset 74",      "after section 2 (ram), offset 79",
     };
     g_autoptr(GByteArray) bytes = g_byte_array_new();
     g_autoptr(StreamReader) reader = stream_test_reader();

@@ -276,8 +276,7 @@ static void place_set_up(Place *p, const char *name)
 
     set_up(&p->f, 0);
     p->dir = g_dir_make_tmp("migmon-report-XXXXXX", NULL);
-    json_object_object_foreach(replies, request, reply)
-    {
+    json_object_object_foreach (replies, request, reply) {
         canned(&p->f, request, json_object_to_json_string(reply));
     }
     json_object_put(replies);

@@ -19,7 +19,8 @@ static const struct {
     { "REQ_PAGES_ID",
       { .type = RETURN_REQ_PAGES_ID, .start = 0x12345000, .length = 0x1000, .block = "ram" },
       "0003 0010 0000000012345000 00001000 03 72616d" },
-    { "REQ_PAGES", { .type = RETURN_REQ_PAGES, .start = 0x8000, .length = 0x4000 },
+    { "REQ_PAGES",
+      { .type = RETURN_REQ_PAGES, .start = 0x8000, .length = 0x4000 },
       "0004 000c 0000000000008000 00004000" },
     { "RECV_BITMAP", { .type = RETURN_RECV_BITMAP, .block = "ram0" }, "0005 0005 04 72616d30" },
     { "RESUME_ACK", { .type = RETURN_RESUME_ACK, .value = 1 }, "0006 0004 00000001" },
@@ -93,15 +94,19 @@ static const struct {
     { "type 0", "0000 0000", MIG_ERROR_FORMAT, "invalid message 0x0000 length 0x0000" },
     { "unknown type", "0008 0004", MIG_ERROR_FORMAT, "invalid message 0x0008 length 0x0004" },
     { "type of all ones", "ffff ffff", MIG_ERROR_FORMAT, "invalid message 0xffff" },
-    { "SHUT without value", "0001 0000", MIG_ERROR_FORMAT, "'SHUT' message (0x0001) with incorrect length 0, expecting 4" },
+    { "SHUT without value", "0001 0000", MIG_ERROR_FORMAT,
+      "'SHUT' message (0x0001) with incorrect length 0, expecting 4" },
     { "PONG too long", "0002 0005", MIG_ERROR_FORMAT, "incorrect length 5, expecting 4" },
-    { "PONG beyond all bounds", "0002 ffff", MIG_ERROR_FORMAT, "invalid message 0x0002 length 0xffff" },
-    { "SWITCHOVER_ACK with value", "0007 0004", MIG_ERROR_FORMAT, "incorrect length 4, expecting 0" },
+    { "PONG beyond all bounds", "0002 ffff", MIG_ERROR_FORMAT,
+      "invalid message 0x0002 length 0xffff" },
+    { "SWITCHOVER_ACK with value", "0007 0004", MIG_ERROR_FORMAT,
+      "incorrect length 4, expecting 0" },
     { "RESUME_ACK cut", "0006 0003", MIG_ERROR_FORMAT, "incorrect length 3, expecting 4" },
     { "page request without its name", "0003 000d", MIG_ERROR_FORMAT, "expecting 12 and a name" },
     { "page request with a name too long", "0003 010d", MIG_ERROR_FORMAT, "incorrect length 269" },
-    { "page request with a name that ends too early", "0003 0010 0000000012345000 00001000 02 72616d",
-      MIG_ERROR_FORMAT, "without a proper block name" },
+    { "page request with a name that ends too early",
+      "0003 0010 0000000012345000 00001000 02 72616d", MIG_ERROR_FORMAT,
+      "without a proper block name" },
     { "page request with a name that is none", "0003 000e 0000000012345000 00001000 01 0a",
       MIG_ERROR_FORMAT, "without a proper block name" },
     { "page request, cut", "0004 000b", MIG_ERROR_FORMAT, "incorrect length 11, expecting 12" },
@@ -127,7 +132,8 @@ static void test_bad_messages_are_refused(void **state)
 }
 
 /* Page 0, 9 and the last of 70: two words, bit order from the low end. */
-static const char bitmap_bytes[] = "0000000000000010 0102000000000000 2000000000000000 0123456789abcdef";
+static const char bitmap_bytes[] =
+    "0000000000000010 0102000000000000 2000000000000000 0123456789abcdef";
 
 static void test_a_bitmap_is_these_bytes_and_decodes_again(void **state)
 {

@@ -31,8 +31,8 @@ static char *check(const char *command_name, const char *json)
     g_autoptr(GError) error = NULL;
 
     assert_non_null(command);
-    if (args != NULL
-        && (strcmp(command_name, "migrate") == 0 || strcmp(command_name, "migrate-incoming") == 0)) {
+    if (args != NULL &&
+        (strcmp(command_name, "migrate") == 0 || strcmp(command_name, "migrate-incoming") == 0)) {
         json_object *shaped = schema_normalise_migrate(args, &error);
 
         json_object_put(args);
@@ -47,7 +47,7 @@ static char *check(const char *command_name, const char *json)
     return ok ? NULL : mig_error_first_line(error);
 }
 
-#define UNIX "{\"transport\":\"socket\",\"type\":\"unix\",\"path\":\"/n\"}"
+#define UNIX       "{\"transport\":\"socket\",\"type\":\"unix\",\"path\":\"/n\"}"
 #define MAIN(addr) "{\"channels\":[{\"channel-type\":\"main\",\"addr\":" addr "}]}"
 
 static const struct {
@@ -124,20 +124,23 @@ static const struct {
       MAIN("{\"transport\":\"socket\",\"type\":\"inet\",\"host\":\"h\",\"port\":1}"),
       "Invalid parameter type for 'channels[0].addr.port', expected: string" },
     { "migrate-incoming",
-      MAIN("{\"transport\":\"socket\",\"type\":\"inet\",\"host\":\"h\",\"port\":\"1\",\"to\":70000}"),
+      MAIN("{\"transport\":\"socket\",\"type\":\"inet\",\"host\":\"h\",\"port\":\"1\",\"to\":"
+           "70000}"),
       "Parameter 'to' expects uint16_t" },
     { "migrate-incoming",
       MAIN("{\"transport\":\"socket\",\"type\":\"inet\",\"host\":\"h\",\"port\":\"1\",\"to\":-1}"),
       "Parameter 'to' expects uint16_t" },
     { "migrate-incoming",
-      MAIN("{\"transport\":\"socket\",\"type\":\"inet\",\"host\":\"h\",\"port\":\"1\",\"to\":\"2\"}"),
+      MAIN("{\"transport\":\"socket\",\"type\":\"inet\",\"host\":\"h\",\"port\":\"1\",\"to\":"
+           "\"2\"}"),
       "Parameter 'channels[0].addr.to' expects uint64" },
     { "migrate-incoming",
       MAIN("{\"transport\":\"socket\",\"type\":\"inet\",\"host\":\"h\",\"port\":\"1\","
            "\"ipv4\":\"on\"}"),
       "Invalid parameter type for 'channels[0].addr.ipv4', expected: boolean" },
     { "migrate-incoming",
-      MAIN("{\"transport\":\"socket\",\"type\":\"inet\",\"host\":\"h\",\"port\":\"1\",\"path\":\"/x\"}"),
+      MAIN("{\"transport\":\"socket\",\"type\":\"inet\",\"host\":\"h\",\"port\":\"1\",\"path\":\"/"
+           "x\"}"),
       "Parameter 'channels[0].addr.path' is unexpected" },
     { "migrate-incoming", MAIN("{\"transport\":\"exec\",\"args\":\"x\"}"),
       "Invalid parameter type for 'channels[0].addr.args', expected: array" },
@@ -184,8 +187,8 @@ static const struct {
     const char *given, *current;
 } aliases[] = {
     /* The three examples of the first patch. */
-    { "{\"channel\":{\"channeltype\":\"main\",\"addr\":{\"transport\":\"socket\",\"data\":{" INET_FLAT
-      "}}}}",
+    { "{\"channel\":{\"channeltype\":\"main\",\"addr\":{\"transport\":\"socket\",\"data\":"
+      "{" INET_FLAT "}}}}",
       MAIN("{\"transport\":\"socket\"," INET_FLAT "}") },
     { "{\"channel\":{\"channeltype\":\"main\",\"addr\":{\"transport\":\"exec\","
       "\"data\":[\"/bin/nc\",\"-U\",\"/some/sock\"]}}}",
@@ -194,7 +197,8 @@ static const struct {
       "\"data\":{\"host\":\"10.12.34.9\",\"port\":\"1050\"}}}}",
       MAIN("{\"transport\":\"rdma\",\"host\":\"10.12.34.9\",\"port\":\"1050\"}") },
     /* The mixed form: a list, the old type member, a flat address. */
-    { "{\"channels\":[{\"channeltype\":\"main\",\"addr\":{\"transport\":\"socket\"," INET_FLAT "}}]}",
+    { "{\"channels\":[{\"channeltype\":\"main\",\"addr\":{\"transport\":\"socket\"," INET_FLAT
+      "}}]}",
       MAIN("{\"transport\":\"socket\"," INET_FLAT "}") },
     { MAIN("{\"transport\":\"file\",\"filename\":\"/f\",\"offset\":\"0x1000\"}"),
       MAIN("{\"transport\":\"file\",\"filename\":\"/f\",\"offset\":4096}") },

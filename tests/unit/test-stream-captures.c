@@ -93,9 +93,9 @@ static const struct {
 typedef struct {
     const char *block; /* the one whose RAM is known */
     uint64_t size;
-    unsigned index;   /* of it, UINT_MAX before it was listed */
-    uint8_t *ram;     /* loaded from the stream */
-    uint8_t *placed;  /* per page of it */
+    unsigned index;        /* of it, UINT_MAX before it was listed */
+    uint8_t *ram;          /* loaded from the stream */
+    uint8_t *placed;       /* per page of it */
     const uint8_t *source; /* its RAM at the source; NULL = unknown */
     StreamWriter *writer;
     GByteArray *written;
@@ -139,7 +139,8 @@ static void place(Load *load, const StreamRecord *record)
     load->placed[record->offset / STREAM_PAGE_SIZE] = 1;
 }
 
-/* The page as the source had it: whether it is zero is decided from its RAM, not from the record. */
+/* The page as the source had it: whether it is zero is decided from its RAM, not from the record.
+ */
 static void write_page(Load *load, const StreamRecord *record)
 {
     static const uint8_t zeroes[STREAM_PAGE_SIZE];
@@ -365,16 +366,14 @@ static void discard(Load *load, const StreamRecord *record)
     g_autoptr(GError) error = NULL;
     char idstr[256];
 
-    assert_true(
-        postcopy_decode_discard(record->data, record->length, idstr, ranges, &error));
+    assert_true(postcopy_decode_discard(record->data, record->length, idstr, ranges, &error));
     assert_string_equal(idstr, load->block);
     for (guint i = 0; i < ranges->len; i++) {
         const PostcopyRange *range = &g_array_index(ranges, PostcopyRange, i);
 
         assert_true(range->start + range->length <= load->size);
         memset(load->ram + range->start, 0xa5, range->length);
-        memset(load->placed + range->start / STREAM_PAGE_SIZE, 0,
-               range->length / STREAM_PAGE_SIZE);
+        memset(load->placed + range->start / STREAM_PAGE_SIZE, 0, range->length / STREAM_PAGE_SIZE);
     }
 }
 
@@ -470,21 +469,37 @@ static const struct {
     size_t n;
     bool postcopy; /* page requests follow, and SHUT at the end */
 } return_paths[] = {
-    { "none-10.0-return-path", IN_TREE, { { .type = RETURN_PONG, .value = 1 }, { .type = RETURN_SHUT, .value = 0 } }, 2, false },
-    { "none-7.2-return-path", 0, { { .type = RETURN_PONG, .value = 1 }, { .type = RETURN_SHUT, .value = 0 } }, 2, false },
+    { "none-10.0-return-path",
+      IN_TREE,
+      { { .type = RETURN_PONG, .value = 1 }, { .type = RETURN_SHUT, .value = 0 } },
+      2,
+      false },
+    { "none-7.2-return-path",
+      0,
+      { { .type = RETURN_PONG, .value = 1 }, { .type = RETURN_SHUT, .value = 0 } },
+      2,
+      false },
     { "none-10.0-switchover-ack",
       0,
-      { { .type = RETURN_SWITCHOVER_ACK, .value = 0 }, { .type = RETURN_PONG, .value = 1 }, { .type = RETURN_SHUT, .value = 0 } },
+      { { .type = RETURN_SWITCHOVER_ACK, .value = 0 },
+        { .type = RETURN_PONG, .value = 1 },
+        { .type = RETURN_SHUT, .value = 0 } },
       3,
       false },
     { "none-7.2-postcopy",
       0,
-      { { .type = RETURN_PONG, .value = 1 }, { .type = RETURN_PONG, .value = 2 }, { .type = RETURN_PONG, .value = 3 }, { .type = RETURN_PONG, .value = 4 } },
+      { { .type = RETURN_PONG, .value = 1 },
+        { .type = RETURN_PONG, .value = 2 },
+        { .type = RETURN_PONG, .value = 3 },
+        { .type = RETURN_PONG, .value = 4 } },
       4,
       true },
     { "none-10.0-postcopy",
       0,
-      { { .type = RETURN_PONG, .value = 1 }, { .type = RETURN_PONG, .value = 2 }, { .type = RETURN_PONG, .value = 4 }, { .type = RETURN_PONG, .value = 3 } },
+      { { .type = RETURN_PONG, .value = 1 },
+        { .type = RETURN_PONG, .value = 2 },
+        { .type = RETURN_PONG, .value = 4 },
+        { .type = RETURN_PONG, .value = 3 } },
       4,
       true },
 };

@@ -50,8 +50,8 @@ static const VmStateDesc sample_desc = {
     .fields = sample_fields,
 };
 
-#define SAMPLE_VERSION_2                                                                          \
-    "01  00000002 0000000000000007 8000000000000001  0102030405060708  ffffffffffffffff"         \
+#define SAMPLE_VERSION_2                                                                           \
+    "01  00000002 0000000000000007 8000000000000001  0102030405060708  ffffffffffffffff"           \
     "000000 'hello' 000000000000000a 000000000000000b  00000001 00000000000000cc"
 #define SAMPLE_VERSION_3 SAMPLE_VERSION_2 "deadbeef"
 
@@ -203,9 +203,12 @@ static const struct {
     { "newer version", 4, 2, SAMPLE_VERSION_3, "savevm: unsupported version 4 for 'sample' v3" },
     { "version of all ones", UINT32_MAX, 2, SAMPLE_VERSION_3, "unsupported version 4294967295" },
     { "older version", 1, 2, SAMPLE_VERSION_3, "version 1 of 'sample' is too old" },
-    { "first list above the bound", 3, 1, SAMPLE_VERSION_3, "list 'first' of 2 entries, more than the 1 allowed" },
-    { "list of 2^32-1, nothing behind", 3, 1000, "01 ffffffff", "list 'first' of 4294967295 entries" },
-    { "second list above the bound", 3, 2, "00 00000000 <40*00> 00000003", "list 'second' of 3 entries" },
+    { "first list above the bound", 3, 1, SAMPLE_VERSION_3,
+      "list 'first' of 2 entries, more than the 1 allowed" },
+    { "list of 2^32-1, nothing behind", 3, 1000, "01 ffffffff",
+      "list 'first' of 4294967295 entries" },
+    { "second list above the bound", 3, 2, "00 00000000 <40*00> 00000003",
+      "list 'second' of 3 entries" },
 };
 
 static void test_bad_bodies_are_refused(void **state)
@@ -220,12 +223,12 @@ static void test_bad_bodies_are_refused(void **state)
         size_t length;
 
         print_message("%s\n", bad[i].what);
-        assert_int_equal(vmstate_measure(&sample_desc, bad[i].version, in, bad[i].max_list,
-                                         &length, &measured),
-                         VMSTATE_BAD);
+        assert_int_equal(
+            vmstate_measure(&sample_desc, bad[i].version, in, bad[i].max_list, &length, &measured),
+            VMSTATE_BAD);
         assert_non_null(strstr(measured->message, bad[i].text));
-        assert_false(vmstate_decode(&sample_desc, bad[i].version, &in, bad[i].max_list, &sample,
-                                    &error));
+        assert_false(
+            vmstate_decode(&sample_desc, bad[i].version, &in, bad[i].max_list, &sample, &error));
         assert_string_equal(error->message, measured->message);
         assert_null(sample.first);
     }
@@ -268,8 +271,8 @@ static void test_description_adds_up_to_the_body(void **state)
 
     assert_true(vmstate_decode(&sample_desc, 3, &in, 2, &sample, &error));
     json_object *device = vmstate_describe(&sample_desc, 5, &sample);
-    g_autofree char *json = g_strdup_printf("{\"devices\": [%s]}",
-                                            json_object_to_json_string(device));
+    g_autofree char *json =
+        g_strdup_printf("{\"devices\": [%s]}", json_object_to_json_string(device));
     json_object_put(device);
     vmstate_encode(&sample_desc, &sample, out);
     sample_clear(&sample);

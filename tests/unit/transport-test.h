@@ -1,6 +1,6 @@
 /*
- * What the tests of transports share: a folder of their own and transports made of descriptors. Each
- * includes it once.
+ * What the tests of transports share: a folder of their own and transports made of descriptors.
+ * Each includes it once.
  */
 #pragma once
 
