@@ -187,8 +187,9 @@ bool outgoing_recover(Outgoing *o, const GError *reason)
     Connector *connector;
 
     close_connection(o);
-    migration_move(m, MIGRATION_POSTCOPY_ACTIVE, MIGRATION_POSTCOPY_PAUSED);
+    /* The reason first: a client that sees the status asks for it at once. */
     tell_pause(o, reason);
+    migration_move(m, MIGRATION_POSTCOPY_ACTIVE, MIGRATION_POSTCOPY_PAUSED);
     while ((connector = wait_for_operator(o)) != NULL) {
         g_autoptr(GError) error = NULL;
         bool connected = open_connection(o, connector, &error);
@@ -201,10 +202,10 @@ bool outgoing_recover(Outgoing *o, const GError *reason)
             migration_move(m, MIGRATION_POSTCOPY_RECOVER, MIGRATION_POSTCOPY_ACTIVE);
             return true;
         }
+        tell_pause(o, error);
         if (connected) {
             migration_move(m, MIGRATION_POSTCOPY_RECOVER, MIGRATION_POSTCOPY_PAUSED);
         }
-        tell_pause(o, error);
     }
     give_up(o);
     return false;
