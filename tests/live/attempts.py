@@ -163,9 +163,9 @@ def exec_child_that_fails(s):
 
 def exec_child_that_nobody_reads(s):
     """All of a small guest fits into the pipe: what is in there when the child has ended was not taken by anybody."""
-    src = s.migmon("src", memory="4M", machine="stress,rate=64K")
+    src = s.migmon("src", memory="4M", machine="stress,pattern=idle")
     src.set(max_bandwidth=0)
-    for command in ("true", "", "/nonexistent", "/etc/passwd", "cat >/dev/null; exit 127"):
+    for command in ("true", "", s.path("missing"), "/etc/passwd", "cat >/dev/null; exit 127"):
         src.execute("migrate", uri=f"exec:{command}")
         harness.wait_for("it is over", lambda: src.status() in ("completed", "failed"))
         found = src.status(), src.run_state(), src.owner()

@@ -2,10 +2,13 @@
 guest is where it was, and the next attempt in the same two processes succeeds."""
 
 import harness
+import pace
 
-MEMORY = "16M"
-WORKLOAD = "stress,rate=1M,prefill=on,seed=9"
 REASON = "Error creating thread"
+
+
+def workload():
+    return pace.stress(pace.calm(), "prefill=on", "seed=9")
 
 
 def expect(what, found, wanted):
@@ -27,7 +30,7 @@ def pair(s, point, capabilities=(), options=(), **parameters):
     """Both sides with the fault at the one that @point names."""
     def side(name, *more):
         fault = f"{point}=fail" if point.startswith(f"thread-{name}") else None
-        process = s.migmon(name, *options, *more, memory=MEMORY, machine=WORKLOAD, fault=fault)
+        process = s.migmon(name, *options, *more, machine=workload(), fault=fault)
         for capability in capabilities:
             process.capability(capability)
         process.set(**parameters)
@@ -137,7 +140,7 @@ def thread_src_pages(s):
 def thread_crew(s):
     """The threads of a mapped-ram file, at both ends."""
     uri = f"file:{s.path('file')}"
-    sides = [s.migmon(name, *options, memory=MEMORY, machine=WORKLOAD, fault="thread-crew=fail")
+    sides = [s.migmon(name, *options, machine=workload(), fault="thread-crew=fail")
              for name, options in (("src", ()), ("dst", ("--incoming", "defer")))]
     for side in sides:
         side.capability("mapped-ram")
@@ -173,8 +176,8 @@ def thread_dst_main_of_a_file(s):
 
 
 def thread_dirty_handler(s):
-    dst = s.migmon("dst", "--incoming", f"unix:{s.path('m.sock')}", memory=MEMORY, machine=WORKLOAD)
-    src = s.migmon("src", "--tracker=sync", memory=MEMORY, machine=WORKLOAD, fault="thread-dirty-handler=fail")
+    dst = s.migmon("dst", "--incoming", f"unix:{s.path('m.sock')}", machine=workload())
+    src = s.migmon("src", "--tracker=sync", machine=workload(), fault="thread-dirty-handler=fail")
     src.set(max_bandwidth=0)
     src.execute("migrate", uri=f"unix:{s.path('m.sock')}")
     src.wait_status("failed")
@@ -185,7 +188,7 @@ def thread_dirty_handler(s):
 
 
 def threads_of_a_guest_that_stays(s):
-    src = s.migmon("src", memory=MEMORY, machine=WORKLOAD, fault="thread-verify=fail,thread-dirty-rate=fail")
+    src = s.migmon("src", machine=workload(), fault="thread-verify=fail,thread-dirty-rate=fail")
     refused(src, "x-guest-verify")
     refused(src, "calc-dirty-rate", calc_time=100, calc_time_unit="millisecond")
     src.execute("calc-dirty-rate", calc_time=100, calc_time_unit="millisecond")
