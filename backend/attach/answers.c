@@ -1,8 +1,9 @@
 /*
- * What migmon is asked about an attached QEMU and QEMU itself cannot say: who
- * has the guest and by what evidence, the history, the guest in short lines.
- * Answered from what was seen; nothing here waits for a QEMU that is silent,
- * but for the end of a migration, which is over after a few questions.
+ * Requests about an attached QEMU that QEMU itself cannot answer: the owner
+ * of the guest with the evidence, the history, the guest in short lines. The
+ * answers come from what was observed. They never wait for a QEMU that does
+ * not answer; a query of the history waits for the end of settling, which is
+ * bounded.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -26,7 +27,7 @@ static bool is(const char *text, const char *wanted)
     return strcmp(text, wanted) == 0;
 }
 
-/* "the destination (...): guest running, migration completed" or why it cannot be said. */
+/* "the destination (...): guest running, migration completed", or why the state is not known. */
 static char *sentence(QmpPeer *peer)
 {
     g_autofree char *trouble = qmp_peer_trouble(peer);
@@ -53,14 +54,14 @@ static bool runs(QmpPeer *peer)
     return peer != NULL && qmp_peer_answers(peer) && is(qmp_peer_run_state(peer), "running");
 }
 
-/* All of the guest arrived there, as far as it says. */
+/* The destination reports that it has received the whole guest. */
 static bool has_arrived(QmpPeer *peer)
 {
     return peer != NULL && qmp_peer_answers(peer) && !is(qmp_peer_run_state(peer), "inmigrate") &&
            is(qmp_peer_status(peer), "completed");
 }
 
-/* The source answers. */
+/* The owner when the source answers. */
 static const char *owner_by_source(QmpPeer *source, QmpPeer *destination, const char **ret_more)
 {
     const char *status = qmp_peer_status(source);
@@ -95,7 +96,7 @@ static const char *owner_by_source(QmpPeer *source, QmpPeer *destination, const 
     return SENT;
 }
 
-/* The source does not. */
+/* The owner when the source does not answer. */
 static const char *owner_without_source(QmpPeer *source, QmpPeer *destination,
                                         const char **ret_more)
 {
@@ -127,7 +128,7 @@ const char *managed_owner(Managed *m, char **ret_evidence)
     if (!qmp_peer_answers(source)) {
         owner = owner_without_source(source, destination, &more);
     } else if (incoming && !is(qmp_peer_run_state(source), "inmigrate")) {
-        owner = HERE; /* attached where the guest arrives */
+        owner = HERE; /* this end is where the guest arrives */
     } else {
         owner = owner_by_source(source, destination, &more);
     }
@@ -157,7 +158,7 @@ static void query_history(Managed *m, BackendSession *session, json_object *args
 {
     (void)session, (void)args;
     if (m->settling != NULL || m->settle_again != 0) {
-        g_ptr_array_add(m->curious, reply); /* the outcome is about to be known */
+        g_ptr_array_add(m->curious, reply); /* settling will give the outcome soon */
     } else {
         backend_reply_return(reply, history_to_json(m->history));
     }
@@ -232,7 +233,7 @@ static const struct {
     { "x-query-guest", query_guest },
 };
 
-/* Those that belong to the guest of this process. */
+/* Commands for the guest of this process. */
 static bool is_for_engine(const char *command)
 {
     static const char *const names[] = { "x-guest-set", "x-guest-verify", "x-guest-plant",
@@ -246,7 +247,7 @@ bool answers_execute(Managed *m, BackendSession *session, const SchemaCommand *c
 {
     QmpPeer *source = managed_source(m);
 
-    /* Another migmon knows more than we can see. */
+    /* Another migmon has these commands and knows more than is visible from here. */
     if (qmp_peer_schema(source) != NULL && g_str_has_prefix(command->name, "x-query-") &&
         qmp_peer_answers(source) &&
         peer_schema_has_command(qmp_peer_schema(source), command->name)) {

@@ -1,5 +1,5 @@
 /*
- * What the files of this room share. Main thread only.
+ * What the files of attach share. Main thread only.
  */
 #pragma once
 
@@ -18,11 +18,11 @@ typedef struct {
     Managed *managed;
     Side side;
     QmpPeer *peer;            /* NULL = none */
-    BackendReply *connecting; /* x-connect that waits for it */
-    json_object *commands;    /* names of its human monitor, list; NULL = not known */
+    BackendReply *connecting; /* reply of the x-connect that is connecting this end */
+    json_object *commands;    /* command names of its human monitor, list; NULL = not known */
 } End;
 
-/* What migrate_to has changed and has to put back. */
+/* The values that migrate_to replaced and has to restore. */
 typedef struct {
     json_object *capabilities[SIDE__COUNT]; /* list for migrate-set-capabilities; NULL = nothing */
     json_object *parameters[SIDE__COUNT];   /* arguments of migrate-set-parameters */
@@ -30,27 +30,27 @@ typedef struct {
 
 struct Managed {
     Backend base;
-    Backend *engine; /* NULL = no guest in this process */
+    Backend *engine; /* NULL = this process has no guest */
     BackendSession *engine_session;
     unsigned engine_subscription;
-    bool engine_busy; /* a migration of its guest is under way */
+    bool engine_busy; /* its guest is being migrated */
     bool observe;
     QmpLinkTimes times;
     End ends[SIDE__COUNT];
-    json_object *target; /* of backend_target(); NULL = to be made anew */
+    json_object *target; /* of backend_target(); NULL = has to be made again */
 
-    /* Of the migration of what is attached. */
+    /* About the migration of the attached source. */
     History *history;
-    char *uri; /* where it goes, as far as it was started here; "" */
+    char *uri; /* destination of a migration started here, else "" */
     Restore restore;
-    Steps *settling;    /* after the end, until the outcome is known */
-    guint settle_again; /* until the destination says that it has the guest, too */
+    Steps *settling;    /* runs after the end of a migration until the outcome is known */
+    guint settle_again; /* timer: asks the destination again whether it has the guest */
     unsigned settle_tries;
-    GPtrArray *curious; /* BackendReply of x-query-migrate-history that wait for it */
+    GPtrArray *curious; /* replies of x-query-migrate-history that wait for the outcome */
 
-    Steps *moving;    /* migrate_to at work */
-    bool unwanted;    /* migrate_cancel came while it was being prepared */
-    GPtrArray *steps; /* all that run; not owned */
+    Steps *moving;    /* the steps of a running migrate_to */
+    bool unwanted;    /* migrate_cancel came while migrate_to was still preparing */
+    GPtrArray *steps; /* all running Steps; not owned */
 };
 
 const char *side_name(Side side);
@@ -83,11 +83,11 @@ void managed_query_target(Managed *m, BackendSession *session, json_object *args
 bool forward_check(Managed *m, const SchemaCommand *command, json_object *args, GError **error);
 void forward_execute(Managed *m, BackendSession *session, const SchemaCommand *command,
                      json_object *args, BackendReply *reply);
-/* Sends and lets the answer be that of @reply. @fd as in qmp_peer_ask(). */
+/* Sends @command and answers @reply with the result. @fd as in qmp_peer_ask(). */
 void forward_send(QmpPeer *peer, const char *command, json_object *args, int fd,
                   BackendReply *reply);
-/* The arguments of migrate or migrate-incoming as @peer has them: channels, or the URI that says
- * the same. Caller puts; NULL with an error that names @peer. */
+/* The arguments of migrate or migrate-incoming in the form that @peer supports: channels or a
+ * URI. Caller puts; NULL with an error that names @peer. */
 json_object *forward_address(QmpPeer *peer, const char *command, json_object *args, GError **error);
 void managed_peer_command(Managed *m, BackendSession *session, json_object *args,
                           BackendReply *reply);
@@ -96,36 +96,37 @@ void managed_peer_command(Managed *m, BackendSession *session, json_object *args
 
 bool answers_execute(Managed *m, BackendSession *session, const SchemaCommand *command,
                      json_object *args, BackendReply *reply);
-/* Owner and evidence from all that is known; @ret_evidence is the caller's. */
+/* The owner of the guest. @ret_evidence: the observations behind it; caller frees. */
 const char *managed_owner(Managed *m, char **ret_evidence);
 
 /* ---- settle.c: the end of a migration ---- */
 
 void settle_status(Managed *m, const char *status, int64_t time_us);
 void settle_clear(Managed *m);
-/* While settings are being put back: true, and @run comes once that is over (without a session). */
+/* True while settings are being restored; @run is then called afterwards, without a session. */
 bool settle_first(Managed *m, ManagedCommand run, json_object *args, BackendReply *reply);
-/* A migration of the guest of this process has failed or was cancelled. */
+/* Call when a migration of the guest of this process has failed or was cancelled. */
 void settle_engine(Managed *m);
 
 /* ---- steps.c: requests to both ends, one after another ---- */
 
 typedef void (*StepsDone)(Steps *steps, const GError *error, void *data);
 
-/* Freed after @done, which may add more and run them instead; or by steps_cancel(): @abandon (may
- * be NULL) takes @data then, and @done does not come. */
+/* @done is called at the end and may add steps and run them. If it does not, the Steps are
+ * freed. steps_cancel() frees them too: it passes @data to @abandon (may be NULL) and does not
+ * call @done. */
 Steps *steps_new(Managed *m, StepsDone done, GDestroyNotify abandon, void *data);
-/* @args: taken over, NULL = none. The reply is kept under @name. A step that is not @required may
- * fail. */
+/* @args: taken over, NULL = none. The reply is stored under @name. Unless @required, the other
+ * steps run even if this one fails. */
 void steps_add(Steps *steps, Side side, const char *command, json_object *args, const char *name,
                bool required);
 void steps_add_pause(Steps *steps, unsigned ms);
 void steps_run(Steps *steps);
 void steps_cancel(Steps *steps);
-/* Reply of a step that went well; NULL = not, then steps_error() may say why. */
+/* The reply of a successful step. NULL when it failed or did not run; see steps_error(). */
 json_object *steps_reply(const Steps *steps, Side side, const char *name);
 const char *steps_error(const Steps *steps, Side side, const char *name);
-/* How messages call a side. */
+/* The name of a side in messages. Caller frees. */
 char *managed_title(const Managed *m, Side side);
 bool managed_has(const Managed *m, Side side, const char *command, const char *argument);
 
@@ -135,14 +136,14 @@ void managed_migrate_to(Managed *m, BackendSession *session, json_object *args,
                         BackendReply *reply);
 void move_recover(Managed *m, const char *uri, BackendReply *reply);
 void restore_clear(Restore *restore);
-/* False when there was nothing for that side. */
+/* Drops what is to be restored at @side. False when there was nothing. */
 bool restore_forget(Restore *restore, Side side);
-/* Adds what @more has and @restore does not: the older of both is what was there at first. */
+/* Adds the entries of @more that @restore does not have: the older value is the original one. */
 void restore_add(Restore *restore, const Restore *more);
-/* Adds the steps that put back what was changed. */
+/* Adds the steps that restore what was changed. */
 void restore_add_steps(Managed *m, Steps *steps);
-/* The URI of the destination with the port that the kernel chose, from its socket-address. Caller
- * frees. */
+/* The URI of the destination with the port that the kernel chose, taken from its socket-address.
+ * Caller frees. */
 char *move_resolve_uri(const char *uri, json_object *info);
 
 /* ---- check.c ---- */

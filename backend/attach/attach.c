@@ -1,7 +1,8 @@
 /*
- * See attach.h: life of the backend, and who gets a request. Requests about
- * what is attached are this room's; of the others, those for an attached source
- * are forwarded and all else goes to the engine, reply and session as they are.
+ * See attach.h: life of the backend, and the dispatch of requests. This room
+ * answers requests about what is attached. Others are forwarded to an
+ * attached source if they are for it; the rest goes to the engine with its
+ * session and reply.
  */
 #include "backend/attach/attach-internal.h"
 
@@ -74,7 +75,7 @@ static void execute(Backend *backend, BackendSession *session, const SchemaComma
     }
     m->unwanted |= m->moving != NULL && strcmp(command->name, "migrate_cancel") == 0;
     if (quits && (managed_source(m) != NULL || m->engine == NULL)) {
-        quit(m, reply); /* this program; a QEMU goes on */
+        quit(m, reply); /* ends this program; an attached QEMU keeps running */
     } else if (managed_source(m) != NULL) {
         if (!answers_execute(m, session, command, args, reply)) {
             forward_execute(m, session, command, args, reply);

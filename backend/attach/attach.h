@@ -1,8 +1,7 @@
 /*
- * The backend that front ends hold: the guest of this process, or a running
- * QEMU that was attached (x-connect), or two of them, source and destination,
- * driven as one. The room that joins what lies at both ends of a migration.
- * Main thread.
+ * The backend of the front ends: the guest of this process, or an attached
+ * QEMU (x-connect), or two of them as source and destination. It is the only
+ * room that combines the two ends of a migration. Main thread.
  */
 #pragma once
 
@@ -13,11 +12,11 @@
 #include "backend/engine/engine.h"
 
 typedef struct {
-    const EngineOptions *engine; /* NULL: no guest in this process, only attached ones */
-    bool observe;                /* nothing but queries is sent to what is attached */
-    unsigned connect_ms;         /* until a monitor must have greeted */
-    unsigned answer_ms;          /* until a request counts as not answered */
+    const EngineOptions *engine; /* NULL = no guest in this process */
+    bool observe;                /* send only queries to what is attached */
+    unsigned connect_ms;         /* limit for the greeting of a monitor */
+    unsigned answer_ms;          /* limit for the answer to a request */
 } ManagedOptions;
 
-/* An error is one of the engine's options. */
+/* Fails when an option of the engine is wrong. */
 Backend *managed_new(const ManagedOptions *options, GError **error);

@@ -1,7 +1,8 @@
 /*
- * Can the destination listen there, and may it handle page faults? Judged from
- * this machine when the destination's monitor is on it, without connecting to
- * anything: a stray connection ends a QEMU that waits for its source.
+ * Checks whether the destination can listen at the address and may handle
+ * page faults. The check looks at this machine, so the monitor of the
+ * destination has to be on it. It does not connect: a stray connection ends a
+ * QEMU that waits for its source.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,7 +26,7 @@ static bool destination_is_local(const Check *check)
 
 /* ---- unix ---- */
 
-/* Somebody listens on it: flag 0x10000 in the fourth column of /proc/net/unix. */
+/* A process listens on @path: flag 0x10000 in the fourth column of /proc/net/unix. */
 static bool is_listened_on(const char *path)
 {
     g_autofree char *text = NULL;
@@ -75,7 +76,7 @@ static void look_at_unix(Check *check, const char *path)
 
 /* ---- tcp ---- */
 
-/* False for a name: QEMU looks it up itself, and it can take minutes. */
+/* False for a host name: QEMU resolves it itself, and that can take minutes. */
 static bool read_inet(const Address *address, struct sockaddr_storage *ret, socklen_t *ret_size)
 {
     struct sockaddr_in *four = (struct sockaddr_in *)ret;
@@ -123,7 +124,7 @@ static void look_at_inet(Check *check, const Address *address)
         return;
     }
     if (errno == EACCES || errno == EPERM) {
-        check_doubt(check); /* not allowed to this process; QEMU may be another user */
+        check_doubt(check); /* refused for this process; QEMU may run as another user */
         return;
     }
     bool taken = errno == EADDRINUSE;
@@ -143,7 +144,7 @@ static json_object *first_socket(Check *check)
     return json_at(list, 0);
 }
 
-/* It listens already: then there, or nowhere. */
+/* The destination listens already, so the migration has to go to that address. */
 static void compare_listener(Check *check, const Address *address, json_object *socket)
 {
     const char *path = json_object_get_string(json_member(socket, "path"));
@@ -192,7 +193,7 @@ void check_address(Check *check)
 void check_userfault(Check *check)
 {
     const QmpLink *link = qmp_peer_link(managed_destination(check->managed));
-    /* No schema tells that: QEMU has tried the device since 8.0. */
+    /* The schema does not show this: QEMU has tried the device since 8.0. */
     bool knows_device = qmp_peer_version_number(managed_destination(check->managed)) >= 80000;
     g_autofree char *why = NULL;
 

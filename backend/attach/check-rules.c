@@ -1,6 +1,6 @@
 /*
- * The rules of migrate_check: each compares one thing of the two ends and
- * names side, what it found, what is needed and what to do about it.
+ * The rules of migrate_check. Each compares one property of the two ends and
+ * reports the side, what was found, what is needed and the remedy.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -20,7 +20,7 @@ static QmpPeer *peer_of(const Check *check, Side side)
                                : managed_destination(check->managed);
 }
 
-/* Both are there, or the rule is in doubt. */
+/* Both facts are known; otherwise the rule is marked as doubtful. */
 static bool both(Check *check, const char *name)
 {
     bool known = check_fact(check, SIDE_SOURCE, name) != NULL &&
@@ -58,7 +58,7 @@ static void version(Check *check)
     }
 }
 
-/* "pc-i440fx-7.2-machine" without its end. */
+/* The machine type, without the suffix of "pc-i440fx-7.2-machine". */
 static char *machine_of(Check *check, Side side)
 {
     json_object *type = check_fact(check, side, "machine");
@@ -202,7 +202,7 @@ static void ram_blocks(Check *check)
     }
 }
 
-/* Bytes of a page of the backend; 0 = plain pages or not known. */
+/* Page size of the memory backend in bytes; 0 = normal pages or not known. */
 static uint64_t huge_page(Check *check, Side side, const char *id)
 {
     g_autofree char *huge = g_strdup_printf("hugetlb of /objects/%s", id);
@@ -418,7 +418,7 @@ static void tls(Check *check)
     }
 }
 
-/* What the address cannot carry; the engine refuses the same. */
+/* Requirements of the settings on the address; the engine refuses the same cases. */
 static void way(Check *check)
 {
     g_autoptr(Address) address = check->uri != NULL ? address_from_uri(check->uri, NULL) : NULL;

@@ -1,6 +1,6 @@
 /*
- * migrate_check: asks both ends what a migration will depend on and lets the
- * rules judge. Where a thing cannot be known, that is said instead of guessed.
+ * migrate_check: asks both ends for what a migration depends on and runs the
+ * rules. What neither end reports is listed as not known.
  */
 #include "backend/attach/check.h"
 
@@ -93,7 +93,8 @@ static json_object *property(const char *path, const char *name)
     return args;
 }
 
-/* What the first answers name: the first vCPU's type, how each memory backend is backed. */
+/* Second round, which needs the first answers: type of the first vCPU, properties of each memory
+ * backend. */
 static void add_details(Check *check, Steps *details, Side side)
 {
     json_object *cpus = check_fact(check, side, "cpus");
@@ -180,7 +181,7 @@ void managed_migrate_check(Managed *m, BackendSession *session, json_object *arg
     Steps *steps = steps_new(m, on_facts, check_free, check);
     for (int side = 0; side < SIDE__COUNT; side++) {
         for (size_t i = 0; i < G_N_ELEMENTS(questions); i++) {
-            bool first = i == 0; /* an end that does not answer is no end to compare with */
+            bool first = i == 0; /* an end that does not answer cannot be compared */
 
             steps_add(steps, (Side)side, questions[i].command, NULL, questions[i].name, first);
         }

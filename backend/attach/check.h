@@ -10,26 +10,26 @@ typedef struct {
     Managed *managed;
     BackendReply *reply;
     char *uri;     /* NULL = none was given */
-    Steps *facts;  /* replies by name, while the rules run */
-    bool detailed; /* the second round is asked */
+    Steps *facts;  /* replies by name; set while the rules run */
+    bool detailed; /* the second round of queries was sent */
     json_object *findings, *checked, *not_known;
-    const char *rule; /* that runs */
-    bool doubtful;    /* it lacked something */
+    const char *rule; /* the rule that is running */
+    bool doubtful;    /* the running rule lacked a fact */
 } Check;
 
-/* The reply of a question; NULL = not known. */
+/* The reply of a query; NULL = not known. Borrowed. */
 json_object *check_fact(Check *check, Side side, const char *name);
-/* A string member of it, "" when it is missing. */
+/* The string member @member of that reply, "" when missing. */
 const char *check_text(Check *check, Side side, const char *name, const char *member);
-/* -1 = the side does not know it. */
+/* Whether it is on. -1 = the side does not know it. */
 int check_capability(Check *check, Side side, const char *name);
 
-/* The rule that runs could not look at everything. */
+/* Marks the running rule: it could not check everything. */
 void check_doubt(Check *check);
 
 typedef enum { FINDING_ERROR, FINDING_WARNING } Severity;
 
-/* The three texts: "observed: ...", what would be right, and what to do. */
+/* Adds a finding: what was observed, what is needed, and the remedy. */
 void check_find(Check *check, Severity severity, Side side, const char *observed,
                 const char *needed, const char *remedy);
 

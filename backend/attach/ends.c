@@ -1,6 +1,7 @@
 /*
- * Attaching and letting go of monitors, and what becomes of their events: the
- * source's are those of this backend, the destination's are told beside them.
+ * Attaching and detaching monitors, and their events. Events of the source
+ * are emitted as events of this backend; events of the destination are
+ * emitted as X_PEER.
  */
 #include <string.h>
 
@@ -22,7 +23,7 @@ static void on_event(const BackendEvent *event, void *data)
     json_object *status = NULL;
 
     if (end->connecting != NULL) {
-        return; /* the first look has not been told yet */
+        return; /* the first look has not been reported yet */
     }
     if (end->side == SIDE_SOURCE) {
         backend_emit(&m->base, event);
@@ -108,7 +109,7 @@ static void ask_help(End *end)
 
 /* ---- attaching ---- */
 
-/* A source in the middle of a migration, or one that waits for a guest. */
+/* Begins the history: the source may be in the middle of a migration or wait for a guest. */
 static void begin_history(Managed *m)
 {
     QmpPeer *source = managed_source(m);
@@ -116,7 +117,7 @@ static void begin_history(Managed *m)
 
     history_free(m->history);
     m->history = history_new();
-    /* Only a source counts what it sends. */
+    /* Only a source reports what it sends. */
     history_set_incoming(m->history, strcmp(qmp_peer_run_state(source), "inmigrate") == 0 ||
                                          (strcmp(status, "completed") == 0 &&
                                           json_member(qmp_peer_info(source), "ram") == NULL));
@@ -145,7 +146,7 @@ static void on_ready(const GError *error, void *data)
     BackendReply *reply = g_steal_pointer(&end->connecting);
 
     forget_target(m);
-    if (reply == NULL) { /* it is back */
+    if (reply == NULL) { /* it has reconnected */
         if (!m->observe) {
             ask_help(end);
         }
@@ -167,7 +168,7 @@ static void on_ready(const GError *error, void *data)
     }
     backend_reply_return(reply, json_object_get(managed_target(m)));
     if (end->side == SIDE_SOURCE && !history_is_over(m->history)) {
-        tell_status(m); /* one is under way: whoever waits for such has to know */
+        tell_status(m); /* a migration is running: commands that wait for one need its status */
     }
 }
 
@@ -185,7 +186,7 @@ void managed_drop_end(Managed *m, Side side)
 
     if (side == SIDE_SOURCE) {
         settle_clear(m);
-        g_free(m->uri); /* of a migration of that guest */
+        g_free(m->uri); /* belongs to a migration of that guest */
         m->uri = g_strdup("");
     }
     if (peer != NULL && restore_forget(&m->restore, side)) {
@@ -204,13 +205,13 @@ void managed_drop_end(Managed *m, Side side)
     }
 }
 
-/* The guest of this process is left alone while it moves. */
+/* The guest of this process is moving, so no other source may replace it. */
 static bool engine_is_busy(const Managed *m)
 {
     return managed_source(m) == NULL && m->engine_busy;
 }
 
-/* A monitor serves one client: who becomes the other end is let go of as what it was. */
+/* A monitor serves one client: if @address is attached as the other side, that is detached. */
 static void drop_same(Managed *m, Side side, const char *address)
 {
     QmpPeer *peer = m->ends[side].peer;
@@ -245,10 +246,10 @@ void managed_connect(Managed *m, BackendSession *session, json_object *args, Bac
     QmpPeer *peer =
         qmp_peer_new(json_text(args, "address"), &options, &peer_callbacks, end, &error);
     if (peer == NULL) {
-        backend_reply_error(reply, error); /* what is attached stays */
+        backend_reply_error(reply, error); /* the present end stays attached */
         return;
     }
-    managed_drop_end(m, side); /* before the new one begins to connect, which it does later */
+    managed_drop_end(m, side); /* the new peer connects from the main loop, so after this */
     drop_same(m, !side, json_text(args, "address"));
     end->peer = peer;
     end->connecting = reply;

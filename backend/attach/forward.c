@@ -1,7 +1,7 @@
 /*
- * Requests for an attached QEMU: checked against its schema instead of ours,
- * brought into the shape that it has, and refused with its name and version
- * where it cannot follow.
+ * Requests for an attached QEMU: checks them against its schema instead of
+ * ours, converts them to the form that it supports, and refuses with its name
+ * and version what it does not support.
  */
 #include <string.h>
 #include <unistd.h>
@@ -50,7 +50,7 @@ static const SchemaMember *member_named(const SchemaCommand *command, const char
     return NULL;
 }
 
-/* What our tables know is checked as always; what only QEMU knows it checks itself. */
+/* Checks the members in our tables as usual; QEMU checks those that only it knows. */
 static bool check_parameters(QmpPeer *peer, const SchemaCommand *command, json_object *args,
                              GError **error)
 {
@@ -191,7 +191,7 @@ static void forward_migrate(Managed *m, BackendSession *session, const SchemaCom
         backend_reply_error(reply, error);
         return;
     }
-    /* One that is under way goes on where it went; QEMU refuses a second one. */
+    /* A running migration keeps its address: QEMU refuses a second one. */
     bool resume = json_flag(args, "resume");
     if (resume) {
         history_set_resuming(m->history);
@@ -210,7 +210,7 @@ typedef struct {
     bool force;
 } Cont;
 
-/* A source that has handed its guest over is not started a second time by mistake. */
+/* A source that has handed over its guest must not be started again by mistake. */
 static void on_looked_for_cont(Steps *steps, const GError *error, void *data)
 {
     g_autofree Cont *cont = data;
@@ -240,7 +240,7 @@ static void on_looked_for_cont(Steps *steps, const GError *error, void *data)
     forward_send(source, "cont", NULL, -1, cont->reply);
 }
 
-/* What is known can be from before a silence in which the migration ended: it is asked anew. */
+/* The known state can be older than the end of the migration, so it is queried again. */
 static void forward_cont(Managed *m, BackendSession *session, const SchemaCommand *command,
                          json_object *args, BackendReply *reply)
 {
@@ -290,7 +290,7 @@ static void send_line(QmpPeer *peer, const char *line, QmpLinkDone done, Backend
     json_object_put(args);
 }
 
-/* savevm, loadvm and delvm are no QMP commands there; their text is an error. */
+/* There savevm, loadvm and delvm are HMP commands only, and their output is an error text. */
 static void forward_snapshot(Managed *m, BackendSession *session, const SchemaCommand *command,
                              json_object *args, BackendReply *reply)
 {

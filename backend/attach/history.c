@@ -1,6 +1,7 @@
 /*
- * See history.h. A pass ends when the count of dirty syncs has grown, so its
- * duration and bytes are only as exact as query-migrate is asked often.
+ * See history.h. A pass ends when the count of dirty syncs has grown, so the
+ * precision of its duration and bytes depends on how often query-migrate is
+ * asked.
  */
 #include "backend/attach/history.h"
 
@@ -12,7 +13,7 @@
 #include "backend/tables/info.h"
 #include "backend/tables/verdict.h"
 
-/* A paused source counts as connecting for so long after it was told to resume. */
+/* After a resume a paused source counts as connecting for this long. */
 #define RESUME_US 10000000
 
 #define MAX_MOVES  1000
@@ -28,12 +29,12 @@ struct History {
     GArray *passes; /* MigPass */
     char *peer, *outcome;
     bool incoming;
-    int64_t resuming_until_us; /* a paused source connects anew; 0 = no */
-    int64_t start_us, end_us;  /* end 0 = it runs */
-    /* The counters at the begin of the present pass. */
+    int64_t resuming_until_us; /* a paused source reconnects until then; 0 = it does not */
+    int64_t start_us, end_us;  /* end 0 = running */
+    /* The counters at the start of the current pass. */
     uint64_t sync_count, began_bytes, began_pages, began_zero;
     int64_t began_us;
-    /* Of the last reply of query-migrate. */
+    /* From the last reply of query-migrate. */
     uint64_t bandwidth, limit_ms, page_size, total, transferred;
     bool active;
 };
@@ -155,7 +156,7 @@ void history_status(History *history, const char *status, int64_t wall_us)
 static void end_pass(History *history, json_object *ram, int64_t now_us)
 {
     uint64_t dirty_rate =
-        json_number(ram, "dirty-pages-rate"); /* pages/s over the pass that ended */
+        json_number(ram, "dirty-pages-rate"); /* pages/s over the pass that has just ended */
     MigPass pass = {
         .number = history->sync_count,
         .start_us = history->began_us,

@@ -1,7 +1,7 @@
 /*
- * The history of a migration between two attached QEMUs, made from their
- * events and their replies of query-migrate: states, passes, a verdict. Gives
- * the reply of x-query-migrate-history. Main thread.
+ * The history of a migration between two attached QEMUs: states, passes, a
+ * verdict. It is made from their events and their replies to query-migrate,
+ * and gives the reply of x-query-migrate-history. Main thread.
  */
 #pragma once
 
@@ -15,20 +15,20 @@ typedef struct History History;
 History *history_new(void);
 void history_free(History *history);
 
-/* A state was entered. The first one after an end begins a new history. */
+/* Records that a state was entered. The first state after an end begins a new history. */
 void history_status(History *history, const char *status, int64_t wall_us);
-/* A reply of query-migrate. @limit_ms: downtime-limit, 0 = not known. */
+/* Records a reply of query-migrate. @limit_ms: downtime-limit, 0 = not known. */
 void history_seen(History *history, json_object *info, uint64_t limit_ms);
 void history_set_peer(History *history, const char *peer);
 void history_set_incoming(History *history, bool incoming);
-/* A paused source was told to connect anew. Holds until its next state or a time limit. */
+/* Call when a paused source was asked to reconnect. Valid until its next state or a time limit. */
 void history_set_resuming(History *history);
 void history_set_outcome(History *history, const char *outcome);
 
 bool history_is_incoming(const History *history);
-/* No migration runs. */
+/* No migration is running. */
 bool history_is_over(const History *history);
-const char *history_last_status(const History *history); /* "none" */
+const char *history_last_status(const History *history); /* "none" = no state yet */
 
 /* Caller puts. */
 json_object *history_to_json(const History *history);

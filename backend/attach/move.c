@@ -1,7 +1,8 @@
 /*
- * migrate_to: one command for both ends. It looks at both, sets on each what
- * belongs to it, lets the destination listen and sends the source there. What
- * it set is put back when a step fails, and after a failure or a cancel.
+ * migrate_to: one command for both ends. It queries both, changes the
+ * settings of each, lets the destination listen and starts the source. The
+ * old settings are restored when a step fails, and after a failure or a
+ * cancel.
  */
 #include "backend/attach/move.h"
 
@@ -42,7 +43,7 @@ static void on_undone(Steps *steps, const GError *error, void *data)
     move_free(move);
 }
 
-/* Takes @error over; what was set so far is put back before the command ends with it. */
+/* Takes @error over. Restores what was set so far, then ends the command with @error. */
 static void fail(Move *move, GError *error)
 {
     Managed *m = move->managed;
@@ -50,7 +51,7 @@ static void fail(Move *move, GError *error)
     move->error = error;
     m->moving = steps_new(m, on_undone, move_free, move);
     restore_add_steps(m, m->moving);
-    /* A query that changes nothing: there is at least one step. */
+    /* This query changes nothing; it makes sure that there is at least one step. */
     steps_add(m->moving, SIDE_SOURCE, "query-status", NULL, "last", false);
     steps_run(m->moving);
 }
@@ -70,7 +71,7 @@ static void on_started(Steps *steps, const GError *error, void *data)
 
     (void)steps;
     if (managed_source(move->managed) != NULL && g_error_matches(error, MIG_ERROR, MIG_ERROR_IO)) {
-        /* It was sent, and may begin when nobody expects it: its end puts things back. */
+        /* migrate was sent and may still take effect, so only its end restores the settings. */
         GError *told = g_error_copy(error);
 
         mig_error_hint(&told, "the migration may begin all the same: info migrate tells once the "
@@ -85,7 +86,7 @@ static void on_started(Steps *steps, const GError *error, void *data)
     }
 }
 
-/* The shape that the side has: channels or a URI. */
+/* The address in the form that the side supports: channels or a URI. */
 json_object *move_address(Managed *m, Side side, const char *command, const char *uri,
                           GError **error)
 {
@@ -183,13 +184,13 @@ static void add_settings(Move *move, Steps *steps, Side side)
     }
 }
 
-/* For migrate-incoming; NULL with an error. */
+/* Arguments of migrate-incoming. Caller puts; NULL with an error. */
 static json_object *listening_arguments(Move *move, GError **error)
 {
     Managed *m = move->managed;
     json_object *args = move_address(m, SIDE_DESTINATION, "migrate-incoming", move->uri, error);
 
-    /* So that it can be asked what went wrong; older ones end. */
+    /* A QEMU that stays can be asked for its error; older ones end. */
     if (args != NULL && managed_has(m, SIDE_DESTINATION, "migrate-incoming", "exit-on-error")) {
         json_add_flag(args, "exit-on-error", false);
     }
@@ -243,7 +244,7 @@ static char *uri_of_socket(json_object *address)
     return known != NULL ? address_to_uri(known) : NULL;
 }
 
-/* Where the destination listens already; NULL = it does not. */
+/* The URI where the destination listens; NULL = it does not listen. */
 static char *listening_uri(json_object *info)
 {
     json_object *list = json_member(info, "socket-address");
@@ -283,7 +284,8 @@ static bool check_ends(Move *move, GError **error)
     return true;
 }
 
-/* Both name the same place; a host can be written in many ways, and port 0 is any. */
+/* Both can be the same place. Hosts are not compared, as one host has many spellings; port 0 is
+ * any port. */
 static bool is_same_place(const char *given, const char *known)
 {
     g_autoptr(Address) a = address_from_uri(given, NULL), b = address_from_uri(known, NULL);
@@ -296,7 +298,7 @@ static bool is_same_place(const char *given, const char *known)
                                      : true;
 }
 
-/* Takes the URI that was given, else the one where it listens. */
+/* Chooses the given URI, or else the one where the destination listens. */
 static bool choose_uri(Move *move, GError **error)
 {
     char *known = listening_uri(reply_of(move, SIDE_DESTINATION, "migrate"));

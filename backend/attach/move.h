@@ -1,5 +1,6 @@
 /*
- * The parts of migrate_to: move.c runs it, plan.c decides what is set where.
+ * The parts of migrate_to: move.c runs the steps, plan.c decides which
+ * settings change at which side.
  */
 #pragma once
 
@@ -8,17 +9,17 @@
 typedef struct {
     Managed *managed;
     BackendReply *reply;
-    char *uri;      /* NULL = where the destination listens */
-    bool listens;   /* it does already */
-    Steps *looked;  /* replies of the first questions, while they are read */
-    Restore plan;   /* what is to be set; lists and objects, never NULL once made */
-    Restore before; /* what that replaces; NULL = nothing */
-    GError *error;  /* with which it ends after putting things back */
+    char *uri;      /* NULL = the one where the destination listens */
+    bool listens;   /* the destination listens already */
+    Steps *looked;  /* replies of the first queries; set while they are read */
+    Restore plan;   /* the settings to change; lists and objects, never NULL once made */
+    Restore before; /* the values that the plan replaces; NULL = nothing */
+    GError *error;  /* the error of the command, reported after restoring */
 } Move;
 
-/* Fills move->plan and move->before. Refuses what one side cannot do. */
+/* Fills move->plan and move->before. Fails when one side cannot do what is needed. */
 bool plan_make(Move *move, GError **error);
 
-/* Arguments for migrate and migrate-incoming at @side. Caller puts; NULL with an error. */
+/* Arguments for migrate or migrate-incoming at @side. Caller puts; NULL with an error. */
 json_object *move_address(Managed *m, Side side, const char *command, const char *uri,
                           GError **error);

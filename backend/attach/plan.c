@@ -1,8 +1,8 @@
 /*
- * Which capabilities and parameters migrate_to sets on which side: what was
- * tuned at the source goes to the destination where it counts there too. The
- * side of each is the column of the tables; what only QEMU knows is taken to
- * belong to both.
+ * Decides which capabilities and parameters migrate_to sets on which side.
+ * Settings of the source are copied to the destination if they matter there.
+ * The tables give the side of each; settings that only QEMU knows count as
+ * both.
  */
 #include <string.h>
 
@@ -43,7 +43,7 @@ static void add_capability(json_object *list, const char *name, bool on)
     json_object_array_add(list, row);
 }
 
-/* Plans one change and remembers what was before. */
+/* Adds one change to the plan and stores the previous value. */
 static void change_capability(Move *move, Side side, const char *name, bool on)
 {
     Restore *before = &move->before;
@@ -94,13 +94,13 @@ static bool plan_capabilities(Move *move, GError **error)
     }
     change_capability(move, SIDE_SOURCE, "events", true);
     change_capability(move, SIDE_DESTINATION, "events", true);
-    if (two_way) { /* so that the source learns whether the destination took the guest */
+    if (two_way) { /* the return path reports whether the destination took the guest */
         change_capability(move, SIDE_SOURCE, "return-path", true);
     }
     return true;
 }
 
-/* Credentials are objects of each side; a mapping of disks names its own nodes. */
+/* Credentials are objects of one side; a bitmap mapping names nodes of one side. */
 static bool is_of_each_side(const char *name)
 {
     return g_str_has_prefix(name, "tls-") || strcmp(name, "block-bitmap-mapping") == 0;

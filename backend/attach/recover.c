@@ -1,7 +1,7 @@
 /*
- * Recovery of a paused post-copy migration as one command: both ends are
- * brought to postcopy-paused, the destination listens anew, the source goes on
- * there. An end that has not noticed the lost link is told to pause.
+ * Recovery of a paused postcopy as one command. Both ends are brought to
+ * postcopy-paused, the destination listens again, the source resumes to it.
+ * An end that has not noticed the lost link gets migrate-pause.
  */
 #include <string.h>
 
@@ -11,7 +11,7 @@
 
 #define AGAIN_MS  100
 #define MAX_TRIES 50
-/* How often it is only looked at. */
+/* Number of looks before an end is sent migrate-pause. */
 #define PATIENT_TRIES 3
 
 typedef struct {
@@ -19,7 +19,7 @@ typedef struct {
     BackendReply *reply;
     char *uri;
     unsigned tries;
-    bool told[SIDE__COUNT]; /* to pause */
+    bool told[SIDE__COUNT]; /* the next look sends migrate-pause first */
 } Recovery;
 
 static void look(Recovery *recovery);
@@ -52,7 +52,7 @@ static const char *status_of(const Steps *steps, Side side)
     return status != NULL ? json_object_get_string(status) : "none";
 }
 
-/* The source connects after it has answered: until it has left its pause nothing is won. */
+/* The source connects after it has answered, so success is only known when it leaves the pause. */
 static void on_resumed(Steps *steps, const GError *error, void *data)
 {
     Recovery *recovery = data;
@@ -148,7 +148,8 @@ static void on_looked(Steps *steps, const GError *error, void *data)
         listen_there(recovery);
         return;
     }
-    /* The link is being found dead, or only one side knows: the other is told. */
+    /* The link may not be found dead yet, or only one side has noticed. Sides that are still
+     * active get migrate-pause. */
     if (++recovery->tries > PATIENT_TRIES) {
         for (int side = 0; side < SIDE__COUNT; side++) {
             recovery->told[side] |= strcmp(status_of(steps, (Side)side), "postcopy-active") == 0;
@@ -175,7 +176,7 @@ static void look(Recovery *recovery)
     steps_run(m->moving);
 }
 
-/* Both have a UUID, and they differ: the pages of one guest would go into another. */
+/* The UUIDs of both are known and differ: pages of one guest would go into another. */
 static bool are_different_guests(const Managed *m)
 {
     static const char none[] = "00000000-0000-0000-0000-000000000000";

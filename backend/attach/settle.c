@@ -1,7 +1,7 @@
 /*
- * The end of a migration of what is attached: both ends are asked once more,
- * what migrate_to has changed is put back unless the guest has moved, and the
- * outcome is put into one sentence with the errors of both.
+ * The end of a migration of the attached source: queries both ends once more,
+ * restores what migrate_to has changed unless the guest has moved, and makes
+ * one sentence of the outcome with the errors of both ends.
  */
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "backend/base/json.h"
 #include "backend/tables/info.h"
 
-/* How often, and how many times, a destination is asked whether it has the guest. */
+/* Interval and number of queries whether the destination has the guest. */
 #define AGAIN_MS  50
 #define MAX_TRIES 40
 
@@ -100,7 +100,7 @@ static const char *error_of(const Steps *steps, Side side)
     return json_object_is_type(text, json_type_string) ? json_object_get_string(text) : NULL;
 }
 
-/* "; the destination says: ..." as far as there is something to say. */
+/* What the destination reports, beginning with "; "; "" when that is nothing. */
 static char *their_side(const Managed *m, const Steps *steps)
 {
     QmpPeer *peer = managed_destination(m);
@@ -186,7 +186,7 @@ static gboolean on_settle_again(void *data)
     return G_SOURCE_REMOVE;
 }
 
-/* The source has sent everything, and the destination is still busy with it. */
+/* The source has sent everything and the destination is still loading it. */
 static bool is_arriving(const Managed *m, const char *status)
 {
     QmpPeer *peer = managed_destination(m);
@@ -247,7 +247,7 @@ void settle_status(Managed *m, const char *status, int64_t time_us)
 {
     history_status(m->history, status, time_us);
     if (!is_over(status)) {
-        settle_clear(m); /* the next one has begun */
+        settle_clear(m); /* the next migration has begun */
     }
     if (m->settling != NULL || m->settle_again != 0 || !is_over(status) ||
         history_is_incoming(m->history)) {
@@ -306,7 +306,7 @@ static void on_later(Steps *steps, const GError *error, void *data)
     later_free(later);
 }
 
-/* Every step of settling is bounded in time, and so are their number and this. */
+/* This wait ends: settling has a limited number of steps, each with a time limit. */
 bool settle_first(Managed *m, ManagedCommand run, json_object *args, BackendReply *reply)
 {
     Steps *steps;

@@ -1,7 +1,7 @@
 /*
- * Requests to the two ends of a migration, one after another, with their
- * replies kept by name: what migrate_to, migrate_check and the end of a
- * migration are made of. The source may be the guest of this process.
+ * Sends requests to the two ends of a migration, one after another, and
+ * stores the replies by name. migrate_to, migrate_check and settling are made
+ * of such steps. The source may be the guest of this process.
  */
 #include <string.h>
 
@@ -11,7 +11,7 @@
 
 typedef struct {
     Side side;
-    char *command; /* NULL: nothing but a pause */
+    char *command; /* NULL = only a pause */
     json_object *args;
     char *name;
     bool required;
@@ -19,10 +19,10 @@ typedef struct {
 } Step;
 
 struct Steps {
-    Managed *managed; /* NULL: cancelled */
+    Managed *managed; /* NULL = cancelled */
     GQueue waiting;   /* Step */
     Step *current;
-    guint timer;                      /* of a pause */
+    guint timer;                      /* of a pause step */
     GHashTable *replies[SIDE__COUNT]; /* name -> json_object */
     GHashTable *errors[SIDE__COUNT];  /* name -> text */
     StepsDone done;
@@ -73,7 +73,7 @@ bool managed_has(const Managed *m, Side side, const char *command, const char *a
 
 static void on_reply(json_object *value, const GError *error, void *data);
 
-/* It was let go of meanwhile. */
+/* The peer was detached since the step was added. */
 static gboolean refuse_absent(void *data)
 {
     g_autoptr(GError) error =
@@ -201,7 +201,7 @@ static void run_next(Steps *steps);
 static void finish(Steps *steps, const GError *error)
 {
     steps->done(steps, error, steps->data);
-    if (steps->current == NULL) { /* done has not gone on with more of them */
+    if (steps->current == NULL) { /* @done has not added more steps */
         g_ptr_array_remove(steps->managed->steps, steps);
         steps_free(steps);
     }
@@ -266,6 +266,6 @@ static void run_next(Steps *steps)
 
 void steps_run(Steps *steps)
 {
-    g_assert(!g_queue_is_empty(&steps->waiting)); /* done must not come from inside this call */
+    g_assert(!g_queue_is_empty(&steps->waiting)); /* @done cannot run inside this call */
     run_next(steps);
 }

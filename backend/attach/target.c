@@ -1,6 +1,6 @@
 /*
- * What is attached, as data: who is at each end, what is known of it, and what
- * the source can do beyond the tables of this program. Front ends read it for
+ * The reply of x-query-target: the QEMU at each end, its known state, and
+ * what the source supports beyond our tables. Front ends use it for
  * completion, help and the dashboard.
  */
 #include <string.h>
@@ -48,7 +48,7 @@ static json_object *describe_ends(const Managed *m)
     return list;
 }
 
-/* The parts that do not change while it is attached are made once. */
+/* The parts that do not change while an end is attached are made only once. */
 json_object *managed_target(Managed *m)
 {
     QmpPeer *source = managed_source(m);
