@@ -1,6 +1,6 @@
 /*
- * Migration capabilities: the table and its JSON. What may be switched on is in rules.def. Main
- * thread.
+ * Migration capabilities: the table and its JSON. rules.def decides which may
+ * be switched on. Main thread.
  */
 #include "backend/tables/capabilities.h"
 
@@ -36,7 +36,7 @@ MigCapabilities capabilities_change(MigCapabilities set, json_object *list)
         MigCapability id = CAPABILITY__COUNT;
 
         if (!capability_find(name, &id)) {
-            g_assert_not_reached(); /* the schema let it through */
+            g_assert_not_reached(); /* the schema check has refused other names */
         }
         if (json_object_get_boolean(json_object_object_get(entry, "state"))) {
             set |= CAPABILITY_BIT(id);

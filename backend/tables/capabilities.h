@@ -34,11 +34,11 @@ static inline bool capability_is_on(MigCapabilities set, MigCapability id)
     return (set & CAPABILITY_BIT(id)) != 0;
 }
 
-/* @set after migrate-set-capabilities with @list, which is checked JSON. Whether the result may be
- * is a question for the rules (rules.h). */
+/* Returns @set changed by @list, the checked JSON of migrate-set-capabilities. The caller checks
+ * the result with the rules (rules.h). */
 MigCapabilities capabilities_change(MigCapabilities set, json_object *list);
-/* Calls @warn for each deprecated capability in @added. QEMU repeats the warning with every later
- * change; here it comes once, before an error. */
+/* Calls @warn for each deprecated capability in @added. QEMU repeats the warning with every
+ * later change; here it is given once, before an error. */
 void capabilities_warn(MigCapabilities added, void (*warn)(void *data, const char *text),
                        void *data);
 

@@ -15,12 +15,12 @@ typedef struct {
 #include "backend/tables/history.def"
 } MigPass;
 
-/* An element of "passes" and of "states"; times count from @start_us. Caller puts. */
+/* An element of "passes" and of "states". The reply counts times from @start_us. Caller puts. */
 json_object *history_pass_to_json(const MigPass *pass, int64_t start_us);
 json_object *history_state_to_json(const char *status, int64_t time_us, int64_t wall_us,
                                    int64_t start_us);
 
-/* Parts of the pause, in their order; microseconds. */
+/* Parts of the pause in order; microseconds. */
 typedef enum {
 #define MIG_PAUSE_PART(mark, ...) PAUSE_##mark,
 #include "backend/tables/history.def"
@@ -57,7 +57,7 @@ typedef enum {
 typedef struct {
     const char *member;  /* "link-us" */
     const char *name;    /* "link" */
-    SampleFigure sample; /* the same, second by second */
+    SampleFigure sample; /* the same kind of time in the samples */
 } TimeKindDesc;
 extern const TimeKindDesc time_kinds[TIME__COUNT];
 

@@ -1,8 +1,8 @@
 /*
  * MigrationInfo in its two forms: the JSON reply of query-migrate, made from
  * the engine's struct, and the lines of HMP's info migrate, made from that
- * reply. The lines need JSON only, so they show the reply of a real QEMU too,
- * with fields that this engine never fills. Rows: info.def. Main thread.
+ * reply. The lines need only the JSON, so they also show the reply of a real
+ * QEMU with fields that this engine never fills. Rows: info.def. Main thread.
  */
 #include "backend/tables/info.h"
 
@@ -191,7 +191,7 @@ static void format_sockets(json_object *list, GString *out)
         const char *host = member_string(address, "host");
 
         if (strcmp(type, "inet") == 0) {
-            /* Brackets, so that the line can be typed as a URI again; QEMU leaves them out. */
+            /* Brackets make the line a valid URI; QEMU omits them. */
             bool v6 = strchr(host, ':') != NULL;
             g_string_append_printf(out, "\ttcp:%s%s%s:%s\n", v6 ? "[" : "", host, v6 ? "]" : "",
                                    member_string(address, "port"));

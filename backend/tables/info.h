@@ -31,7 +31,7 @@ typedef enum {
 extern const char *const migration_status_names[]; /* MIGRATION__COUNT entries, then NULL */
 const char *migration_status_name(MigrationStatus status);
 bool migration_status_from_name(const char *name, MigrationStatus *ret);
-/* completed, failed, cancelled or none: no migration runs. */
+/* completed, failed, cancelled or none: no migration is running. */
 bool migration_status_is_over(MigrationStatus status);
 
 /* The rows of info.def. struct MigrationStats and its like are the types of the objects in it. */
@@ -43,7 +43,7 @@ typedef struct {
 #define INFO_TYPE_uint64              uint64_t
 #define INFO_TYPE_size                uint64_t
 #define INFO_TYPE_number              double
-#define INFO_TYPE_uint32_list         json_object * /* not owned; likewise */
+#define INFO_TYPE_uint32_list         json_object * /* not owned */
 #define INFO_TYPE_socket_address_list json_object *
 #define MIG_INFO(field, member, type, ...)                                                         \
     INFO_TYPE_##type field;                                                                        \
@@ -58,9 +58,9 @@ typedef struct {
 #include "backend/tables/info.def"
 } MigInfo;
 
-/* query-migrate's reply: {} when nothing ever happened. Caller puts. */
+/* The reply of query-migrate; {} before the first migration. Caller puts. */
 json_object *mig_info_to_json(const MigInfo *info);
 
-/* HMP's info migrate from the JSON reply of query-migrate: every line that 8.2 prints, byte for
- * byte (the globals block included), nothing else. Appends to @out. */
+/* Appends HMP's info migrate to @out, made from the JSON reply of query-migrate: the lines of
+ * 8.2, byte for byte (the globals block included), and nothing else. */
 void mig_info_format_hmp(json_object *reply, GString *out);

@@ -1,7 +1,7 @@
 /*
- * Migration parameters as people type and read them: HMP's reading of a value
- * with its error texts, the lines of info migrate_parameters, a value with its
- * unit. Pure functions over the table in parameters.c.
+ * Migration parameters as text: HMP's parsing of a value with its error
+ * texts, the lines of info migrate_parameters, a value with its unit. Pure
+ * functions over the table in parameters.c.
  */
 #include "backend/tables/parameters.h"
 
@@ -48,7 +48,7 @@ static json_object *byte_size_from_text(const ParamDesc *desc, const char *text,
     return NULL;
 }
 
-/* C's own reading of an integer, base 0; a negative one wraps and is then too big. */
+/* Parses like C, base 0. A negative number wraps and is then too big. */
 static json_object *uint_from_text(const ParamDesc *desc, const char *text, uint64_t max,
                                    const char *type, GError **error)
 {

@@ -2,8 +2,8 @@
  * Migration parameters: the table, the set of values and their JSON.
  *
  * Numbers, bools and enum indexes are uint64_t members, so one getter and one
- * setter serve every row. Only number_is_allowed() and check_mapping() name
- * parameters. Main thread; an attempt reads a copy.
+ * setter are enough for all rows. Only number_is_allowed() and
+ * check_mapping() name parameters. Main thread; an attempt reads a copy.
  */
 #include "backend/tables/parameters.h"
 
@@ -51,7 +51,7 @@ const ParamDesc *param_in_info_order(size_t i)
 {
     static const ParamDesc *order[ROW__COUNT];
 
-    if (order[0] == NULL) { /* sorted once */
+    if (order[0] == NULL) { /* sorted at the first call */
         for (size_t n = 0; n < ROW__COUNT; n++) {
             size_t at = n;
 
@@ -148,7 +148,7 @@ static size_t enum_index(const ParamDesc *desc, const char *value)
 
     while (strcmp(desc->values[i], value) != 0) {
         i++;
-        g_assert(desc->values[i] != NULL); /* the schema let it through */
+        g_assert(desc->values[i] != NULL); /* the schema check has refused other values */
     }
     return i;
 }
@@ -162,7 +162,7 @@ static void set_from_json(MigParameters *p, const ParamDesc *desc, json_object *
         break;
     case PARAM_MAPPING:
         g_clear_pointer(mapping_of(p, desc), json_object_put);
-        /* An empty list is the same as no list. */
+        /* An empty list means no list. */
         if (json_object_array_length(value) > 0) {
             *mapping_of(p, desc) = json_object_get(value);
         }
@@ -201,7 +201,7 @@ json_object *parameters_to_json(const MigParameters *p)
     json_object *reply = json_object_new_object();
 
     for (size_t i = 0; i < param_count; i++) {
-        /* get_as_json() takes a writable set only for its accessors; it does not write. */
+        /* get_as_json() needs a writable set for its accessors, but does not write. */
         json_object *value = get_as_json((MigParameters *)p, &param_table[i]);
 
         if (value != NULL) {
@@ -219,7 +219,7 @@ static void set_range_error(const ParamDesc *desc, MigParameters *now, GError **
     json_object *value = get_as_json(now, desc);
     g_autofree char *shown = param_value_for_people(desc, value);
 
-    /* QEMU's range texts spell the name with underscores, except for x- rows. */
+    /* QEMU's range texts write the name with underscores, except for x- rows. */
     if (!g_str_has_prefix(name, "x-")) {
         g_strdelimit(name, "-", '_');
     }
@@ -249,7 +249,7 @@ static bool number_is_allowed(const ParamDesc *desc, const MigParameters *p, uin
     }
 }
 
-/* An identifier as QEMU's -id: a letter, then letters, digits and "-._". */
+/* The syntax of QEMU's ids: a letter, then letters, digits and "-._". */
 static bool is_well_formed(const char *id)
 {
     return g_ascii_isalpha(id[0]) &&

@@ -47,12 +47,11 @@ typedef struct {
     const char *zero;          /* what 0 means ("no limit"), NULL = nothing special */
     const char *range_text;    /* after "Parameter 'max_bandwidth' expects ", QEMU's words */
     const char *const *values; /* ENUM */
-    const char
-        *info_suffix;  /* behind the value in info migrate_parameters; NULL = not shown there */
-    const char *since; /* "8.2", or "migmon" for our own */
-    bool supported;    /* has an effect in this build */
-    const char *deprecated; /* warning when set, or NULL */
-    const char *side;       /* "source", "destination", "both" */
+    const char *info_suffix;   /* follows the value in info migrate_parameters; NULL = not shown */
+    const char *since;         /* "8.2", or "migmon" for parameters of our own */
+    bool supported;            /* has an effect in this build */
+    const char *deprecated;    /* warning when set, or NULL */
+    const char *side;          /* "source", "destination", "both" */
     const char *help;
 } ParamDesc;
 
@@ -63,30 +62,31 @@ extern const char *const param_multifd_zeroes[], *const param_modes[];
 extern const ParamDesc param_table[];
 extern const size_t param_count;
 const ParamDesc *param_find(const char *name);
-/* Rows in the order of HMP's info migrate_parameters, those that it does not show included. NULL
- * from param_count on. */
+/* The rows in the order of HMP's info migrate_parameters, including rows that it does not show.
+ * NULL from param_count on. */
 const ParamDesc *param_in_info_order(size_t i);
 
 void parameters_init(MigParameters *p);
 void parameters_clear(MigParameters *p);
 void parameters_copy(MigParameters *to, const MigParameters *from);
 
-/* migrate-set-parameters: checks the merged set, then applies all of @args or nothing. Rows without
- * an effect are stored too: most belong to a capability that is refused, and migrate refuses a
- * migration that needs one of the others. @warn is called for each deprecated row that is set. The
- * caller checks conflicts with capabilities. */
+/* migrate-set-parameters: checks the merged set, then applies all of @args or nothing. Rows
+ * without an effect are stored too: most belong to a capability that is refused, and migrate
+ * refuses the others when a migration needs them. @warn is called for each deprecated row that
+ * is set. The caller checks conflicts with capabilities. */
 bool parameters_apply(MigParameters *p, json_object *args,
                       void (*warn)(void *data, const char *text), void *data, GError **error);
 
-/* query-migrate-parameters; caller puts. */
+/* The reply of query-migrate-parameters. Caller puts. */
 json_object *parameters_to_json(const MigParameters *p);
 
-/* HMP's reading of a value: JSON for migrate-set-parameters; error texts of HMP. Caller puts. */
+/* Parses a value like HMP and returns it as for migrate-set-parameters. NULL with HMP's error
+ * text. Caller puts. */
 json_object *param_value_from_text(const ParamDesc *desc, const char *text, GError **error);
 
-/* HMP's info migrate_parameters from the JSON reply of query-migrate-parameters, byte for byte as
- * 8.2, our own rows after it. Appends to @out. */
+/* Appends HMP's info migrate_parameters to @out, made from the JSON reply of
+ * query-migrate-parameters: byte for byte as 8.2, then our own rows. */
 void parameters_format_hmp(json_object *reply, GString *out);
 
-/* "10.0 MiB/s", "300 ms", "0 (no limit)": the value with its unit for people. Caller frees. */
+/* The value with its unit: "10.0 MiB/s", "300 ms", "0 (no limit)". Caller frees. */
 char *param_value_for_people(const ParamDesc *desc, json_object *value);

@@ -204,7 +204,7 @@ const Rule *rules_next_broken(RuleWhen when, const Facts *facts, const Rule *aft
     return NULL;
 }
 
-/* @text with what its words in braces mean. */
+/* @text with the words in braces replaced. */
 static char *fill(const Facts *f, const char *text)
 {
     const CapabilityDesc *capability = without_effect(f);
@@ -263,7 +263,7 @@ bool rules_allow(RuleWhen when, const Facts *facts, GError **error)
     if ((rule->without | rule->needs) != 0) {
         Facts quiet = *facts;
 
-        quiet.host = NULL; /* the hints are about capabilities only */
+        quiet.host = NULL; /* the hints name capabilities only */
         while ((rule = rules_next_broken(when, &quiet, rule, NULL)) != NULL) {
             if ((rule->without | rule->needs) != 0) {
                 mig_error_hint(&first, "also: %s", rule->text);

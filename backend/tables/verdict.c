@@ -1,9 +1,9 @@
 /*
  * The verdict on convergence. See verdict.h.
  *
- * A pass takes pages off the rest, and what the guest writes meanwhile comes back on. When it
- * writes about as much as is sent, more passes do not help; only a longer pause, more bandwidth or
- * a slower guest do.
+ * A pass sends pages, and the guest dirties others meanwhile. When it dirties
+ * about as much as is sent, more passes do not help; only a longer pause,
+ * more bandwidth or a slower guest do.
  */
 #include "backend/tables/verdict.h"
 
@@ -12,7 +12,7 @@
 
 #include "backend/base/size.h"
 
-/* A guest that writes more than this share of what is sent meanwhile makes no progress possible. */
+/* Above this share of dirtied to sent bytes a pass makes no progress. */
 #define STALL_PERCENT 90
 
 static uint64_t pause_ms(const VerdictFacts *facts)
@@ -39,7 +39,7 @@ static char *time_text(uint64_t ms, int decimals)
                     : g_strdup_printf("%.*f s", decimals, (double)ms / 1000.0);
 }
 
-/* As short as can be, but a pause that is beyond the limit never reads like it. */
+/* As short as possible, but a pause above the limit never gets the same text as the limit. */
 static void pause_texts(const VerdictFacts *facts, char **ret_pause, char **ret_limit)
 {
     g_autofree char *pause = time_text(pause_ms(facts), 1);
@@ -50,7 +50,7 @@ static void pause_texts(const VerdictFacts *facts, char **ret_pause, char **ret_
     *ret_limit = time_text(facts->limit_ms, decimals);
 }
 
-/* Short: the whole of it is to be read on a line of 80 columns. */
+/* Short: the whole line has to fit into 80 columns. */
 char *verdict_text(const VerdictFacts *facts)
 {
     VerdictKind kind = verdict_of(facts);
@@ -79,7 +79,7 @@ char *verdict_advice(const VerdictFacts *facts)
     if (verdict_of(facts) != VERDICT_NEVER) {
         return g_strdup("");
     }
-    /* A tenth more than it takes now, in steps that people would choose. */
+    /* A tenth more than the present pause, rounded up to a step that people would choose. */
     uint64_t ms = pause_ms(facts) * 11 / 10;
     uint64_t step = ms < 1000 ? 50 : ms < 10000 ? 500 : 5000;
 
