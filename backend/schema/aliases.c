@@ -1,8 +1,8 @@
 /*
- * The older spellings of migrate and migrate-incoming, turned into the current
- * shape before anything else looks: the first patch had one "channel" with
- * "channeltype" and an address nested in "data", and an example in the schema
- * gives a file offset as a string. Works on a copy. Main thread.
+ * Converts the older spellings of migrate and migrate-incoming to the current
+ * form before anything else reads them. The first patch had one "channel"
+ * with "channeltype" and an address nested in "data"; an example in the
+ * schema gives a file offset as a string. Works on a copy. Main thread.
  */
 #include "backend/schema/schema.h"
 
@@ -20,7 +20,7 @@ static bool refuse_both(const char *where, const char *old, const char *current,
     return false;
 }
 
-/* Moves member @old to @current; nothing to do without it. */
+/* Renames member @old to @current if it exists. */
 static bool rename_member(json_object *object, const char *where, const char *old,
                           const char *current, GError **error)
 {
@@ -37,7 +37,7 @@ static bool rename_member(json_object *object, const char *where, const char *ol
     return true;
 }
 
-/* The members of object @data become @addr's own. */
+/* Moves the members of object @data into @addr. */
 static bool flatten(json_object *addr, json_object *data, const char *where, GError **error)
 {
     json_object_object_foreach (data, name, value) {

@@ -1,6 +1,6 @@
 /*
- * The words that the type tables of the schema are written in. For the files
- * that hold such tables.
+ * Macros for the type tables of the schema. Only for the files that hold such
+ * tables.
  */
 #pragma once
 
@@ -17,7 +17,7 @@
             __VA_ARGS__ MEMBERS_END                                                                \
         }                                                                                          \
     }
-/* Of members that are made from a table; MEMBERS_END comes last among them. */
+/* For members made from a table; MEMBERS_END has to be the last of them. */
 #define STRUCT_OF(qapi_name, list)                                                                 \
     {                                                                                              \
         .kind = SCHEMA_STRUCT, .name = qapi_name, .members = list                                  \

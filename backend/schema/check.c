@@ -1,8 +1,8 @@
 /*
- * The check of arguments against the schema: one walk over type and value
- * together, in the schema's order, with the path to the present place in one
- * growing string. Texts are QEMU's, and so is their unevenness: a wrong type and
- * a missing member name the whole path, a bad enum value and a small integer
+ * Checks arguments against the schema: one walk over type and value together
+ * in the order of the schema, with the path to the current member in one
+ * string. Texts are QEMU's, including their inconsistency: a wrong type and a
+ * missing member name the whole path, a bad enum value and a small integer
  * out of range only the last name. Main thread.
  */
 #include "backend/schema/schema.h"
@@ -44,7 +44,7 @@ static bool check_int(Walk *walk, json_object *value)
     return true;
 }
 
-/* A negative number for a 64-bit value is refused; QEMU lets it wrap round. */
+/* A negative number for a 64-bit value is refused; QEMU lets it wrap. */
 static bool check_uint(Walk *walk, json_object *value, uint64_t max, const char *type)
 {
     bool is_int = json_object_is_type(value, json_type_int);
@@ -76,7 +76,7 @@ static bool check_enum(Walk *walk, const SchemaType *type, json_object *value)
 
     const char *text = json_object_get_string(value);
     if (!g_strv_contains(type->values, text)) {
-        /* An element of a list has no name; QEMU prints a null pointer's text. */
+        /* An element of a list has no name; QEMU prints the text of a null pointer. */
         g_set_error(walk->error, MIG_ERROR, MIG_ERROR_GENERIC,
                     "Parameter '%s' does not accept value '%s'",
                     walk->name == NULL ? "null" : walk->name, text);
@@ -123,7 +123,7 @@ static bool check_members(Walk *walk, const SchemaMember *members, json_object *
     return true;
 }
 
-/* The struct that @object's discriminator names, its base members being checked. */
+/* The struct that @object's discriminator selects. The base members are being checked already. */
 static const SchemaType *branch_of(const SchemaType *type, json_object *object)
 {
     json_object *key = json_member(object, type->discriminator);
@@ -133,10 +133,10 @@ static const SchemaType *branch_of(const SchemaType *type, json_object *object)
             return b->type;
         }
     }
-    return NULL; /* a value with no members of its own */
+    return NULL; /* this value adds no members */
 }
 
-/* The members of a struct, or of a union and the branch it takes (which may be a union again). */
+/* The members of a struct, or of a union and its selected branch (which may be a union too). */
 static bool check_all_members(Walk *walk, const SchemaType *type, json_object *object)
 {
     if (!check_members(walk, type->members, object)) {
@@ -249,7 +249,7 @@ bool schema_check_arguments(const SchemaCommand *command, json_object *arguments
     Walk walk = { path, NULL, error };
     bool ok;
 
-    /* Without arguments the walk sees an empty object, so that what is missing is found. */
+    /* Without arguments the walk uses an empty object, so that missing members are found. */
     json_object *object = arguments == NULL ? json_object_new_object() : json_object_get(arguments);
     ok = command->open ? check_members(&walk, command->args, object)
                        : check_object(&walk, &top, object);

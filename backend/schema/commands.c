@@ -1,6 +1,6 @@
 /*
- * The commands and events of the schema: those of QEMU 8.2 that exist here, in
- * the order of query-commands, and migmon's own with x-.
+ * The commands and events of the schema: those of QEMU 8.2 that exist here,
+ * in the order of query-commands, and migmon's own with the prefix x-.
  */
 #include "backend/schema/types.h"
 
@@ -40,7 +40,7 @@ static const SchemaCommand commands[] = {
       &schema_add_fd_info, false },
     { "remove-fd", ARGS(MEMBER("fdset-id", schema_int) OPTIONAL("fd", schema_int)), NULL, false },
     { "query-fdsets", NULL, &schema_fdset_info_list, false },
-    /* 8.2.0 made uri mandatory by mistake; later releases have it as here. */
+    /* 8.2.0 made uri mandatory by mistake; later releases have it optional, as here. */
     { "migrate",
       ARGS(OPTIONAL("uri", schema_str) OPTIONAL("channels", schema_channel_list)
                OPTIONAL_OLD("blk", schema_bool) OPTIONAL_OLD("inc", schema_bool)
@@ -111,16 +111,16 @@ static const SchemaCommand commands[] = {
     { "job-dismiss", JOB_ID, NULL, false },
     { "job-finalize", JOB_ID, NULL, false },
     { "query-jobs", NULL, &schema_job_info_list, false },
-    /* What each type of object has besides is its own to check. */
+    /* Each type of object checks its other members itself. */
     { "object-add", ARGS(MEMBER("qom-type", schema_object_type) MEMBER("id", schema_str)), NULL,
       false, .open = true },
     { "object-del", ARGS(MEMBER("id", schema_str)), NULL, false },
-    /* HMP's snapshot commands, which are no QMP commands in QEMU. */
+    /* HMP's snapshot commands, which QEMU does not have in QMP. */
     { "x-savevm", ARGS(OPTIONAL("tag", schema_str)), NULL, false },
     { "x-loadvm", ARGS(MEMBER("tag", schema_str)), NULL, false },
     { "x-delvm", ARGS(MEMBER("tag", schema_str)), &schema_x_deleted, false },
     { "x-query-snapshots", NULL, &schema_str_list, false },
-    /* These answer from what is known and never wait, so they may overtake. */
+    /* These answer from known state and never wait, so they may run out of band. */
     { "x-query-owner", NULL, &schema_x_owner, true },
     { "x-query-migrate-history", ARGS(OPTIONAL("samples", schema_bool)), &schema_x_history, true },
     { "x-query-ram-map", NULL, &schema_x_ram_map, true },
@@ -129,7 +129,7 @@ static const SchemaCommand commands[] = {
     { "x-query-guest", NULL, &schema_x_guest_value_list, false },
     { "x-guest-set", ARGS(MEMBER("key", schema_str) MEMBER("value", schema_str)), NULL, false },
     { "x-guest-verify", NULL, &schema_x_verify, false },
-    /* What is attached: backend/attach. */
+    /* Commands of backend/attach. */
     { "x-connect", ARGS(MEMBER("address", schema_str) OPTIONAL("side", schema_x_side)),
       &schema_x_target, false },
     { "x-disconnect", ARGS(OPTIONAL("side", schema_x_side)), NULL, false },
@@ -170,7 +170,7 @@ const SchemaEvent *schema_events(size_t *ret_count)
 
 const SchemaCommand *schema_find_command(const char *name)
 {
-    /* QEMU's one name with an underscore among dashes; the dash is taken as well. */
+    /* The only QEMU command with an underscore; the spelling with a dash is accepted too. */
     if (strcmp(name, "migrate-cancel") == 0) {
         name = "migrate_cancel";
     }

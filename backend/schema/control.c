@@ -1,5 +1,5 @@
 /*
- * The types with which a monitor speaks about itself: descriptor sets and the
+ * The types of the commands about the monitor itself: descriptor sets and the
  * format of query-qmp-schema. Facts of QEMU 8.2 (misc.json, introspect.json).
  */
 #include "backend/schema/types.h"

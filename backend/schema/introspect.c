@@ -1,8 +1,8 @@
 /*
- * The schema as clients ask for it: query-qmp-schema and query-commands, grown
- * from the tables. Types are numbered in the order in which something refers to
- * them, lists are their element in brackets, the sizes of integers do not show:
- * names of types are no contract. Main thread.
+ * The replies of query-qmp-schema and query-commands, made from the tables.
+ * Types are numbered in the order in which they are first referred to. A list
+ * is the name of its element in brackets. All integers are "int". The names
+ * of types are not part of the contract. Main thread.
  */
 #include "backend/schema/schema.h"
 
@@ -14,9 +14,9 @@
 typedef struct {
     json_object *list;
     GHashTable *names;  /* SchemaType -> name */
-    GHashTable *known;  /* names that are listed or stand in @waiting */
-    GQueue waiting;     /* SchemaType that something refers to, not yet listed */
-    GPtrArray *unnamed; /* types made here, of the arguments of commands and events */
+    GHashTable *known;  /* names that are listed or in @waiting */
+    GQueue waiting;     /* SchemaType that are referred to and not yet listed */
+    GPtrArray *unnamed; /* types made here for the arguments of commands and events */
     unsigned next;
 } Introspection;
 
@@ -59,7 +59,7 @@ static const char *name_of(Introspection *in, const SchemaType *type)
     return name;
 }
 
-/* What has no members is one type, whoever uses it. */
+/* All types without members are the same type. */
 static const char *name_of_members(Introspection *in, const SchemaMember *members)
 {
     static const SchemaType empty = { .kind = SCHEMA_STRUCT };
@@ -148,7 +148,7 @@ static const SchemaMember *member_named(const SchemaMember *members, const char 
     return NULL;
 }
 
-/* A case for each value of the discriminator; those without members of their own are empty. */
+/* A case for each value of the discriminator; values without members get the empty type. */
 static void add_variants(Introspection *in, json_object *entry, const SchemaType *type)
 {
     const SchemaMember *tag = member_named(type->members, type->discriminator);
@@ -277,13 +277,13 @@ json_object *schema_to_json(void)
     const SchemaType *type;
 
     g_queue_init(&in.waiting);
-    name_of_members(&in, NULL); /* first, so that its number is 0, as everywhere */
+    name_of_members(&in, NULL); /* first, so that its number is 0, as in QEMU */
     list_commands(&in);
     list_events(&in);
     while ((type = g_queue_pop_head(&in.waiting)) != NULL) {
         list_type(&in, type);
     }
-    list_builtin(&in, "null", "null"); /* the other half of StrOrNull has no type of its own */
+    list_builtin(&in, "null", "null"); /* StrOrNull refers to it, but no table has it */
     g_hash_table_unref(in.known);
     g_hash_table_unref(in.names);
     g_ptr_array_unref(in.unnamed);

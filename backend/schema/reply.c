@@ -1,7 +1,7 @@
 /*
- * Replies of another program against the types of ours: of what is there and
- * known the kind has to fit, so that whoever reads it can take it for granted.
- * Members that are missing, new, or new values of an enum are no fault: releases
+ * Checks replies of another program against our types. The kind of each known
+ * member has to fit, so that code that reads the reply can rely on it.
+ * Missing members, new members and new enum values are accepted: releases
  * differ. Main thread.
  */
 #include "backend/schema/schema.h"

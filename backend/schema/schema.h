@@ -1,7 +1,7 @@
 /*
- * The QAPI schema as tables: commands, types, enums. Checking of arguments,
- * query-qmp-schema, completion and help read the same rows. Source:
- * migration.json and friends of QEMU 8.2. Error texts are QEMU's.
+ * The QAPI schema as tables: commands, types, enums. The check of arguments,
+ * query-qmp-schema, completion and help read the same rows. Source: the QAPI
+ * files of QEMU 8.2 (migration.json and others). Error texts are QEMU's.
  */
 #pragma once
 
@@ -52,7 +52,7 @@ typedef struct {
     const SchemaMember *args;  /* NULL = none */
     const SchemaType *returns; /* NULL = {} */
     bool oob;                  /* may be sent with exec-oob */
-    bool open;                 /* further arguments are passed on unread */
+    bool open;                 /* further arguments are passed on unchecked */
 } SchemaCommand;
 
 typedef struct {
@@ -61,7 +61,7 @@ typedef struct {
     bool hidden; /* for the front ends of this process only */
 } SchemaEvent;
 
-/* NULL when unknown. migrate-cancel finds migrate_cancel. */
+/* NULL when unknown. migrate-cancel finds migrate_cancel too. */
 const SchemaCommand *schema_find_command(const char *name);
 const SchemaCommand *schema_commands(size_t *ret_count);
 const SchemaEvent *schema_events(size_t *ret_count);
@@ -75,13 +75,13 @@ json_object *schema_commands_to_json(void);
  * enum values, ranges, then unknown members, with QEMU's texts and dotted paths. */
 bool schema_check_arguments(const SchemaCommand *command, json_object *arguments, GError **error);
 
-/* A reply of another program: false when something in it is of another kind than @type (NULL = {})
- * says. What is missing or new is no fault. */
+/* Checks the reply of another program. False when a value has another kind than in @type (NULL =
+ * {}). Missing and new members are accepted. */
 bool schema_reply_fits(const SchemaType *type, json_object *value);
 
-/* The arguments of migrate and migrate-incoming in the current shape: channel, channeltype, nested
- * data and a file offset as a string, the spellings of the first MigrateChannel patch, become
- * channels, channel-type, flat members and an integer. What is not understood stays as it is, for
- * the check. An error when a thing is given in both spellings. A deep copy; caller puts.
- * @arguments is an object. */
+/* Converts the arguments of migrate and migrate-incoming to the current form. The spellings of
+ * the first MigrateChannel patch (channel, channeltype, nested data, a file offset as a string)
+ * become channels, channel-type, flat members and an integer. Other members stay as they are,
+ * for the check. NULL with an error when a member has both spellings. @arguments is an object.
+ * Returns a deep copy; caller puts. */
 json_object *schema_normalise_migrate(json_object *arguments, GError **error);

@@ -1,6 +1,6 @@
 /*
- * The types of the commands about what is attached: monitors at the two ends,
- * the check before a migration. migmon's own.
+ * The types of migmon's own commands for attached monitors and for the check
+ * before a migration.
  */
 #include "backend/schema/types.h"
 

@@ -66,7 +66,7 @@ const SchemaType schema_job_info_list = LIST(schema_job_info);
 
 /* ---- objects ---- */
 
-/* Of QEMU's types those that a migration can have to do with. */
+/* Only those types of QEMU that a migration can use. */
 const SchemaType schema_object_type = ENUM(
     "ObjectType", NAMES("authz-list", "authz-listfile", "authz-pam", "authz-simple", "colo-compare",
                         "dbus-vmstate", "filter-mirror", "filter-redirector", "filter-rewriter",

@@ -57,7 +57,7 @@ static const SchemaType node_alias =
                                            MEMBER("bitmaps", bitmap_alias_list));
 static const SchemaType node_alias_list = LIST(node_alias);
 
-/* The schema column of parameters.def, as it is set and as it is reported. */
+/* The type of each parameter from the schema column of parameters.def: as set and as reported. */
 #define SET_size                &schema_size
 #define SET_uint64              &schema_uint64
 #define SET_uint32              &uint32_type
@@ -213,7 +213,7 @@ static const SchemaType x_channel =
                MEMBER("bytes-per-second", schema_uint64) MEMBER("normal-pages", schema_uint64)
                    MEMBER("zero-pages", schema_uint64) MEMBER("state", schema_str));
 static const SchemaType x_channel_list = LIST(x_channel);
-/* Parts of the pause; those that it did not come to are absent. */
+/* Parts of the pause; a part that was not reached is absent. */
 static const SchemaMember downtime_parts[] = {
 #define MIG_PAUSE_PART(mark, member, name) OPTIONAL(member, schema_int)
 #include "backend/tables/history.def"
@@ -233,7 +233,7 @@ static const SchemaMember time_members[] = {
     MEMBERS_END
 };
 static const SchemaType x_time = STRUCT_OF("XTime", time_members);
-/* How long vCPUs waited for pages of a postcopy; microseconds. */
+/* How long vCPUs waited for pages in postcopy; microseconds. */
 static const SchemaType x_bucket =
     STRUCT("XLatencyBucket", MEMBER("below-us", schema_uint64) MEMBER("count", schema_uint64));
 static const SchemaType x_bucket_list = LIST(x_bucket);
@@ -253,7 +253,7 @@ const SchemaType schema_x_history = STRUCT(
             MEMBER("threshold-bytes", schema_uint64) MEMBER("elapsed-ms", schema_int)
                 OPTIONAL("downtime", x_downtime) OPTIONAL("page-faults", x_page_faults) OPTIONAL(
                     "resuming",
-                    schema_bool) /* paused in postcopy, and another connection is being tried */
+                    schema_bool) /* paused in postcopy, and a new connection is being tried */
     OPTIONAL("time", x_time) OPTIONAL("time-last-second", x_time) MEMBER("verdict", schema_str)
         MEMBER("advice", schema_str) MEMBER("outcome", schema_str));
 

@@ -1,5 +1,5 @@
 /*
- * The named types that the command table uses. For the schema's own files.
+ * The named types that the command table uses. Only for the files of schema.
  */
 #pragma once
 
@@ -36,5 +36,5 @@ extern const SchemaType schema_object_type, schema_x_deleted;
 extern const SchemaType schema_x_side, schema_x_end, schema_x_setting, schema_x_target;
 extern const SchemaType schema_x_severity, schema_x_finding, schema_x_check;
 
-/* Every type that has a name in QAPI, NULL terminated: of types.c, of control.c. */
+/* All types that have a name in QAPI, NULL terminated: those of types.c, those of control.c. */
 extern const SchemaType *const schema_named_types[], *const schema_control_types[];
