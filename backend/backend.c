@@ -1,13 +1,13 @@
 /*
- * The way of a request: front end -> queue of its session -> implementation ->
- * reply. Main thread.
+ * The way of a request: front end -> queue of its session -> implementation
+ * -> reply. Main thread.
  *
- * Both ends are detached from their callers by the main loop: an implementation
- * is entered from an idle source only, so it is never entered while it emits an
- * event, and a reply goes out from one too, so done never comes from inside
- * backend_execute(). A session runs one in-band request at a time and takes the
- * next when the reply of the last has been delivered; out-of-band requests do
- * not stand in that queue.
+ * The main loop separates both ends from their callers. An implementation is
+ * entered only from an idle source, so never while it emits an event. A reply
+ * is delivered from an idle source too, so done is never called inside
+ * backend_execute(). A session runs one in-band request at a time and begins
+ * the next when the reply of the last one has been delivered. Out-of-band
+ * requests bypass that queue.
  */
 #include "backend/backend.h"
 
@@ -17,19 +17,19 @@
 #include "backend/base/error.h"
 #include "backend/base/json.h"
 
-/* Descriptors that a client may have waiting for a getfd. */
+/* Limit of descriptors of a client that wait for getfd. */
 #define MAX_PUSHED_FDS 64
 
 struct BackendSession {
     int references;
-    Backend *backend; /* NULL once it is gone */
+    Backend *backend; /* NULL after the backend was cleared */
     bool closed;
     void (*warn)(const char *text, void *data);
     void *data;
 
-    GQueue waiting; /* Request, in-band, not begun */
-    bool running;   /* an in-band request is begun and its reply not delivered */
-    unsigned pump;  /* idle source that begins the next one, 0 = none */
+    GQueue waiting; /* Request, in-band, not yet begun */
+    bool running;   /* an in-band request has begun and its reply is not yet delivered */
+    unsigned pump;  /* idle source that begins the next request, 0 = none */
 
     GArray *fds;           /* int, oldest first */
     GHashTable *named_fds; /* name -> descriptor */
@@ -43,9 +43,9 @@ typedef struct {
 } Request;
 
 struct BackendReply {
-    Backend *backend;        /* NULL when the request was not handed to it */
+    Backend *backend;        /* NULL when the request was not passed to an implementation */
     BackendSession *session; /* reference */
-    bool in_turn;            /* it is the one that runs; its delivery lets the next begin */
+    bool in_turn; /* it is the running in-band request; the next one begins after its delivery */
     BackendDone done;
     void *data;
     json_object *value;
@@ -142,7 +142,7 @@ static void schedule_pump(BackendSession *session);
 
 static void call_soon(GSourceFunc fn, void *data)
 {
-    /* Not at idle priority: a busy socket would starve it. */
+    /* Not at idle priority, because a busy socket would starve it. */
     g_idle_add_full(G_PRIORITY_DEFAULT, fn, data, NULL);
 }
 
@@ -163,11 +163,11 @@ static gboolean deliver(void *data)
     return G_SOURCE_REMOVE;
 }
 
-/* Takes @value and @error over; exactly one is set. */
+/* Takes @value and @error over; exactly one of them is set. */
 static void answer(BackendReply *reply, json_object *value, GError *error)
 {
     g_assert((value == NULL) != (error == NULL));
-    g_assert(reply->value == NULL && reply->error == NULL); /* answered once */
+    g_assert(reply->value == NULL && reply->error == NULL); /* answered only once */
 
     reply->value = value;
     reply->error = error;
@@ -199,7 +199,7 @@ void backend_reply_failure(BackendReply *reply, const char *format, ...)
 
 /* ---- beginning a request ---- */
 
-/* Uses @request up. */
+/* Takes @request over. */
 static BackendReply *reply_for(Request *request, bool in_turn)
 {
     BackendReply *reply = g_new0(BackendReply, 1);
@@ -213,15 +213,15 @@ static BackendReply *reply_for(Request *request, bool in_turn)
     return reply;
 }
 
-/* human-monitor-command and the negotiation belong to the QMP server's connection; whoever sends
- * them here is not on one. */
+/* The QMP server handles human-monitor-command and the negotiation on its connections. A request
+ * that arrives here is not on such a connection. */
 static bool is_served_here(const SchemaCommand *command)
 {
     return strcmp(command->name, "qmp_capabilities") != 0 &&
            strcmp(command->name, "human-monitor-command") != 0;
 }
 
-/* Commands that the tables answer. */
+/* Commands that are answered from the tables. */
 static const struct {
     const char *name;
     json_object *(*answer)(void);
@@ -248,7 +248,7 @@ static bool check_arguments(Backend *backend, const SchemaCommand *command, json
                                        : schema_check_arguments(command, args, error);
 }
 
-/* The checked arguments in the current shape; caller puts. NULL with @error. */
+/* The checked arguments in the current form; caller puts. NULL with @error. */
 static json_object *arguments_of(Backend *backend, json_object *request,
                                  const SchemaCommand *command, GError **error)
 {
@@ -396,8 +396,8 @@ void backend_execute(Backend *backend, BackendSession *session, json_object *req
     schedule_pump(session);
 }
 
-/* Those that have not begun: begin() refuses them, as their session or backend is gone. They do not
- * wait for the one that runs. */
+/* Requests that have not begun: begin() refuses them because their session or backend is closed.
+ * They do not wait for the running one. */
 static void refuse_waiting(BackendSession *session)
 {
     Request *request;

@@ -1,9 +1,10 @@
 /*
- * Events of a backend: who wants them, the round of telling them, their JSON.
+ * Events of a backend: its subscribers, the emission of an event, the JSON.
  *
- * A subscriber may subscribe and unsubscribe, itself or others, while it is
- * told: a row that goes is only emptied then, and rows are cleared away when the
- * outermost round is over. Who comes during a round hears from the next event on.
+ * A subscriber may subscribe and unsubscribe itself or others while it is
+ * called. A row that is unsubscribed then is only emptied; empty rows are
+ * removed when the outermost emission is over. A new subscriber gets only
+ * later events.
  */
 #include "backend/backend.h"
 
@@ -47,7 +48,7 @@ void backend_emit(Backend *backend, const BackendEvent *event)
 
     backend->emitting = true;
     for (guint i = 0; i < count; i++) {
-        /* A copy: the array may move when someone subscribes. */
+        /* A copy, because the array may move when a callback subscribes. */
         BackendSubscriber subscriber = g_array_index(backend->subscribers, BackendSubscriber, i);
 
         if (subscriber.fn != NULL) {

@@ -1,6 +1,6 @@
 /*
- * The shape of a request as it comes from outside, with QMP's texts. What a
- * command's arguments must look like is the schema's business.
+ * Checks the form of a request from outside, with QMP's texts. The schema
+ * checks the arguments of the command.
  */
 #include "backend/backend.h"
 
