@@ -1,7 +1,8 @@
 /*
- * What a batch can insist on: assert looks at a field of the engine's replies,
- * expect at the output of the line before. Both end with HMP_ERROR_ASSERT when
- * it does not hold, and leave that output as it is, so that several can look at it.
+ * The checks of batches: assert compares a field of the engine's replies,
+ * expect searches the output of the line before. Both end with
+ * HMP_ERROR_ASSERT when the check fails. They leave that output in place, so
+ * that several checks can follow one line.
  */
 #include "commands/hmp/hmp-internal.h"
 
@@ -15,7 +16,7 @@
 typedef struct {
     const Field *field;
     FieldOp op;
-    FieldValue wanted; /* its text is the line's */
+    FieldValue wanted; /* its text points into the line */
 } Assertion;
 
 static json_object *field_to_json(const Field *field, const FieldValue *found)
@@ -93,7 +94,7 @@ static void run_assert(HmpCall *call)
 
 /* ---- expect ---- */
 
-/* Lines of the output, so that they can be told from the message around them. */
+/* Indents the lines of the output to set them apart from the message around them. */
 static char *indent(const char *output)
 {
     g_auto(GStrv) lines = g_strsplit(output, "\n", -1);

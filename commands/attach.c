@@ -1,6 +1,6 @@
 /*
- * Driving a running QEMU: connect and peer attach the two ends of a migration
- * by their monitors, qemu hands a line to the human monitor there.
+ * Commands for a running QEMU: connect and peer attach the two ends of a
+ * migration by their monitors, qemu passes a line to QEMU's human monitor.
  */
 #include "commands/hmp/hmp-internal.h"
 
@@ -76,7 +76,7 @@ static void run_info_target(HmpCall *call)
 
 /* ---- qemu ---- */
 
-/* Its monitor reports a failure in its text. */
+/* That monitor reports a failure only in its text. */
 static void print_text(HmpCall *call, json_object *value, const GError *error)
 {
     const char *text = error ? NULL : json_object_get_string(value);

@@ -1,6 +1,6 @@
 /*
- * dashboard: the screen of the front end that the line was typed at. One that
- * has none refuses.
+ * dashboard: opens the screen of the front end that read the line. A front
+ * end without one refuses.
  */
 #include "commands/hmp/hmp-internal.h"
 

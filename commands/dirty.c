@@ -1,5 +1,5 @@
 /*
- * How fast the guest writes: measuring it, and limits for vCPUs.
+ * The dirty rate of the guest: measuring it, and limits for vCPUs.
  */
 #include "commands/hmp/hmp-internal.h"
 
@@ -9,7 +9,7 @@
 
 /* ---- calc_dirty_rate ---- */
 
-/* Mistakes that HMP tells without "Error:". */
+/* For mistakes that HMP reports without "Error:". */
 static void refuse_plain(HmpCall *call, const char *text)
 {
     g_autoptr(GError) error = g_error_new_literal(MIG_ERROR, MIG_ERROR_GENERIC, text);

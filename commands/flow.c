@@ -16,10 +16,10 @@
 typedef struct {
     HmpCall *call;
     const char *wanted; /* the state or event */
-    bool entered;       /* an event said so; the state may be another one by now */
+    bool entered;       /* an event reported the state; the current state may already be another */
     json_object *data;  /* the event that was waited for */
     guint timer;
-    char last[24]; /* status of the last look, for the message */
+    char last[24]; /* status of the last look, for the error message */
 } Wait;
 
 static void wait_timed_out(HmpCall *call)
@@ -62,7 +62,7 @@ static gboolean timeout_came(void *data)
     return G_SOURCE_REMOVE;
 }
 
-/* The clock starts with the first look, so that even "wait STATE 0" has looked once. */
+/* The timeout starts with the first look, so even "wait STATE 0" looks once. */
 static void start_clock(HmpCall *call, Wait *wait)
 {
     if (wait->timer || !call_has(call, "timeout")) {
@@ -105,7 +105,7 @@ static const WatchOps wait_for_state = { .snapshot = look, .entered = note_state
 
 /* ---- wait for an event ---- */
 
-/* Those that only a migration brings: once it is over they do not come any more. */
+/* Events of a migration: they do not come any more once it is over. */
 static bool belongs_to_migration(const char *event)
 {
     return g_str_has_prefix(event, "MIGRATION");
@@ -171,7 +171,7 @@ static void run_wait(HmpCall *call)
     Wait *wait = g_new0(Wait, 1);
     call->only_waits = true;
     wait->call = call;
-    wait->wanted = name; /* lives as long as the line */
+    wait->wanted = name; /* valid as long as the line */
     watch_start(call, is_event ? &wait_for_event : &wait_for_state, wait, wait_free);
 }
 

@@ -1,6 +1,6 @@
 /*
- * The guest's workload and its proof: guest_set, guest_verify, and for tests
- * guest_plant and fault_release.
+ * The guest's workload and the check of its memory: guest_set, guest_verify,
+ * and for tests guest_plant and fault_release.
  */
 #include "commands/hmp/hmp-internal.h"
 

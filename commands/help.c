@@ -1,8 +1,9 @@
 /*
- * help|?: the rows of the command table as lines, everything else that has a
- * name (topics.h), and what is said about a name that nothing has.
+ * help|?: prints the rows of the command table, the topics (topics.h), and an
+ * answer for unknown names.
  *
- * What QEMU prints comes first, as it prints it; our lines follow and begin with two blanks.
+ * QEMU's lines come first, as QEMU prints them; our lines follow and begin
+ * with two blanks.
  */
 #include "commands/hmp/hmp-internal.h"
 
@@ -20,7 +21,7 @@ static void print_row(HmpCall *call, const Command *command, const char *before)
     call_print(call, "%s%s %s -- %s\n", before, command->name, usage, command->help);
 }
 
-/* Commands that need fault points are no help where there are none. */
+/* Without MIGMON_FAULT the commands for fault points are hidden. */
 static bool is_for_everybody(const Command *command)
 {
     return !command->tests_only || g_getenv("MIGMON_FAULT") != NULL;
@@ -64,7 +65,7 @@ GError *unknown_command(const char *line, const LineHead *head, bool batch)
     return error;
 }
 
-/* Our lines behind QEMU's. */
+/* Our lines after QEMU's. */
 static void print_arguments(HmpCall *call, const Command *command)
 {
     for (const ArgSpec *spec = command->options; spec && spec->name; spec++) {
@@ -84,7 +85,7 @@ static void print_fact(const char *label, const char *text, void *data)
     call_print(data, "  %s: %s\n", label, text);
 }
 
-/* Everything but commands that has the name; one name can be several things. */
+/* Prints all topics with this name; one name can have several. */
 static bool print_topics(HmpCall *call, const char *name)
 {
     bool found = false;
@@ -100,7 +101,7 @@ static bool print_topics(HmpCall *call, const char *name)
     return found;
 }
 
-/* What only an attached QEMU knows: its schema says no more than this. */
+/* A setting that only the attached QEMU knows. Its schema gives no more than this. */
 static bool print_foreign(HmpCall *call, const char *name)
 {
     bool found = false;
@@ -120,7 +121,7 @@ static bool print_foreign(HmpCall *call, const char *name)
     return found;
 }
 
-/* As unknown_command(), with a suggestion from everything that help knows. */
+/* Like unknown_command(), with a suggestion from all names that help knows. */
 static GError *unknown_name(HmpCall *call, const char *text, const LineHead *head)
 {
     GError *error = NULL;
@@ -145,7 +146,8 @@ static GError *unknown_name(HmpCall *call, const char *text, const LineHead *hea
     return error;
 }
 
-/* HMP reads all words before it looks at the first, so a broken quote anywhere leaves nothing. */
+/* HMP parses all words before it uses the first, so a broken quote anywhere suppresses all
+ * output. */
 static bool check_words(const char *text, GError **error)
 {
     for (;;) {

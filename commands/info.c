@@ -1,7 +1,7 @@
 /*
- * info and its sub-commands: each asks one or more requests and prints the
- * reply in HMP's lines. Lines of our own come behind the known block, and only
- * when there is something to tell.
+ * info and its sub-commands: each sends one or more requests and prints the
+ * reply in HMP's lines. Our own lines follow QEMU's block, and only when they
+ * have something to report.
  */
 #include "commands/hmp/hmp-internal.h"
 
@@ -26,7 +26,7 @@ static void print_owner(HmpCall *call, json_object *value, const GError *error)
         call_print(call, "owner: %s%s%s%s\n", json_text(value, "owner"), *evidence ? " (" : "",
                    evidence, *evidence ? ")" : "");
     }
-    call_finish(call, HMP_OK); /* a backend that does not know the request has nothing to add */
+    call_finish(call, HMP_OK); /* a backend without this request adds nothing */
 }
 
 static void print_passes(HmpCall *call, json_object *history)
@@ -141,7 +141,7 @@ static void print_migrate(HmpCall *call, json_object *value, const GError *error
     if (json_member(value, "status")) {
         call_request(call, "x-query-migrate-history", NULL, print_history);
     } else {
-        call_finish(call, HMP_OK); /* nothing ever happened: not a word more than HMP's */
+        call_finish(call, HMP_OK); /* before the first migration only HMP's lines are printed */
     }
 }
 
@@ -152,7 +152,7 @@ static void run_migrate(HmpCall *call)
 
 /* ---- parameters and capabilities ---- */
 
-/* A row of the tables that the attached QEMU does not know. */
+/* For a row of the tables that the attached QEMU does not have. */
 static void print_lack(HmpCall *call, SettingKind kind, const char *name)
 {
     json_object *target = backend_target(call->hmp->backend);
@@ -163,7 +163,7 @@ static void print_lack(HmpCall *call, SettingKind kind, const char *name)
     }
 }
 
-/* What only an attached QEMU has, and what it lacks. */
+/* Settings that only the attached QEMU has, and settings that it lacks. */
 static void print_foreign(HmpCall *call, json_object *value)
 {
     json_object *target = backend_target(call->hmp->backend);
@@ -216,7 +216,7 @@ static void run_capabilities(HmpCall *call)
 
 /* ---- the guest ---- */
 
-/* Whose guest it is, once there was a migration: before that nobody can doubt it. */
+/* The owner of the guest, only after a migration: before that there is no doubt. */
 static void print_status_owner(HmpCall *call, json_object *value, const GError *error)
 {
     if (!error && json_flag(value, "migrated")) {

@@ -1,6 +1,6 @@
 /*
  * A migration between two attached ends: migrate_to runs it, migrate_check
- * compares them before.
+ * compares them first.
  */
 #include "commands/hmp/hmp-internal.h"
 

@@ -1,10 +1,11 @@
 /*
  * migrate, migrate_incoming, migrate_cancel.
  *
- * A URI becomes a channels list here; the backend never sees a uri. Without -d
- * the line waits for the end and shows how it goes; Ctrl-C then asks to cancel
- * and the line waits on, because only the end tells where the guest is. Too
- * late for that, the line ends and the migration goes on without it.
+ * A URI is converted to a channels list here; the backend never gets a uri.
+ * Without -d the line waits for the end and shows the progress. Ctrl-C then
+ * requests a cancel, and the line keeps waiting, because only the end shows
+ * where the guest is. When it is too late to cancel, the line ends and the
+ * migration continues without it.
  */
 #include "commands/hmp/hmp-internal.h"
 
@@ -23,7 +24,7 @@ static json_object *channels_from_uri(const char *uri, GError **error)
     return address ? address_to_channels(address) : NULL;
 }
 
-/* An address that is right but not for this build is refused, not misunderstood. */
+/* A valid address that this build does not support is refused; it is not a syntax error. */
 static HmpResult address_result(const GError *error)
 {
     return g_error_matches(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED) ? HMP_ERROR_FAILED
@@ -41,8 +42,8 @@ static void end_progress(HmpCall *call)
     }
 }
 
-/* What went wrong and where the guest is now: the engine's sentence without the name of the peer,
- * which stands in the line. */
+/* What went wrong and where the guest is now: the engine's sentence without the name of the
+ * peer, which is in the line already. */
 static char *tell_failure(json_object *info, json_object *history, const char *otherwise)
 {
     const char *sentence = json_text(history, "outcome");
@@ -68,7 +69,7 @@ static void end_wait(HmpCall *call, json_object *info, const char *failure)
     call_finish(call, HMP_OK);
 }
 
-/* Once, when it first looks as if it would never end. */
+/* Prints the verdict once, when it first predicts that the migration will not finish. */
 static void tell_verdict(HmpCall *call, json_object *history)
 {
     const char *verdict = json_text(history, "verdict");
@@ -105,7 +106,7 @@ static void show_state(HmpCall *call, json_object *info, json_object *history)
 
         end_wait(call, info, text);
     } else if (strcmp(status, "pre-switchover") == 0) {
-        /* It waits for the operator, so this line must not. */
+        /* The migration waits for a command of the operator, so this line must end. */
         end_progress(call);
         call_hint(call,
                   "the guest stands and waits: migrate_continue pre-switchover hands it over, "
@@ -175,7 +176,7 @@ static void migrate_done(HmpCall *call, json_object *value, const GError *error)
     migrate_wait_for_end(call);
 }
 
-/* Warns as HMP does; whether it can be done the backend says. */
+/* Warns like HMP; the backend checks whether the flag can be used. */
 static void add_old_flag(HmpCall *call, json_object *args, const char *flag, const char *member)
 {
     if (call_has(call, flag)) {
@@ -227,7 +228,7 @@ static void run_incoming(HmpCall *call)
     call_request(call, "migrate-incoming", args, call_finish_with);
 }
 
-/* HMP is silent whatever there is to cancel. */
+/* HMP prints nothing, even when there is no migration to cancel. */
 static void cancel_known(HmpCall *call, json_object *info, const GError *error)
 {
     const char *status = error ? "" : info_status(info);

@@ -1,9 +1,10 @@
 /*
- * object_add and object_del: the text form of an object becomes the request's
- * members.
+ * object_add and object_del: convert the text form of an object to the
+ * members of the request.
  *
- * TYPE,id=ID[,KEY=VALUE]...: commas part, two of them stand for one; the first
- * part may leave out "qom-type=". Text that begins with { is taken as JSON.
+ * TYPE,id=ID[,KEY=VALUE]...: commas separate the parts, a double comma is a
+ * literal one. The first part may omit "qom-type=". Text that begins with {
+ * is parsed as JSON.
  */
 #include "commands/hmp/hmp-internal.h"
 
@@ -27,7 +28,7 @@ static bool is_key(const char *key)
     return true;
 }
 
-/* The part at *@at up to a comma that stands alone; leaves *@at behind that. */
+/* The part at *@at up to a single comma; moves *@at behind the comma. */
 static char *next_part(const char **at)
 {
     GString *part = g_string_new(NULL);

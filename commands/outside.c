@@ -1,6 +1,6 @@
 /*
- * Telling the world outside of a move: clients of the display, switches of the
- * network; and taking descriptors from it.
+ * Commands that concern the outside: display clients and network switches are
+ * informed of a move, and descriptors are received.
  */
 #include "commands/hmp/hmp-internal.h"
 
@@ -39,7 +39,7 @@ static json_object *interface_list(const char *text)
     return list;
 }
 
-/* How often and how fast is what the parameters of migrations say. */
+/* The migration parameters give number and interval of the announcements. */
 static void announce_as_set(HmpCall *call, json_object *value, const GError *error)
 {
     static const char *const members[] = { "initial", "max", "rounds", "step" };

@@ -1,6 +1,6 @@
 /*
- * The commands for a migration that is under way: continue, postcopy, pause,
- * recover, COLO. Which of them the engine can follow is the engine's to say.
+ * The commands for a running migration: continue, postcopy, pause, recover,
+ * COLO. The engine decides which of them are possible.
  */
 #include "commands/hmp/hmp-internal.h"
 
@@ -12,7 +12,7 @@
 
 /* ---- migrate_continue ---- */
 
-/* HMP is silent on any right guess, but only one state waits for this command. */
+/* HMP prints nothing for any valid state, but only one state waits for this command. */
 static void continue_done(HmpCall *call, json_object *value, const GError *error)
 {
     const char *state = call_text(call, "state");

@@ -1,6 +1,6 @@
 /*
- * print|p: the value of an integer expression. Unlike in QEMU the format is
- * always x when none is given, not the one of the last print.
+ * print|p: the value of an integer expression. The default format is always
+ * x; QEMU uses the format of the last print.
  */
 #include "commands/hmp/hmp-internal.h"
 

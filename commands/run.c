@@ -1,6 +1,6 @@
 /*
- * The guest's run control: stop, cont, quit. Whether a guest may run is the
- * engine's to decide; "cont -f" only says that the operator insists.
+ * The guest's run control: stop, cont, quit. The engine decides whether a
+ * guest may run; "cont -f" only passes on that the operator insists.
  */
 #include "commands/hmp/hmp-internal.h"
 
@@ -32,13 +32,13 @@ static void quit_done(HmpCall *call, json_object *value, const GError *error)
     call_finish_with(call, value, error);
 }
 
-/* In setup nothing has been sent, and a destination may wait there for ever. */
+/* A migration in setup needs no question: nothing has been sent, and setup can last forever. */
 static void quit_known(HmpCall *call, json_object *info, const GError *error)
 {
     const char *status = error ? "" : info_status(info);
     MigrationStatus known;
 
-    /* What is attached goes on by itself. */
+    /* The migration of an attached QEMU continues without this program. */
     if (migration_status_from_name(status, &known) && !migration_status_is_over(known) &&
         known != MIGRATION_SETUP && !backend_target(call->hmp->backend)) {
         call->hmp->quit_asked = true;

@@ -1,7 +1,7 @@
 /*
- * migrate_set_parameter and migrate_set_capability: one name and one value
- * become the structured request; the tables of the backend read the value.
- * Both are silent on success, as scripts expect.
+ * migrate_set_parameter and migrate_set_capability: convert a name and a
+ * value to the structured request; the tables of the backend parse the value.
+ * Both print nothing on success, as scripts expect.
  */
 #include "commands/hmp/hmp-internal.h"
 
@@ -16,7 +16,7 @@ static json_object *target_of(const HmpCall *call)
     return backend_target(call->hmp->backend);
 }
 
-/* False when nothing has the name: the line has failed then. */
+/* False when no setting has the name; the line has failed then. */
 static bool find_setting(HmpCall *call, SettingKind kind, const char *name, Setting *ret)
 {
     g_autoptr(GError) error = NULL;

@@ -1,6 +1,6 @@
 /*
- * See settings.h. The description of a foreign setting is what backend/qmp/peer-schema.h makes of
- * the peer's own schema.
+ * See settings.h. backend/qmp/peer-schema.h makes the description of a
+ * foreign setting from the peer's schema.
  */
 #include "commands/settings.h"
 
@@ -123,7 +123,7 @@ char **setting_values(const Setting *setting)
 
     GPtrArray *words = g_ptr_array_new();
     for (JsonEach each = json_each(list); json_next(&each);) {
-        if (json_object_is_type(each.value, json_type_string)) { /* a monitor can list anything */
+        if (json_object_is_type(each.value, json_type_string)) { /* a monitor can list any type */
             g_ptr_array_add(words, g_strdup(json_string(each.value)));
         }
     }

@@ -20,7 +20,7 @@ static void run_loadvm(HmpCall *call)
     call_request(call, "x-loadvm", tag_argument(call), call_finish_with);
 }
 
-/* HMP is silent when there was nothing to delete. */
+/* HMP prints nothing when there is no such snapshot. */
 static void delvm_done(HmpCall *call, json_object *value, const GError *error)
 {
     if (!error && !json_flag(value, "found")) {
@@ -34,7 +34,7 @@ static void run_delvm(HmpCall *call)
     call_request(call, "x-delvm", tag_argument(call), delvm_done);
 }
 
-/* An answer, not an error, when there is no disk for any. */
+/* Without a disk for snapshots this is an answer, not an error. */
 static void print_snapshots(HmpCall *call, json_object *value, const GError *error)
 {
     g_autofree char *text = error ? mig_error_first_line(error) : NULL;

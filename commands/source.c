@@ -1,6 +1,6 @@
 /*
- * Batches: source takes lines from a file, on-error says whether a line that
- * fails ends the batch. Who runs the lines does both.
+ * Batches: source takes lines from a file, on-error sets whether a failed
+ * line ends the batch. The front end that runs the lines implements both.
  */
 #include "commands/hmp/hmp-internal.h"
 

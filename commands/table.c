@@ -1,6 +1,6 @@
 /*
- * The list of all commands. A family's file defines its rows; adding a command
- * is one row there and one line here.
+ * The list of all commands. The rows are in one file for each family; a new
+ * command is one row there and one line here.
  */
 #include "commands/table.h"
 

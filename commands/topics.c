@@ -1,6 +1,6 @@
 /*
- * See topics.h. Parameters and capabilities say about themselves in their own
- * tables; what a state or an event means is said here.
+ * See topics.h. Parameters and capabilities have their texts in their own
+ * tables; the texts of states and events are here.
  */
 #include "commands/topics.h"
 
@@ -21,9 +21,9 @@ enum { NO_CAPABILITY = -1 };
 
 typedef struct {
     const char *name;
-    const char *since; /* NULL = as long as there has been migration */
+    const char *since; /* NULL = since the first release with migration */
     const char *side;  /* NULL = where the guest is */
-    int capability;    /* without which it never comes; NO_CAPABILITY = none */
+    int capability;    /* it needs this capability; NO_CAPABILITY = none */
     const char *meaning;
 } TopicWord;
 

@@ -3,9 +3,9 @@
  * line. The environment is not read, so that a script does the same
  * everywhere; $$ is a dollar.
  *
- * A value stays what it is: inside double quotes its quotes and backslashes
- * are escaped. A dollar that no name follows or that a backslash precedes stands
- * for itself, as in a regular expression.
+ * A value is inserted as one text: inside double quotes its quotes and
+ * backslashes are escaped. A dollar without a name behind it, or with a
+ * backslash before it, is a plain dollar, as in a regular expression.
  */
 #include "commands/hmp/hmp-internal.h"
 
@@ -69,7 +69,7 @@ static void append_value(GString *out, const char *value, bool quoted)
     }
 }
 
-/* @at stands on a dollar; returns what is behind all that belongs to it, NULL for an error. */
+/* @at points to a dollar. Returns the end of the reference; NULL with an error. */
 static const char *expand_dollar(GHashTable *variables, const char *at, bool quoted, GString *out,
                                  GError **error)
 {
@@ -123,7 +123,7 @@ char *variables_expand(GHashTable *variables, const char *line, GError **error)
         }
         if (*at == '\\' && (at[1] == '$' || (quoted && at[1] != '\0'))) {
             g_string_append_c(out, *at++);
-        } else if (*at == '"' && (quoted || word_begins)) { /* as word_read() sees it */
+        } else if (*at == '"' && (quoted || word_begins)) { /* the same rule as in word_read() */
             quoted = !quoted;
         }
         word_begins = !quoted && (g_ascii_isspace(*at) || *at == '"');

@@ -1,9 +1,9 @@
 /*
- * The line in work: its arguments, output, requests and end.
+ * A running line: its arguments, output, requests and end.
  *
- * Text goes out as it comes; for a JSON monitor it is collected instead and
- * the end of the line prints one object. A request in flight knows its line
- * through a Pending, which forgets it when the line ends first.
+ * Text is printed at once. A JSON monitor collects it and prints one object
+ * at the end of the line. A request in flight refers to its line through a
+ * Pending, which is cleared when the line ends first.
  */
 #include "commands/hmp/hmp-internal.h"
 
@@ -51,7 +51,7 @@ static bool is_json(const HmpCall *call)
     return (call->hmp->flags & HMP_JSON) != 0;
 }
 
-/* Of a long output expect sees the beginning. */
+/* expect sees at most this much of the output, from its beginning. */
 #define LOOKED_AT_MAX (1u << 20)
 
 static void print_text(HmpCall *call, const char *text)
@@ -74,7 +74,7 @@ void call_print(HmpCall *call, const char *format, ...)
     print_text(call, text);
 }
 
-/* @text as a line behind @before, or in the list of an object. */
+/* Prints @text as a line that begins with @before, or adds it to the list of the object. */
 static void remark(HmpCall *call, json_object **list, const char *before, const char *text)
 {
     if (!is_json(call)) {
@@ -130,7 +130,7 @@ void call_report(HmpCall *call, const GError *error)
     call_print(call, "Error: %s\n", error->message);
 }
 
-/* A line that failed without a message says its last line: guest_verify's verdict. */
+/* If the line failed without a message, its last line is the error: guest_verify's verdict. */
 static void describe_failure(HmpCall *call, HmpResult result)
 {
     g_autofree char *text = g_strchomp(g_strdup(call->text->str));
@@ -145,7 +145,7 @@ static void describe_failure(HmpCall *call, HmpResult result)
     json_error_set_kind(call->error, result);
 }
 
-/* The object of this line; migmon-json(5) is its contract. */
+/* Prints the object of this line; migmon-json(5) is the contract. */
 static void print_object(HmpCall *call, HmpResult result)
 {
     json_object *object = json_line_new();
@@ -272,7 +272,7 @@ void call_finish(HmpCall *call, HmpResult result)
     call->hmp->call = NULL;
     call_free(call);
     if (done) {
-        done(result, data); /* last: the owner may free the monitor or give it the next line */
+        done(result, data); /* last: the owner may free the monitor or start the next line */
     }
 }
 
@@ -290,7 +290,7 @@ static char *syntax_text(HmpCall *call, const GError *error, const char *end)
     const char *hints = error->message + strlen(first);
 
     g_string_append(text, first);
-    /* HMP has no line end here when a lone dash was the option. */
+    /* HMP prints no newline here when the option was a lone dash. */
     if (!g_str_has_suffix(first, ": unsupported option -")) {
         g_string_append_c(text, '\n');
     }

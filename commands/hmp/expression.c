@@ -1,9 +1,9 @@
 /*
- * Integer expressions of monitor arguments: C literals in any base, characters,
- * + - * / % & | ^ ~ and parentheses. Pure.
+ * Integer expressions of monitor arguments: C literals in any base,
+ * characters, + - * / % & | ^ ~ and parentheses. Pure.
  *
  * The precedence is HMP's, not C's: products bind tightest, then the bit
- * operators, then sums. Values wrap at 64 bits. Nesting is bounded because a
+ * operators, then sums. Values wrap at 64 bits. Nesting is limited because a
  * line can come from a QMP client.
  */
 #include "commands/hmp/parse.h"
@@ -44,7 +44,7 @@ static bool read_number(Scanner *in, int64_t *ret)
         return refuse(in, "number too large");
     }
     if (end == in->at) {
-        /* One byte of a multi-byte character would be no text. */
+        /* One byte of a multi-byte character is not valid text. */
         g_autofree char *c = g_utf8_make_valid(in->at, 1);
         g_autofree char *text = g_strdup_printf("invalid char '%s' in expression", c);
 
@@ -122,7 +122,7 @@ static bool divide(Scanner *in, char operator, int64_t * value, int64_t by)
     if (by == 0) {
         return refuse(in, "division by zero");
     }
-    if (by == -1) { /* the smallest number has no positive twin */
+    if (by == -1) { /* the smallest number has no positive counterpart */
         *value = operator== '/' ? (int64_t) - (uint64_t)*value : 0;
     } else {
         *value = operator== '/' ? *value / by : * value % by;

@@ -18,7 +18,7 @@
 
 /* ---- the table ---- */
 
-/* A row before the names are put together. @suffix is the one of info's lines. */
+/* A row before its full name is built. @suffix is the suffix in the lines of info. */
 typedef struct {
     const char *request, *group, *member;
     const char *name; /* NULL = GROUP.MEMBER */
@@ -96,7 +96,7 @@ const Field *fields(size_t *ret_count)
     static Field table[G_N_ELEMENTS(rows)];
     static size_t count;
 
-    if (count == 0) { /* made once; it lives as long as the program */
+    if (count == 0) { /* made once and never freed */
         for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
             if (rows[i].form != AS_LIST && rows[i].form != AS_SOCKETS) {
                 table[count++] = make_field(&rows[i]);
@@ -126,7 +126,7 @@ static void hint_names(const char *name, GError **error)
         }
         suggestion_offer(&best, table[i].name);
         if (dot) {
-            suggestion_offer(&best, dot + 1); /* the group is easily forgotten */
+            suggestion_offer(&best, dot + 1); /* users often forget the group */
         }
     }
     if (near->len > 0) {
@@ -180,7 +180,7 @@ static bool refuse_value(const Field *field, const char *text, const char *wante
     return false;
 }
 
-/* Factors to microseconds. */
+/* Conversion factors to microseconds. */
 static bool parse_time(const Field *field, const char *text, FieldValue *ret, GError **error)
 {
     static const struct {
@@ -206,7 +206,7 @@ static bool parse_time(const Field *field, const char *text, FieldValue *ret, GE
     return true;
 }
 
-/* A whole number stays exact. */
+/* A whole number is parsed exactly. */
 static bool parse_number(const Field *field, const char *text, FieldValue *ret, GError **error)
 {
     char *end;
@@ -232,7 +232,7 @@ static bool parse_bool(const Field *field, const char *text, FieldValue *ret, GE
            refuse_value(field, text, "true or false", error);
 }
 
-/* "peer (confirmed)" is "peer" too. */
+/* "peer" also matches "peer (confirmed)". */
 static bool same_text(const char *found, const char *wanted)
 {
     size_t n = strlen(wanted);
@@ -301,7 +301,7 @@ bool field_value_read(const Field *field, json_object *reply, FieldValue *ret)
         bool status = strcmp(field->name, "status") == 0;
 
         ret->text = value ? json_object_get_string(value) : status ? "none" : "";
-        return value || status; /* query-migrate says nothing before the first migration */
+        return value || status; /* query-migrate has no status before the first migration */
     }
     if (field->kind == FIELD_LENGTH) {
         bool list = json_object_is_type(value, json_type_array);
@@ -345,7 +345,7 @@ bool field_value_holds(const Field *field, const FieldValue *found, FieldOp op,
 
 bool field_value_is_whole(const FieldValue *value, int64_t *ret)
 {
-    static const long double limit = 9e18L; /* what is beyond is no number of people */
+    static const long double limit = 9e18L; /* larger numbers are not useful */
 
     if (value->number > limit || value->number < -limit) {
         return false;

@@ -1,11 +1,11 @@
 /*
- * What the families of commands see of a monitor: the line in work (HmpCall)
- * and the few things they can do with it. Main thread only.
+ * The interface of a monitor for the families of commands: the running line
+ * (HmpCall) and the operations on it. Main thread only.
  *
- * A command's run() reads its arguments, sends requests and returns; the line
- * lives on until call_finish() or one of the call_fail*(), after which the
- * HmpCall is gone. A reply function is called with the HmpCall while it lives
- * and not at all once the line has ended or was abandoned.
+ * A command's run() reads its arguments, sends requests and returns. The line
+ * lives until call_finish() or one of the call_fail*(), which free the
+ * HmpCall. A reply function is called with the HmpCall while it lives, and
+ * never after the line has ended or was abandoned.
  */
 #pragma once
 
@@ -27,14 +27,14 @@ struct Hmp {
     HmpCallbacks callbacks;
     void *data;
     unsigned flags;
-    HmpCall *call; /* the line in work, NULL = none */
-    /* HMP_BATCH. */
+    HmpCall *call; /* the running line, NULL = none */
+    /* Only with HMP_BATCH. */
     GHashTable *variables; /* name -> value, both owned */
-    GString *output;       /* of the last line that expect can look at */
-    GString *failure;      /* output of the line that failed last */
+    GString *output;       /* of the last line with output that expect may check */
+    GString *failure;      /* output of the last line that failed */
     char *place;
-    bool quit_asked; /* HMP_PERSON: the line before was a quit that did not end it */
-    GQueue lines;    /* what info history shows, oldest first */
+    bool quit_asked; /* HMP_PERSON: the previous quit only asked for confirmation */
+    GQueue lines;    /* the lines of info history, oldest first */
 };
 
 struct HmpCall {
@@ -44,26 +44,26 @@ struct HmpCall {
     void *done_data;
     const Command *command;
     Arg *args;
-    GPtrArray *pending; /* requests in flight that still know this line */
-    /* HMP_JSON: what the one object of this line will hold. */
-    GString *text; /* in batches always: expect reads it */
+    GPtrArray *pending; /* requests in flight that refer to this line */
+    /* HMP_JSON: the parts of the object of this line. */
+    GString *text; /* in batches set always, as expect reads it */
     json_object *value;
     json_object *more; /* replies of further requests by their names */
     json_object *warnings;
     json_object *hints;
     json_object *error;
-    bool silent;     /* blank line or comment: not even an object */
-    bool only_waits; /* hmp_give_up() may end it */
-    bool looks_back; /* expect and assert: the output before them stays */
-    /* The command's own. */
+    bool silent;     /* blank line or comment: prints no object */
+    bool only_waits; /* hmp_give_up() may end the line */
+    bool looks_back; /* expect and assert: keep the output of the line before */
+    /* State of the command. */
     void *state;
     GDestroyNotify free_state;
-    void (*interrupt)(HmpCall *call); /* Ctrl-C; NULL = nothing is waited for */
+    void (*interrupt)(HmpCall *call); /* Ctrl-C; NULL = the line waits for nothing */
 };
 
 /* ---- arguments; a name that is not in the command's rows is our bug ---- */
 
-bool call_has(const HmpCall *call, const char *name);         /* also: flag is set */
+bool call_has(const HmpCall *call, const char *name);         /* true when given; for a flag: set */
 const char *call_text(const HmpCall *call, const char *name); /* NULL = absent */
 bool call_bool(const HmpCall *call, const char *name);
 int64_t call_integer(const HmpCall *call, const char *name);
@@ -74,15 +74,15 @@ bool call_is_batch(const HmpCall *call);
 
 void call_print(HmpCall *call, const char *format, ...) G_GNUC_PRINTF(2, 3);
 void call_warn(HmpCall *call, const char *text);
-/* "hint: ..." behind the output of a command that did what it was asked for. */
+/* "hint: ..." after the output of a command that succeeded. */
 void call_hint(HmpCall *call, const char *format, ...) G_GNUC_PRINTF(2, 3);
-/* "Error: TEXT", the line goes on. */
+/* Prints "Error: TEXT"; the line continues. */
 void call_report(HmpCall *call, const GError *error);
 
-/* The reply that a JSON monitor prints instead of text; without one the text is given. A reference
- * is taken. */
+/* The reply that a JSON monitor prints instead of text; without a value it prints the text.
+ * Takes a reference. */
 void call_set_value(HmpCall *call, json_object *value);
-/* Reply of a second request, as a member of that name. */
+/* The reply of a further request, stored as the member @name. Takes a reference. */
 void call_add_value(HmpCall *call, const char *name, json_object *value);
 
 /* ---- requests ---- */
@@ -93,53 +93,54 @@ typedef void (*CallReply)(HmpCall *call, json_object *value, const GError *error
 /* @arguments: taken over, NULL = none. */
 void call_request(HmpCall *call, const char *execute, json_object *arguments, CallReply reply);
 
-/* A reply function that does all a command without output needs. */
+/* Reply function for commands without output: ends the line with the result. */
 void call_finish_with(HmpCall *call, json_object *value, const GError *error);
 
-/* The same where an error most often means that the value does not go: as wrong as one that could
- * not be read. */
+/* The same for commands where an error usually means a bad value: it counts as a syntax error. */
 void call_finish_value(HmpCall *call, json_object *value, const GError *error);
 
 /* ---- the end of a line; @call is gone afterwards ---- */
 
 void call_finish(HmpCall *call, HmpResult result);
-/* "Error: TEXT" and the end. */
+/* Prints "Error: TEXT" and ends the line. */
 void call_fail(HmpCall *call, HmpResult result, const GError *error);
-/* The line itself is wrong: the text as it is, then a line "Try ..." when @end is not NULL: it
- * stands behind the name of the command in the line. */
+/* For a line that is wrong itself: prints the text unchanged, then a line "Try ..." when @end is
+ * not NULL. @end is the position in the line after the command's name. */
 void call_fail_syntax(HmpCall *call, const GError *error, const char *end);
-/* Frees without a word. */
+/* Frees without output. */
 void call_free(HmpCall *call);
 
 /* ---- batches ---- */
 
-/* @line with the values of its $NAMEs; NULL with an error. */
+/* @line with its $NAMEs replaced. Caller frees; NULL with an error. */
 char *variables_expand(GHashTable *variables, const char *line, GError **error);
 
 /* ---- watching a migration ---- */
 
 /*
- * Asks for query-migrate (and the history, where wanted) now, whenever the
- * status changes and, with @period_ms > 0, that often. Lives in call->state.
+ * Requests query-migrate (and the history, if @with_history) at once, at each
+ * change of the status and, with @period_ms > 0, at that interval. Lives in
+ * call->state.
  */
 typedef struct {
-    /* Required. @history is NULL when not wanted or not known to the backend. May end the line. */
+    /* Required. @history is NULL when not requested or not known to the backend. May end the
+     * line. */
     void (*snapshot)(HmpCall *call, json_object *info, json_object *history);
-    /* Optional: a status was entered; comes from an event, so it must not end the line. */
+    /* Optional: a status was entered. Called from an event, so it must not end the line. */
     void (*entered)(HmpCall *call, const char *status);
-    /* Optional: an event of any name came; must not end the line either. A snapshot follows. */
+    /* Optional: any event arrived. It must not end the line either. A snapshot follows. */
     void (*heard)(HmpCall *call, const BackendEvent *event);
-    /* Optional: the backend cannot be asked any more, the line is about to fail. */
+    /* Optional: the backend cannot be queried any more and the line will fail. */
     void (*failing)(HmpCall *call);
     bool with_history;
     unsigned period_ms;
 } WatchOps;
 
-/* @data is for the watcher's own use; freed when the line ends. */
+/* @data is for the caller; @free_data frees it when the line ends. */
 void watch_start(HmpCall *call, const WatchOps *ops, void *data, GDestroyNotify free_data);
 void *watch_data(HmpCall *call);
 
-/* The status of a query-migrate reply, "none" when nothing ever happened. */
+/* The status of a query-migrate reply, "none" before the first migration. */
 static inline const char *info_status(json_object *info)
 {
     const char *status = json_text(info, "status");
@@ -161,7 +162,7 @@ extern const Command cmd_announce_self, cmd_calc_dirty_rate, cmd_cancel_vcpu_dir
 extern const Command cmd_connect, cmd_disconnect, cmd_migrate_check, cmd_migrate_to, cmd_peer,
     cmd_qemu;
 
-/* For commands that start a migration: Ctrl-C asks to cancel it; the line lives until its end. */
+/* For commands that start a migration: Ctrl-C requests a cancel; the line lives until the end. */
 void migrate_allow_interrupt(HmpCall *call);
 void migrate_wait_for_end(HmpCall *call);
 
@@ -171,5 +172,5 @@ extern const Command info_target, info_dirty_rate, info_history, info_snapshots,
 
 /* "NAME PARAMS -- HELP" for each row of @table. */
 void help_print_table(HmpCall *call, const Command *const *table, const char *before);
-/* Error text and suggestion for a name that line_head_read() did not find. */
+/* Error text and suggestion for a name that line_head_read() did not find. Caller frees. */
 GError *unknown_command(const char *line, const LineHead *head, bool batch);

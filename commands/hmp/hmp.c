@@ -1,10 +1,10 @@
 /*
  * A monitor: its session with the backend, and the dispatch of one line.
  *
- * The line becomes an HmpCall (call.c) that lives until its command ends it,
- * which may be before hmp_execute() returns or many events later. After an end
- * nothing here touches the Hmp again, because the owner may have freed it or
- * given it the next line.
+ * A line becomes an HmpCall (call.c) that lives until its command ends it.
+ * That may happen before hmp_execute() returns or many events later. After
+ * the end this file does not use the Hmp again, because the owner may have
+ * freed it or started the next line.
  */
 #include "commands/hmp/hmp.h"
 
@@ -140,7 +140,7 @@ static bool is_nothing(const Hmp *hmp, const char *line)
     return *at == '\0' || (*at == '#' && (hmp->flags & HMP_BATCH));
 }
 
-/* The line with the values of its variables. */
+/* Replaces the variables in the line. */
 static bool fill_in(HmpCall *call, GError **error)
 {
     char *line = NULL;
@@ -165,8 +165,8 @@ static int compare_text(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-/* A line that comes again moves to the end; the oldest go. A QMP client's lines are not kept, as
- * nobody typed them. */
+/* Adds a line to the history. A repeated line moves to the end, and the oldest are dropped.
+ * Lines of QMP clients are not kept, as they were not typed. */
 static void recent_note(Hmp *hmp, const char *line)
 {
     GList *same = g_queue_find_custom(&hmp->lines, line, compare_text);

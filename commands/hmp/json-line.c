@@ -42,7 +42,7 @@ char *json_line_take(json_object *object)
     g_autofree char *line = g_strconcat(json_object_to_json_string_ext(object, flags), "\n", NULL);
 
     json_object_put(object);
-    /* File names and lines of a script can hold any byte. */
+    /* File names and lines of a script can contain any byte. */
     return g_utf8_make_valid(line, -1);
 }
 
@@ -51,7 +51,7 @@ json_object *json_error(const GError *error)
     g_autofree char *first = mig_error_first_line(error);
     const char *rest = strchr(error->message, '\n');
     json_object *object = json_object_new_object();
-    /* help says nothing about a broken quote but a hint: that is the description then. */
+    /* For a broken quote help prints only a hint, which then is the description. */
     const char *desc = g_str_has_prefix(first, "hint: ") ? first + strlen("hint: ") : first;
 
     json_add_text(object, "class", mig_error_class(error));

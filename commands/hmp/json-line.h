@@ -1,7 +1,7 @@
 /*
- * The lines of --json: one object each, which begins with the version of the
- * format. What is in them is written down in migmon-json(5); a member that
- * changes its meaning or goes away makes a new version, a new member does not.
+ * The lines of --json: one object each, beginning with the version of the
+ * format. migmon-json(5) describes the members. Removing a member or changing
+ * its meaning needs a new version; adding a member does not.
  */
 #pragma once
 
@@ -12,16 +12,16 @@
 
 #define JSON_LINE_VERSION 1
 
-/* {"migmon": VERSION}; caller puts or gives it to json_line_take(). */
+/* {"migmon": VERSION}. The caller puts it or passes it to json_line_take(). */
 json_object *json_line_new(void);
-/* A line with one member, which is taken over. */
+/* A line with one member; takes @value over. */
 json_object *json_line_with(const char *name, json_object *value);
 json_object *json_line_of_event(const BackendEvent *event);
 
-/* The text of @object with its line end; @object is gone afterwards. */
+/* The text of @object with its newline; caller frees. Takes @object over. */
 char *json_line_take(json_object *object);
 
-/* {"class", "desc", "hint"?}; what follows the first line of a message is for people. */
+/* {"class", "desc", "hint"?}. The first line of the message is the description, the rest hints. */
 json_object *json_error(const GError *error);
-/* Adds member kind: how the line failed. */
+/* Adds the member "kind": how the line failed. */
 void json_error_set_kind(json_object *error, HmpResult result);

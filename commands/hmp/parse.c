@@ -1,9 +1,10 @@
 /*
- * Words, names and arguments of a monitor line; see parse.h. Pure, any thread.
+ * Words, names and arguments of a monitor line; see parse.h. Pure, any
+ * thread.
  *
- * Where the monitor of QEMU tells a mistake in quoting only to its own standard
- * output, the error here carries it as a hint line behind the known text.
- * Unlike there, a long word is not cut.
+ * QEMU's monitor prints a mistake in quoting only on its own standard output;
+ * here the error has it as a hint line after HMP's text. Unlike in QEMU, a
+ * long word is not cut.
  */
 #include "commands/hmp/parse.h"
 
@@ -52,7 +53,7 @@ static bool unescape(char c, char *ret)
     }
 }
 
-/* @at stands behind the opening quote. */
+/* @at points behind the opening quote. */
 static WordStatus read_quoted(const char *at, Word *ret, GString *text)
 {
     for (; *at != '"'; at++) {
@@ -158,11 +159,11 @@ size_t flags_read(const ArgSpec *specs, const char *at, uint32_t *used)
 
 static bool has_flags(const ArgSpec *specs)
 {
-    return specs->name && specs->kind == ARG_FLAG; /* flags are the first rows */
+    return specs->name && specs->kind == ARG_FLAG; /* the rows of flags come first */
 }
 
-/* Flags at the head of *@at, all of one word. A word that is not all flags is taken letter by
- * letter as HMP does: what is behind the first letter is the next argument. */
+/* Reads flags at *@at, all in one word. A word that is not only flags is read letter by letter,
+ * like in HMP: the text after the first letter is the next argument. */
 static bool read_leading_flags(const Command *command, const ArgSpec *specs, const char **at,
                                uint32_t *used, GError **error)
 {
@@ -171,7 +172,7 @@ static bool read_leading_flags(const Command *command, const ArgSpec *specs, con
     if (length == 0) {
         int i = flag_index(specs, (*at)[1], *used);
         if (i < 0 || (*at)[1] == '\0') {
-            /* One letter of a multi-byte character would be no text. */
+            /* One byte of a multi-byte character is not valid text. */
             g_autofree char *letter = g_utf8_make_valid(*at + 1, (*at)[1] != '\0');
 
             g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "%s: unsupported option -%s",
@@ -261,8 +262,8 @@ static bool read_integer(const Command *command, const char **at, Arg *arg, GErr
     return true;
 }
 
-/* /COUNT LETTERS: the last letter of a format counts; a count and sizes are read over, as print has
- * no use for them. */
+/* /COUNT LETTERS: the last letter of a format counts. Count and sizes are skipped, as print does
+ * not use them. */
 static bool read_format(const char **at, Arg *arg, GError **error)
 {
     const char *p = skip_blanks(*at) + 1;
@@ -285,7 +286,7 @@ static bool read_format(const char **at, Arg *arg, GError **error)
     return true;
 }
 
-/* Seconds, or with another unit behind the number. */
+/* A time in seconds, or in the unit that follows the number. */
 static bool read_seconds(const char **at, Arg *arg, GError **error)
 {
     static const struct {
@@ -375,7 +376,7 @@ static void refuse_option(const Command *command, const OptionHead *head, GError
     suggestion_hint(&near, "--", error);
 }
 
-/* The value is one word: unlike an argument, an integer has no blanks in it. */
+/* The value is one word: unlike an argument, an integer cannot contain blanks. */
 static bool read_option_value(const Command *command, const char **at, Arg *arg, GError **error)
 {
     const char *p;
@@ -404,7 +405,7 @@ static bool read_option_value(const Command *command, const char **at, Arg *arg,
     }
 }
 
-/* @given has one Arg for each row of @command->options, then those given again. */
+/* @given has one Arg for each row of @command->options, then one for each repetition. */
 static bool read_option(const Command *command, const OptionHead *head, const char **at,
                         GArray *given, GError **error)
 {
@@ -448,7 +449,7 @@ static void clear_arg(void *arg)
     g_free(((Arg *)arg)->text);
 }
 
-/* Options and flags in front of the words. *@ended: "--" was there, what follows is no flag. */
+/* Reads options and flags before the words. *@ended: "--" was read, so no flags follow. */
 static bool read_leading(const Command *command, const ArgSpec *specs, const char **at,
                          GArray *given, uint32_t *flags, bool *ended, GError **error)
 {
@@ -520,13 +521,13 @@ static void complain_rest(const Command *command, const Arg *last, GError **erro
     }
 }
 
-/* @next is the first byte of what is left of the line. */
+/* @next is the first byte of the rest of the line. */
 static bool is_left_out(const ArgSpec *spec, char next)
 {
     return spec->optional && (spec->kind == ARG_FORMAT ? next != '/' : next == '\0');
 }
 
-/* A word that an option gave its value is not read. */
+/* True when an option has given this word its value; the word is not read then. */
 static bool is_given(const GArray *given, const ArgSpec *spec)
 {
     for (guint i = 0; spec->optional && i < given->len; i++) {

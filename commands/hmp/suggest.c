@@ -1,8 +1,7 @@
 /*
- * Edit distance with the slips of monitor users in mind: a dash for an
- * underscore and a capital letter cost nothing, two neighbours in the wrong
- * order cost one, and the beginning of a name points at the shortest one that goes on
- * like it.
+ * Edit distance for typical typing mistakes. A dash for an underscore and a
+ * capital letter cost nothing, two swapped neighbours cost one, and the
+ * beginning of a name matches the shortest name that begins with it.
  */
 #include "commands/hmp/suggest.h"
 
@@ -23,7 +22,7 @@ static unsigned least(unsigned a, unsigned b, unsigned c)
     return MIN(MIN(a, b), c);
 }
 
-/* Three rows of the usual table: the one being filled and the two above. */
+/* Three rows of the usual table: the current one and the two before it. */
 static unsigned edit_distance(const char *a, size_t n, const char *b, size_t m)
 {
     unsigned rows[3][MAX_NAME + 1];
@@ -50,7 +49,7 @@ static unsigned edit_distance(const char *a, size_t n, const char *b, size_t m)
 void suggestion_init(Suggestion *s, const char *word, size_t length)
 {
     *s = (Suggestion){ .word = word, .word_length = length };
-    s->distance = (unsigned)(length / 3) + 1; /* what is offered must be nearer */
+    s->distance = (unsigned)(length / 3) + 1; /* a suggestion must have a smaller distance */
     if (length == 0 || length > MAX_NAME) {
         s->distance = 0;
     }

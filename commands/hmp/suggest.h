@@ -1,5 +1,5 @@
 /*
- * "Did you mean": the known name that is nearest to a mistyped one. Pure.
+ * "Did you mean": finds the known name closest to a mistyped one. Pure.
  */
 #pragma once
 
@@ -9,15 +9,15 @@
 typedef struct {
     const char *word;
     size_t word_length;
-    const char *name; /* nearest so far, not terminated; NULL = nothing near */
+    const char *name; /* closest so far, not terminated; NULL = none is close */
     size_t name_length;
     unsigned distance;
 } Suggestion;
 
 void suggestion_init(Suggestion *s, const char *word, size_t length);
 
-/* @names may hold aliases behind bars; must outlive the suggestion. */
+/* @names may contain aliases after bars. It must outlive the suggestion. */
 void suggestion_offer(Suggestion *s, const char *names);
 
-/* Appends "did you mean 'NAME'?" as a hint line to *@error when something is near. */
+/* Appends "did you mean 'NAME'?" as a hint line to *@error if a name is close. */
 void suggestion_hint(const Suggestion *s, const char *before, GError **error);

@@ -1,7 +1,7 @@
 /*
- * Watching a migration for a line that waits for it: asks the backend again
- * whenever a MIGRATION event comes (hidden ones come too) and, where wanted,
- * every so often. One question is in flight at a time.
+ * Watches a migration for a line that waits for it: queries the backend at
+ * every MIGRATION event (hidden ones too) and, if wanted, at an interval.
+ * Only one query is in flight at a time.
  */
 #include "commands/hmp/hmp-internal.h"
 
@@ -14,9 +14,9 @@ typedef struct {
     GDestroyNotify free_data;
     unsigned subscription;
     guint timer;
-    json_object *info; /* of the question in flight, while its history is asked for */
+    json_object *info; /* reply of query-migrate while its history is being queried */
     bool in_flight;
-    bool again; /* something happened meanwhile */
+    bool again; /* an event came during the query */
 } Watch;
 
 static void ask(Watch *watch);
@@ -36,7 +36,7 @@ static void watch_free(void *data)
     g_free(watch);
 }
 
-/* The watch may be gone afterwards. */
+/* The watch may be freed by this call. */
 static void deliver(Watch *watch, json_object *history)
 {
     json_object *info = g_steal_pointer(&watch->info);
@@ -86,7 +86,7 @@ static gboolean period_over(void *data)
 {
     Watch *watch = data;
 
-    if (!watch->in_flight) { /* a slow answer is no reason to ask twice */
+    if (!watch->in_flight) { /* a slow answer must not cause a second query */
         ask(watch);
     }
     return G_SOURCE_CONTINUE;
@@ -97,7 +97,7 @@ static void event_came(const BackendEvent *event, void *data)
     Watch *watch = data;
 
     bool status = strcmp(event->name, "MIGRATION") == 0;
-    /* It can be that an attached QEMU was lost, and that nothing else will ever be heard of it. */
+    /* The notice may report that an attached QEMU was lost, and no other event may follow. */
     bool notice = strcmp(event->name, "X_NOTICE") == 0;
 
     if (watch->ops->heard) {

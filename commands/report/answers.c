@@ -1,7 +1,7 @@
 /*
- * Conclusions of a report: five questions, each answered in a sentence or two
- * from the facts, with the figures that it rests on. What is not known is said to be
- * not known.
+ * The conclusions of a report: five questions, each answered in one or two
+ * sentences from the facts, with the figures behind the answer. Unknown facts
+ * are reported as unknown.
  */
 #include "commands/report/report.h"
 
@@ -14,7 +14,7 @@
 #include "backend/tables/verdict.h"
 #include "commands/hmp/hmp-internal.h"
 
-/* From this share of it on, a limit was what limited. */
+/* A rate above this share of a limit was limited by it. */
 #define AT_LIMIT 0.9
 
 const ReportQuestion report_questions[ANSWER__COUNT] = {
@@ -104,7 +104,7 @@ static char *answer_pause(const ReportFacts *facts)
 
 /* ---- what limited it ---- */
 
-/* The newest pass as the judgement of convergence wants it. */
+/* The newest pass as input for the verdict on convergence. */
 static VerdictFacts last_pass(const ReportFacts *facts)
 {
     VerdictFacts verdict = { .limit_ms = facts->downtime_limit };
@@ -141,7 +141,7 @@ static bool guest_was_too_fast(const ReportFacts *facts)
     return !has_status(facts, "completed") && verdict_of(&verdict) == VERDICT_NEVER;
 }
 
-/* Why no more passes would have done. */
+/* Explains why more passes would not have helped. */
 static void append_race(GString *text, const ReportFacts *facts)
 {
     VerdictFacts pass = last_pass(facts);
@@ -156,7 +156,7 @@ static void append_race(GString *text, const ReportFacts *facts)
                            dirtied, sent, pause);
 }
 
-/* What held it back, as far as it was measured, and the rates that show it. */
+/* The limiting factor, as far as it was measured, and the rates that show it. */
 static void append_rates(GString *text, const ReportFacts *facts)
 {
     uint64_t rate = report_mean_rate(facts);
@@ -221,7 +221,7 @@ static char *answer_where(const ReportFacts *facts)
 
 /* ---- what to change ---- */
 
-/* Lines behind the first of the outcome that begin so are advice of whoever saw the failure. */
+/* Adds the advice in the outcome: lines after the first that begin with "hint: ". */
 static void append_hints(GString *text, const char *outcome)
 {
     g_auto(GStrv) lines = g_strsplit(outcome, "\n", -1);

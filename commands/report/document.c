@@ -1,5 +1,6 @@
 /*
- * See document.h. Blocks in a list; each of the two writers goes through it once.
+ * See document.h. The document is a list of blocks; each writer walks it
+ * once.
  */
 #include "commands/report/document.h"
 
@@ -13,8 +14,8 @@ typedef enum { HEADING, PARAGRAPH, DRAWING, TABLE } BlockKind;
 
 typedef struct {
     BlockKind kind;
-    char *text;       /* not of a TABLE */
-    GPtrArray *cells; /* of a TABLE: the names of the columns first */
+    char *text;       /* NULL for a TABLE */
+    GPtrArray *cells; /* of a TABLE: the column names first */
     unsigned columns;
 } Block;
 
@@ -32,7 +33,7 @@ static void block_free(void *data)
     g_free(block);
 }
 
-/* Nothing that a terminal would obey: words of a peer are among these. */
+/* Replaces control characters by '?', because texts of a peer are printed on the terminal. */
 static char *clean(const char *text)
 {
     char *copy = g_utf8_make_valid(text, -1);
@@ -127,7 +128,7 @@ static const char *cell_at(const Block *block, unsigned row, unsigned column)
 {
     const char *text = g_ptr_array_index(block->cells, row * block->columns + column);
 
-    return row == 0 ? text + 1 : text; /* behind the alignment */
+    return row == 0 ? text + 1 : text; /* skips the alignment character */
 }
 
 static bool is_right(const Block *block, unsigned column)
@@ -181,7 +182,7 @@ static void table_to_text(const Block *block, GString *out)
     }
 }
 
-/* Text in which nothing is taken for Markdown. */
+/* Escapes the text for Markdown. */
 static void append_escaped(GString *out, const char *text)
 {
     for (; *text != '\0'; text++) {
@@ -220,7 +221,7 @@ static void underlined(GString *out, const char *text, char line)
     g_string_append_c(out, '\n');
 }
 
-/* Lines stay lines; one that is too long goes on in the next, between words. */
+/* Keeps line ends; wraps long lines between words. */
 static void paragraph_to_text(const char *text, GString *out)
 {
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
@@ -266,7 +267,7 @@ char *document_to_text(const Document *document)
     return g_string_free(out, FALSE);
 }
 
-/* Each line of its own, as it was. */
+/* Writes each line separately, unchanged. */
 static void paragraph_to_markdown(const char *text, GString *out)
 {
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);

@@ -1,6 +1,6 @@
 /*
- * A text with headings, paragraphs, tables and drawings, written as plain text for a terminal or as
- * Markdown. Pure.
+ * A text with headings, paragraphs, tables and drawings, written as plain
+ * text for a terminal or as Markdown. Pure.
  */
 #pragma once
 
@@ -13,14 +13,14 @@ void document_free(Document *document);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Document, document_free)
 
 void document_heading(Document *document, const char *text);
-/* What stands together follows without anything else between; lines of @text stay lines. */
+/* Adds a paragraph. Line ends of @text are kept. */
 void document_paragraph(Document *document, const char *text);
-/* Lines as they are: a drawing. */
+/* Adds lines without changes: a drawing. */
 void document_drawing(Document *document, const char *lines);
 
-/* A table; "<" or ">" before each of the columns' names is how they are aligned. NULL ends. */
+/* Begins a table. "<" or ">" before a column's name is its alignment. NULL ends the list. */
 void document_table(Document *document, const char *column, ...) G_GNUC_NULL_TERMINATED;
-/* A row of the table begun last: as many texts as it has columns. */
+/* Adds a row to the last table: one text for each column, then NULL. */
 void document_row(Document *document, const char *cell, ...) G_GNUC_NULL_TERMINATED;
 
 /* Caller frees. */

@@ -71,7 +71,7 @@ static void read_samples(ReportFacts *facts, json_object *list)
     }
 }
 
-/* A backend that takes no samples still has passes. */
+/* A backend without samples still has passes. */
 static void samples_from_passes(ReportFacts *facts)
 {
     facts->n_samples = facts->n_passes;
@@ -91,7 +91,7 @@ static void samples_from_passes(ReportFacts *facts)
     }
 }
 
-/* A destination may have waited before: its time counts from when the source came. */
+/* A destination may have waited for its source; its time counts from the connection. */
 static int64_t moment_of_begin(const ReportFacts *facts)
 {
     for (size_t i = 0; i < row_count(facts->states); i++) {
@@ -130,7 +130,7 @@ void report_facts_read(ReportFacts *facts, json_object *replies)
         .parameters = json_member(replies, "query-migrate-parameters"),
         .capabilities = json_member(replies, "query-migrate-capabilities"),
     };
-    /* QEMU itself has no history; what it tells of a migration is the source's. */
+    /* QEMU itself has no history; its replies about a migration are those of a source. */
     facts->outgoing = *facts->direction == '\0' || strcmp(facts->direction, "outgoing") == 0;
     facts->over =
         !migration_status_from_name(facts->status, &status) || migration_status_is_over(status);

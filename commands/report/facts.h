@@ -1,6 +1,6 @@
 /*
- * What a report is made from: the replies of a backend, read into figures. Members that a backend
- * does not have read as nothing. Pure.
+ * The facts of a report: the replies of a backend as figures. Members that a
+ * reply does not have are 0 or "". Pure.
  */
 #pragma once
 
@@ -22,7 +22,7 @@ typedef struct {
     uint64_t pages, dirtied_pages;
 } ReportPass;
 
-/* Texts are never NULL and live as long as the replies. */
+/* Texts are never NULL and are valid as long as the replies. */
 typedef struct {
     const char *name, *status, *direction, *peer, *outcome, *error;
     const char *owner, *evidence, *run_state;
@@ -31,11 +31,11 @@ typedef struct {
     int64_t began_us; /* since 1970; 0 = not known */
     uint64_t elapsed_ms;
     uint64_t total, sent, threshold;        /* bytes */
-    uint64_t max_bandwidth, downtime_limit; /* as they are set now: bytes/s, ms */
+    uint64_t max_bandwidth, downtime_limit; /* the present settings: bytes/s, ms */
     bool has_pause;
     bool has_part[PAUSE__COUNT];
     uint64_t part_us[PAUSE__COUNT], pause_us;
-    bool has_time; /* where the time of an outgoing attempt went */
+    bool has_time; /* the times of an outgoing attempt are known */
     uint64_t time_us[TIME__COUNT];
     ReportSample *samples;
     size_t n_samples;
@@ -45,27 +45,28 @@ typedef struct {
     json_object *parameters, *capabilities;
 } ReportFacts;
 
-/* @replies: an object of replies by the names of their requests; borrowed until the clear. */
+/* @replies: an object of replies by the names of their requests; borrowed until
+ * report_facts_clear(). */
 void report_facts_read(ReportFacts *facts, json_object *replies);
 void report_facts_clear(ReportFacts *facts);
 
-/* There has been a migration. */
+/* True when there was a migration. */
 bool report_facts_any(const ReportFacts *facts);
 
 /* The scheme of the peer's address: "tcp"; caller frees. */
 char *report_transport(const ReportFacts *facts);
 
-/* Bytes per second over all of the time in which something was sent. */
+/* Bytes per second over the time in which data was sent. */
 uint64_t report_mean_rate(const ReportFacts *facts);
 
 /* The longest part of the pause, PAUSE__COUNT when there is none. */
 PausePart report_longest_part(const ReportFacts *facts);
 
-/* Where most of the time went, TIME__COUNT when that is not known; @ret_percent: how much. */
+/* The kind with most of the time, TIME__COUNT when not known. @ret_percent: its share. */
 TimeKind report_longest_time(const ReportFacts *facts, double *ret_percent);
 
 /* "0 s", "412 us", "62.4 ms", "3.2 s", "2 min 5 s"; caller frees. */
 char *report_time(double us);
 
-/* The moment as ISO 8601 in UTC, "" when not known; caller frees. */
+/* The time as ISO 8601 in UTC, "" when not known. Caller frees. */
 char *report_moment(int64_t wall_us);

@@ -1,9 +1,10 @@
 /*
- * The report as a picture: title and answers, throughput against dirty rate, what was left, where
- * the pause went.
+ * The report as a picture: title and answers, throughput and dirty rate,
+ * remaining bytes, parts of the pause.
  *
- * Curves differ in colour (blue and vermilion of the palette of Okabe and Ito, which all eyes tell
- * apart) and in their dashes too, and each is named beside its line.
+ * Curves differ in colour (blue and vermilion of the palette of Okabe and
+ * Ito, which colour-blind people can tell apart) and in their dashes. Each
+ * has its name beside its line.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -22,15 +23,15 @@
 enum {
     WIDTH = 960,
     LEFT = 96,
-    BARS = 130, /* where they begin */
+    BARS = 130, /* where the bars begin */
     RIGHT = 24,
-    ANSWERS = 232, /* where they stand */
+    ANSWERS = 232, /* where the answers begin */
     WRAP = 106,
     PLOT_HEIGHT = 180,
     LINE = 20,
     GRID_LINES = 4,
     TIMES = 8,
-    SHOWN_PASSES = 60, /* more would be a grey field */
+    SHOWN_PASSES = 60, /* with more passes the marks would fill the plot */
 };
 
 /* How a figure is drawn. */
@@ -51,7 +52,7 @@ static const Curve rests[] = { CURVE(REMAINING, "#0072b2", "none"),
 static const char limit_style[] =
     "stroke=\"#000000\" stroke-width=\"1.5\" stroke-dasharray=\"10 4 2 4\"";
 
-/* A plot: what a moment and a value are on the paper. */
+/* A plot: maps a time and a value to a position. */
 typedef struct {
     double top, end_ms, most;
 } Frame;
@@ -66,8 +67,7 @@ static double at_value(const Frame *frame, double value)
     return frame->top + PLOT_HEIGHT * (1 - MIN(value / frame->most, 1));
 }
 
-/* A number at or above @value that people call round; @unit: 1024 for bytes, 1 for plain numbers.
- */
+/* The next round number at or above @value; @unit_step: 1024 for bytes, 1 for plain numbers. */
 static double round_up(double value, double unit_step)
 {
     static const double steps[] = { 1, 1.5, 2, 3, 4, 5, 6, 8 };
@@ -87,7 +87,7 @@ static double round_up(double value, double unit_step)
 
 /* ---- words ---- */
 
-/* @text in lines of at most WRAP characters; the place below them is returned. */
+/* Writes @text in lines of at most WRAP characters. Returns the position below them. */
 static double put_lines(Svg *svg, double x, double y, const char *style, const char *text)
 {
     g_auto(GStrv) words = g_strsplit_set(text, " \n", -1);
@@ -182,7 +182,7 @@ static void put_curve(Svg *svg, const ReportFacts *facts, const Frame *frame, co
         const ReportSample *sample = &facts->samples[i];
         double y = at_value(frame, (double)sample->figure[curve->figure]);
 
-        if (i == 0) { /* so that a single sample is a line too */
+        if (i == 0) { /* draws a single sample as a line too */
             points[n++] = at_time(frame, sample->end_ms - sample->span_ms);
             points[n++] = y;
         }
@@ -204,7 +204,7 @@ static double most_of(const ReportFacts *facts, SampleFigure figure)
     return (double)most;
 }
 
-/* @limit: 0 = none. Curves that are nothing all the time are left out. */
+/* @limit: 0 = none. Curves that are always 0 are left out. */
 static double put_plot(Svg *svg, const ReportFacts *facts, double y, const char *title,
                        const Curve *curves, size_t n, const char *limit_name, uint64_t limit)
 {
@@ -213,7 +213,7 @@ static double put_plot(Svg *svg, const ReportFacts *facts, double y, const char 
     double most = most_of(facts, curves[0].figure), x = LEFT;
 
     for (size_t i = 1; i < n; i++) {
-        /* The other curves do not press the first one flat. */
+        /* Large values of the other curves must not flatten the first one. */
         most = MAX(most, MIN(most_of(facts, curves[i].figure), most * 2));
     }
     bool limit_shown = limit > 0 && (double)limit <= most * 2;
@@ -247,7 +247,7 @@ typedef struct {
     uint64_t us;
 } Part;
 
-/* A bar for each part; the longest is as wide as there is room. */
+/* One bar for each part; the longest has the full width. */
 static double put_parts(Svg *svg, double y, const char *title, const Part *parts, size_t n,
                         uint64_t all_us)
 {
@@ -300,7 +300,7 @@ static double put_time(Svg *svg, const ReportFacts *facts, double y)
     return all > 0 ? put_parts(svg, y, "Where its time went", parts, TIME__COUNT, all) : y;
 }
 
-/* Paints all of it; the height that it needs is returned. */
+/* Paints the picture. Returns its height. */
 static double paint(Svg *svg, const ReportFacts *facts, int64_t now_us)
 {
     double y = put_head(svg, facts, now_us);
@@ -326,7 +326,7 @@ char *report_to_svg(const ReportFacts *facts, int64_t now_us)
     g_autofree char *pause = report_answer(facts, ANSWER_PAUSE);
     g_autofree char *description = g_strdup_printf("%s %s", finished, pause);
 
-    /* The height is known when it is painted: once for that, once for good. */
+    /* The height is known only after painting, so it is painted twice. */
     Svg *trial = svg_new(WIDTH, 1, "", "");
     double height = paint(trial, facts, now_us);
     g_free(svg_end(trial));

@@ -1,6 +1,6 @@
 /*
- * report: asks the backend for everything about the newest migration, makes a
- * report of it, and prints that or writes it to a file, whole or not at all.
+ * report: requests all data about the newest migration, makes a report, and
+ * prints it or writes it to a file, completely or not at all.
  */
 #include "commands/report/report.h"
 
@@ -130,10 +130,10 @@ char *report_make(json_object *replies, ReportFormat format, int64_t now_us)
 
 /* ---- the file ---- */
 
-/* A device or a pipe would be replaced by a file. */
+/* Writes only regular files, because the rename would replace a device or a pipe. */
 static bool write_file(const char *path, const char *text, GError **error)
 {
-    g_autofree char *target = realpath(path, NULL); /* a link stays one */
+    g_autofree char *target = realpath(path, NULL); /* a symbolic link stays a link */
     g_autoptr(GError) why = NULL;
     GStatBuf st;
 
@@ -152,7 +152,7 @@ static bool write_file(const char *path, const char *text, GError **error)
 
 /* ---- the command ---- */
 
-/* What is asked for, in order. Only the first has to be known to the backend. */
+/* The requests, in order. Only the first has to be known to the backend. */
 static const char *const requests[] = {
     "query-migrate", "x-query-migrate-history",  "x-query-owner",
     "query-status",  "query-migrate-parameters", "query-migrate-capabilities",
@@ -161,7 +161,7 @@ static const char *const requests[] = {
 
 typedef struct {
     ReportFormat format;
-    const char *path; /* NULL = to the monitor */
+    const char *path; /* NULL = print at the monitor */
     json_object *replies;
     size_t asked; /* number of the request whose reply comes next */
 } Report;

@@ -1,7 +1,8 @@
 /*
- * The report of a migration, finished or not: what an operator asks afterwards, with the evidence.
- * The command is in report.c, one file each reads the replies (facts.h), draws conclusions
- * (answers.c), writes text and Markdown (text.c) and pictures (picture.c). Pure.
+ * The report of a migration, finished or not: the operator's questions with
+ * answers and evidence. The command is in report.c. The other files read the
+ * replies (facts.h), draw conclusions (answers.c), write text and Markdown
+ * (text.c) and pictures (picture.c). Pure.
  */
 #pragma once
 
@@ -16,17 +17,17 @@ extern const char *const report_format_names[];        /* REPORT__COUNT entries,
 const char *report_format_ending(ReportFormat format); /* ".md" */
 const char *report_format_help(ReportFormat format);
 bool report_format_from_name(const char *name, ReportFormat *ret, GError **error);
-/* By the ending of the file's name. */
+/* Chooses the format by the ending of the file name. */
 bool report_format_of_file(const char *path, ReportFormat *ret, GError **error);
 
-/* The report, caller frees. @replies: as report_facts_read(). @now_us: since 1970. */
+/* The report; caller frees. @replies: as report_facts_read(). @now_us: since 1970. */
 char *report_make(json_object *replies, ReportFormat format, int64_t now_us);
-/* The one in JSON as an object. Caller puts. */
+/* The JSON report as an object. Caller puts. */
 json_object *report_to_json(json_object *replies, int64_t now_us);
 
 /* ---- for the files of the report ---- */
 
-/* What people ask, in the order in which they ask it. */
+/* The operator's questions, in the usual order. */
 typedef enum {
     ANSWER_FINISHED,
     ANSWER_PAUSE,
@@ -37,20 +38,18 @@ typedef enum {
 } ReportAnswer;
 
 typedef struct {
-    const char *member;   /* of the JSON report: "finished" */
+    const char *member;   /* member of the JSON report: "finished" */
     const char *question; /* "Did it finish?" */
 } ReportQuestion;
 extern const ReportQuestion report_questions[ANSWER__COUNT];
 
-/* A sentence or two; caller frees. */
+/* One or two sentences; caller frees. */
 char *report_answer(const ReportFacts *facts, ReportAnswer which);
 
 /* "Migration of web1 to tcp:peer:4444: completed"; caller frees. */
 char *report_title(const ReportFacts *facts);
 
-/* Settings that differ from their defaults, parameters first and then capabilities; called for
- * each.
- */
+/* Calls @setting for each setting that differs from its default, parameters before capabilities. */
 void report_settings(const ReportFacts *facts,
                      void (*setting)(const char *name, const char *value, const char *initial,
                                      void *data),

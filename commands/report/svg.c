@@ -10,7 +10,7 @@ struct Svg {
     GString *out;
 };
 
-/* XML cannot hold control characters, not even escaped. */
+/* XML cannot contain control characters, not even escaped. */
 static char *safe(const char *text)
 {
     g_autofree char *valid = g_utf8_make_valid(text, -1);
@@ -28,7 +28,7 @@ static char *safe(const char *text)
     return g_markup_escape_text(valid, -1);
 }
 
-/* A number as XML has it, whatever the locale. */
+/* A number in XML syntax, independent of the locale. */
 static void put(Svg *svg, const char *name, double value)
 {
     char text[G_ASCII_DTOSTR_BUF_SIZE];

@@ -13,7 +13,7 @@ enum {
     PLOT_WIDTH = 56,
     PLOT_HEIGHT = 6,
     SCALE_WIDTH = 13,
-    HEAD_PASSES = 5, /* of many passes the first and the last are shown */
+    HEAD_PASSES = 5, /* of many passes only the first and the last are shown */
     TAIL_PASSES = 15,
 };
 
@@ -183,8 +183,8 @@ static uint64_t highest(const ReportFacts *facts, SampleFigure figure)
     return most;
 }
 
-/* The figure at each column: the mean of the samples that end in its time, or the last one known.
- */
+/* The figure for each column: the mean of the samples that end in its time, or the last known
+ * value. */
 static void columns_of(const ReportFacts *facts, SampleFigure figure, double *columns)
 {
     double begin = facts->samples[0].end_ms - facts->samples[0].span_ms;
