@@ -1,6 +1,6 @@
 /*
- * Sources for the commands of batches and reports: what wait, assert, set, on-error
- * and report take, and names behind a dollar.
+ * Candidates for the commands of batches and reports: the arguments of wait,
+ * assert, set, on-error and report, and variable names after a dollar.
  */
 #include "completion/sources.h"
 
@@ -109,7 +109,7 @@ void source_list_field_values(Source *source)
         source_add(source, "true", NULL, true);
     }
     for (const char *const *value = field ? field->values : NULL; value && *value; value++) {
-        /* "peer" stands for "peer (confirmed)". */
+        /* "peer" also matches "peer (confirmed)". */
         g_autofree char *word = g_strndup(*value, strcspn(*value, " "));
 
         source_add(source, word, NULL, true);

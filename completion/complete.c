@@ -1,8 +1,8 @@
 /*
- * Finds the word under the cursor and what kind of thing it is, with the
- * splitter of the dispatcher, asks the source of that kind and turns values
- * into text for the line: quoted where the line needs it. What stands behind
- * the cursor is not looked at. Main thread; reads folders, nothing else.
+ * Finds the word at the cursor and its kind with the splitter of the
+ * dispatcher, asks the source of that kind, and converts values to text for
+ * the line, quoted where necessary. The text after the cursor is ignored.
+ * Main thread; reads folders, nothing else.
  */
 #include "completion/complete.h"
 
@@ -35,7 +35,7 @@ static bool needs_quotes(const char *value)
     return *value == '\0' || *value == '"' || strpbrk(value, " \t\n\r\f\v");
 }
 
-/* A candidate that invites to go on leaves its quote open. */
+/* A candidate that can be continued leaves its quote open. */
 static char *quote(const char *value, bool close)
 {
     GString *text = g_string_new("\"");
@@ -83,7 +83,7 @@ static int compare(const void *a, const void *b)
     return strcmp((*left)->text, (*right)->text);
 }
 
-/* The first of equal ones stays: what the tables say comes before the history. */
+/* Of equal candidates the first stays: those of the tables come before those of the history. */
 static void sort_candidates(GPtrArray *candidates)
 {
     g_ptr_array_sort(candidates, compare);
@@ -135,12 +135,12 @@ static void list_options(Source *source, const ArgSpec *options, uint32_t taken)
 }
 
 typedef enum {
-    WALK_ON,      /* behind it something else can stand */
-    WALK_DONE,    /* the cursor was in it, and candidates are listed */
-    WALK_NOTHING, /* nothing of ours can be here */
+    WALK_ON,      /* something can follow it */
+    WALK_DONE,    /* the cursor was in it; candidates are listed */
+    WALK_NOTHING, /* no candidate is possible here */
 } Walk;
 
-/* Walks over the long option at @head; on WALK_ON *at is behind it. */
+/* Walks over the long option at @head; with WALK_ON *at is behind it. */
 static Walk walk_option(const Command *command, const OptionHead *head, const char **at,
                         Source *source, Word *word, uint32_t *taken)
 {
@@ -159,7 +159,7 @@ static Walk walk_option(const Command *command, const OptionHead *head, const ch
     }
     *at += head->attached ? 1 : 0;
     if (head->attached && g_ascii_isspace(**at)) {
-        return WALK_NOTHING; /* no value: the line is refused */
+        return WALK_NOTHING; /* the value is missing, so the line is refused */
     }
     word_clear(word);
     word_read(*at, word);
@@ -172,7 +172,7 @@ static Walk walk_option(const Command *command, const OptionHead *head, const ch
     return word->status == WORD_OK ? WALK_ON : WALK_NOTHING;
 }
 
-/* Flags have no place among the words, and an option of the name has given the word already. */
+/* True for flags, which are not among the words, and for words that an option has given. */
 static bool has_no_place(const Command *command, const ArgSpec *spec, uint32_t taken)
 {
     for (int i = 0; command->options && command->options[i].name; i++) {
@@ -183,19 +183,19 @@ static bool has_no_place(const Command *command, const ArgSpec *spec, uint32_t t
     return spec->kind == ARG_FLAG;
 }
 
-/* The first place behind the flags: one more of them can stand there. */
+/* @spec is the first argument after the flags, so another flag can be typed there. */
 static bool spec_follows_flags(const ArgSpec *specs, const ArgSpec *spec)
 {
     return spec > specs && spec[-1].kind == ARG_FLAG;
 }
 
-/* Walks the arguments to the word at the end; that one goes to its source. False when the cursor
- * stands where nothing of ours can be. */
+/* Walks the arguments to the last word and asks its source. False when no candidate is possible
+ * at the cursor. */
 static bool walk_arguments(const Command *command, const char *at, Source *source, Word *word)
 {
     const ArgSpec *spec = command->args;
     g_autofree char *before = NULL, *first = NULL;
-    bool leading = command->options != NULL, ended = false; /* by "--" */
+    bool leading = command->options != NULL, ended = false; /* "--" ends the options */
     uint32_t used = 0, taken = 0;
     OptionHead head;
 
@@ -252,7 +252,7 @@ static bool walk_arguments(const Command *command, const char *at, Source *sourc
                 spec_follows_flags(command->args, spec)) {
                 list_flags(source, command->args, used);
             }
-            if (leading && !word->quoted) { /* those that begin with what is typed */
+            if (leading && !word->quoted) { /* options that begin with the typed text */
                 list_options(source, command->options, taken);
             }
             source_list(source, spec->kind);
@@ -273,8 +273,8 @@ static bool walk_arguments(const Command *command, const char *at, Source *sourc
     }
 }
 
-/* Where the reference to a variable begins that ends at the cursor, NULL = none does. A dollar
- * behind a dollar or a backslash is a dollar. */
+/* The start of a variable reference that ends at the cursor, NULL = there is none. A dollar
+ * after a dollar or a backslash is a plain dollar. */
 static const char *find_reference(const char *line)
 {
     const char *dollar = strrchr(line, '$');
@@ -293,14 +293,14 @@ static const char *find_reference(const char *line)
     return dollar;
 }
 
-/* A name that ends at the cursor is being typed; what is behind a blank is an argument. @names: the
- * line stands behind "help" and has no arguments. */
+/* A name that ends at the cursor is still being typed; text after a blank is an argument.
+ * @names: the line is the argument of "help", so it has no arguments. */
 static bool walk_line(const char *line, bool names, Source *source, Word *word)
 {
     LineHead head;
 
     line_head_read(line, &head);
-    if (*head.end == '\0') { /* also the empty line */
+    if (*head.end == '\0') { /* also for the empty line */
         word->start = head.name;
         word->text = g_strndup(head.name, head.name_length);
         source->prefix = word->text;
@@ -314,7 +314,7 @@ static bool walk_line(const char *line, bool names, Source *source, Word *word)
     if (!head.command || !source_offers(source, head.command)) {
         return false;
     }
-    if (head.command->sub) { /* "info ": the sub-command is still to come */
+    if (head.command->sub) { /* "info ": the sub-command is not typed yet */
         word->start = skip_blanks(head.end);
         word->text = g_strdup("");
         source->prefix = word->text;

@@ -1,6 +1,7 @@
 /*
- * Completion as a pure function: a line and a cursor in, words out. Knows neither readline nor
- * curses. Values that only the backend knows are in the environment.
+ * Completion as a function of a line and a cursor; returns words. It does not
+ * use readline or curses. Values that only the backend knows are in the
+ * environment.
  */
 #pragma once
 
@@ -10,21 +11,22 @@
 #include <stddef.h>
 
 typedef struct {
-    bool batch;                   /* batch commands are offered too */
-    const char *const *variables; /* names that are set; NULL terminated; may be NULL */
-    json_object *target;          /* backend_target(); may be NULL */
+    bool batch; /* also offers the commands for batches */
+    const char *const
+        *variables;      /* names of variables that are set; NULL terminated; may be NULL */
+    json_object *target; /* backend_target(); may be NULL */
     const char *const
         *history_uris; /* URIs used before, newest first; NULL terminated; may be NULL */
 } CompletionEnv;
 
 typedef struct {
     char *text; /* replaces the word from @start, quoted where needed */
-    char *note; /* short explanation for a list display, or NULL */
+    char *note; /* short explanation for a list, or NULL */
     bool final; /* a blank may follow (false for "tcp:", folders) */
 } Candidate;
 
 typedef struct {
-    size_t start;          /* byte offset of the word that is replaced */
+    size_t start;          /* byte offset of the word to replace */
     GPtrArray *candidates; /* Candidate, sorted by text, never NULL */
 } Completion;
 

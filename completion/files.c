@@ -1,6 +1,6 @@
 /*
- * Completion of file names: reads one folder, the one that the typed path
- * names so far. A folder ends in '/' and invites to go on.
+ * Completion of file names: reads one folder, the one in the typed path. A
+ * folder ends in '/', so that typing can continue.
  */
 #include "completion/files.h"
 
@@ -22,7 +22,7 @@ static void add_file(Source *source, const char *value, const char *path, FilesW
     struct stat st;
 
     if (stat(path, &st) < 0) {
-        return; /* gone, or a link to nowhere */
+        return; /* it was deleted, or it is a dangling link */
     }
     if (S_ISDIR(st.st_mode)) {
         add_folder(source, value);

@@ -11,6 +11,6 @@ typedef enum {
     FILES_SOCKETS, /* sockets only */
 } FilesWanted;
 
-/* Folders, and the files that are wanted, which go on like the prefix behind @scheme. Hidden ones
- * only when a dot is typed. */
+/* Adds folders, and files of the wanted kind, that begin with the typed path after @scheme.
+ * Hidden ones only after a typed dot. */
 void files_list(Source *source, const char *scheme, FilesWanted wanted);

@@ -1,7 +1,7 @@
 /*
- * Values of parameters that are numbers: what can be typed, with its meaning
- * in units beside it. A number that is being typed is offered with each suffix
- * that leaves it in range.
+ * Values of parameters that are numbers, each with its meaning in units. A
+ * number that is being typed is offered with each suffix that keeps it in
+ * range.
  */
 #include "completion/sources.h"
 
@@ -12,7 +12,7 @@
 
 #define MIB (UINT64_C(1) << 20)
 
-/* What the monitor makes of @text, for people; NULL when it refuses it. */
+/* @text as the monitor parses it, with its unit; NULL when the monitor refuses it. Caller frees. */
 static char *interpret(const ParamDesc *row, const char *text)
 {
     g_autoptr(GError) error = NULL;
@@ -30,7 +30,7 @@ static char *interpret(const ParamDesc *row, const char *text)
     return note;
 }
 
-/* Text that the monitor reads as @number. */
+/* A text that the monitor parses as @number. Caller frees. */
 static char *write_number(const ParamDesc *row, uint64_t number)
 {
     bool mib = row->kind == PARAM_MIB_SIZE;
@@ -60,7 +60,7 @@ static void offer_suffixes(Source *source, const ParamDesc *row)
     const char *typed = source->prefix;
     bool scaled = row->kind == PARAM_MIB_SIZE || row->kind == PARAM_BYTE_SIZE;
 
-    /* K and M of milliseconds exist, but nobody means them. */
+    /* K and M would be accepted for milliseconds, but nobody needs them. */
     for (size_t i = 0;
          i < (scaled && g_str_has_prefix(row->unit, "bytes") ? G_N_ELEMENTS(suffixes) : 1); i++) {
         g_autofree char *text = g_strconcat(typed, suffixes[i], NULL);

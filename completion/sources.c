@@ -1,6 +1,6 @@
 /*
- * One source for each ArgKind that has values; see sources.h. Names and values
- * come from the tables of the backend, so what is offered is what is understood.
+ * One source for each ArgKind that has values; see sources.h. Names and
+ * values come from the tables of the backend, so all candidates are valid.
  */
 #include "completion/sources.h"
 
@@ -48,7 +48,7 @@ void source_list_commands(Source *source, const Command *const *table)
     }
 }
 
-/* What help can be asked about. */
+/* The names that help accepts. */
 static void list_commands(Source *source)
 {
     source_list_commands(source, command_table);
@@ -59,7 +59,7 @@ static void list_commands(Source *source)
 
 /* ---- names and values of settings ---- */
 
-/* Every setting of @kind, with what speaks against it in front of its help. */
+/* All settings of @kind. A reason against a setting comes before its help. */
 static void list_settings(Source *source, SettingKind kind)
 {
     Setting setting;

@@ -1,6 +1,6 @@
 /*
- * Candidate sources: what can stand where an argument of some kind is
- * expected. complete.c finds the place and asks; the source adds values, and
+ * Sources of candidates: the values for an argument of some kind. complete.c
+ * finds the argument and calls the source; the source adds values, and
  * complete.c filters by prefix, quotes and sorts.
  */
 #pragma once
@@ -14,25 +14,25 @@
 #include "completion/complete.h"
 
 typedef struct {
-    const char *prefix; /* what is typed of the value, without quotes */
+    const char *prefix; /* the typed part of the value, without quotes */
     const char *before; /* the argument before this one, NULL = none */
-    const char *first;  /* the first argument that is no flag, NULL = this is it */
+    const char *first;  /* the first argument that is not a flag, NULL = it is the present one */
     const CompletionEnv *env;
     GPtrArray *values; /* Candidate: text not yet quoted */
 } Source;
 
-/* Adds when @value begins with the prefix. @note may be NULL. */
+/* Adds @value if it begins with the prefix. @note may be NULL. */
 void source_add(Source *source, const char *value, const char *note, bool final);
 
-/* Adds what @kind allows; a kind without values adds nothing. */
+/* Adds the values of @kind; a kind without values adds nothing. */
 void source_list(Source *source, ArgKind kind);
 
-/* All names, aliases one by one. */
+/* Adds all names and aliases of @table. */
 void source_list_commands(Source *source, const Command *const *table);
 
 /* ---- parts of source_list() in files of their own ---- */
 
-/* What is attached, as in backend_target(); NULL = nothing. */
+/* The attached target, as in backend_target(); NULL = nothing is attached. Borrowed. */
 json_object *source_target(const Source *source);
 void source_list_peer_commands(Source *source);
 void source_list_monitors(Source *source);
@@ -50,5 +50,5 @@ void source_list_field_values(Source *source);
 /* $NAME and ${NAME}: the prefix begins with the dollar. */
 void source_list_references(Source *source);
 
-/* The commands that line_head_read() would take here. */
+/* True when line_head_read() accepts the command here. */
 bool source_offers(const Source *source, const Command *command);

@@ -1,6 +1,6 @@
 /*
- * Candidates around an attached QEMU: addresses of monitors, and the commands that its own monitor
- * listed as its help.
+ * Candidates for an attached QEMU: addresses of monitors, and the commands
+ * that its own monitor lists in its help.
  */
 #include "completion/sources.h"
 
@@ -17,7 +17,7 @@ void source_list_peer_commands(Source *source)
     json_object *commands = json_member(source_target(source), "commands");
 
     for (JsonEach each = json_each(commands); json_next(&each);) {
-        if (json_object_is_type(each.value, json_type_string)) { /* a monitor can list anything */
+        if (json_object_is_type(each.value, json_type_string)) { /* a monitor can list any type */
             source_add(source, json_string(each.value), NULL, true);
         }
     }
