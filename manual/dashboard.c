@@ -1,6 +1,6 @@
 /*
- * migmon-dashboard(7): what the screen shows, its keys and its settings, the latter two from the
- * tables.
+ * migmon-dashboard(7): the screen, its keys and its settings. Keys and
+ * settings come from the tables.
  */
 #include "manual/manual.h"
 

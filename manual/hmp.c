@@ -1,5 +1,6 @@
 /*
- * migmon-hmp(7): the commands and everything that they name, from the tables.
+ * migmon-hmp(7): the commands and all names in their arguments, from the
+ * tables.
  */
 #include "manual/manual.h"
 

@@ -9,7 +9,7 @@
 
 enum { WIDTH = 72 };
 
-/* A character that mdoc would take for its own. */
+/* Escapes characters that have a meaning in mdoc. */
 static void put_escaped(const char *text)
 {
     for (; *text != '\0'; text++) {
@@ -31,7 +31,7 @@ void manual_macro(const char *macro, ...)
     fputs(macro, stdout);
     va_start(arguments, macro);
     while ((argument = va_arg(arguments, const char *)) != NULL) {
-        /* "\&" in front: a word that is a macro or a delimiter stays a word. */
+        /* "\&" first, so that a word that is a macro or a delimiter is taken as text. */
         fputs(" \"\\&", stdout);
         put_escaped(argument);
         putchar('"');
@@ -60,7 +60,7 @@ void manual_text(const char *text)
         }
         put_escaped(*word);
         column += strlen(*word) + 1;
-        /* A sentence ends its line. */
+        /* In mdoc a sentence ends with its line. */
         if (g_str_has_suffix(*word, ".")) {
             putchar('\n');
             column = 0;

@@ -1,18 +1,17 @@
 /*
- * Writing mdoc(7): what the pages of the manual that come from the tables are
- * made with.
+ * Writes mdoc(7) for the pages of the manual that are made from the tables.
  */
 #pragma once
 
 #include <glib.h>
 
-/* A macro line: ".It Ic NAME". Arguments are quoted where they need it; NULL ends them. */
+/* Writes a macro line: ".It Ic NAME". Arguments are quoted where necessary; NULL ends them. */
 void manual_macro(const char *macro, ...) G_GNUC_NULL_TERMINATED;
 
-/* Running text, broken into lines; may hold anything. */
+/* Writes running text, broken into lines; @text may contain anything. */
 void manual_text(const char *text);
 
-/* mdoc as it is. */
+/* Writes mdoc source unchanged. */
 void manual_raw(const char *mdoc);
 
 void manual_write_hmp(void);       /* migmon-hmp(7) */
