@@ -355,7 +355,7 @@ static void schedule_pump(BackendSession *session)
     }
 }
 
-/* ---- what front ends call ---- */
+/* ---- the interface for front ends ---- */
 
 static void trace_request(Backend *backend, json_object *request)
 {

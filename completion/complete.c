@@ -99,7 +99,7 @@ static void sort_candidates(GPtrArray *candidates)
     }
 }
 
-/* ---- where the cursor stands ---- */
+/* ---- the word at the cursor ---- */
 
 /* Only a blank ends an unquoted word, so a word that reaches the end is still being typed. */
 static bool is_last(const Word *word)

@@ -60,7 +60,7 @@ static void offer_suffixes(Source *source, const ParamDesc *row)
     const char *typed = source->prefix;
     bool scaled = row->kind == PARAM_MIB_SIZE || row->kind == PARAM_BYTE_SIZE;
 
-    /* K and M would be accepted for milliseconds, but nobody needs them. */
+    /* K and M would be accepted for milliseconds, but they are not useful. */
     for (size_t i = 0;
          i < (scaled && g_str_has_prefix(row->unit, "bytes") ? G_N_ELEMENTS(suffixes) : 1); i++) {
         g_autofree char *text = g_strconcat(typed, suffixes[i], NULL);

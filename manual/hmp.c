@@ -147,7 +147,7 @@ static void write_commands(const char *title, const Command *const *table, const
     manual_raw(".El\n");
 }
 
-/* ---- what has a name ---- */
+/* ---- names ---- */
 
 static void write_fact(const char *label, const char *text, void *data)
 {

@@ -92,7 +92,7 @@ json_object *forward_address(QmpPeer *peer, const char *command, json_object *ar
 void managed_peer_command(Managed *m, BackendSession *session, json_object *args,
                           BackendReply *reply);
 
-/* ---- answers.c: what an attached QEMU is asked that only migmon knows ---- */
+/* ---- answers.c: requests about an attached QEMU that only migmon can answer ---- */
 
 bool answers_execute(Managed *m, BackendSession *session, const SchemaCommand *command,
                      json_object *args, BackendReply *reply);

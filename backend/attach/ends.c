@@ -14,7 +14,7 @@ static void forget_target(Managed *m)
     g_clear_pointer(&m->target, json_object_put);
 }
 
-/* ---- what an end says ---- */
+/* ---- events of an end ---- */
 
 static void on_event(const BackendEvent *event, void *data)
 {

@@ -262,7 +262,7 @@ static void forward_with_fd(Managed *m, BackendSession *session, const SchemaCom
     forward_send(managed_source(m), command->name, args, fd, reply);
 }
 
-/* ---- what goes through its human monitor ---- */
+/* ---- requests through QEMU's human monitor ---- */
 
 static void on_text(json_object *value, const GError *error, void *data)
 {

@@ -220,7 +220,7 @@ static void set_and_listen(Move *move)
     steps_run(steps);
 }
 
-/* ---- looking ---- */
+/* ---- queries before the start ---- */
 
 static bool is_under_way(json_object *info)
 {

@@ -43,7 +43,7 @@ static void end(Recovery *recovery, GError *error)
     recovery_free(recovery);
 }
 
-/* ---- going on ---- */
+/* ---- resuming ---- */
 
 static const char *status_of(const Steps *steps, Side side)
 {

@@ -171,7 +171,7 @@ bool field_op_from_name(const char *name, FieldOp *ret)
     return false;
 }
 
-/* ---- what a script writes ---- */
+/* ---- values in a script ---- */
 
 static bool refuse_value(const Field *field, const char *text, const char *wanted, GError **error)
 {
@@ -289,7 +289,7 @@ bool field_value_parse(const Field *field, FieldOp op, const char *text, FieldVa
     g_assert_not_reached();
 }
 
-/* ---- what a reply has ---- */
+/* ---- values in a reply ---- */
 
 bool field_value_read(const Field *field, json_object *reply, FieldValue *ret)
 {
