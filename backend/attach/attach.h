@@ -14,8 +14,8 @@
 typedef struct {
     const EngineOptions *engine; /* NULL = no guest in this process */
     bool observe;                /* send only queries to what is attached */
-    unsigned connect_ms;         /* limit for the greeting of a monitor */
-    unsigned answer_ms;          /* limit for the answer to a request */
+    unsigned connect_ms;         /* ms for the greeting of a monitor; 0 = default */
+    unsigned answer_ms;          /* ms for the answer to a request; 0 = default */
 } ManagedOptions;
 
 /* Fails when an option of the engine is wrong. */
