@@ -2,9 +2,9 @@
  * The way of a request: front end -> queue of its session -> implementation
  * -> reply. Main thread.
  *
- * The main loop separates both ends from their callers. An implementation is
- * entered only from an idle source, so never while it emits an event. A reply
- * is delivered from an idle source too, so done is never called inside
+ * Neither end runs inside a call of the other. An implementation is entered
+ * only from an idle source, so never while it emits an event. A reply is
+ * delivered from an idle source too, so done is never called inside
  * backend_execute(). A session runs one in-band request at a time and begins
  * the next when the reply of the last one has been delivered. Out-of-band
  * requests bypass that queue.

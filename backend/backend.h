@@ -113,7 +113,7 @@ void backend_clear(Backend *backend);
 /* Both free @reply. @value: taken over, NULL = {}. @error: taken over. */
 void backend_reply_return(BackendReply *reply, json_object *value);
 void backend_reply_error(BackendReply *reply, GError *error);
-/* Fails with one of QEMU's texts and the class GenericError. */
+/* Fails with an error of the class GenericError. */
 void backend_reply_failure(BackendReply *reply, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 /* Passes a request on to another implementation, which checks the arguments against its own

@@ -11,10 +11,9 @@
 #include <stddef.h>
 
 typedef struct {
-    bool batch; /* also offers the commands for batches */
-    const char *const
-        *variables;      /* names of variables that are set; NULL terminated; may be NULL */
-    json_object *target; /* backend_target(); may be NULL */
+    bool batch;                   /* also offers the commands for batches */
+    const char *const *variables; /* variables that are set; NULL terminated; may be NULL */
+    json_object *target;          /* backend_target(); may be NULL */
     const char *const
         *history_uris; /* URIs used before, newest first; NULL terminated; may be NULL */
 } CompletionEnv;

@@ -1,9 +1,9 @@
 /*
  * Requests about an attached QEMU that QEMU itself cannot answer: the owner
- * of the guest with the evidence, the history, the guest in short lines. The
- * answers come from what was observed. They never wait for a QEMU that does
- * not answer; a query of the history waits for the end of settling, which is
- * bounded.
+ * of the guest with the evidence, the history, the guest in short lines.
+ * Owner and history are answered from what was observed, without waiting for
+ * a QEMU that does not answer. Only the history waits for settling to end,
+ * which is bounded.
  */
 #include <inttypes.h>
 #include <string.h>
