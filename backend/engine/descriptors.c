@@ -1,6 +1,6 @@
 /*
- * Descriptors that came over a monitor's socket: by a name that belongs to the
- * client (getfd), or in a set that belongs to the program (add-fd). Main thread.
+ * Descriptors received over a monitor's socket: under a name that belongs to the client (getfd), or
+ * in a set that belongs to the program (add-fd). Main thread.
  */
 #include "backend/engine/engine-internal.h"
 

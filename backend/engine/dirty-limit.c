@@ -1,9 +1,9 @@
 /*
- * Dirty limits of vCPUs: the operator's commands, and what query-migrate says
- * of a migration's. Main thread; limiting is backend/guest/dirty/limit.h.
+ * Dirty limits of vCPUs: the operator's commands, and what query-migrate reports of a migration's
+ * limit. Main thread; backend/guest/dirty/limit.h does the limiting.
  *
- * QEMU needs KVM's dirty ring to know which vCPU wrote a page. The machine
- * stress knows it by itself; a machine without vCPUs gets QEMU's refusal.
+ * QEMU needs KVM's dirty ring to know which vCPU wrote a page. Machine stress knows it without KVM;
+ * a machine without vCPUs gets QEMU's refusal.
  */
 #include "backend/engine/engine-internal.h"
 
@@ -74,7 +74,8 @@ static bool set_limit(Engine *e, json_object *args, GError **error)
     if (!take_vcpus(e, args, rate != 0 ? "set" : "cancel", &range, error)) {
         return false;
     }
-    /* Memory that cannot be tracked is better told now than when the first page is counted. */
+    /* Memory that cannot be tracked is an error of this command, not a later one of the counting
+     * thread. */
     if (rate != 0 && (possible = dirty_share_join(e->dirty, error)) == NULL) {
         return false;
     }
@@ -95,7 +96,7 @@ void engine_set_dirty_limit(Engine *e, BackendSession *session, json_object *arg
     }
 }
 
-/* On a machine that cannot have a limit none is left to cancel. */
+/* On a machine that does not support limits there is none to cancel. */
 void engine_cancel_dirty_limit(Engine *e, BackendSession *session, json_object *args,
                                BackendReply *reply)
 {
@@ -113,7 +114,7 @@ void engine_cancel_dirty_limit(Engine *e, BackendSession *session, json_object *
     backend_reply_return(reply, NULL);
 }
 
-/* MB/s of QEMU, which are MiB/s. */
+/* QEMU's "MB/s" are MiB/s. */
 static json_object *mib(uint64_t rate)
 {
     return json_object_new_uint64((rate + (1 << 19)) >> 20);

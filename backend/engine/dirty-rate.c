@@ -1,6 +1,6 @@
 /*
- * How fast the guest writes: the commands that measure it. Main thread; the
- * measurement itself is backend/guest/dirty/rate.h.
+ * The commands that measure how fast the guest writes. Main thread; the measurement itself is in
+ * backend/guest/dirty/rate.h.
  */
 #include "backend/engine/engine-internal.h"
 
@@ -44,14 +44,14 @@ static bool take_mode(Engine *e, const char *name, DirtyRateMode *ret, GError **
     *ret = DIRTY_RATE_PAGE_SAMPLING;
     if (strcmp(name, mode_names[DIRTY_RATE_DIRTY_BITMAP]) == 0) {
         *ret = DIRTY_RATE_DIRTY_BITMAP;
-        /* The arriving guest may need the kernel's tracker for itself. */
+        /* An arriving guest may need the kernel's only tracker. */
         return guest_run_state(e->guest) != RUN_STATE_INMIGRATE ||
                REFUSE(error, "Guest is waiting for an incoming migration");
     }
     if (strcmp(name, mode_names[DIRTY_RATE_PAGE_SAMPLING]) == 0) {
         return true;
     }
-    /* No machine has a ring; QEMU 8.2 without KVM crashes here. */
+    /* No machine here has a dirty ring; QEMU 8.2 without KVM crashes on this request. */
     g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
                         "mode dirty-ring is not enabled, use other method instead.");
     mig_error_hint(error, "dirty-bitmap counts the same pages, and tells the vCPUs of the machine "
@@ -59,7 +59,7 @@ static bool take_mode(Engine *e, const char *name, DirtyRateMode *ret, GError **
     return false;
 }
 
-/* In the order of QEMU's checks. */
+/* The checks are in QEMU's order. */
 static bool take_request(Engine *e, json_object *args, DirtyRateRequest *ret, GError **error)
 {
     int64_t time = json_object_get_int64(json_object_object_get(args, "calc-time"));
@@ -129,7 +129,7 @@ void engine_calc_dirty_rate(Engine *e, BackendSession *session, json_object *arg
 
 /* ---- query-dirty-rate ---- */
 
-/* MiB/s, as QEMU's MB/s are. */
+/* QEMU's "MB/s" are MiB/s. */
 static int64_t mib_rate(const DirtyRateResult *r, uint64_t pages)
 {
     return (int64_t)(dirty_rate_of(r, pages) / (1 << 20) + 0.5);
@@ -177,7 +177,7 @@ void engine_query_dirty_rate(Engine *e, BackendSession *session, json_object *ar
     backend_reply_return(reply, o);
 }
 
-/* The same in pages, beside what the workload itself knows. */
+/* The same result in pages, and the workload's own figures beside it. */
 void engine_query_dirty_pages(Engine *e, BackendSession *session, json_object *args,
                               BackendReply *reply)
 {

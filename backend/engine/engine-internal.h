@@ -1,9 +1,8 @@
 /*
- * The engine behind the backend contract; main thread only. engine.c has its
- * life and the dispatch, migrate.c the source's commands,
- * migrate-incoming.c the destination's, history.c what is asked about both, run-control.c
- * run control and plain queries, descriptors.c descriptors, guest.c what only migmon's guest
- * can do, unsupported.c what this build refuses.
+ * The engine behind the backend contract; main thread only. engine.c: life and dispatch. migrate.c,
+ * migrate-incoming.c: commands of the source and of the destination. history.c: queries about both.
+ * run-control.c: run control and plain queries. descriptors.c: descriptors. guest.c: what only
+ * migmon's guest can do. unsupported.c: what this build refuses.
  */
 #pragma once
 
@@ -16,7 +15,7 @@
 #include "backend/tables/parameters.h"
 #include "backend/tables/rules.h"
 
-/* All threads of migrations have a name that begins so. */
+/* Prefix of the names of all migration threads. */
 #define ENGINE_THREAD_PREFIX "mig/"
 
 typedef struct VerifyJob VerifyJob;
@@ -31,27 +30,26 @@ typedef struct {
     MigParameters parameters;
     LiveSettings settings; /* the parameters that running threads read */
     MigCapabilities capabilities;
-    FdSets *fdsets; /* descriptors that add-fd brought */
+    FdSets *fdsets; /* descriptors added by add-fd */
 
-    Migration *last;           /* the newest attempt of either direction, NULL = none ever */
-    Outgoing *outgoing;        /* until its thread was joined */
-    Incoming *incoming;        /* likewise */
-    Address *incoming_address; /* what migrate-incoming was given, NULL = not waiting */
+    Migration *last;           /* the newest attempt of either direction, NULL = none yet */
+    Outgoing *outgoing;        /* NULL once its thread is joined */
+    Incoming *incoming;        /* like @outgoing */
+    Address *incoming_address; /* address of migrate-incoming, NULL = not waiting */
     Listener *listener;
-    BackendReply *incoming_reply; /* migrate-incoming until the listener is ready */
-    BackendReply *cont_reply;     /* cont -f until the outgoing thread has let go */
-    GPtrArray
-        *early_channels; /* of Transport: multifd before their main channel; NULL = none ever */
+    BackendReply *incoming_reply; /* of migrate-incoming, until the listener is ready */
+    BackendReply *cont_reply;     /* of cont -f, until the outgoing thread releases the guest */
+    GPtrArray *early_channels;    /* Transport: multifd before their main channel, NULL = none */
     guint early_timer;
     guint drain_timer;
     guint sample_timer;
-    bool holds_departed; /* in inmigrate: the guest that left is still whole in RAM */
+    bool holds_departed; /* in inmigrate: RAM still holds all of the guest that left */
     bool autostart;      /* run the guest when it has arrived */
 
-    DirtyShare *dirty; /* who wants to know which pages are written asks through it */
+    DirtyShare *dirty; /* shared by all users of the dirty tracker */
     DirtyRate *rate;
     DirtyLimit *limit;
-    BackendReply *rate_reply; /* calc-dirty-rate until the window has begun */
+    BackendReply *rate_reply; /* of calc-dirty-rate, until the window has begun */
 
     GThread *verify_thread;
     VerifyJob *verify_job;
@@ -62,16 +60,16 @@ typedef struct {
 typedef void (*EngineCommand)(Engine *e, BackendSession *session, json_object *args,
                               BackendReply *reply);
 
-/* True while the newest attempt is neither over nor a mere wait for a source. */
+/* True while the newest attempt is neither over nor only waiting for a source. */
 bool engine_migration_runs(const Engine *e);
 
-/* What the rules (backend/tables/rules.h) ask about this side; the caller adds its request. */
+/* This side's facts for the rules (backend/tables/rules.h); the caller adds its request. */
 Facts engine_facts(Engine *e);
 
-/* A limit changed: tells the threads. */
+/* Publishes changed limits to the threads. */
 void engine_apply_settings(Engine *e);
 
-/* Posts STOP or RESUME so that it comes before the reply. */
+/* Emits STOP or RESUME before the reply of the present command. */
 void engine_announce(Engine *e, EngineEventType type);
 
 /* ---- migrate.c ---- */
@@ -84,29 +82,31 @@ void engine_query_migrate(Engine *e, BackendSession *session, json_object *args,
 void engine_migration_ended(Engine *e, Migration *m);
 void engine_migrate_clear(Engine *e);
 
-/* The newest attempt is the one that people ask about. */
+/* Makes @m (NULL = none) the attempt that queries report. */
 void engine_set_last(Engine *e, Migration *m);
-/* Who has the guest by the newest attempt. */
+/* The owner of the guest according to the newest attempt. */
 Owner engine_last_owner(const Engine *e);
 /* The address in "uri" or "channels" of @command. */
 Address *engine_address_from_arguments(json_object *args, const char *command, GError **error);
-/* A descriptor that getfd gave to this session; untouched for other kinds of address. */
+/* Takes a descriptor that getfd gave to this session; *@ret_fd is unchanged for other kinds of
+ * address. */
 bool engine_take_named_fd(BackendSession *session, const Address *address, int *ret_fd,
                           GError **error);
 
 /* ---- migrate-incoming.c ---- */
 void engine_migrate_incoming(Engine *e, BackendSession *session, json_object *args,
                              BackendReply *reply);
-/* --incoming of the command line; @reply gets the outcome like migrate-incoming's. */
+/* Listens for --incoming of the command line; @reply gets the outcome, as for migrate-incoming. */
 void engine_listen(Engine *e, const Address *address, int fd, BackendReply *reply);
-/* Called when @m has completed: the guest is where it belongs, its thread may still tidy up. */
+/* Called when @m has completed: the hand-over is done, but its thread may still be cleaning up. */
 void engine_migration_completed(Engine *e, Migration *m);
-/* Gives up waiting for a source in favour of the guest that stood here before. False when there is
- * none, or a source is at work. */
+/* Stops waiting for a source and keeps the guest that was here before. False when there is no such
+ * guest, or when a source has connected. */
 bool engine_stop_waiting(Engine *e);
 void engine_stop_listening(Engine *e);
 void engine_reap_incoming(Engine *e);
-/* The guest may leave again while its arrival's thread still waits for the source to close. */
+/* Ends a completed incoming attempt whose thread still waits for the source to close, so that the
+ * guest may leave again. */
 void engine_reap_arrived(Engine *e);
 /* For query-migrate; NULL when nothing listens. Caller puts. */
 json_object *engine_listening_addresses(const Engine *e);
@@ -117,7 +117,7 @@ void engine_query_history(Engine *e, BackendSession *session, json_object *args,
                           BackendReply *reply);
 void engine_query_ram_map(Engine *e, BackendSession *session, json_object *args,
                           BackendReply *reply);
-/* The status of the newest attempt has changed: while it runs its counters are sampled. */
+/* The status of the newest attempt has changed: samples its counters while it runs. */
 void engine_watch_course(Engine *e);
 void engine_history_clear(Engine *e);
 
@@ -126,23 +126,23 @@ void engine_start_postcopy(Engine *e, BackendSession *session, json_object *args
                            BackendReply *reply);
 void engine_pause(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
 void engine_recover(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-/* migrate with resume, of a paused postcopy. */
+/* migrate with "resume": resumes a paused postcopy. */
 void engine_resume(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-/* A guest arrives in postcopy and is not whole yet. */
+/* True while a guest arrives in postcopy and part of its RAM is still missing. */
 bool engine_in_postcopy(const Engine *e);
-/* False with the error while part of the RAM must not be read: it is still at the source. */
+/* False with the error while part of the RAM is still at the source and must not be read. */
 bool engine_ram_is_whole(const Engine *e, GError **error);
-/* A postcopy in that direction waits for the operator. */
+/* True while a postcopy in that direction waits for the operator. */
 bool engine_is_paused(const Engine *e, bool outgoing);
-/* A channel that is no main one; taken. */
+/* A connection that is not a main channel; @transport is taken. */
 void engine_take_postcopy_channel(Engine *e, ChannelType type, Transport *transport);
-/* Tells the listener what may come beside main channels. */
+/* Sets which channels the listener accepts beside main channels. */
 void engine_want_channels(Engine *e);
 
 /* ---- multifd.c ---- */
 /* A connection that began as a multifd channel; @transport is taken. */
 void engine_multifd_channel(Engine *e, Transport *transport);
-/* The main channel has come: those that were faster belong to it. */
+/* The main channel has connected: hands over the multifd channels that connected before it. */
 void engine_multifd_hand_over_early(Engine *e);
 void engine_multifd_drop_early(Engine *e);
 
@@ -156,7 +156,7 @@ void engine_query_name(Engine *e, BackendSession *session, json_object *args, Ba
 void engine_query_uuid(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
 void engine_query_version(Engine *e, BackendSession *session, json_object *args,
                           BackendReply *reply);
-/* Answers a cont -f that waited for the outgoing thread to let go. */
+/* Answers a cont -f that waited for the outgoing thread to release the guest. */
 void engine_settle_cont(Engine *e);
 
 /* ---- dirty-rate.c ---- */
@@ -166,9 +166,9 @@ void engine_query_dirty_rate(Engine *e, BackendSession *session, json_object *ar
                              BackendReply *reply);
 void engine_query_dirty_pages(Engine *e, BackendSession *session, json_object *args,
                               BackendReply *reply);
-/* The guest stands and its memory is wanted by somebody else: nobody measures or limits it. */
+/* The guest is paused and an incoming migration needs its memory: ends measurements and limits. */
 void engine_dirty_let_go(Engine *e);
-void engine_dirty_clear(Engine *e); /* no migration is left */
+void engine_dirty_clear(Engine *e); /* when no migration is left */
 
 /* ---- dirty-limit.c ---- */
 void engine_set_dirty_limit(Engine *e, BackendSession *session, json_object *args,
@@ -177,9 +177,9 @@ void engine_cancel_dirty_limit(Engine *e, BackendSession *session, json_object *
                                BackendReply *reply);
 void engine_query_dirty_limit(Engine *e, BackendSession *session, json_object *args,
                               BackendReply *reply);
-/* For query-migrate: the dirty limit of the migration that runs. */
+/* For query-migrate: the dirty limit of the running migration. */
 void engine_fill_dirty_limit(const Engine *e, MigInfo *info);
-/* False, with QEMU's text, when the machine cannot do what capability dirty-limit asks for. */
+/* False, with QEMU's text, when the machine does not support capability dirty-limit. */
 bool engine_can_limit(const Engine *e, GError **error);
 void engine_limit_notice(void *engine, const char *text); /* any thread */
 
@@ -204,7 +204,7 @@ void engine_query_replication(Engine *e, BackendSession *session, json_object *a
                               BackendReply *reply);
 void engine_query_threads(Engine *e, BackendSession *session, json_object *args,
                           BackendReply *reply);
-/* The status of the newest attempt when it went that way, else none. */
+/* The status of the newest attempt if it has that direction, else none. */
 MigrationStatus engine_status_of(const Engine *e, bool outgoing);
 
 /* ---- unsupported.c ---- */

@@ -1,6 +1,6 @@
 /*
- * The engine: life, dispatch, parameters and capabilities, and what the events
- * of the threads become. Main thread only.
+ * The engine: life, dispatch, parameters and capabilities, and the handling of events from the
+ * threads. Main thread only.
  */
 #include "backend/engine/engine-internal.h"
 
@@ -11,7 +11,7 @@
 #include "backend/engine/fdset.h"
 #include "backend/guest/memory/missing-pages.h"
 
-/* ---- what may be asked for ---- */
+/* ---- facts ---- */
 
 static bool has_write_protect(const Engine *e, GError **error)
 {
@@ -45,7 +45,8 @@ static bool ask_host(void *data, HostNeed need, GError **error)
     case HOST_PAGE_FAULTS:
         return page_faults_possible(e->guest, error);
     case HOST_LOCKED_PAGES:
-        /* A packet for each channel; the kernel counts two pages more for each. */
+        /* Locked memory: one packet for each channel, and the kernel counts two more pages for
+         * each. */
         return transport_may_lend(
             e->parameters.multifd_channels * (MULTIFD_PAGES + 2) * MIG_PAGE_SIZE, error);
     case HOST_ANY:
@@ -104,7 +105,7 @@ static void set_parameters(Engine *e, BackendSession *session, json_object *args
     }
     engine_apply_settings(e);
     if (e->listener != NULL) {
-        engine_want_channels(e); /* multifd-channels limits their number */
+        engine_want_channels(e); /* multifd-channels limits the number of accepted channels */
     }
     backend_reply_return(reply, NULL);
 }

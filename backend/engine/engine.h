@@ -1,6 +1,6 @@
 /*
- * The in-process migration backend: owns the guest and moves it. The only
- * entrance of this room for front ends besides the Backend contract.
+ * The in-process migration backend: owns the guest and migrates it. Front ends use only this header
+ * and the Backend contract.
  */
 #pragma once
 
@@ -16,6 +16,6 @@ typedef struct {
     bool paused;          /* -S */
 } EngineOptions;
 
-/* Makes the guest, starts it unless told otherwise. An incoming URI that cannot be listened on is
- * an error here when it can be known at once. */
+/* Creates the guest and starts it, unless the options say otherwise. An incoming URI on which
+ * listening fails is an error here if the failure is known at once. */
 Backend *engine_new(const EngineOptions *options, GError **error);

@@ -1,6 +1,6 @@
 /*
- * See fdset.h. One array in the order of arrival; a set is what has the same
- * number, so an empty set does not exist. Main thread.
+ * See fdset.h. One array in the order of arrival; rows with the same number are a set, so an empty
+ * set does not exist. Main thread.
  */
 #include "backend/engine/fdset.h"
 

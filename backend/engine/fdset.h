@@ -1,6 +1,6 @@
 /*
- * Sets of descriptors that clients keep here (add-fd). They belong to the
- * program, not to the client: one client adds, another removes. Main thread.
+ * Sets of descriptors that clients store here (add-fd). They belong to the program, not to the
+ * client: one client may add a descriptor and another remove it. Main thread.
  */
 #pragma once
 
@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Descriptors in all sets together. */
+/* Limit for the descriptors in all sets together. */
 #define FDSETS_MAX 128
 
 typedef struct FdSets FdSets;
@@ -18,11 +18,11 @@ FdSets *fdsets_new(void);
 /* Closes all of them. */
 void fdsets_free(FdSets *sets);
 
-/* Takes @fd over on success. @id < 0: the lowest set that is not in use. @opaque may be NULL.
- * False when FDSETS_MAX are kept already. */
+/* Takes @fd over on success. @id < 0: the lowest unused set. @opaque may be NULL. False when
+ * FDSETS_MAX descriptors are stored already. */
 bool fdsets_add(FdSets *sets, int64_t id, int fd, const char *opaque, int64_t *ret_id);
 
-/* Closes @fd of set @id, or all of the set with @fd < 0. False when there is no such. */
+/* Closes @fd of set @id, or all of the set with @fd < 0. False when there is none. */
 bool fdsets_remove(FdSets *sets, int64_t id, int64_t fd);
 
 /* query-fdsets; caller puts. */

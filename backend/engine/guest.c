@@ -1,6 +1,6 @@
 /*
- * What only migmon's guest can do: its workload, the proof of its copy, planted
- * faults. Main thread; a verification walks all RAM in a thread of its own.
+ * Features that only migmon's guest has: its workload, the verification of its RAM, planted faults.
+ * Main thread; a verification reads all RAM in a separate thread.
  */
 #include "backend/engine/engine-internal.h"
 
@@ -38,7 +38,7 @@ void engine_guest_set(Engine *e, BackendSession *session, json_object *args, Bac
 
 /* ---- verification ---- */
 
-/* Belongs to the thread until it is joined; the thread reads nothing else of the engine. */
+/* Owned by the thread until it is joined; the thread reads nothing else of the engine. */
 struct VerifyJob {
     Engine *engine; /* for verify_done() */
     Guest *guest;

@@ -1,11 +1,11 @@
 /*
- * What only migmon knows of migrations: who has the guest, the course of the newest attempt, the
- * map of RAM. Main thread, which also looks at the counters of a running attempt ten times a
- * second: its own threads have other things to do, and may stand still.
+ * Queries that only migmon answers: the owner of the guest, the course of the newest attempt, the
+ * map of RAM. Main thread. It also samples the counters of a running attempt ten times a second,
+ * because the threads of the attempt may be blocked.
  */
 #include "backend/engine/engine-internal.h"
 
-/* In postcopy the guest is on one side and part of its RAM only on the other. */
+/* In postcopy the guest runs on one side while part of its RAM exists only on the other. */
 static void add_missing_pages(const Engine *e, char **evidence)
 {
     g_autofree char *before = NULL;
@@ -82,7 +82,8 @@ void engine_query_ram_map(Engine *e, BackendSession *session, json_object *args,
 
 /* ---- samples ---- */
 
-/* A destination may wait for its source for a long time: there is nothing to see in setup. */
+/* False in setup: a destination may wait there for its source for a long time, with nothing to
+ * sample. */
 static bool has_course(const Engine *e)
 {
     MigrationStatus status = e->last != NULL ? migration_get_status(e->last) : MIGRATION_NONE;

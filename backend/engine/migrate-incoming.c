@@ -1,6 +1,5 @@
 /*
- * The destination's side of the engine: listening, attempts that arrive, and what becomes of them.
- * Main thread.
+ * The destination's side of the engine: listening, incoming attempts and how they end. Main thread.
  */
 #include "backend/engine/engine-internal.h"
 
@@ -11,7 +10,7 @@
 #include "backend/base/inherited-fd.h"
 #include "backend/tables/info.h"
 
-#define DRAIN_SECONDS 2 /* after the guest has arrived: for the source to close */
+#define DRAIN_SECONDS 2 /* how long the source may take to close after the guest has arrived */
 
 void engine_stop_listening(Engine *e)
 {
@@ -60,7 +59,6 @@ void engine_reap_incoming(Engine *e)
     }
 }
 
-/* The guest may leave again while its arrival's thread still waits for the source to close. */
 void engine_reap_arrived(Engine *e)
 {
     if (e->incoming != NULL && guest_run_state(e->guest) != RUN_STATE_INMIGRATE &&
@@ -76,8 +74,8 @@ static void notice(Engine *e, const char *text)
     event_post(e->events, ENGINE_EVENT_NOTICE, NULL, 0, text);
 }
 
-/* The newest incoming attempt; until a source comes it stands in setup. The owner of what is in
- * memory here does not change by listening. */
+/* Makes the record of an incoming attempt; it is in setup until a source connects. Listening does
+ * not change who owns the guest in this memory. */
 static Migration *new_incoming_attempt(Engine *e, const char *peer)
 {
     g_autofree char *evidence = NULL;
@@ -112,7 +110,7 @@ static void on_channel(Listener *l, ChannelType type, Transport *transport, void
         return;
     }
     if (type == CHANNEL_MAIN && engine_in_postcopy(e)) {
-        type = CHANNEL_RECOVERY; /* a descriptor, whose first bytes nobody looked at */
+        type = CHANNEL_RECOVERY; /* a descriptor: its first bytes were not examined */
     }
     if (type != CHANNEL_MAIN) {
         engine_take_postcopy_channel(e, type, transport);
@@ -189,7 +187,7 @@ static void on_listener_ready(Listener *l, const GError *error, void *data)
     (void)l;
     engine_want_channels(e);
     if (guest_run_state(e->guest) == RUN_STATE_POSTMIGRATE) {
-        /* The guest went out and shall come back: what is here is dropped when it does. */
+        /* The guest left and may come back: its RAM here is kept until the new one arrives. */
         guest_stop(e->guest, RUN_STATE_INMIGRATE);
         engine_dirty_let_go(e);
         e->holds_departed = !guest_is_empty(e->guest);
@@ -213,8 +211,8 @@ void engine_listen(Engine *e, const Address *address, int fd, BackendReply *repl
     e->listener = listener_new(address, fd, &callbacks, on_listener_ready, e);
 }
 
-/* migrate-incoming takes a number as a descriptor that this process was started with, a name as one
- * of getfd's. */
+/* migrate-incoming takes a number as a descriptor that this process inherited, and a name as one of
+ * getfd. */
 static bool take_incoming_fd(BackendSession *session, const Address *address, int *ret_fd,
                              GError **error)
 {

@@ -2,8 +2,8 @@
  * The migration commands of the engine. Main thread.
  *
  * migrate passes through five files: engine.c (dispatch and facts), this one, address-uri.c or
- * address-json.c, rules.c, and connector.c. An attempt gets a record (Migration) once only starting
- * it can fail, so that a refused command leaves no trace.
+ * address-json.c, rules.c, and connector.c. An attempt gets a record (Migration) only after all
+ * checks have passed, so that a refused command leaves no trace.
  */
 #include "backend/engine/engine-internal.h"
 
@@ -22,7 +22,6 @@ bool engine_migration_runs(const Engine *e)
            (e->outgoing != NULL || e->incoming != NULL);
 }
 
-/* The newest attempt is the one that people ask about. */
 void engine_set_last(Engine *e, Migration *m)
 {
     migration_unref(e->last);
@@ -62,7 +61,6 @@ Address *engine_address_from_arguments(json_object *args, const char *command, G
                              error);
 }
 
-/* A descriptor that getfd gave to this session. */
 bool engine_take_named_fd(BackendSession *session, const Address *address, int *ret_fd,
                           GError **error)
 {
@@ -81,7 +79,7 @@ bool engine_take_named_fd(BackendSession *session, const Address *address, int *
 
 /* ---- the end of an attempt ---- */
 
-/* Of an attempt that is over: its thread is on its last line. */
+/* The attempt is over and its thread is about to return, so the join is short. */
 static void reap_outgoing(Engine *e)
 {
     outgoing_free(g_steal_pointer(&e->outgoing));
@@ -109,15 +107,15 @@ Owner engine_last_owner(const Engine *e)
     return e->last != NULL ? migration_get_owner(e->last, &evidence) : OWNER_HERE;
 }
 
-/* What can fail at once; the record then says failed, as QEMU does for files, descriptors and
- * children. */
+/* The steps that can fail at once. The record then has status failed, as in QEMU for files,
+ * descriptors and children. */
 static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigFd *fd,
                            GError **error)
 {
     g_autoptr(DirtyTracker) tracker = NULL;
     g_autoptr(Connector) connector = NULL;
 
-    /* A snapshot sends each page once, and shared RAM is not sent: neither needs tracking. */
+    /* A snapshot sends each page once, and shared RAM is not sent; neither needs a tracker. */
     if (guest_n_vcpus(e->guest) > 0 &&
         !capability_is_on(e->capabilities, CAPABILITY_BACKGROUND_SNAPSHOT) &&
         !(capability_is_on(e->capabilities, CAPABILITY_X_IGNORE_SHARED) &&
@@ -182,10 +180,10 @@ void engine_migrate(Engine *e, BackendSession *session, json_object *args, Backe
     g_autoptr(Migration) m = migration_new(e->events, true, peer);
     engine_reap_arrived(e);
     if (e->cont_reply != NULL) {
-        engine_settle_cont(e); /* it waited for the attempt before this one, which is over */
+        engine_settle_cont(e); /* of the attempt before this one, which is over */
     }
     engine_set_last(e, m);
-    migration_set_owner(m, OWNER_HERE, "it has not been handed over"); /* the rules made sure */
+    migration_set_owner(m, OWNER_HERE, "it has not been handed over"); /* as the rules checked */
     migration_move(m, MIGRATION_NONE, MIGRATION_SETUP);
     if (!start_outgoing(e, m, address, &fd, &error)) {
         g_autofree char *first_line = mig_error_first_line(error);
@@ -219,8 +217,8 @@ void engine_migrate_cancel(Engine *e, BackendSession *session, json_object *args
         backend_reply_error(reply, error);
         return;
     }
-    /* QEMU does nothing on a destination; but a source that went silent must not hold it for ever.
-     */
+    /* QEMU does nothing on a destination. Here a cancel ends the attempt, so that a silent source
+     * cannot block the destination for ever. */
     if (e->incoming != NULL && guest_run_state(e->guest) == RUN_STATE_INMIGRATE) {
         incoming_shutdown(e->incoming);
     }

@@ -1,15 +1,15 @@
 /*
- * multifd as the main thread sees it: settings, and channels that come before the main channel of
- * their migration. Main thread.
+ * The main thread's part of multifd: settings, and channels that connect before the main channel of
+ * their migration.
  */
 #include "backend/engine/engine-internal.h"
 
 #include "backend/base/error.h"
 
-/* Channels without a main one are of a source that is gone. */
+/* After this time the source of a channel without a main channel is taken for gone. */
 #define EARLY_SECONDS 30
 
-/* ---- channels that were faster than the main one ---- */
+/* ---- channels that came before the main channel ---- */
 
 void engine_multifd_drop_early(Engine *e)
 {
@@ -79,7 +79,7 @@ void engine_multifd_hand_over_early(Engine *e)
         Transport *transport = g_ptr_array_steal_index(e->early_channels, 0);
 
         if (transport_peer_has_left(transport)) {
-            transport_free(transport); /* of an attempt that is over */
+            transport_free(transport); /* it belongs to an attempt that is over */
         } else {
             incoming_add_multifd(e->incoming, transport);
         }

@@ -1,5 +1,5 @@
 /*
- * The commands of postcopy: start, pause, recover, and going on after a pause. Main thread.
+ * The commands of postcopy: start, pause, recover and resume. Main thread.
  */
 #include "backend/engine/engine-internal.h"
 
@@ -55,7 +55,7 @@ void engine_pause(Engine *e, BackendSession *session, json_object *args, Backend
     if (e->outgoing != NULL && engine_migration_runs(e) &&
         (can_pause(engine_status_of(e, true)) ||
          engine_status_of(e, true) == MIGRATION_POSTCOPY_PAUSED)) {
-        /* In postcopy-paused it ends an attempt to connect, if there is one. */
+        /* In postcopy-paused this ends a connection attempt, if there is one. */
         if (outgoing_pause(e->outgoing)) {
             backend_reply_return(reply, NULL);
             return;
@@ -122,7 +122,7 @@ void engine_resume(Engine *e, BackendSession *session, json_object *args, Backen
     backend_reply_return(reply, NULL);
 }
 
-/* ---- channels that come while the guest is on its way ---- */
+/* ---- channels that connect during an incoming postcopy ---- */
 
 static void refuse_channel(Engine *e, const Transport *transport, const char *why)
 {
@@ -164,6 +164,6 @@ void engine_want_channels(Engine *e)
     listener_want(e->listener, CHANNEL_PAGES,
                   capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_PREEMPT));
     if (paused) {
-        listener_set_busy(e->listener, true); /* the guest that is here is not to be replaced */
+        listener_set_busy(e->listener, true); /* no new source may replace the guest */
     }
 }

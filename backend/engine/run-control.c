@@ -8,9 +8,9 @@
 /* ---- stop and cont ---- */
 
 /*
- * The threads of a migration stop and start the guest too. So nothing here acts on a run state that
- * it read before: each step is from one state to another, and when the state has changed meanwhile
- * the command is looked at again from the beginning.
+ * The threads of a migration stop and start the guest too, so a run state read here may be out of
+ * date. Each step names the state that it leaves; if the state has changed meanwhile, the command
+ * starts again from the beginning.
  */
 
 static void wish_autostart(Engine *e, bool autostart)
@@ -63,7 +63,8 @@ static void refuse_second_copy(Engine *e, Owner owner, const char *evidence, Bac
     backend_reply_error(reply, error);
 }
 
-/* From @state, which no thread of a migration leaves by itself; false: look again. */
+/* Starts the guest from @state, which no migration thread leaves by itself. False: the state has
+ * changed, try again. */
 static bool cont_standing(Engine *e, RunState state, bool force, BackendReply *reply)
 {
     g_autofree char *evidence = NULL;
@@ -98,7 +99,7 @@ static bool cont_standing(Engine *e, RunState state, bool force, BackendReply *r
     return true;
 }
 
-/* Only a source that waits for the verdict can be forced: before the commit there is
+/* Force works only on a source that waits for the verdict; before the commit the operator uses
  * migrate_cancel. */
 static void cont_in_switchover(Engine *e, bool force, BackendReply *reply)
 {
@@ -114,7 +115,7 @@ static void cont_in_switchover(Engine *e, bool force, BackendReply *reply)
         return;
     }
     e->cont_reply = reply;
-    outgoing_abandon(e->outgoing); /* engine_settle_cont() when the thread has let go */
+    outgoing_abandon(e->outgoing); /* engine_settle_cont() follows when the thread is done */
 }
 
 void engine_settle_cont(Engine *e)
@@ -125,10 +126,11 @@ void engine_settle_cont(Engine *e)
     Owner owner = migration_get_owner(e->last, &evidence);
 
     if (owner == OWNER_PEER) {
-        /* The answer came while we gave up waiting for it. It changes what -f would mean. */
+        /* The destination's answer came while the wait for it was ended: it has the guest, so -f
+         * would make a second copy. */
         refuse_second_copy(e, owner, evidence, reply);
     } else if (state == RUN_STATE_RUNNING) {
-        backend_reply_return(reply, NULL); /* the destination refused it: it runs here again */
+        backend_reply_return(reply, NULL); /* refused there: it runs here again */
     } else if (!cont_standing(e, state, true, reply)) {
         backend_reply_failure(reply, "Migration is not finalized yet");
     }
@@ -141,7 +143,8 @@ static void cont_inmigrate(Engine *e, bool force, BackendReply *reply)
     } else if (!engine_stop_waiting(e)) {
         backend_reply_failure(reply, "Guest is waiting for an incoming migration");
     } else {
-        /* It stood here before migrate_incoming and nobody has come for its memory. */
+        /* The guest was paused here before migrate_incoming, and no source has overwritten its
+         * memory. */
         cont_standing(e, RUN_STATE_INMIGRATE, true, reply);
     }
 }
@@ -160,7 +163,7 @@ void engine_cont(Engine *e, BackendSession *session, json_object *args, BackendR
             if (!force) {
                 wish_autostart(e, true);
                 if (guest_run_state(e->guest) != RUN_STATE_INMIGRATE) {
-                    continue; /* it has arrived at this very moment */
+                    continue; /* it has just arrived */
                 }
             }
             cont_inmigrate(e, force, reply);

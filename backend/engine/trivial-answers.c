@@ -1,9 +1,8 @@
 /*
- * Commands whose answer is known although there is nothing behind them here:
- * no measurement, no job, no snapshot, no network device. Main thread.
+ * Commands with a fixed answer, because this program has no measurement, job, snapshot or network
+ * device behind them. Main thread.
  *
- * What a command would have to do and cannot is not answered here but refused
- * in unsupported.c.
+ * A command that would have to do something is refused in unsupported.c instead.
  */
 #include "backend/engine/engine-internal.h"
 
@@ -32,8 +31,8 @@ MigrationStatus engine_status_of(const Engine *e, bool outgoing)
                                                             : MIGRATION_NONE;
 }
 
-/* The state is the source's, as in QEMU. Only pre-switchover waits to be continued; of every other
- * a right guess has nothing to wake. */
+/* The state is compared with the source's status, as in QEMU. Only pre-switchover waits to be
+ * continued; in any other status a matching command has no effect. */
 void engine_migrate_continue(Engine *e, BackendSession *session, json_object *args,
                              BackendReply *reply)
 {
@@ -62,8 +61,8 @@ static char *thread_name(const char *tid)
     return g_strchomp(name);
 }
 
-/* Scripts look for the names that QEMU gives to its threads. It lists those that send only; the
- * others here keep the names that the kernel and docs/engine.md have. */
+/* Scripts look for QEMU's thread names. QEMU lists only threads that send; all others keep the
+ * names that the kernel and docs/engine.md use. */
 static char *public_name(const char *name)
 {
     unsigned channel;
@@ -77,7 +76,7 @@ static char *public_name(const char *name)
     return g_strdup(name);
 }
 
-/* The kernel knows them, by the names that the engine gives to its threads. */
+/* Lists the threads from the kernel, by the names that the engine gives them. */
 void engine_query_threads(Engine *e, BackendSession *session, json_object *args,
                           BackendReply *reply)
 {
@@ -139,7 +138,7 @@ void engine_job_verb(Engine *e, BackendSession *session, json_object *args, Back
     backend_reply_failure(reply, "Job not found");
 }
 
-/* QEMU deletes what is not there without a word; the reply tells. */
+/* QEMU reports success for a snapshot that does not exist; here the reply says so. */
 void engine_delvm(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
 {
     json_object *o = json_object_new_object();
@@ -151,7 +150,7 @@ void engine_delvm(Engine *e, BackendSession *session, json_object *args, Backend
 
 /* ---- network ---- */
 
-/* To all network devices of the guest, of which there are none. */
+/* Concerns the guest's network devices, and it has none. */
 void engine_announce_self(Engine *e, BackendSession *session, json_object *args,
                           BackendReply *reply)
 {

@@ -1,10 +1,8 @@
 /*
- * What this engine cannot do: the one list of commands and options that the
- * schema knows and that are refused. Main thread.
+ * The only list of commands and options that the schema has and this engine refuses. Main thread.
  *
- * The checks that QEMU makes come first, in its order and with its texts; only
- * what passes them is refused for our own reason. A row goes when the engine
- * learns the thing.
+ * QEMU's checks come first, in its order and with its texts; only a command that passes them is
+ * refused for our own reason. A row is removed when the engine supports its command.
  */
 #include "backend/engine/engine-internal.h"
 
@@ -15,7 +13,7 @@
 
 typedef struct {
     const char *name; /* of the command, or of an option that another command refuses */
-    const char *what; /* cannot be done */
+    const char *what; /* what cannot be done */
     const char *hint; /* NULL = none */
     /* QEMU's own checks: false with the error. NULL = none. */
     bool (*check)(Engine *e, json_object *args, GError **error);
@@ -83,8 +81,8 @@ static bool check_vmstate_disk(Engine *e, json_object *args, GError **error)
     return false;
 }
 
-/* In QEMU a wrong name is told at once and the rest by the job that was made. There are no disks
- * here, so what the job would say of the first one can be said at once too. */
+/* QEMU reports a wrong name at once and other errors through the job. There are no disks here, so
+ * the job's error about the first disk is known at once too. */
 static bool check_snapshot_job(Engine *e, json_object *args, GError **error)
 {
     const char *id = text_of(args, "job-id");
