@@ -23,7 +23,7 @@ static const VmStateDesc timer_desc = {
 };
 
 typedef struct {
-    uint32_t size; /* of the name with its NUL */
+    uint32_t size; /* of the name, with its NUL */
     char runstate[100];
 } GlobalState;
 
@@ -66,7 +66,7 @@ static const VmStateDesc vcpu_desc = {
 
 /* ---- saving ---- */
 
-/* Ids are the sender's choice; these are what QEMU 7.2 uses for machine none. */
+/* The sender chooses the ids; QEMU 7.2 uses these for machine none. */
 enum { ID_TIMER = 0, ID_GLOBALSTATE = 4, ID_FIRST_VCPU = 16 };
 
 static void save_one(StreamWriter *w, uint32_t id, uint32_t instance, const VmStateDesc *desc,
@@ -136,7 +136,7 @@ void device_loader_free(DeviceLoader *loader)
 
 uint32_t device_loader_max_list(const Guest *guest)
 {
-    /* A seal for each group of 512 pages of each block, at the most. */
+    /* At most one seal for each group of 512 pages of each block. */
     return (uint32_t)(guest_ram_size(guest) / MIG_PAGE_SIZE / 512 + 64);
 }
 

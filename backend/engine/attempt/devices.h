@@ -1,7 +1,7 @@
 /*
- * Device sections: the tables that say what the timer, the global state and a
- * stress vCPU look like in the stream, and how they get in and out of a guest
- * that stands. The only place that knows both the guest and the stream.
+ * Device sections: the layout of the timer, the global state and a stress vCPU in the stream, and
+ * how they are saved from and loaded into a paused guest. Only this file knows both the guest and
+ * the stream.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 #include "backend/stream/reader.h"
 #include "backend/stream/writer.h"
 
-/* QEMU's timer section: what came is kept and sent on. */
+/* QEMU's timer section: the received values are kept and sent again. */
 typedef struct {
     int64_t cpu_ticks_offset;
     int64_t cpu_clock_offset;
@@ -21,8 +21,8 @@ typedef struct {
 
 /* ---- outgoing ---- */
 
-/* Puts all FULL sections with their footers, @state being the run state before the stop, and
- * returns the VMDESCRIPTION text that belongs to them (caller frees). The guest stands. */
+/* Puts all FULL sections with their footers and returns their VMDESCRIPTION text (caller frees).
+ * @state is the run state before the stop. The guest is paused. */
 char *devices_save(StreamWriter *w, Guest *guest, const TimerState *timer, RunState state);
 
 /* ---- incoming ---- */
@@ -37,13 +37,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DeviceLoader, device_loader_free)
 const VmStateDesc *device_loader_find(void *data, const char *idstr, uint32_t instance,
                                       uint32_t version, GError **error);
 
-/* Longest list a device body of this guest may hold. */
+/* Maximum length of a list in a device body of this guest. */
 uint32_t device_loader_max_list(const Guest *guest);
 
-/* Decodes the body of @record and puts it into the guest. */
+/* Decodes the body of @record and loads it into the guest. */
 bool device_loader_load(DeviceLoader *loader, const StreamRecord *record, GError **error);
 
-/* True when every device this machine cannot start without has come. */
+/* True when every device that this machine needs to start has come. */
 bool device_loader_is_complete(const DeviceLoader *loader, GError **error);
 
 /* The run state that came in globalstate; false when none came. */

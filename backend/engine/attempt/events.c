@@ -43,7 +43,7 @@ static gboolean on_ready(void *p)
 {
     EventQueue *queue = p;
 
-    /* First: what is posted while we drain makes the source ready again. */
+    /* This comes first, so that an event posted during the drain makes the source ready again. */
     g_source_set_ready_time(queue->source, -1);
     event_queue_drain(queue);
     return G_SOURCE_CONTINUE;

@@ -1,9 +1,8 @@
 /*
- * The way from worker threads to the main loop: plain C structs in a queue.
+ * The queue of events from worker threads to the main loop.
  *
- * A worker never prints, never touches JSON and never calls a front end; it
- * posts what happened. The main loop turns it into backend events in the order
- * of posting.
+ * A worker never prints, never uses JSON and never calls a front end; it posts an event. The main
+ * loop turns the events into backend events in the order of posting.
  */
 #pragma once
 
@@ -34,7 +33,7 @@ typedef struct {
 
 typedef struct EventQueue EventQueue;
 
-/* @handle is called on the main loop for each event; the event is freed after it. */
+/* @handle is called on the main loop for each event and does not own it. */
 EventQueue *event_queue_new(void (*handle)(const EngineEvent *event, void *data), void *data);
 void event_queue_free(EventQueue *queue);
 
@@ -42,5 +41,5 @@ void event_queue_free(EventQueue *queue);
 void event_post(EventQueue *queue, EngineEventType type, Migration *migration, uint64_t number,
                 const char *text);
 
-/* Main thread: handles what is waiting now, so that events of a command come before its reply. */
+/* Main thread: handles the queued events now, so that events of a command come before its reply. */
 void event_queue_drain(EventQueue *queue);

@@ -1,6 +1,6 @@
 /*
- * The record of one attempt. See migration.h. The table below has all moves of
- * MigrationStatus that this build makes.
+ * The record of one attempt. See migration.h. The table below has all legal moves of
+ * MigrationStatus.
  */
 #include "backend/engine/attempt/migration.h"
 
@@ -27,7 +27,7 @@ static const unsigned may_become[MIGRATION__COUNT] = {
                          BIT(MIGRATION_POSTCOPY_ACTIVE),
     [MIGRATION_PRE_SWITCHOVER] = BIT(MIGRATION_DEVICE) | BIT(MIGRATION_POSTCOPY_ACTIVE) |
                                  BIT(MIGRATION_FAILED) | BIT(MIGRATION_CANCELLING),
-    /* To failed or cancelled only before the guest has been handed over. */
+    /* Failed or cancelled only before the guest has been handed over. */
     [MIGRATION_POSTCOPY_ACTIVE] = BIT(MIGRATION_COMPLETED) | BIT(MIGRATION_POSTCOPY_PAUSED) |
                                   BIT(MIGRATION_FAILED) | BIT(MIGRATION_CANCELLING),
     [MIGRATION_POSTCOPY_PAUSED] = BIT(MIGRATION_POSTCOPY_RECOVER) | BIT(MIGRATION_FAILED),
@@ -257,7 +257,7 @@ static void fill_ram(Migration *m, MigInfo *info)
     ram->normal_bytes = ram->normal * MIG_PAGE_SIZE;
     ram->dirty_pages_rate = completed ? 0 : (int64_t)atomic_load(&c->dirty_rate);
     ram->dirty_sync_count = (int64_t)atomic_load(&c->sync_count);
-    /* The channels may have counted bytes that @transferred does not have yet. */
+    /* The channels may have counted bytes that @transferred does not contain yet. */
     ram->multifd_bytes = MIN(channels_bytes(&m->channels), (uint64_t)ram->transferred);
     ram->dirty_sync_missed_zero_copy = channels_copied_syncs(&m->channels);
     ram->page_size = MIG_PAGE_SIZE;
@@ -269,8 +269,8 @@ static void fill_ram(Migration *m, MigInfo *info)
     }
 }
 
-/* In postcopy the guest runs again when the destination has loaded the devices. Until that is known
- * the time when they were sent counts. */
+/* In postcopy the pause ends when the destination has loaded the devices. Until that is known, the
+ * time at which they were sent is used. */
 static int64_t end_of_pause(const Migration *m)
 {
     if (!m->postcopy) {
@@ -375,7 +375,7 @@ static void add_verdict(const Migration *m, json_object *o)
     json_object_object_add(o, "advice", json_object_new_string(advice));
 }
 
-/* The parts of the pause that were reached; each is the time since the mark before. */
+/* The parts of the pause so far; each is the time since the previous mark. */
 static json_object *downtime_to_json(const Migration *m)
 {
     static const SwitchoverMark ends[PAUSE__COUNT] = {

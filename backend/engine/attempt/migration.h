@@ -21,7 +21,7 @@
 #include "backend/guest/memory/missing-pages.h"
 #include "backend/tables/info.h"
 
-/* Who may run the guest, as seen from this process. */
+/* Which side may run the guest, as far as this process knows. */
 typedef enum {
     OWNER_HERE,
     OWNER_PEER,    /* the destination confirmed */
@@ -31,11 +31,11 @@ typedef enum {
 
 const char *owner_name(Owner owner);
 
-/* Written by the thread of the migration, read by anyone at any time. */
+/* Written by the thread of the migration, read by any thread at any time. */
 struct MigCounters {
-    /* The rows of info.def that are COUNTED. @transferred: all bytes of the stream. Of these, while
-     * the guest ran @precopy_bytes, while it was stopped @downtime_bytes, while it ran on the
-     * destination @postcopy_bytes. @total: bytes of RAM. */
+    /* The COUNTED rows of info.def. @transferred: all bytes of the stream. @precopy_bytes,
+     * @downtime_bytes, @postcopy_bytes: the part of it sent while the guest ran here, while it was
+     * paused, while it ran at the destination. @total: bytes of RAM. */
 #define COUNTER_COUNTED(field) _Atomic uint64_t field;
 #define COUNTER_FILLED(field)
 #define COUNTER_ENCODED(field)
@@ -48,17 +48,17 @@ struct MigCounters {
     _Atomic uint64_t sync_count;
     _Atomic uint64_t dirty_rate; /* pages/s over the last pass */
     _Atomic uint64_t bandwidth;  /* bytes/s over the last window */
-    /* Microseconds of an outgoing attempt since its first page. Their sum is the whole time; see
+    /* Microseconds of an outgoing attempt since its first page; their sum is the elapsed time. See
      * outgoing/waits.c. */
     _Atomic uint64_t link_us, receiver_us, limiter_us, busy_us;
-    _Atomic uint64_t downtime_limit;   /* ms, the value that @threshold was computed with */
+    _Atomic uint64_t downtime_limit;   /* ms; @threshold was computed from it */
     _Atomic uint64_t threshold;        /* bytes that fit into the downtime limit */
     _Atomic int64_t expected_downtime; /* ms, -1 = not known yet */
-    _Atomic uint64_t cpu_throttle;     /* % of the vCPUs' time that auto-converge takes, 0 = none */
+    _Atomic uint64_t cpu_throttle;     /* % of vCPU time taken by auto-converge, 0 = none */
     CodecCounters codec;
 };
 
-/* Moments of the switchover, in their order. The pause is the time from the first to the last. */
+/* Moments of the switchover, in order. The pause is the time from the first to the last. */
 typedef enum {
     MARK_STOP, /* the vCPUs are asked to stop */
     MARK_STOPPED,
@@ -66,7 +66,7 @@ typedef enum {
     MARK_RAM,     /* the last page is sent */
     MARK_DEVICES, /* device state is sent */
     MARK_LOADED,  /* the destination has loaded everything */
-    MARK_OVER,    /* it has confirmed; or the attempt is over */
+    MARK_OVER,    /* the destination has confirmed, or the attempt is over */
     MARK__COUNT,
 } SwitchoverMark;
 
@@ -79,7 +79,7 @@ struct Migration {
 
     MigCounters counters;
     RamMap ram_map;
-    Channels channels; /* beside the main one */
+    Channels channels; /* those beside the main channel */
 
     /* Under @lock. */
     pthread_mutex_t lock;
@@ -95,7 +95,7 @@ struct Migration {
     char *evidence;
     int64_t start_us;           /* monotonic */
     int64_t setup_us, end_us;   /* monotonic, 0 = not yet */
-    int64_t marks[MARK__COUNT]; /* likewise */
+    int64_t marks[MARK__COUNT]; /* like @setup_us */
 };
 
 Migration *migration_new(EventQueue *events, bool outgoing, const char *peer);
@@ -106,39 +106,40 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Migration, migration_unref)
 MigrationStatus migration_get_status(Migration *m);
 
 /* Moves @from -> @to, posts the MIGRATION event and records the time. False when another thread
- * moved the status first: the caller reads it again and decides. A move that the table does not
- * have is a bug of the caller. */
+ * moved the status first; the caller then reads it again. A move that is not in the table is a bug
+ * of the caller. */
 bool migration_move(Migration *m, MigrationStatus from, MigrationStatus to);
 
-/* Moves to @to from the present status if the table has that move; false when it does not, because
- * the attempt has ended in another way. */
+/* Moves to @to from the present status. False when the table does not have that move, because the
+ * attempt has ended in another way. */
 bool migration_end(Migration *m, MigrationStatus to);
 
 /* postcopy-active, -paused or -recover. */
 bool migration_is_in_postcopy(Migration *m);
 
-/* Keeps the first error for error-desc; later ones are ignored. */
+/* Stores the first error for error-desc; later ones are ignored. */
 void migration_set_error(Migration *m, const char *text);
 char *migration_dup_error(Migration *m);
 
-/* A sentence for people about the state or the end of the attempt; posted as a notice too. */
+/* Sets a sentence for people about the state or the end of the attempt, and posts it as a
+ * notice. */
 void migration_set_outcome(Migration *m, const char *text);
 
 void migration_set_owner(Migration *m, Owner owner, const char *evidence);
 Owner migration_get_owner(Migration *m, char **ret_evidence);
 
-void migration_note_begin(Migration *m); /* the source has connected: times count from here */
+void migration_note_begin(Migration *m); /* the source has connected: times are counted from here */
 void migration_note_setup(Migration *m); /* setup is over */
 void migration_mark(Migration *m, SwitchoverMark mark);
-void migration_set_faults(Migration *m, PageFaultStats *stats); /* takes what @stats owns */
-void migration_note_postcopy(Migration *m); /* its pause ends when the guest runs there */
+void migration_set_faults(Migration *m, PageFaultStats *stats); /* takes over its memory */
+void migration_note_postcopy(Migration *m);                     /* the pause ends there */
 void migration_add_pass(Migration *m, const MigPass *pass);
 /* Called often while the attempt runs; adds a sample to the series when one is due. The first and
  * the last sample need no call. */
 void migration_sample(Migration *m);
 
-/* The reply of query-migrate. The caller frees *@ret_error, which @ret->error_desc is, and puts
- * @ret->vcpu_blocktime. */
+/* The reply of query-migrate. The caller frees *@ret_error, to which @ret->error_desc points, and
+ * puts @ret->vcpu_blocktime. */
 void migration_fill_info(Migration *m, MigInfo *ret, char **ret_error);
 
 /* x-query-migrate-history. Caller puts. */

@@ -1,21 +1,21 @@
 /*
- * What both ends of a hand-over name: see outgoing/switchover.c and incoming.c.
+ * PING values that both ends of a hand-over use. See outgoing/switchover.c and incoming.c.
  */
 #pragma once
 
-/* "HAND": the value of the PING that a source sends when everything but EOF is out. Its PONG says
- * that all of it is loaded. */
+/* "HAND": the value of the PING that a source sends when everything except EOF is written. Its PONG
+ * means that the destination has loaded all of it. */
 #define HANDOVER_PING 0x48414e44u
 
 /*
- * PING values with this bit name a postcopy: its source sends one behind its advise and again
- * before it goes on after a pause, so that pages of one guest never get into another whose postcopy
- * is paused too. A source that sent none (a QEMU) is not asked for one.
+ * PING values with this bit name a postcopy. The source sends one after its ADVISE and again before
+ * it resumes after a pause, so that pages of one guest never get into another guest whose postcopy
+ * is paused too. A source that sent none (QEMU) need not send one on resume.
  */
 #define ATTEMPT_PING_BIT 0x80000000u
 
-/* The stages of postcopy. PONG(PING_LOADED) says that what the package holds is in place and that
- * only its last command, which starts the guest, comes after it. */
+/* The stages of postcopy. PONG(PING_LOADED) means that the contents of the package are loaded and
+ * that only its last command, which starts the guest, is left. */
 enum {
     PING_DISCARDED = 2,
     PING_LOADED = 3,

@@ -1,6 +1,6 @@
 /*
- * The picture of RAM. See ram-map.h. Counting walks the bitmaps once a sync, sending adds to a
- * cell: a reader never makes the migration wait.
+ * The picture of RAM. See ram-map.h. Cells are atomics: a sync recounts them, and sending changes
+ * one cell. A reader never makes the migration wait.
  */
 #include "backend/engine/attempt/ram-map.h"
 
@@ -10,7 +10,8 @@ void ram_map_init(RamMap *map, uint64_t n_pages)
     map->n_cells = (size_t)((n_pages + map->pages_per_cell - 1) / map->pages_per_cell);
 }
 
-/* The pages [*first, *end) of a block at @base that fall into one cell, from *first on. */
+/* Returns the cell of page @first of a block at @base; *@end is the first later page outside that
+ * cell. */
 static size_t cell_of(const RamMap *map, uint64_t base, size_t first, size_t n_pages, size_t *end)
 {
     size_t cell = (size_t)((base + first) / map->pages_per_cell);
@@ -31,7 +32,7 @@ void ram_map_recount(RamMap *map, uint64_t base, const DirtyMap *data, const Dir
         uint32_t n_dirty = (uint32_t)dirty_map_count_range(dirty, first, end - first);
 
         if (first == 0 && base % map->pages_per_cell != 0) {
-            /* The cell began in the block before. */
+            /* The cell began in the previous block. */
             atomic_fetch_add(&map->cells[cell].data, n_data);
             atomic_fetch_add(&map->cells[cell].dirty, n_dirty);
         } else {

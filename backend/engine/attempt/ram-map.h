@@ -1,7 +1,7 @@
 /*
- * A coarse picture of the guest's RAM during an outgoing migration, for people: at most 1024 cells,
- * each with the pages that hold data, that are dirty now, and that were sent so far. Written by the
- * migration's thread, read by anyone at any time.
+ * A coarse picture of the guest's RAM during an outgoing migration, for people: at most 1024 cells.
+ * Each cell counts the pages that hold data, that are dirty now, and that were sent so far. Written
+ * by the migration's thread, read by any thread at any time.
  */
 #pragma once
 
@@ -15,7 +15,7 @@
 #define RAM_MAP_CELLS 1024u
 
 typedef struct {
-    uint64_t pages_per_cell; /* 0 = there is no picture; constant once set */
+    uint64_t pages_per_cell; /* 0 = no picture; constant once set */
     size_t n_cells;
     struct {
         _Atomic uint32_t data, dirty;
@@ -23,10 +23,10 @@ typedef struct {
     } cells[RAM_MAP_CELLS];
 } RamMap;
 
-/* Once, before anything else: a picture of @n_pages. */
+/* Called once, before all other calls; @n_pages is the size of all RAM. */
 void ram_map_init(RamMap *map, uint64_t n_pages);
 
-/* Counts again what a block holds whose first page is page @base of all RAM. */
+/* Recounts a block whose first page is page @base of all RAM. */
 void ram_map_recount(RamMap *map, uint64_t base, const DirtyMap *data, const DirtyMap *dirty);
 
 /* A run of pages of all RAM was sent and is no longer dirty. */

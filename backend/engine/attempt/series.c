@@ -8,13 +8,13 @@
 #include "backend/engine/attempt/migration.h"
 #include "backend/guest/memory/block.h"
 
-/* A timer fires a little early or late. */
+/* A timer may fire a little early or late. */
 #define SLACK_US  (SERIES_PERIOD_MS * 1000 / 2)
 #define SECOND_US 1000000
 
 typedef enum { LEVEL, GROWTH } Kind;
 
-/* The rows of history.def as the engine sees them. */
+/* The engine's part of the rows of history.def. */
 static const struct {
     size_t counter; /* in MigCounters */
     uint64_t factor;

@@ -1,8 +1,8 @@
 /*
  * The settings of an attempt. Capabilities and most parameters are copied when the attempt starts;
- * the functions below derive from that copy what several files need. LiveSettings has the
- * parameters that take effect in a running migration: the main thread writes them, the threads of
- * the attempt read them. Each value is independent of the others, so plain atomics are enough.
+ * the functions below derive values from that copy. LiveSettings has the parameters that take
+ * effect in a running migration: the main thread writes them, the threads of the attempt read them.
+ * The values are independent of each other, so plain atomics are enough.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 #include "backend/tables/capabilities.h"
 #include "backend/tables/parameters.h"
 
-/* The rows of parameters.def that are LIVE, in the unit of the parameter. */
+/* The LIVE rows of parameters.def, in the unit of the parameter. */
 typedef struct {
 #define LIVE_FIELD_LIVE(field) _Atomic uint64_t field;
 #define LIVE_FIELD_START(field)
@@ -24,8 +24,9 @@ typedef struct {
 /* Main thread. */
 void live_settings_store(LiveSettings *live, const MigParameters *parameters);
 
-/* .channels 0: no page goes over multifd connections. */
+/* .channels is 0 when no page goes over multifd connections. */
 MultifdSettings settings_multifd(MigCapabilities capabilities, const MigParameters *parameters);
 
-/* Number of threads that write or read the pages of a mapped-ram file; 0 without the capability. */
+/* The number of threads that write or read the pages of a mapped-ram file; 0 without the
+ * capability. */
 unsigned settings_mapped_threads(MigCapabilities capabilities, const MigParameters *parameters);

@@ -1,6 +1,5 @@
 /*
- * Which RAM is shared, and what becomes of it. See shared-ram.h. Runs on the
- * thread of a migration; keeps nothing.
+ * RAM that both sides share. See shared-ram.h. Runs on the thread of a migration and has no state.
  */
 #include "backend/engine/attempt/shared-ram.h"
 

@@ -1,11 +1,11 @@
 /*
- * RAM that is not sent because the other side has the same memory (capability
- * x-ignore-shared): blocks in a named file (--ram-file), which another process can
- * map too. A memfd dies with its process, so it is always sent.
+ * RAM that is not sent because the other side has the same memory (capability x-ignore-shared):
+ * blocks in a named file (--ram-file), which another process can map too. A memfd ends with its
+ * process, so it is always sent.
  *
- * The file has one owner at a time, by a lock on it: the source gives it up at the
- * commit, the destination takes it before it runs the guest. So two guests cannot
- * run in one memory, whatever else goes wrong (ram_block_claim()).
+ * The owner of the file holds a lock on it (ram_block_claim()). The source releases the lock at the
+ * commit; the destination takes it before it runs the guest. So two guests cannot run in the same
+ * memory, whatever else fails.
  */
 #pragma once
 
@@ -15,11 +15,11 @@
 #include "backend/guest/guest.h"
 
 bool ram_is_shared(const RamBlock *block);
-/* Whether no page of @guest has to be sent at all. */
+/* True when no page of @guest has to be sent. */
 bool shared_ram_is_all(const Guest *guest);
 
-/* Source, at the commit; the guest stands. */
+/* Source, at the commit: releases the locks. The guest is paused. */
 void shared_ram_yield(const Guest *guest);
-/* Source that wrote to a file: what the memory holds is safe on its medium when this returns true,
- * so that it outlives the host too where the file does. */
+/* A source that wrote to a file: writes the shared memory to its medium (fsync), so that it
+ * survives a crash of the host as the file does. */
 bool shared_ram_save(const Guest *guest, GError **error);

@@ -94,7 +94,7 @@ static void add(json_object *o, const char *key, uint64_t value)
     json_object_object_add(o, key, json_object_new_uint64(value));
 }
 
-/* Buckets without a value say nothing. */
+/* Empty buckets are left out. */
 static json_object *histogram(const Latency *latency)
 {
     json_object *list = json_object_new_array();
