@@ -1,6 +1,6 @@
 /*
- * Packed pages. See decoder.h. The placer writes a page later than it is told of it, so
- * unpacked pages stand in a ring here; before a place in it is used again the placer is flushed.
+ * Packed pages. See decoder.h. The placer writes a page some time after it gets it, so unpacked
+ * pages stay in a ring here. The placer is flushed before a place in the ring is used again.
  */
 #include "backend/engine/incoming/decoder.h"
 
@@ -39,7 +39,7 @@ void page_decoder_free(PageDecoder *decoder)
     g_aligned_free(decoder);
 }
 
-/* A page of the ring that nobody needs any more; NULL when the placer cannot write the others. */
+/* A free page of the ring; NULL with the error when the placer cannot write the used ones. */
 static uint8_t *take_room(PageDecoder *decoder, GError **error)
 {
     if (decoder->used == RING_PAGES) {

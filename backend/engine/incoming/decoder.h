@@ -1,8 +1,8 @@
 /*
- * Pages that came packed on the main channel: what changed inside them (XBZRLE) and zlib streams of
- * one page each (compress). They are unpacked here and placed. Accepted whatever the capabilities
- * of this side are, as QEMU does for the first: the stream says what it is. One thread, the
- * placer's.
+ * Pages that came packed on the main channel: changes of a page (XBZRLE), or zlib streams of one
+ * page each (compress). They are unpacked here and placed. Both are accepted whatever the
+ * capabilities of this side are, as QEMU does for XBZRLE, because the stream marks them. Runs on
+ * the placer's thread.
  */
 #pragma once
 

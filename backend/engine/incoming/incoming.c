@@ -1,12 +1,12 @@
 /*
  * The destination's thread. See incoming.h.
  *
- * When the guest may run: at EOF. A source that sent PING(HANDOVER_PING) waits
- * until it is answered and commits by EOF, so nothing else is needed. A source with a
- * return path but without that ping (a QEMU) decides by the SHUT it gets: then the guest runs only
- * if SHUT(0) could be written. Without a return path EOF is all there will ever be.
+ * The guest may run at EOF. A source that sent PING(HANDOVER_PING) waits for the answer and commits
+ * by EOF, so nothing else is needed. A source with a return path but without that ping (QEMU)
+ * decides by the SHUT it gets: then the guest runs only if SHUT(0) could be written. Without a
+ * return path EOF alone decides.
  *
- * Until EOF a failure drops everything; the source still has the guest.
+ * Before EOF a failure drops everything; the source still has the guest.
  */
 #include "backend/engine/incoming/incoming-internal.h"
 
@@ -32,9 +32,9 @@ static void break_link(void *data, FaultAction action)
     Incoming *in = data;
 
     if (action == FAULT_CUT) {
-        incoming_pause(in); /* one connection is as good as none */
+        incoming_pause(in); /* postcopy needs both of its connections */
     } else {
-        MIG_LOCK(&in->answer_lock); /* requests of pages are written by another thread */
+        MIG_LOCK(&in->answer_lock); /* another thread writes page requests */
 
         transport_break(in->config.transport, action);
     }
@@ -56,7 +56,7 @@ bool incoming_fault_with(const char *point, void (*on_break)(void *data, FaultAc
         fault_hold(point, is_gone, data);
         return true;
     case FAULT_FAIL:
-    case FAULT_CANCEL: /* a destination cannot cancel; it can give up */
+    case FAULT_CANCEL: /* a destination cannot cancel, so it fails */
         g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "fault injected at %s", point);
         return false;
     case FAULT_NONE:
@@ -74,8 +74,9 @@ bool incoming_fault(Incoming *in, const char *point, GError **error)
 
 /* ---- the end ---- */
 
-/* The guest lives here from now on; "stop" and "cont" of the operator may come at the same moment,
- * so the wish is looked at again after the state is set: one of the two sees the other. */
+/* From here on the guest belongs to this process. "stop" or "cont" of the operator may come at the
+ * same time, so @autostart is read again after the run state is set: either this thread or the
+ * command sees the change of the other. */
 void incoming_start_guest(Incoming *in, const char *evidence)
 {
     Guest *guest = in->config.guest;
@@ -113,7 +114,8 @@ static void arrived(Incoming *in)
     migration_move(m, MIGRATION_ACTIVE, MIGRATION_COMPLETED);
 }
 
-/* Loaded, but whether the source keeps it cannot be known: it stands, with all its memory. */
+/* The guest is loaded, but whether the source keeps it is unknown: it stays paused, with all its
+ * memory. */
 static void stand_unknown(Incoming *in, const GError *error)
 {
     Migration *m = in->migration;
@@ -138,17 +140,17 @@ static void give_up(Incoming *in, const GError *error)
     g_autoptr(GError) reset_error = NULL;
 
     if (in->faults != NULL) {
-        incoming_drop_channel(in); /* nobody places pages any more */
+        incoming_drop_channel(in); /* from here on no thread places pages */
         page_faults_stop(in->faults);
     }
     if (in->return_path) {
         incoming_answer(in, RETURN_SHUT, 1, NULL);
     }
     if (in->multifd != NULL) {
-        multifd_recv_stop(in->multifd); /* nothing is placed any more */
+        multifd_recv_stop(in->multifd); /* from here on no channel places pages */
     }
-    /* As long as nothing was touched, what stood here before stays: a guest whose own way out was
-     * never confirmed may be the only copy. */
+    /* If nothing was dropped, the earlier guest in this memory stays: if its departure was never
+     * confirmed, it may be the only copy. */
     if (atomic_load(&in->dropped)) {
         if (!guest_reset(in->config.guest, &reset_error)) {
             event_post(m->events, ENGINE_EVENT_NOTICE, m, 0, reset_error->message);
@@ -161,7 +163,7 @@ static void give_up(Incoming *in, const GError *error)
     migration_end(m, MIGRATION_FAILED);
 }
 
-/* It ran here and part of its RAM will never come: this process ends. */
+/* The guest ran here and part of its RAM will never come. Only an ending process gets here. */
 static void lose(Incoming *in)
 {
     Migration *m = in->migration;
@@ -173,8 +175,8 @@ static void lose(Incoming *in)
     migration_end(m, MIGRATION_FAILED);
 }
 
-/* EOF is in: takes the guest over. "completed" comes last: whoever sees it may send the guest on,
- * and that must not cut the connection before the source has its answer. */
+/* After EOF: takes the guest over. "completed" is set after the answer: a client that sees it may
+ * migrate the guest again, which ends this connection. */
 static void take_over(Incoming *in)
 {
     static const char evidence[] = "it arrived here complete and the source let it go";
@@ -182,12 +184,12 @@ static void take_over(Incoming *in)
     g_autoptr(GError) error = NULL;
 
     if (transport_end_matters(in->config.transport) && !incoming_drain(in, &error)) {
-        give_up(in, error); /* the child failed: it did not deliver */
+        give_up(in, error); /* the child failed */
         return;
     }
     incoming_fault(in, "dst-eof", NULL);
     if (!guest_claim_ram(in->config.guest, &error)) {
-        give_up(in, error); /* RAM that is shared: the source, or somebody else, still has it */
+        give_up(in, error); /* shared RAM that another process, maybe the source, still owns */
         return;
     }
     guest_fill(in->config.guest);
@@ -202,7 +204,7 @@ static void take_over(Incoming *in)
         incoming_fault(in, "dst-started", NULL);
         if (in->return_path) {
             incoming_answer(in, RETURN_SHUT, 0,
-                            NULL); /* the source committed; it learns it or it does not */
+                            NULL); /* the source has committed: a lost answer changes nothing */
         }
     }
     arrived(in);
@@ -226,7 +228,7 @@ static bool begin_reading(Incoming *in, GError **error)
     Prefetch *prefetch = prefetch_new(in->config.transport, error);
     MIG_LOCK(&in->lock);
 
-    in->prefetch = prefetch; /* from here on a failing multifd channel can wake this thread */
+    in->prefetch = prefetch; /* from here on a failed multifd channel can wake this thread */
     if (prefetch != NULL && in->channel_error != NULL) {
         prefetch_fail(prefetch, in->channel_error);
     }
@@ -262,7 +264,7 @@ static void *incoming_thread(void *data)
     return NULL;
 }
 
-/* Where the stream begins in a file; -1 in anything else. */
+/* The position of the stream in a file; -1 for other transports. */
 static off_t file_position(const Transport *t)
 {
     int fd = transport_file(t);

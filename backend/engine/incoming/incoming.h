@@ -17,12 +17,12 @@ typedef struct Incoming Incoming;
 
 typedef struct {
     Guest *guest;                 /* in inmigrate; outlives the migration */
-    TimerState *timer;            /* gets what the stream brings */
+    TimerState *timer;            /* gets the values from the stream */
     Migration *migration;         /* in state setup; referenced */
     Transport *transport;         /* taken over */
-    MigCapabilities capabilities; /* as they are when the source comes */
-    MigParameters parameters;     /* likewise; copied */
-    /* Main thread: whether everything that connects is taken and looked at. NULL = always. */
+    MigCapabilities capabilities; /* as they are when the source connects */
+    MigParameters parameters;     /* like @capabilities; copied */
+    /* Main thread: true while every connection is accepted and identified. NULL = always. */
     bool (*door_is_open)(void *data);
     void *door_data;
 } IncomingConfig;
@@ -30,36 +30,36 @@ typedef struct {
 /* Starts the thread. ENGINE_EVENT_ENDED comes when it is about to return. @autostart: run the guest
  * when it has arrived, if the source ran it. */
 Incoming *incoming_new(const IncomingConfig *config, bool autostart, GError **error);
-void incoming_free(Incoming *in); /* shuts down and joins */
+void incoming_free(Incoming *in); /* shuts down, joins and frees */
 
-/* Main thread: a multifd channel of it; @transport is taken. Only where the config has multifd. */
+/* Main thread: adds a multifd channel; @transport is taken. Only with capability multifd. */
 void incoming_add_multifd(Incoming *in, Transport *transport);
 
 /* The record it writes; lives at least as long as @in. */
 Migration *incoming_record(const Incoming *in);
 
-/* Main thread: "stop" and "cont" before the guest has arrived. */
+/* Main thread, for "stop" and "cont" before the guest has arrived. */
 void incoming_set_autostart(Incoming *in, bool autostart);
 
-/* True once the attempt has dropped what stood in RAM here before it. */
+/* True once the attempt has dropped the earlier contents of RAM. */
 bool incoming_has_dropped(const Incoming *in);
 
-/* Postcopy has begun and is not over: RAM that has not come must not be read, and the attempt
- * cannot be taken back. */
+/* True while postcopy has begun and is not over: missing RAM must not be read, and the attempt
+ * cannot be cancelled. */
 bool incoming_in_postcopy(const Incoming *in);
 
-/* Brings the figures of page faults in the record up to date. */
+/* Updates the figures of page faults in the record. */
 void incoming_note_faults(Incoming *in);
 
-/* Main thread, in postcopy-paused: @transport (taken when true) is the connection to go on with. */
+/* Main thread, in postcopy-paused: resumes over @transport (taken when true). */
 bool incoming_recover(Incoming *in, Transport *transport);
 
-/* Main thread: a channel of requested pages has come; @transport is taken when true. */
+/* Main thread: adds a channel of requested pages; @transport is taken when true. */
 bool incoming_add_channel(Incoming *in, Transport *transport, GError **error);
 
-/* Main thread: takes the connection of a postcopy away. */
+/* Main thread: shuts the connections of a postcopy down. */
 void incoming_pause(Incoming *in);
 
-/* Any thread: ends the attempt, unless the guest has been taken over; then only ends what is left
- * of the connection. */
+/* Any thread: ends the attempt. If the guest has been taken over already, only the connection
+ * ends. */
 void incoming_shutdown(Incoming *in);

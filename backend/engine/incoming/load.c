@@ -11,11 +11,11 @@
 #include "backend/engine/attempt/shared-ram.h"
 #include "backend/stream/return-path.h"
 
-/* ---- is it a guest? ---- */
+/* ---- completeness ---- */
 
-/* Every page came at least once: the first pass sends all of them, as zero pages where they were
- * never touched (unless x-sparse-ram is on). A source that sends some on other channels leaves no
- * mark on this one. */
+/* Checks that every page came at least once. The first pass sends all pages, also those that were
+ * never touched (unless x-sparse-ram is on). Pages sent on other channels leave no mark on the main
+ * channel, so only this check finds them missing. */
 static bool check_pages(Incoming *in, GError **error)
 {
     size_t block, n;
@@ -23,7 +23,7 @@ static bool check_pages(Incoming *in, GError **error)
     RamBlock *const *blocks = guest_blocks(in->config.guest, &n);
 
     if (incoming_has(in, CAPABILITY_X_SPARSE_RAM)) {
-        return true; /* on at the source too: what did not come is a hole */
+        return true; /* on at the source too: pages that did not come are holes */
     }
     if (placer_is_complete(in->placer, &block, &page)) {
         return true;
@@ -43,7 +43,6 @@ static bool check_pages(Incoming *in, GError **error)
     return false;
 }
 
-/* A stream without the pages or devices of this machine is no guest. */
 bool incoming_check_complete(Incoming *in, GError **error)
 {
     if (!in->has_configuration || !in->has_block_list) {
@@ -71,7 +70,7 @@ bool incoming_send(Incoming *in, const GByteArray *bytes, GError **error)
     MIG_LOCK(&in->answer_lock);
 
     if (!transport_is_two_way(in->config.transport)) {
-        return true; /* a stream that was saved: nobody waits for the answer */
+        return true; /* a saved stream: no source waits for the answer */
     }
     if (!transport_write_all(in->config.transport, &iov, 1, NULL, error)) {
         g_prefix_error(error, "answering the source: ");
@@ -80,8 +79,8 @@ bool incoming_send(Incoming *in, const GByteArray *bytes, GError **error)
     return true;
 }
 
-/* A source that asks without reading the answers would block who answers, so there is an end to it:
- * what so few answers take is less than any connection holds. */
+/* Limit for PINGs on a connection. A source that does not read the answers would block the thread
+ * that writes them; so few answers fit into the buffers of any connection. */
 #define MAX_PINGS 64u
 
 static bool take_ping(Incoming *in, uint32_t value, GError **error)
@@ -108,7 +107,7 @@ static bool take_ping(Incoming *in, uint32_t value, GError **error)
     if (value != HANDOVER_PING) {
         return incoming_answer(in, RETURN_PONG, value, error);
     }
-    /* The answer says that everything is in place, so put it there first. */
+    /* The answer confirms that all earlier pages are in place, so place them first. */
     if ((in->placer != NULL && !placer_flush(in->placer, error)) ||
         !incoming_multifd_finish(in, error) || !incoming_check_complete(in, error) ||
         !incoming_fault(in, "dst-pong", error) || !incoming_answer(in, RETURN_PONG, value, error) ||
@@ -127,10 +126,10 @@ static bool take_command(Incoming *in, const StreamRecord *record, GError **erro
     switch (record->command) {
     case COMMAND_OPEN_RETURN_PATH:
         if (in->return_path) {
-            return true; /* it is open */
+            return true; /* the return path is open */
         }
         in->return_path = true;
-        /* Nothing here delays the switchover. */
+        /* This side never delays the switchover, so it acknowledges at once. */
         return !incoming_has(in, CAPABILITY_SWITCHOVER_ACK) ||
                (incoming_fault(in, "dst-switchover-ack", error) &&
                 incoming_answer(in, RETURN_SWITCHOVER_ACK, 0, error));
@@ -163,8 +162,8 @@ bool incoming_flush(Incoming *in, GError **error)
 
 /* ---- configuration and blocks ---- */
 
-/* QEMU lists those that must be equal on both sides and are on; a source that lists others says
- * nothing by it. */
+/* QEMU lists the enabled capabilities that must be equal on both sides. A capability that is not in
+ * this table may differ. */
 static const struct {
     const char *name;
     MigCapability id;
@@ -191,7 +190,7 @@ static bool take_capabilities(const Incoming *in, const StreamRecord *record, GE
     for (const char *const *c = record->capabilities; c != NULL && *c != NULL; c++) {
         MigCapability id;
 
-        /* It changes the stream in a way that nobody here knows. */
+        /* This build does not know how that capability changes the stream. */
         if (!capability_find(*c, &id)) {
             g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "Received unknown capability %s", *c);
             return false;
@@ -205,7 +204,7 @@ static bool take_configuration(Incoming *in, const StreamRecord *record, GError 
     const char *ours = guest_machine_name(in->config.guest);
     uint8_t uuid[16];
 
-    /* QEMU compares over the received length; an exact match is what both ends mean. */
+    /* QEMU compares over the received length only; an exact match is required here. */
     if (strcmp(record->machine, ours) != 0) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
                     "Machine type received is '%s' and local is '%s'", record->machine, ours);
@@ -262,7 +261,7 @@ bool incoming_shares(const Incoming *in, const RamBlock *block)
     return incoming_has(in, CAPABILITY_X_IGNORE_SHARED) && ram_is_shared(block);
 }
 
-/* The list is accepted: whatever an earlier attempt left in this RAM goes. */
+/* The block list is accepted: drops the earlier contents of this RAM. */
 static bool begin_pages(Incoming *in, GError **error)
 {
     size_t n;
@@ -273,7 +272,7 @@ static bool begin_pages(Incoming *in, GError **error)
     }
     for (size_t i = 0; i < n; i++) {
         if (incoming_shares(in, blocks[i])) {
-            continue; /* the source's memory is this memory */
+            continue; /* the source has the same memory */
         }
         if (!ram_block_claim(blocks[i], error)) {
             mig_error_hint(error,
@@ -286,8 +285,8 @@ static bool begin_pages(Incoming *in, GError **error)
             return false;
         }
     }
-    /* Not before: from the placer on the memory counts as written, and what was populated for this
-     * attempt would be given back and got again. */
+    /* Only now: once there is a placer the memory counts as written, and a drop would give back
+     * memory that was populated for this attempt. */
     in->placer = placer_new(blocks, n);
     for (size_t i = 0; i < n; i++) {
         if (incoming_shares(in, blocks[i])) {
@@ -407,8 +406,7 @@ static void add_place(Incoming *in, GError **error)
     mig_error_hint(error, "while reading %s", where);
 }
 
-/* Gets more bytes into the reader; everything that points into the buffer before is placed first.
- */
+/* Gets more bytes into the reader. Pages that point into the present buffer are placed first. */
 static bool read_more(Incoming *in, GError **error)
 {
     size_t count;

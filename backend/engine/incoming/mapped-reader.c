@@ -1,8 +1,7 @@
 /*
- * See mapped-reader.h. The bitmap is taken piece by piece by
- * whichever thread is free; a run of pages goes through a buffer into the memory's descriptor,
- * which for fresh memory is the fastest way (no page fault, no zeroing; docs/engine.md). A bit that
- * is clear means zero, whatever the file holds there.
+ * See mapped-reader.h. Each free thread takes the next piece of the bitmap. A run of pages goes
+ * through a buffer into the memory's descriptor, which is the fastest way for fresh memory (no page
+ * fault, no zeroing; docs/engine.md). A clear bit means a zero page, whatever the file holds there.
  */
 #include "backend/engine/incoming/mapped-reader.h"
 
@@ -16,20 +15,20 @@
 #include "backend/base/lock.h"
 #include "backend/base/workers.h"
 
-#define PIECE_PAGES 512u  /* of the bitmap: 8 words */
-#define ORDER       4096u /* pieces looked at by one order: their words are read at once */
+#define PIECE_PAGES 512u  /* a piece of the bitmap: 8 words */
+#define ORDER       4096u /* pieces in one order to the crew; their words are read at once */
 #define BUFFER      ((size_t)PIECE_PAGES * MIG_PAGE_SIZE)
 
 typedef struct {
     const MappedFile *file;
     const MappedRam *mapped;
     RamBlock *block;
-    size_t first;     /* page: of the order */
+    size_t first;     /* first page of the order */
     uint64_t *words;  /* the bits of the order */
-    GPrivate *buffer; /* each thread's */
+    GPrivate *buffer; /* one for each thread */
     _Atomic uint64_t n_pages;
     pthread_mutex_t lock;
-    GError *error; /* the first; under @lock */
+    GError *error; /* the first error; under @lock */
 } Load;
 
 static void note_error(Load *load, GError *error)
@@ -55,7 +54,7 @@ static bool has_failed(Load *load)
     return load->error != NULL;
 }
 
-/* Exactly @count bytes at @at of the file. */
+/* Reads exactly @count bytes at offset @at of the file. */
 static bool read_all(int fd, void *to, size_t count, uint64_t at, GError **error)
 {
     uint8_t *bytes = to;

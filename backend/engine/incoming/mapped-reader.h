@@ -12,14 +12,14 @@
 #include "backend/stream/mapped-ram.h"
 
 typedef struct {
-    int fd;       /* read at any place */
-    int pages_fd; /* of the same file: by whole pages at page borders */
-    /* Asked between runs, from any of the threads: true ends the load. */
+    int fd;       /* read at any offset */
+    int pages_fd; /* of the same file; read by whole pages at page borders */
+    /* Called between runs by any of the threads; true ends the load. */
     bool (*is_over)(void *data);
     void *data;
 } MappedFile;
 
-/* Puts the pages of the file into @block, which must read as zero; *@ret_pages of them. Pages that
- * are not in the bitmap are left alone. */
+/* Loads the pages of the file into @block, which must read as zero; *@ret_pages is their number.
+ * Pages that are not in the bitmap are not touched. */
 bool mapped_ram_load(const MappedFile *file, const MappedRam *mapped, RamBlock *block,
                      unsigned n_threads, uint64_t *ret_pages, GError **error);

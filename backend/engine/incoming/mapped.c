@@ -1,6 +1,6 @@
 /*
- * The destination's side of a mapped-ram file: the stream is read piece by piece with jumps over
- * the pages, which are loaded when the list of blocks is over. Runs on the destination's thread.
+ * The destination's side of a mapped-ram file. The stream is read in pieces, with jumps over the
+ * pages; those are loaded after the block list. Runs on the destination's thread.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -63,7 +63,7 @@ static bool is_over(void *data)
     return transport_is_shut_down(data);
 }
 
-/* Blocks whose memory both sides have are in the file without pages. */
+/* Blocks whose memory both sides share have no pages in the file. */
 bool incoming_mapped_load(Incoming *in, GError **error)
 {
     MigCounters *c = &in->migration->counters;

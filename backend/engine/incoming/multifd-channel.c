@@ -1,8 +1,8 @@
 /*
  * One multifd channel of the destination. See multifd-pool.h.
  *
- * Pages of content are read straight into place where memory is populated; those that are fresh
- * come into a buffer and are written to the memory's descriptor in runs, which needs no page fault
+ * Pages with content are read straight into place where the memory is populated. Fresh pages are
+ * read into a buffer and written to the memory's descriptor in runs, which needs no page fault
  * (docs/engine.md). The read of a packet's bytes asks for the next header too.
  */
 #include "backend/engine/incoming/multifd-internal.h"
@@ -49,7 +49,7 @@ static void advance(struct iovec **iov, int *n, size_t count)
     }
 }
 
-/* Reads at least @wanted bytes into the entries; *@ret_got is how many came. END only before the
+/* Reads at least @wanted bytes into the entries; *@ret_got is the number read. END only before the
  * first byte. */
 static ReadResult read_iov(RecvChannel *channel, struct iovec *iov, int n, size_t wanted,
                            size_t *ret_got, GError **error)
@@ -112,7 +112,7 @@ static bool read_init(RecvChannel *channel, GError **error)
     }
     atomic_fetch_add(&channel->stats->bytes, sizeof bytes);
     g_autofree char *name = g_strdup_printf("mig/dst/recv_%u", init.id);
-    pthread_setname_np(pthread_self(), name); /* a name that is too long is not taken, no harm */
+    pthread_setname_np(pthread_self(), name); /* fails, harmlessly, for a long name */
     return at_fault(channel, "dst-channel-init", error);
 }
 
@@ -134,7 +134,8 @@ static ReadResult read_header(RecvChannel *channel, GError **error)
     return result;
 }
 
-/* Reads @size bytes into the @n entries, and what has come of the next header with them. */
+/* Reads @size bytes into the @n entries, and the part of the next header that has come with
+ * them. */
 static bool read_data(RecvChannel *channel, int n, size_t size, GError **error)
 {
     size_t got;
@@ -182,7 +183,7 @@ static void add_target(RecvChannel *channel, int *n, uint8_t *target)
     }
 }
 
-/* Bytes as they are: into populated pages directly, the others by way of the buffer. */
+/* Reads plain pages: populated ones into place, the others through the buffer. */
 static bool take_plain(RecvChannel *channel, size_t block, GError **error)
 {
     const MultifdPacket *packet = &channel->packet;
@@ -281,7 +282,7 @@ static bool place_packet(RecvChannel *channel, size_t block, GError **error)
     return true;
 }
 
-/* False without an error: nothing more is wanted. */
+/* False without an error when no more packets are wanted. */
 static bool take_packet(RecvChannel *channel, GError **error)
 {
     size_t block;

@@ -1,7 +1,7 @@
 /*
- * The inside of the destination's multifd channels, shared by multifd-pool.c (the pool: who is
- * there, sync points, the end) and multifd-channel.c (one channel: packets into place). Nobody
- * else includes it.
+ * The inside of the destination's multifd channels, only for multifd-pool.c (the pool: the list of
+ * channels, sync points, the end) and multifd-channel.c (one channel: reads packets and places
+ * pages).
  */
 #pragma once
 
@@ -20,57 +20,58 @@ typedef struct {
     Transport *transport;
 
     /* Under the pool's lock. */
-    bool known;       /* its first packet was right: @id counts */
-    bool ended;       /* nothing more comes, and it did not end in a packet */
-    uint64_t reached; /* SYNCs */
+    bool known;       /* its first packet was valid: @id is set */
+    bool ended;       /* nothing more comes; it ended between packets */
+    uint64_t reached; /* number of SYNCs received */
 
     /* The thread only. */
     unsigned id;
-    ChannelStats *stats; /* NULL until it is known */
+    ChannelStats *stats; /* NULL until @known */
     Placer *placer;
     MultifdUnpacker *unpacker;
-    uint8_t *buffer; /* pages as they are */
-    uint8_t *packed; /* NULL when they come so */
+    uint8_t *buffer; /* plain pages */
+    uint8_t *packed; /* packed pages; NULL when pages come plain */
     MultifdPacket packet;
     uint8_t header[MULTIFD_HEADER_BYTES];
-    size_t header_have; /* bytes of the next header that came along with data */
+    size_t header_have; /* bytes of the next header that were read with the data */
     struct iovec iov[MULTIFD_PAGES + 1];
-    uint64_t fresh[MULTIFD_PAGES]; /* which pages went into @buffer, by their index in the packet */
+    uint64_t fresh[MULTIFD_PAGES]; /* indexes in the packet of the pages in @buffer */
 } RecvChannel;
 
 struct MultifdRecv {
     MultifdRecvConfig config;
     int64_t begin_us;
-    int64_t left_us; /* of the main channel's thread: when the source was last seen */
+    int64_t left_us; /* main channel's thread only: when the source was last seen */
 
-    RecvChannel *channels; /* in the order in which they came */
+    RecvChannel *channels; /* in the order of arrival */
 
     /* Under @lock. */
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* for everybody: there are few of us, and little changes */
+    pthread_cond_t changed; /* one for all waits: there are few threads and few changes */
     unsigned n_come;
-    Placer *placer;   /* NULL = pages may not be placed yet */
-    uint64_t points;  /* sync points the main channel has come to */
-    uint64_t passed;  /* of these, behind it */
-    unsigned placing; /* channels that are just at it */
+    Placer *placer;   /* NULL = no page may be placed yet */
+    uint64_t points;  /* sync points that the main channel has reached */
+    uint64_t passed;  /* sync points that it has passed */
+    unsigned placing; /* channels that are placing pages now */
     GError *error;
     bool unused; /* the source sends its pages on the main channel */
     bool finished;
     bool quit;
 };
 
-/* Reads the first packet, then packets until the end. False with the error; true at an end between
- * packets, or when nothing more is wanted. */
+/* Reads the first packet, then packets until the end. True at an end between packets, or when no
+ * more packets are wanted; else false with the error. */
 bool recv_channel_run(RecvChannel *channel, GError **error);
 
-/* ---- what the channel asks of the pool ---- */
+/* ---- calls from a channel to its pool ---- */
 
-/* Its first packet named @id: false when that cannot be. */
+/* Its first packet has @id; false with the error when @id is too large or in use. */
 bool recv_channel_register(RecvChannel *channel, unsigned id, GError **error);
-/* Waits until pages may be placed; NULL when they never will. */
+/* Waits until pages may be placed; NULL when the attempt ends before. */
 Placer *recv_channel_wait_start(RecvChannel *channel);
-/* Around placing; false when it is too late for pages. */
+/* Called around placing; begin returns false when no more pages may be placed. */
 bool recv_channel_begin_placing(RecvChannel *channel);
 void recv_channel_end_placing(RecvChannel *channel);
-/* A SYNC came: waits until the main channel is past the sync point. False: stop. */
+/* A SYNC came: waits until the main channel has passed the sync point. False: the channel must
+ * end. */
 bool recv_channel_sync(RecvChannel *channel);

@@ -1,10 +1,10 @@
 /*
  * The pool of the destination's multifd channels. See multifd-pool.h.
  *
- * Sync point n of the main channel and the n-th SYNC of each channel meet: the main channel's
- * thread waits until all have come there, a channel that was first waits until the main channel has
- * moved on. So everything of a pass is in place before anything of the next one, whatever way it
- * came.
+ * Sync point n of the main channel and the n-th SYNC of each channel belong together. The main
+ * channel's thread waits there for all channels; a channel that is early waits until the main
+ * channel has passed. So all pages of a pass are in place before any page of the next one, on
+ * whichever channel they came.
  */
 #include "backend/engine/incoming/multifd-internal.h"
 
@@ -39,7 +39,7 @@ void multifd_recv_shutdown(MultifdRecv *r)
 
 void multifd_recv_stop(MultifdRecv *r)
 {
-    multifd_recv_shutdown(r); /* none is added after it */
+    multifd_recv_shutdown(r); /* after this none is added */
     for (unsigned i = 0; i < r->n_come; i++) {
         GThread *thread = g_steal_pointer(&r->channels[i].thread);
 
@@ -73,8 +73,8 @@ void multifd_recv_free(MultifdRecv *r)
 
 /* ---- failures ---- */
 
-/* Takes @error: the first one ends the attempt, unless the guest is complete already. False when
- * nothing was wanted any more: the channel ended as it should. */
+/* Takes @error. The first error ends the attempt, unless the guest is complete already. False when
+ * no more packets were wanted, so that the error does not matter. */
 static bool fail(MultifdRecv *r, GError *error)
 {
     bool matters, first;
@@ -121,7 +121,7 @@ static void *channel_thread(void *data)
     return NULL;
 }
 
-/* ---- who is there ---- */
+/* ---- the list of channels ---- */
 
 void multifd_recv_add(MultifdRecv *r, Transport *transport)
 {
@@ -285,7 +285,8 @@ static bool all_are_there(MultifdRecv *r)
     return true;
 }
 
-/* Under the lock. Bytes that its thread has not got to yet, or the news of its end. */
+/* Under the lock. True when an unknown channel has bytes, or its end, that its thread has not read
+ * yet. */
 static bool has_unread(const MultifdRecv *r)
 {
     for (unsigned i = 0; i < r->n_come; i++) {
@@ -301,8 +302,8 @@ static bool door_is_quiet(MultifdRecv *r, bool *asked)
     return r->config.door_is_quiet == NULL || r->config.door_is_quiet(r->config.data, asked);
 }
 
-/* Under the lock: waits a little for channels that have not come. None is given up while it may be
- * among what has not been looked at, however long that takes here. */
+/* Under the lock: waits up to LOOK_US for missing channels. A channel is not given up while it may
+ * be among the connections that this process has not examined yet. */
 static bool wait_for_missing(MultifdRecv *r, bool *asked, GError **error)
 {
     int64_t now = g_get_monotonic_time();
@@ -358,13 +359,13 @@ bool multifd_recv_sync(MultifdRecv *r, GError **error)
     MIG_LOCK(&r->lock);
 
     r->points++;
-    r->left_us = g_get_monotonic_time(); /* a source that is gone already has its moment too */
+    r->left_us = g_get_monotonic_time(); /* start of the grace period */
     while (!all_are_there(r)) {
         if (has_failed(r, error)) {
             return false;
         }
         if (count_known(r) == r->config.settings.channels) {
-            pthread_cond_wait(&r->changed, &r->lock); /* each of them reads, or is there */
+            pthread_cond_wait(&r->changed, &r->lock); /* each SYNC and each end signals it */
         } else if (!wait_for_missing(r, &asked, error)) {
             return false;
         }

@@ -1,10 +1,10 @@
 /*
- * The destination's multifd channels: a thread and a connection each, which receives pages and
- * places them itself. They come in any order, before or after the main channel; a channel says in
- * its first packet which one it is.
+ * The destination's multifd channels. Each has a connection and a thread that receives and places
+ * pages. They connect in any order, before or after the main channel; the first packet of a channel
+ * has its number.
  *
- * The main channel's thread says when pages may be placed (the RAM is dropped), where a pass ends
- * (all channels must have sent SYNC), and when nothing more may come.
+ * The main channel's thread decides when pages may be placed (the RAM is dropped), where a pass
+ * ends (all channels must have sent SYNC), and when no more pages may come.
  */
 #pragma once
 
@@ -22,20 +22,21 @@ typedef struct MultifdRecv MultifdRecv;
 
 typedef struct {
     MultifdSettings settings;
-    bool ignore_shared;    /* capability: blocks that both sides have do not come */
+    bool ignore_shared;    /* capability x-ignore-shared: shared blocks are not sent */
     Guest *guest;          /* outlives the channels */
-    MigCounters *counters; /* likewise */
-    ChannelStats *stats;   /* one for each channel; likewise */
+    MigCounters *counters; /* outlives them too */
+    ChannelStats *stats;   /* one for each channel; outlive them too */
     void *data;
-    /* The first failure, before multifd_recv_finish(): the attempt is lost. Channel's thread. */
+    /* Called for the first failure before multifd_recv_finish(), which ends the attempt. Channel's
+     * thread. */
     void (*failed)(void *data, const GError *error);
-    /* At a fault point of the channel with @transport. Channel's thread. */
+    /* Called at a fault point of the channel with @transport. Channel's thread. */
     bool (*fault)(void *data, const char *point, Transport *transport, GError **error);
-    /* Whether the source has closed the main channel. The main channel's thread. */
+    /* True when the source has closed the main channel. The main channel's thread. */
     bool (*source_left)(void *data);
-    /* Whether every connection that had come when this was first asked is known for what it is.
-     * *@asked is false at first and the callee's from then on; multifd_recv_look_again() when the
-     * answer may have changed. NULL = yes. The main channel's thread. */
+    /* True when every connection that had come at the first call is identified. *@asked is false at
+     * the first call; after that the callee owns it. Call multifd_recv_look_again() when the answer
+     * may have changed. NULL = always true. The main channel's thread. */
     bool (*door_is_quiet)(void *data, bool *asked);
 } MultifdRecvConfig;
 
@@ -45,33 +46,33 @@ MultifdRecv *multifd_recv_new(const MultifdRecvConfig *config);
 void multifd_recv_free(MultifdRecv *recv);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MultifdRecv, multifd_recv_free)
 
-/* Main thread: a connection that began as a multifd channel; @transport is taken. */
+/* Main thread: adds a connection that began as a multifd channel; @transport is taken. */
 void multifd_recv_add(MultifdRecv *recv, Transport *transport);
 
-/* The thread of the main channel from here on. */
+/* From here on: functions for the main channel's thread. */
 
-/* Pages may be placed, beside what @placer places; it outlives the channels' threads. */
+/* From here on the channels may place pages, beside @placer, which outlives their threads. */
 void multifd_recv_start(MultifdRecv *recv, Placer *placer);
 
-/* A sync point: waits until all channels have come (that long only as the settings say) and have
- * sent SYNC as often as there were sync points. */
+/* A sync point: waits until all channels have come (at most settings.wait_ms) and have sent one
+ * SYNC for each sync point. */
 bool multifd_recv_sync(MultifdRecv *recv, GError **error);
 
-/* The same where the stream does not say that there are channels: true when none has come and none
- * is at the door, so that nothing is to be waited for. At the first sync point a source with
- * channels has made them all, but nothing depends on them yet: they may still come. From the second
- * on the source has none, and one that comes all the same is a failure. */
+/* Called first at a sync point of a stream that does not show whether the source uses channels:
+ * true when no channel has come and no unidentified connection is left, so there is none to wait
+ * for. After the first sync point channels may still come, because no page depends on them yet.
+ * After the second one the source uses none, and a channel that still comes is a failure. */
 bool multifd_recv_none_came(MultifdRecv *recv);
 
-/* No page is placed after this; what a channel still says, or that it ends, is of no interest.
- * False when a channel has failed, or was ahead of the main channel. */
+/* After this no page is placed, and further packets or the end of a channel are ignored. False with
+ * the error when a channel has failed or was ahead of the main channel. */
 bool multifd_recv_finish(MultifdRecv *recv, GError **error);
 
-/* Ends all channels and joins their threads; nothing is placed any more. */
+/* Ends all channels and joins their threads; after this no page is placed. */
 void multifd_recv_stop(MultifdRecv *recv);
 
-/* Any thread: see door_is_quiet. */
+/* Any thread: the answer of door_is_quiet may have changed. */
 void multifd_recv_look_again(MultifdRecv *recv);
 
-/* Any thread: every wait ends. */
+/* Any thread: ends all channels and every wait. */
 void multifd_recv_shutdown(MultifdRecv *recv);

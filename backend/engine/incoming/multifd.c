@@ -1,16 +1,16 @@
 /*
- * The incoming side of multifd as the thread of the main channel sees it.
+ * Multifd at the destination, on the thread of the main channel.
  *
- * How a source marks the end of a pass is found out from the stream: one that writes FLUSH records
- * has its first in the section with the block list, before any page; a source that writes none
- * there ends a pass with every ram body.
+ * The stream shows how the source marks the end of a pass. A source that writes FLUSH records
+ * writes the first one in the section with the block list, before any page. A source that writes
+ * none there ends a pass with every ram body.
  */
 #include "backend/engine/incoming/incoming-internal.h"
 
 #include "backend/base/error.h"
 #include "backend/transport/transport-break.h"
 
-/* ---- what the channels say; their threads ---- */
+/* ---- callbacks of the channels, on their threads ---- */
 
 static void failed(void *data, const GError *error)
 {
@@ -30,13 +30,15 @@ static void break_channel(void *data, FaultAction action)
     transport_break(data, action);
 }
 
-/* A channel that stands still does not see by itself that its source is gone. */
+/* A channel that is held at a fault point does not read, so it must check whether its source is
+ * gone. */
 static bool is_over(void *data)
 {
     return transport_is_shut_down(data) || transport_peer_has_left(data);
 }
 
-/* Nothing can come any more from who has left the main channel but what is under way. */
+/* A source that has closed the main channel opens no new connections; only those under way can
+ * still come. */
 static bool source_left(void *data)
 {
     Incoming *in = data;
@@ -44,12 +46,12 @@ static bool source_left(void *data)
     return transport_peer_has_left(in->config.transport);
 }
 
-/* ---- the door ---- */
+/* ---- connections that are not identified yet ---- */
 
 #define DOOR_LOOK_MS 100
 
-/* Main thread. At this priority it is the turn of what is left when nothing waits to be accepted or
- * to be looked at. */
+/* Main thread. At this priority it runs only when no connection waits to be accepted or
+ * identified. */
 static gboolean on_quiet(void *data)
 {
     Incoming *in = data;
@@ -63,8 +65,8 @@ static gboolean on_quiet(void *data)
     return G_SOURCE_REMOVE;
 }
 
-/* What has come is in the kernel's queue, in the lobby or here: the main loop is asked to do all of
- * it first. */
+/* A connection that has come is in the kernel's queue, in the lobby or here. The main loop works
+ * off the first two before it runs on_quiet(). */
 static bool door_is_quiet(void *data, bool *asked)
 {
     Incoming *in = data;
@@ -113,7 +115,7 @@ void incoming_add_multifd(Incoming *in, Transport *transport)
     if (in->multifd != NULL) {
         multifd_recv_add(in->multifd, transport);
     } else {
-        transport_free(transport); /* it was switched on after this attempt had begun */
+        transport_free(transport); /* multifd was enabled after this attempt had begun */
     }
 }
 

@@ -1,6 +1,5 @@
 /*
- * Page placing for precopy. See placer.h; figures behind the two ways are in
- * docs/engine.md.
+ * Page placing for precopy. See placer.h; docs/engine.md explains the two ways.
  */
 #include "backend/engine/incoming/placer.h"
 
@@ -9,20 +8,20 @@
 
 #include "backend/base/dirty-map.h"
 
-#define RUN_PAGES 256 /* longest run written by one call */
+#define RUN_PAGES 256 /* most pages written by one call */
 
 struct Placer {
     RamBlock *const *blocks;
     size_t n_blocks;
     bool beside;       /* the maps belong to another placer */
-    DirtyMap **placed; /* holds data of this attempt */
-    DirtyMap **seen;   /* came at all, zero pages too */
+    DirtyMap **placed; /* pages that hold data of this attempt */
+    DirtyMap **seen;   /* pages that came, zero pages included */
 
-    /* The run that is being gathered: consecutive fresh pages of one block. */
+    /* The present run: consecutive fresh pages of one block. */
     size_t block;
     uint64_t first; /* page */
     int count;      /* pages */
-    int n_iov;      /* fewer, where they lie behind each other in the buffer too */
+    int n_iov;      /* entries; fewer than pages where those are consecutive in the buffer too */
     struct iovec run[RUN_PAGES];
 };
 
@@ -110,8 +109,8 @@ bool placer_page(Placer *placer, size_t block, uint64_t offset, const uint8_t *p
     uint64_t index = offset / MIG_PAGE_SIZE;
 
     dirty_map_set(placer->seen[block], index, 1);
-    /* Bits are set when the page is gathered, and a page that comes again ends the run: the last
-     * write wins as on the wire. */
+    /* Bits are set when the page is gathered. A page that comes again ends the run, so the last
+     * content on the wire wins. */
     if (dirty_map_set(placer->placed[block], index, 1) == 0 || !ram->backing.pwrite ||
         ram->populated) {
         if (!placer_flush(placer, error)) {
@@ -150,7 +149,8 @@ bool placer_fill(Placer *placer, size_t block, uint64_t offset, uint8_t fill, GE
         dirty_map_set(placer->seen[block], index, 1);
         return true;
     }
-    /* By the same way as any page: a store to a fresh page of a full file system would be fatal. */
+    /* Placed like any other page: a store to a fresh page on a full file system would raise
+     * SIGBUS. */
     memset(page, fill, sizeof page);
     return placer_page(placer, block, offset, page, error) && placer_flush(placer, error);
 }
@@ -180,7 +180,7 @@ bool placer_in_place(Placer *placer, size_t block, uint64_t offset, uint8_t **re
     bool placed = dirty_map_test(placer->placed[block], offset / MIG_PAGE_SIZE);
 
     if (placed && !placer_flush(placer, error)) {
-        return false; /* it may be in the run that is being gathered */
+        return false; /* the page may be in the present run */
     }
     *ret = placed ? placer->blocks[block]->host + offset : NULL;
     return true;

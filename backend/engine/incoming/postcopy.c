@@ -2,9 +2,9 @@
  * Postcopy at the destination: commands of the stream up to the start of the guest, pages placed
  * while it runs, and the end.
  *
- * Runs on the destination's thread, but for the requests: those come from the thread that
- * handles faults. The guest runs from POSTCOPY_RUN on, and from there nothing of the
- * connection's fate touches it except that pages do not come.
+ * Runs on the destination's thread, except the requests, which come from the thread that handles
+ * faults. The guest runs from POSTCOPY_RUN on. After that a lost connection affects it only through
+ * missing pages.
  */
 #include "backend/engine/incoming/incoming-internal.h"
 
@@ -15,7 +15,7 @@
 #include "backend/stream/postcopy.h"
 #include "backend/stream/return-path.h"
 
-/* Pages of another channel are on their way when EOF is in: how long they may take to come. */
+/* Limit for the wait for pages of the other channel after EOF. */
 #define LAST_PAGES_US (30 * G_USEC_PER_SEC)
 #define LOOK_US       (100 * 1000)
 
@@ -23,7 +23,7 @@ static const uint8_t zero_page[MIG_PAGE_SIZE];
 
 /* ---- requests ---- */
 
-/* On the handler's thread. What cannot be sent now is repeated after the recovery. */
+/* On the fault handler's thread. Requests that cannot be sent now are sent after the recovery. */
 static void request_pages(void *data, size_t block, size_t first, size_t count)
 {
     Incoming *in = data;
@@ -36,8 +36,8 @@ static void request_pages(void *data, size_t block, size_t first, size_t count)
     g_autoptr(GByteArray) bytes = g_byte_array_new();
 
     incoming_fault(in, "dst-postcopy-request", NULL);
-    /* Before the lock: who answers the source may hold it for as long as the source does not read,
-     * and whoever stops the guest waits for this thread to say that a vCPU is blocked. */
+    /* Check before locking. The thread that answers the source may hold the lock until the source
+     * reads, and a thread that stops the guest waits for this thread to report blocked vCPUs. */
     if (!atomic_load(&in->link_up)) {
         return;
     }
@@ -51,7 +51,7 @@ static void request_pages(void *data, size_t block, size_t first, size_t count)
     return_path_encode(&message, bytes);
     struct iovec iov = { bytes->data, bytes->len };
     if (!transport_write_all(in->config.transport, &iov, 1, NULL, NULL)) {
-        atomic_store(&in->link_up, false); /* whoever reads the connection sees its end too */
+        atomic_store(&in->link_up, false); /* the reading thread sees the broken connection too */
     }
 }
 
@@ -155,9 +155,9 @@ static bool take_listen(Incoming *in, const StreamRecord *record, GError **error
     return true;
 }
 
-/* The source takes the answer inside the package for the news that the guest can only start now.
- * All of the package is here, so it does, even if nobody hears the answer: then the connection is
- * lost, and another one can go on. */
+/* The source takes the answer inside the package as proof that the guest is about to start. All of
+ * the package is here, so the guest starts even if the answer cannot be sent: the connection is
+ * lost then, and another one can resume. */
 bool postcopy_take_ping(Incoming *in, uint32_t value, GError **error)
 {
     if (!in->runs && !device_loader_is_complete(in->devices, error)) {
@@ -190,7 +190,7 @@ bool postcopy_take_command(Incoming *in, const StreamRecord *record, GError **er
         return take_advise(in, record, error);
     case COMMAND_POSTCOPY_RAM_DISCARD:
         return take_discard(in, record, error);
-    case COMMAND_PACKAGED: /* what is in it follows */
+    case COMMAND_PACKAGED: /* its contents follow */
         return in->advised ? incoming_fault(in, "dst-postcopy-package", error)
                            : refuse_order(record, error);
     case COMMAND_POSTCOPY_LISTEN:
@@ -235,8 +235,8 @@ static bool gather(Incoming *in, size_t block, size_t page, const uint8_t *data,
 {
     PageRun *run = &in->run;
 
-    /* Before the claim: a page that was claimed and is not in the run when this fails could never
-     * be placed again. */
+    /* Before the claim: if this failed after it, the page would be claimed but not in the run, and
+     * could never be placed. */
     if (run->count == RUN_PAGES ||
         (run->count > 0 && (run->block != block || run->first + (size_t)run->count != page))) {
         if (!postcopy_flush(in, error)) {
@@ -244,7 +244,7 @@ static bool gather(Incoming *in, size_t block, size_t page, const uint8_t *data,
         }
     }
     if (!page_faults_claim(in->faults, block, page)) {
-        return true; /* it came before; the guest may have changed it */
+        return true; /* a page that came twice; the guest may have changed it */
     }
     if (run->count == 0) {
         run->block = block;
@@ -276,7 +276,7 @@ bool postcopy_take_page(Incoming *in, size_t block, const StreamRecord *record, 
 
 /* ---- the end ---- */
 
-/* Something may still be in the other channel, or that channel wait at the door. */
+/* Pages may still be on the other channel, and that channel may still be unidentified. */
 static bool await_last_pages(Incoming *in)
 {
     int64_t end = g_get_monotonic_time() + LAST_PAGES_US;
@@ -309,7 +309,7 @@ bool postcopy_finish(Incoming *in, GError **error)
     return true;
 }
 
-/* Only words are missing then: a guest that has all of its RAM does not depend on its source. */
+/* A guest that has all of its RAM does not need its source any more; only messages are missing. */
 bool postcopy_has_all(Incoming *in)
 {
     return in->runs && postcopy_flush(in, NULL) && page_faults_missing(in->faults) == 0 &&
@@ -326,8 +326,7 @@ void postcopy_complete(Incoming *in)
     page_faults_stop(in->faults);
     incoming_note_faults(in);
     guest_settle(in->config.guest);
-    incoming_answer(in, RETURN_SHUT, 0,
-                    NULL); /* it is all here, whether the source hears it or not */
+    incoming_answer(in, RETURN_SHUT, 0, NULL); /* complete even if the source does not get it */
     migration_set_owner(m, OWNER_HERE, "all of it has arrived here");
     migration_set_outcome(m, text);
     migration_move(m, MIGRATION_POSTCOPY_ACTIVE, MIGRATION_COMPLETED);

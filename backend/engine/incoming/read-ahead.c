@@ -1,7 +1,7 @@
 /*
- * Reading ahead. See read-ahead.h. A few buffers go round in a ring: the thread fills them in
- * order, the consumer takes them in order. Only the counters are shared, under the lock; a buffer
- * belongs to one side at a time.
+ * Reading ahead. See read-ahead.h. The buffers form a ring: the thread fills them in order, the
+ * consumer takes them in order. Only the counters are shared, under the lock; a buffer belongs to
+ * one side at a time.
  */
 #include "backend/engine/incoming/read-ahead.h"
 
@@ -29,14 +29,14 @@ struct Prefetch {
     bool hungry;       /* the consumer waits */
     bool quit;
     bool ended;      /* nothing more comes after the filled ones */
-    GError *error;   /* why, when it is not the end of the stream */
-    GError *failure; /* prefetch_fail() */
+    GError *error;   /* the reason, NULL = the end of the stream */
+    GError *failure; /* set by prefetch_fail() */
 
     /* The consumer only. */
     uint64_t taken;
 };
 
-/* Waits for a free buffer; NULL when the consumer has gone. */
+/* Waits for a free buffer; NULL when the consumer has ended. */
 static Buffer *free_buffer(Prefetch *p)
 {
     MIG_LOCK(&p->lock);
@@ -61,8 +61,8 @@ static bool consumer_waits(Prefetch *p)
     return p->hungry && p->filled == p->taken;
 }
 
-/* Fills @buffer until it is full, or no more is there at once, or somebody waits for it; false at
- * the end of the stream or on an error, what came before is in the buffer then. */
+/* Fills @buffer until it is full, the consumer waits, or no more bytes are available. False at the
+ * end of the stream or on an error; the bytes before it are in the buffer. */
 static bool fill(Prefetch *p, Buffer *buffer, GError **error)
 {
     buffer->count = 0;
@@ -156,8 +156,8 @@ uint8_t *prefetch_next(Prefetch *p, size_t *ret_count, GError **error)
 {
     MIG_LOCK(&p->lock);
 
-    /* What is left unread of the last buffer moves in front of the next: it is free one call later.
-     */
+    /* The consumer moves unread bytes of a buffer in front of the next one, so a buffer is free one
+     * call later. */
     p->released = p->taken > 0 ? p->taken - 1 : 0;
     p->hungry = true;
     pthread_cond_broadcast(&p->changed);

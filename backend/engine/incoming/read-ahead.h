@@ -1,7 +1,7 @@
 /*
- * Reads a connection ahead, so that receiving and placing run on two processors: a thread that
- * fills buffers, and a consumer that takes them one after another. What has come is handed over as
- * soon as the consumer waits; while it works, the buffer fills further.
+ * Reads a connection ahead, so that receiving and placing run on two processors: a thread fills
+ * buffers, and a consumer takes them in order. A partly filled buffer is handed over when the
+ * consumer waits; while the consumer works, the buffer is filled further.
  */
 #pragma once
 
@@ -16,17 +16,18 @@
 
 typedef struct Prefetch Prefetch;
 
-/* Starts the thread; the transport stays the caller's and is read by nobody else from here on. */
+/* Starts the thread. The transport stays the caller's, but from here on only the thread reads
+ * it. */
 Prefetch *prefetch_new(Transport *transport, GError **error);
 
-/* The transport must be shut down before, or have come to its end: joins the thread. */
+/* Joins the thread and frees. The transport must be shut down or at its end. */
 void prefetch_free(Prefetch *p);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Prefetch, prefetch_free)
 
-/* Any thread: the consumer's next call gives @error instead of bytes. */
+/* Any thread: the consumer's next call returns @error instead of bytes. */
 void prefetch_fail(Prefetch *p, const GError *error);
 
-/* The next bytes, after waiting for them; they stay in place until the next call but one, so that
- * what is left of them can be moved in front of what that call gives. *@ret_count is 0 at the end
- * of the stream. NULL when reading failed. One thread. */
+/* Waits for the next bytes. They stay valid until the next call but one, so that unread ones can be
+ * moved in front of the next buffer. *@ret_count is 0 at the end of the stream. NULL with the error
+ * when reading failed. Only one thread may call it. */
 uint8_t *prefetch_next(Prefetch *p, size_t *ret_count, GError **error);

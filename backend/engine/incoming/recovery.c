@@ -1,7 +1,7 @@
 /*
- * A postcopy whose connection died, at the destination: the guest goes on until it needs a page
- * that is not here, and waits for it. Another connection brings no header: the source asks what has
- * come, then says that it goes on, and what is waited for is asked for again.
+ * Recovery of a postcopy at the destination. After the connection has died the guest runs until it
+ * needs a missing page, and waits for it. A new connection has no header: the source asks which
+ * pages have come, sends RESUME, and the pages that are waited for are requested again.
  */
 #include "backend/engine/incoming/incoming-internal.h"
 
@@ -53,7 +53,8 @@ static Transport *await_transport(Incoming *in)
 
 static bool use_connection(Incoming *in, Transport *transport, GError **error)
 {
-    /* Nobody writes while the pointer changes, and nobody shuts the old one down. */
+    /* Both locks: while the pointer changes no thread may write to the old transport or shut it
+     * down. */
     pthread_mutex_lock(&in->answer_lock);
     pthread_mutex_lock(&in->lock);
     Transport *old = in->config.transport;
@@ -77,8 +78,8 @@ bool postcopy_await_connection(Incoming *in, const GError *reason)
 {
     Transport *transport;
 
-    /* Runs of pages whose place was taken but which were not written are lost with the connection.
-     */
+    /* Claimed pages that are still in the gathered run must be placed: they cannot be claimed
+     * again. */
     postcopy_flush(in, NULL);
     close_connection(in);
     enter_pause(in, reason);
@@ -95,7 +96,7 @@ bool postcopy_await_connection(Incoming *in, const GError *reason)
     return false;
 }
 
-/* ---- agreeing on what has come ---- */
+/* ---- agreeing on the received pages ---- */
 
 static bool send_bitmap(Incoming *in, const StreamRecord *record, GError **error)
 {
@@ -143,7 +144,7 @@ static bool go_on(Incoming *in, GError **error)
     if (!incoming_fault(in, "dst-recover-resume", error)) {
         return false;
     }
-    incoming_take_channel(in); /* the source may open it as soon as it has the answer */
+    incoming_take_channel(in); /* the source may open the channel as soon as it has the answer */
     if (!incoming_answer(in, RETURN_RESUME_ACK, 1, error)) {
         return false;
     }
@@ -195,8 +196,8 @@ bool incoming_add_channel(Incoming *in, Transport *transport, GError **error)
     }
     in->urgent = urgent_receiver_new(in, transport, error);
     if (in->urgent == NULL) {
-        /* The source takes the pages that it has written there for delivered: only a recovery,
-         * which asks for what has come, brings them. */
+        /* The source takes the pages written to that channel as delivered. Only a recovery, which
+         * compares the received pages, sends them again. */
         transport_shutdown(in->config.transport);
     }
     return in->urgent != NULL;

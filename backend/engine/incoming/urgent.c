@@ -80,7 +80,7 @@ static bool read_more(UrgentReceiver *u, GError **error)
     return true;
 }
 
-/* True at a proper end. */
+/* True at a regular end. */
 static bool read_pages(UrgentReceiver *u, GError **error)
 {
     StreamRecord record;
@@ -120,7 +120,7 @@ static void *urgent_thread(void *data)
     atomic_store(&u->ended, true);
     MIG_LOCK(&in->lock);
     if (!ok) {
-        transport_shutdown(in->config.transport); /* one connection is as good as none */
+        transport_shutdown(in->config.transport); /* postcopy needs both of its connections */
     }
     pthread_cond_broadcast(&in->wake);
     return NULL;
