@@ -5,8 +5,8 @@
  */
 #include "backend/engine/outgoing/auto-converge.h"
 
-#define PERIOD_US INT64_C(1000000) /* a shorter one is joined with the next */
-#define PATIENCE  2                /* periods with too many writes that make a step */
+#define PERIOD_US INT64_C(1000000) /* a shorter period is joined with the next */
+#define PATIENCE  2                /* number of periods with too many writes before a step */
 
 unsigned auto_converge_next(const LiveSettings *settings, unsigned now, uint64_t dirtied,
                             uint64_t allowed)
@@ -18,7 +18,7 @@ unsigned auto_converge_next(const LiveSettings *settings, unsigned now, uint64_t
         return (unsigned)atomic_load(&settings->cpu_throttle_initial);
     }
     if (atomic_load(&settings->cpu_throttle_tailslow)) {
-        /* No more than would do if writes went down with the time that is left. */
+        /* No more than is needed if writes fall in proportion to the remaining time. */
         double left = 100.0 - now;
         double enough = left - left * (double)allowed / (double)MAX(dirtied, 1);
 
@@ -27,7 +27,7 @@ unsigned auto_converge_next(const LiveSettings *settings, unsigned now, uint64_t
     return MIN(now + step, most);
 }
 
-/* From the parameters as they are now. */
+/* Uses the present parameters. */
 static void limit_vcpus(AutoConverge *c)
 {
     dirty_limit_set_all(c->limit, dirty_limit_from_mib(atomic_load(&c->settings->vcpu_dirty_limit)),

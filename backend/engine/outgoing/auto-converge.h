@@ -32,9 +32,9 @@ typedef struct {
     Guest *guest;
     DirtyLimit *limit;
     const LiveSettings *settings;
-    _Atomic uint64_t *percentage; /* for those who look on; 0 = nothing is taken */
+    _Atomic uint64_t *percentage; /* written for other threads; 0 = not throttled */
 
-    /* The outgoing thread's. */
+    /* Outgoing thread only. */
     bool begun;
     int64_t start_us;  /* of the period */
     uint64_t dirtied;  /* bytes found dirty in it */

@@ -1,10 +1,10 @@
 /*
  * Packs pages one by one in threads (capability compress, the old form of compression).
  *
- * Each thread has a place for one page. The migration's thread hands a page to a free one and puts
- * what others have finished into the writer; at the end of a batch it waits for all, so two
- * contents of one page never overtake each other. A thread copies its page first: zlib reads it
- * more than once, and the guest may write it meanwhile.
+ * Each thread has a place for one page. The migration's thread gives a page to a free thread and
+ * puts finished pages into the writer. At the end of a batch it waits for all threads, so an older
+ * content of a page never follows a newer one. A thread copies its page first: zlib reads it more
+ * than once, and the guest may write it meanwhile.
  */
 #include "backend/engine/outgoing/page-encoder.h"
 
@@ -16,7 +16,7 @@
 #include "backend/base/lock.h"
 #include "backend/guest/memory/block.h"
 
-/* Flags and offset, length: what stands before the packed bytes. */
+/* Flags and offset, length: the header of the packed bytes. */
 #define PACKED_HEAD (8u + 4u)
 
 typedef struct CompressEncoder CompressEncoder;
@@ -28,15 +28,15 @@ typedef struct {
     GThread *thread;
     PlaceState state; /* under the owner's lock */
 
-    /* The thread's while busy, else the migration's. */
+    /* Owned by the packing thread while busy, else by the migration's thread. */
     EncoderPage page;
     int level;
     size_t length;
     uint8_t packed[RAM_COMPRESSED_MAX];
 
-    /* The thread's. */
+    /* Packing thread only. */
     z_stream deflater;
-    int deflater_level; /* of @deflater, -1 = there is none */
+    int deflater_level; /* of @deflater, -1 = none */
     uint8_t copy[MIG_PAGE_SIZE];
 } Place;
 
@@ -48,7 +48,7 @@ struct CompressEncoder {
     pthread_cond_t changed;
     bool quit; /* under @lock */
 
-    /* At the last sync, for the rates. */
+    /* Counters at the last sync, for the rates. */
     uint64_t seen_pages, seen_busy, seen_bytes;
 };
 
@@ -64,7 +64,7 @@ static void pack(Place *place)
         }
         *z = (z_stream){ 0 };
         int ready = deflateInit(z, place->level);
-        g_assert(ready == Z_OK); /* fails for want of memory only; GLib ends the program then too */
+        g_assert(ready == Z_OK); /* fails only without memory; GLib then aborts too */
         place->deflater_level = place->level;
     } else {
         deflateReset(z);
@@ -132,7 +132,7 @@ static void put_packed(CompressEncoder *c, StreamWriter *w, Place *place)
     set_state(c, place, PLACE_FREE);
 }
 
-/* A free place, after emptying what is done; NULL when all are busy. */
+/* Empties finished places; returns a free one, NULL when all are busy. */
 static Place *find_free(CompressEncoder *c, StreamWriter *w)
 {
     Place *found = NULL;

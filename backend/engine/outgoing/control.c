@@ -1,7 +1,7 @@
 /*
- * What other threads ask of an outgoing migration (cancel, begin postcopy, read the settings
- * again), and fault points, which may ask the same. A request is noted and the calls that the
- * outgoing thread is blocked in are ended; nothing waits here.
+ * Requests of other threads to an outgoing migration (cancel, begin postcopy, read the settings
+ * again), and fault points, which may make the same requests. A request is noted, and blocked calls
+ * of the outgoing thread are ended; nothing waits here.
  */
 #include "backend/engine/outgoing/outgoing-internal.h"
 

@@ -9,22 +9,22 @@
 
 typedef struct {
     RamBlock *ram;
-    uint64_t base;     /* its first page among all RAM */
-    DirtyMap *dirty;   /* to be sent */
-    DirtyMap *data;    /* known to hold data: may be read */
-    DirtyMap *scratch; /* what one sync reported */
+    uint64_t base;     /* index of its first page in all RAM */
+    DirtyMap *dirty;   /* pages to be sent */
+    DirtyMap *data;    /* pages known to hold data, which may be read */
+    DirtyMap *scratch; /* pages reported by one sync */
     bool left_out;     /* no page of it is sent */
 } SenderBlock;
 
 struct RamSender {
     DirtyTracker *tracker;
-    PageEncoder *encoder; /* NULL: pages go as they are */
+    PageEncoder *encoder; /* NULL = pages are sent plain */
     RamMap *map;
     SenderBlock *blocks;
     size_t n_blocks;
     bool synced;
     bool first_pass;            /* until the second sync */
-    bool sparse;                /* what was never touched is not sent */
+    bool sparse;                /* pages that were never touched are not sent */
     _Atomic uint64_t remaining; /* set bits of all dirty maps */
 
     pthread_mutex_t lock; /* taking: each page goes to one thread */
@@ -77,7 +77,7 @@ void ram_sender_leave_out(RamSender *sender, size_t block)
     sender->blocks[block].left_out = true;
 }
 
-/* Without a tracker nothing changes: the data ranges are all there is to know. */
+/* Without a tracker nothing writes the RAM, so only the data ranges matter. */
 static void scan_data(const RamBlock *ram, DirtyMap *into)
 {
     size_t first, end = 0;
@@ -138,7 +138,7 @@ uint64_t ram_sender_remaining(const RamSender *sender)
     return atomic_load(&sender->remaining);
 }
 
-/* The next dirty page from the cursor on, around and around; there is one. */
+/* Finds the next dirty page from the cursor on and wraps around; there must be one. */
 static size_t seek(RamSender *sender)
 {
     for (;;) {
@@ -153,9 +153,9 @@ static size_t seek(RamSender *sender)
     }
 }
 
-/* Takes the run that begins at the dirty page @first and ends before @end; under the lock. The
- * tracker reports in a sync, so it is enough to clear the bits before the run is read: what the
- * guest writes meanwhile is in the next sync. */
+/* Under the lock: takes the run that begins at the dirty page @first and ends before @end. It is
+ * enough to clear the bits before the run is read: pages that the guest writes meanwhile are in the
+ * next sync. */
 static void take_run(RamSender *sender, size_t block, size_t first, size_t end, RamRun *ret)
 {
     const SenderBlock *b = &sender->blocks[block];
@@ -289,7 +289,7 @@ static void put_page(const RamSender *sender, StreamWriter *w, const RamRun *run
 
 static void put_data(const RamSender *sender, StreamWriter *w, const RamRun *run, RamBatch *batch)
 {
-    size_t zeroes = 0; /* pages before this one that are to go as zero pages */
+    size_t zeroes = 0; /* zero pages before this one, not yet put */
 
     ram_run_map_in(run);
 

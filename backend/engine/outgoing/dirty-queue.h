@@ -1,6 +1,6 @@
 /*
- * What is left to send: the dirty pages of all blocks, read from the tracker and taken run by run,
- * for the writer of the main channel (ram_sender_fill) or for a lane of its own.
+ * The pages left to send: the dirty pages of all blocks, read from the tracker and taken run by
+ * run, for the writer of the main channel (ram_sender_fill) or for another lane.
  *
  * Pages that were never touched are known from the holes of the backing. They are sent as zero
  * pages without being read, because reading would populate them. The outgoing thread owns the
@@ -20,8 +20,8 @@
 
 typedef struct RamSender RamSender;
 
-/* @tracker may be NULL for a guest that nothing can write (no vCPUs); @map is kept up to date. All
- * stay the caller's. */
+/* @tracker may be NULL for a guest without vCPUs, whose RAM does not change. @map is kept up to
+ * date. All stay the caller's. */
 RamSender *ram_sender_new(Guest *guest, DirtyTracker *tracker, RamMap *map);
 void ram_sender_free(RamSender *sender);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RamSender, ram_sender_free)
@@ -32,8 +32,8 @@ void ram_sender_leave_out(RamSender *sender, size_t block);
 /* Before the first sync: memory that was never touched is not sent at all. */
 void ram_sender_leave_holes_out(RamSender *sender);
 
-/* Asks the tracker. The first time every page becomes dirty, or every page that holds data;
- * *@ret_dirtied is what this sync found: pages written (the first time: holding data). */
+/* Reads the tracker. At the first call every page becomes dirty, or every page that holds data.
+ * *@ret_dirtied is the number of pages written (first call: of pages that hold data). */
 bool ram_sender_sync(RamSender *sender, uint64_t *ret_dirtied, GError **error);
 
 /* Pages not yet sent. */
@@ -41,12 +41,12 @@ uint64_t ram_sender_remaining(const RamSender *sender);
 
 /* Pages that follow each other in one block and are to be sent. */
 typedef struct {
-    unsigned block; /* index among the guest's blocks */
+    unsigned block; /* index of the guest's block */
     size_t first;   /* page */
     size_t count;
-    const uint8_t *host; /* the memory of the first */
+    const uint8_t *host; /* the memory of the first page */
     bool data;           /* false: never touched; zero, and not to be read */
-    bool unread;         /* this data was not read before */
+    bool unread;         /* the data was not read before */
 } RamRun;
 
 /* Called before the data of @run is read, by the thread that reads it: maps it in one call where
@@ -57,8 +57,8 @@ void ram_run_map_in(const RamRun *run);
  * the last run ended and wraps around. False when none is left. */
 bool ram_sender_take(RamSender *sender, size_t max_pages, RamRun *ret);
 
-/* How ram_sender_fill() encodes pages with data; NULL (the default): as they are. Stays the
- * caller's. Not for postcopy: a page is placed there only once. */
+/* Sets how ram_sender_fill() encodes pages with data; NULL (the default) = plain. @encoder stays
+ * the caller's. Not for postcopy, where a page is placed only once. */
 void ram_sender_set_encoder(RamSender *sender, PageEncoder *encoder);
 /* Takes the first run of dirty pages among @count pages from page @first of @block; the next
  * ram_sender_take() begins behind it. False when there are none. */
@@ -68,8 +68,8 @@ bool ram_sender_take_at(RamSender *sender, size_t block, size_t first, size_t co
  * takes pages. */
 const DirtyMap *ram_sender_dirty(const RamSender *sender, size_t block);
 
-/* All pages of @block but those in @received are to be sent (again). No other thread takes pages
- * meanwhile. */
+/* Marks all pages of @block except those in @received to be sent (again). No other thread may take
+ * pages meanwhile. */
 void ram_sender_begin_again(RamSender *sender, size_t block, const DirtyMap *received);
 
 /* Like ram_sender_take(), with a separate limit for never-touched runs, which are cheap to send. */
@@ -78,11 +78,11 @@ bool ram_sender_take_holes(RamSender *sender, size_t max_pages, size_t max_hole,
 typedef struct {
     uint64_t normal;
     uint64_t zero;
-    uint64_t packed; /* by the encoder, shorter than a page */
+    uint64_t packed; /* pages that the encoder made shorter */
 } RamBatch;
 
 /* Puts the pages of @run into @w, which has room for them; adds to @batch. */
 void ram_sender_put(RamSender *sender, StreamWriter *w, const RamRun *run, RamBatch *batch);
 
-/* Puts the next runs into @w until it is full, about @max_bytes are there or none is left. */
+/* Puts the next runs into @w until it is full, about @max_bytes are put or no run is left. */
 RamBatch ram_sender_fill(RamSender *sender, StreamWriter *w, size_t max_bytes);

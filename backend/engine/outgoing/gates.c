@@ -1,5 +1,5 @@
 /*
- * What the switchover may have to wait for: the destination (capability switchover-ack) and the
+ * The waits before the switchover: for the destination (capability switchover-ack) and for the
  * operator (capability pause-before-switchover).
  *
  * Runs on the outgoing thread. During the first wait the guest runs and writes, so the wait is cut

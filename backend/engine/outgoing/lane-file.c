@@ -1,6 +1,6 @@
 /*
- * Pages to their places in a mapped-ram file (capability mapped-ram). Only what is between them
- * goes through the stream writer. Runs on the outgoing thread.
+ * Writes pages to their places in a mapped-ram file (capability mapped-ram). Only the bytes between
+ * the pages go through the stream writer. Runs on the outgoing thread.
  */
 #include "backend/engine/outgoing/outgoing-internal.h"
 
@@ -48,7 +48,7 @@ static bool file_begin(Lane *lane, GError **error)
     return ((FileLane *)lane)->writer != NULL;
 }
 
-/* The bitmap and the pages of the block come next in the file, the stream goes on behind them. */
+/* The bitmap and the pages of the block come next in the file; the stream continues after them. */
 static bool begin_block(Lane *lane, size_t block, GError **error)
 {
     Outgoing *o = lane->o;

@@ -1,9 +1,9 @@
 /*
- * Pages over connections of their own (capability multifd); the main channel has the frame of the
+ * Sends pages over separate connections (capability multifd); the main channel has the frame of the
  * stream. Runs on the outgoing thread, except the callbacks of the channels.
  *
- * All of a pass is one PART section on the main channel. Its end is the point where the destination
- * waits for all channels, whichever mark it looks for: the end of a ram body, or a FLUSH record.
+ * A pass is one PART section on the main channel. At its end the destination waits for all
+ * channels, whichever mark it uses: the end of a ram body, or a FLUSH record.
  */
 #include "backend/engine/outgoing/outgoing-internal.h"
 
@@ -19,7 +19,7 @@ typedef struct {
     bool zero_in_packets;
     struct {
         uint64_t bytes, normal, zero;
-    } collected; /* of what the channels sent: is in the pace already */
+    } collected; /* of the bytes and pages sent by the channels: already in the pace */
 } MultifdLane;
 
 /* ---- callbacks of the channels ---- */
@@ -43,7 +43,8 @@ static void stuck(void *data)
 
 /* ---- beginning ---- */
 
-/* A destination that is not asked or is no migmon gets what all of them understand. */
+/* A destination that was not asked, or is not migmon, gets zero pages on the main channel, which
+ * every receiver supports. */
 static bool multifd_connect(Lane *lane, GError **error)
 {
     MultifdLane *l = (MultifdLane *)lane;
@@ -61,7 +62,7 @@ static bool multifd_connect(Lane *lane, GError **error)
         mig_error_hint(error, "is multifd on at the destination, with as many channels?");
         return false;
     }
-    /* A destination reads the main channel when it has all channels. */
+    /* The destination reads the main channel only when it has all channels. */
     if (ask && !source_return_path_wait_pong(o->return_path, MULTIFD_HELLO, error)) {
         g_prefix_error(error, "waiting until the destination has all multifd channels: ");
         return false;
@@ -73,7 +74,7 @@ static bool multifd_connect(Lane *lane, GError **error)
 
 /* ---- pages ---- */
 
-/* Adds what the channels have sent since the last call to all figures. */
+/* Adds the bytes and pages that the channels have sent since the last call to all figures. */
 static void collect(MultifdLane *l)
 {
     Pace *pace = &l->lane.o->pace;
@@ -105,7 +106,7 @@ static void add_run(MultifdJob *job, const RamRun *run)
     job->n_pages += run->count;
 }
 
-/* Zero pages of the run go to the main channel, the pages between them into the job. */
+/* Puts zero pages of the run on the main channel and the other pages into the job. */
 static void sort_run(Outgoing *o, MultifdJob *job, const RamRun *run, RamBatch *batch)
 {
     for (size_t i = 0; i < run->count; i++) {

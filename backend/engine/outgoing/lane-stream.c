@@ -6,7 +6,7 @@
 
 typedef struct {
     Lane lane;
-    PageEncoder *encoder; /* NULL: pages go as they are */
+    PageEncoder *encoder; /* NULL = pages are sent plain */
 } StreamLane;
 
 static bool part(Lane *lane, GError **error)

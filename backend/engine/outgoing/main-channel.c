@@ -1,6 +1,6 @@
 /*
- * The main channel of an outgoing migration: whether the migration may continue, the write of what
- * the writer holds, and the frame of the ram section around the pages.
+ * The main channel of an outgoing migration: the check whether the migration may continue, the
+ * write of the writer's bytes, and the frame of the ram section around the pages.
  */
 #include "backend/engine/outgoing/outgoing-internal.h"
 

@@ -32,7 +32,7 @@ struct MappedWriter {
     RamRun runs[BATCH_RUNS];
     _Atomic uint64_t n_normal, n_zero;
     pthread_mutex_t lock;
-    GError *error; /* the first of the batch; under @lock */
+    GError *error; /* the first error of the batch; under @lock */
 };
 
 /* ---- one run; any thread of the crew ---- */
@@ -67,7 +67,7 @@ static bool write_all(MappedWriter *w, int fd, const void *bytes, size_t count, 
     return true;
 }
 
-/* @count pages with data, or zero pages, from page @index of the run on. */
+/* Puts @count pages with data, or @count zero pages, from page @index of the run on. */
 static bool put_pages(MappedWriter *w, const RamRun *run, size_t index, size_t count, bool zero)
 {
     const WriterBlock *b = &w->blocks[run->block];

@@ -23,13 +23,13 @@ MappedWriter *mapped_writer_new(int fd, int pages_fd, RamBlock *const *blocks, s
 void mapped_writer_free(MappedWriter *writer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MappedWriter, mapped_writer_free)
 
-/* The places of @block, whose bitmap begins at @at of the file; *@ret_next is where the stream goes
- * on. */
+/* Lays out @block, whose bitmap begins at offset @at of the file; at *@ret_next the stream
+ * continues. */
 MappedRam mapped_writer_place(MappedWriter *writer, size_t block, uint64_t at, uint64_t *ret_next);
 
-/* Writes about @max_bytes of dirty pages; *@ret_bytes is what went into the file. */
+/* Writes about @max_bytes of dirty pages; *@ret_bytes is the number of bytes written. */
 bool mapped_writer_pages(MappedWriter *writer, RamSender *ram, size_t max_bytes,
                          RamBatch *ret_batch, uint64_t *ret_bytes, GError **error);
 
-/* All pages are written: which of them there are. */
+/* Writes the bitmaps, after all pages are written. */
 bool mapped_writer_bitmaps(MappedWriter *writer, uint64_t *ret_bytes, GError **error);

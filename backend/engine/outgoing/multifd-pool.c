@@ -32,18 +32,18 @@ typedef struct {
 
     /* The thread only. */
     ChannelStats *stats;
-    MultifdPacker *packer; /* NULL = pages go as they are */
+    MultifdPacker *packer; /* NULL = pages are sent plain */
     unsigned block;        /* of the packet that is being filled */
     MultifdPacket packet;
-    const uint8_t *pages[MULTIFD_PAGES]; /* those with content */
-    uint64_t zeroes[MULTIFD_PAGES];      /* offsets */
+    const uint8_t *pages[MULTIFD_PAGES]; /* pages with content */
+    uint64_t zeroes[MULTIFD_PAGES];      /* offsets of zero pages */
     uint8_t header[MULTIFD_HEADER_BYTES];
     struct iovec iov[1 + MULTIFD_PAGES];
 } SendChannel;
 
 struct MultifdSend {
     MultifdSendConfig config;
-    _Atomic uint64_t packets; /* numbers them */
+    _Atomic uint64_t packets; /* the number of the last packet */
 
     SendChannel *channels;
     MultifdJob *jobs;
@@ -51,12 +51,12 @@ struct MultifdSend {
 
     /* Under @lock. */
     pthread_mutex_t lock;
-    pthread_cond_t work; /* for the channels: jobs, a sync, the end */
-    pthread_cond_t done; /* for the migration's thread */
+    pthread_cond_t work; /* wakes channels: jobs, a sync, the end */
+    pthread_cond_t done; /* wakes the migration's thread */
     GQueue free_jobs;    /* of MultifdJob */
     GQueue queue;        /* handed over, not yet taken; the oldest first */
     size_t pages_out;    /* handed over, not yet written */
-    uint64_t syncs;      /* asked for */
+    uint64_t syncs;      /* number of syncs begun */
     unsigned synced;     /* channels that have sent the last of them */
     GError *error;       /* the first failure */
     bool noticed;        /* by the migration's thread */
@@ -80,7 +80,7 @@ MultifdSend *multifd_send_new(const MultifdSendConfig *config)
         s->channels[i].id = i;
         s->channels[i].stats = &config->stats[i];
     }
-    /* One at work and one waiting for each, and the one that is being filled. */
+    /* For each channel one job at work and one waiting, and one that is being filled. */
     s->n_jobs = 2 * n + 1;
     s->jobs = g_new0(MultifdJob, s->n_jobs);
     for (unsigned i = 0; i < s->n_jobs; i++) {
@@ -166,14 +166,15 @@ static void put_header(SendChannel *channel)
     channel->iov[0] = (struct iovec){ channel->header, sizeof channel->header };
 }
 
-/* Points at the pages, those that follow each other in memory by one entry; returns how many. */
+/* Makes iovec entries for the pages, one for each run of pages that are consecutive in memory;
+ * returns their number. */
 static int point_at_pages(SendChannel *channel)
 {
     int n = 0;
 
     for (uint32_t i = 0; i < channel->packet.n_normal; i++) {
         struct iovec *last = &channel->iov[n];
-        /* iovec has no const; nobody writes through it. */
+        /* iovec has no const; the pages are not written through it. */
         uint8_t *page = (uint8_t *)(uintptr_t)channel->pages[i];
 
         if (n > 0 && (uint8_t *)last->iov_base + last->iov_len == page) {
@@ -185,7 +186,7 @@ static int point_at_pages(SendChannel *channel)
     return n;
 }
 
-/* The bytes behind the header; returns the entries, -1 with an error. */
+/* Makes the entries for the bytes after the header; returns their number, -1 with an error. */
 static int put_data(SendChannel *channel, GError **error)
 {
     MultifdPacket *packet = &channel->packet;
@@ -274,7 +275,8 @@ static bool send_channel_job(SendChannel *channel, const MultifdJob *job, GError
     return send_packet(channel, error);
 }
 
-/* A page may be sent again, by another channel, when no older content of it is on the way. */
+/* Waits for lent pages: another channel may send a page again only when no older content of it is
+ * on the way. */
 static bool settle(SendChannel *channel, GError **error)
 {
     bool copied;
@@ -305,7 +307,7 @@ static bool send_channel_sync(SendChannel *channel, GError **error)
 
 /* ---- the channels' threads ---- */
 
-/* Remembers the first failure and sees to it that the migration's thread hears of it. */
+/* Stores the first failure and makes sure that the migration's thread notices it. */
 static void note_failure(SendChannel *channel, GError *error)
 {
     MultifdSend *s = channel->pool;
@@ -419,7 +421,7 @@ static bool connect_channel(SendChannel *channel, Connector *connector, GError *
         return false;
     }
     if (!keep_transport(channel, transport)) {
-        transport_shutdown(transport); /* and the write below says so */
+        transport_shutdown(transport); /* and the write below fails */
     }
     if (settings->zero_copy && !transport_prepare_lending(transport, error)) {
         return false;
@@ -469,8 +471,8 @@ bool multifd_send_failed(MultifdSend *s, GError **error)
     return has_failed(s, error);
 }
 
-/* Under the lock, which is let go meanwhile: waits for a change, a little. False: do not wait on.
- */
+/* Under the lock, which is released meanwhile: waits a short time for a change. False with the
+ * error: the attempt has ended. */
 static bool wait_done(MultifdSend *s, GError **error)
 {
     if (has_failed(s, error)) {

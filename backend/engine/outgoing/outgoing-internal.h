@@ -1,5 +1,5 @@
 /*
- * The inside of an outgoing migration: its state, and what its phases use of each other. A file
+ * The inside of an outgoing migration: its state, and the functions that its phases share. A file
  * calls only files above it in this list:
  *
  *     control.c       requests of other threads, and fault points
@@ -13,7 +13,7 @@
  *     outgoing.c      life of it all
  *
  * dirty-queue, encoders, multifd-pool, mapped-writer, page-requests, return-path, urgent, pace,
- * peer-watch and auto-converge are objects of their own and do not see this.
+ * peer-watch and auto-converge are independent objects and do not include this.
  */
 #pragma once
 
@@ -38,12 +38,12 @@ typedef enum {
 
 /* See waits.c. */
 typedef struct {
-    /* Begun and ended by the outgoing thread. */
+    /* Started and stopped by the outgoing thread. */
     WaitClock limiter;
-    WaitClock answer; /* for the destination to have loaded what it got */
+    WaitClock answer; /* until the destination has loaded what it received */
 
-    /* Under the lock: what outgoing_account_waits() has counted already. */
-    int64_t since_us; /* monotonic, 0 = does not count yet */
+    /* Under the lock: the waits that outgoing_account_waits() has counted already. */
+    int64_t since_us; /* monotonic, 0 = not counting yet */
     uint64_t link_us, receiver_us, limiter_us;
 } Waits;
 
@@ -54,10 +54,10 @@ typedef struct {
 
     /* Under the lock of the migration. */
     bool armed;
-    bool package; /* postcopy: it may be given up after the decision too */
+    bool package; /* postcopy: it may be given up after the commit decision too */
     bool quit;
 
-    /* Once @gave_up is set. */
+    /* Valid once @gave_up is set. */
     uint64_t silent_ms;
     bool awaited_answer;
 } SwitchoverWatch;
@@ -71,17 +71,17 @@ struct Outgoing {
     /* Any thread. */
     _Atomic int decision;
     atomic_bool keep_stopped;   /* "stop" came during the switchover */
-    atomic_bool go_on;          /* from pre-switchover */
-    atomic_bool left;           /* in postcopy: the package with the guest is out */
-    atomic_bool pause_wanted;   /* as soon as it is */
-    atomic_bool start_postcopy; /* as soon as it can */
+    atomic_bool go_on;          /* migrate_continue: leave pre-switchover */
+    atomic_bool left;           /* in postcopy: the package with the guest is sent */
+    atomic_bool pause_wanted;   /* migrate_pause came; acts when @left is set */
+    atomic_bool start_postcopy; /* switch to postcopy as soon as possible */
     pthread_mutex_t lock;       /* guards @transport, @urgent and @lane (the pointers) and @wake */
     pthread_cond_t wake;        /* cancel, or a setting changed */
     Transport *transport;       /* NULL before it is connected and in postcopy-paused */
     UrgentSender *urgent;       /* capability postcopy-preempt, else NULL */
     Lane *lane;                 /* NULL before the thread has made it; then constant */
-    Connector *recovery;        /* under @lock: of the attempt to resume a paused postcopy */
-    bool abandoned;             /* under @lock: waits for the destination end */
+    Connector *recovery;        /* under @lock: of an attempt to resume a paused postcopy */
+    bool abandoned;             /* under @lock: the wait for the destination's answer ends */
     Waits waits;
     SwitchoverWatch watch;
 
@@ -95,10 +95,10 @@ struct Outgoing {
     Pace pace;
     bool ack_missed;       /* the operator was informed that the destination is not ready */
     bool ran;              /* the guest ran before the stop: it resumes when we fail */
-    bool stopped;          /* by us, for the switchover */
+    bool stopped;          /* the switchover paused the guest */
     size_t last_bytes;     /* of the write that commits */
     bool confirmed;        /* in postcopy: the guest runs at the destination */
-    RunState state_before; /* what goes into globalstate */
+    RunState state_before; /* the run state for globalstate */
 };
 
 #define RAM_SECTION_ID 2u
@@ -119,58 +119,58 @@ static inline bool outgoing_has(const Outgoing *o, MigCapability id)
 /* Under the lock: all connections are shut down and every wait of the migration ends. */
 void outgoing_shut_down(Outgoing *o);
 
-/* Acts on the fault point @point; false when the migration shall fail there. */
+/* Acts on the fault point @point; false with the error when the migration is to fail there. */
 bool outgoing_fault(Outgoing *o, const char *point, GError **error);
 
-/* The same for another channel than the main one, by the thread that writes to it; a callback of
- * objects that do not know Outgoing. */
+/* Like outgoing_fault(), for a channel other than the main one, on the thread that writes to it. A
+ * callback for objects that do not include Outgoing. */
 bool outgoing_fault_on(void *outgoing, const char *point, Transport *transport, GError **error);
 
 /* ---- watch.c ---- */
 
-/* Before the guest is stopped: makes the thread. From begin, which is when the guest is paused and
- * @ran is known, until end, which is the commit, it watches the destination. After package the
- * package of postcopy can be taken back. Free comes last. */
+/* new makes the thread, before the guest is paused. The thread watches the destination from begin
+ * (the guest is paused, @ran is set) to end (the commit). After package, the package of postcopy
+ * can be taken back. free comes last. */
 bool outgoing_watch_new(Outgoing *o, GError **error);
 void outgoing_watch_begin(Outgoing *o);
 void outgoing_watch_package(Outgoing *o);
 void outgoing_watch_end(Outgoing *o);
 void outgoing_watch_free(Outgoing *o);
 
-/* True with the reason when it has ended the attempt. */
+/* True with the reason when the watch has ended the attempt. */
 bool outgoing_gave_up(Outgoing *o, GError **error);
 
 /* ---- main-channel.c ---- */
 
 bool outgoing_is_cancelled(const Outgoing *o);
 
-/* False with the error when the destination has given up or was given up, or the operator
+/* False with the error when the destination has failed or was given up, or the operator
  * cancelled. */
 bool outgoing_check(Outgoing *o, GError **error);
 
-/* Writes what the writer holds; counts it. */
+/* Writes and counts the writer's bytes. */
 bool outgoing_flush(Outgoing *o, GError **error);
 
-/* A PART of the ram section around the pages that the caller puts in between. The end writes it and
- * counts it against the limit. */
+/* A PART of the ram section around the pages that the caller puts in between. end_part writes it
+ * and counts it against the limit. */
 void outgoing_begin_part(Outgoing *o);
 bool outgoing_end_part(Outgoing *o, GError **error);
 
-/* Ends a ram body of any kind and writes it; no limit. */
+/* Ends a ram body of any kind and writes it, without a limit. */
 bool outgoing_end_body(Outgoing *o, GError **error);
 
-/* ---- waits.c: pages begin to flow, waits count from here ---- */
+/* ---- waits.c: counts waits from here, at the first page ---- */
 
 void outgoing_begin_waits(Outgoing *o);
 
 /* ---- gates.c ---- */
 
-/* Whether everything is there that the pause has to wait for. False after a short wait for it: look
- * at the dirty pages again, then ask again. */
+/* True when the destination is ready for the switchover. False after a short wait: sync the dirty
+ * pages, then call again. */
 bool outgoing_may_switch_over(Outgoing *o);
 
-/* The guest is paused: waits for the operator where the capability pause-before-switchover says so;
- * the status is @next then. */
+/* The guest is paused. With capability pause-before-switchover: waits for the operator, then sets
+ * status @next. */
 bool outgoing_pre_switchover(Outgoing *o, MigrationStatus next, GError **error);
 
 /* ---- precopy.c ---- */
@@ -178,12 +178,12 @@ bool outgoing_pre_switchover(Outgoing *o, MigrationStatus next, GError **error);
 /* Setup section, then passes until what is left fits into the downtime limit. */
 bool outgoing_precopy(Outgoing *o, GError **error);
 
-/* The rest of the RAM; the guest is paused. */
+/* Sends the rest of the RAM; the guest is paused. */
 bool outgoing_last_pass(Outgoing *o, GError **error);
 
-/* For the other ways of sending RAM: the setup section; a wait until the limiter lets more through
- * (false when cancelled meanwhile); a dirty sync, which ends a pass and begins the next; the end of
- * the last pass. */
+/* For the other ways of sending RAM: the setup section; a wait for the bandwidth limit (false when
+ * cancelled meanwhile); a dirty sync, which ends a pass and begins the next; the end of the last
+ * pass. */
 bool outgoing_put_ram_setup(Outgoing *o, GError **error);
 bool outgoing_wait_for_limiter(Outgoing *o, GError **error);
 bool outgoing_sync(Outgoing *o, GError **error);
@@ -191,29 +191,29 @@ void outgoing_end_pass(Outgoing *o);
 
 /* ---- switchover.c ---- */
 
-/* From the stop of the guest to the destination's answer. Sets status, owner and outcome when it
- * returns true (whatever they are); false: failed before the commit, the guest belongs here. */
+/* From the stop of the guest to the destination's answer. True: status, owner and outcome are set,
+ * whatever they are. False with the error: failed before the commit, the guest belongs here. */
 bool outgoing_switchover(Outgoing *o, GError **error);
 
-/* Stops the guest; puts it back to what it did before that, if it did. */
+/* stop pauses the guest; the other one restores its state before that. */
 void outgoing_stop_guest(Outgoing *o);
 void outgoing_resume_guest(Outgoing *o);
 
-/* The ends, with status, owner and outcome: the destination has the guest; it said that it did not
- * take it. */
+/* Set status, owner and outcome at the end: the destination has the guest; the destination refused
+ * it. */
 void outgoing_handed_over(Outgoing *o, Owner owner, const char *evidence);
 void outgoing_refused(Outgoing *o, const GError *error);
 
-/* ---- postcopy.c: like outgoing_switchover(), with the rest of the RAM behind the guest ---- */
+/* ---- postcopy.c: like outgoing_switchover(), but the rest of the RAM follows the guest ---- */
 
 bool outgoing_postcopy(Outgoing *o, GError **error);
 
 /* ---- recovery.c ---- */
 
-/* The connection of a postcopy is dead: waits in postcopy-paused until another one resumes it
+/* The connection of a postcopy has failed: waits in postcopy-paused until another one resumes it
  * (true) or the attempt is given up (false; status and outcome are set). */
 bool outgoing_recover(Outgoing *o, const GError *reason);
 
-/* ---- snapshot.c: all of it, from the setup section on. True: it is completed ---- */
+/* ---- snapshot.c: a whole snapshot, from the setup section on. True: completed ---- */
 
 bool outgoing_background_snapshot(Outgoing *o, GError **error);

@@ -29,10 +29,10 @@ static bool connect_to_peer(Outgoing *o, GError **error)
     o->transport = t;
     pthread_mutex_unlock(&o->lock);
     if (outgoing_is_cancelled(o)) {
-        transport_shutdown(t); /* the cancel came before there was a transport */
+        transport_shutdown(t); /* cancelled before there was a transport */
     }
     if (outgoing_has(o, CAPABILITY_POSTCOPY_PREEMPT)) {
-        /* Second, and at once: QEMU 7.2 reads nothing before it has both connections. */
+        /* The second connection is opened at once: QEMU 7.2 reads nothing before it has both. */
         UrgentSender *urgent = urgent_sender_open(o->config.connector, outgoing_fault_on, o, error);
 
         pthread_mutex_lock(&o->lock);
@@ -45,8 +45,8 @@ static bool connect_to_peer(Outgoing *o, GError **error)
     return outgoing_fault(o, "src-connected", error) && urgent_sender_at_open(o->urgent, error);
 }
 
-/* Before the connection is made: where the host does not have what it needs, the destination does
- * not see an attempt. */
+/* Called before the connection is made: if the host lacks something that the lane needs, the
+ * destination does not see an attempt. */
 static bool make_lane(Outgoing *o, GError **error)
 {
     Lane *lane = outgoing_has(o, CAPABILITY_MAPPED_RAM) ? lane_file_new(o)
@@ -58,7 +58,7 @@ static bool make_lane(Outgoing *o, GError **error)
     return lane != NULL;
 }
 
-/* The capabilities that must be on at the destination too. */
+/* Puts the capabilities that must be on at the destination too. */
 static void put_configuration(Outgoing *o)
 {
     const OutgoingConfig *config = &o->config;
@@ -147,8 +147,8 @@ static void finish_cancelled(Outgoing *o, const char *where)
     migration_move(m, MIGRATION_CANCELLING, MIGRATION_CANCELLED);
 }
 
-/* Ends an attempt that failed before the commit. The guest comes first, so that with the final
- * status it is back in its place. */
+/* Ends an attempt that failed before the commit. The guest is restored before the final status is
+ * set. */
 static void finish_failed(Outgoing *o, GError **error)
 {
     Migration *m = o->migration;
@@ -181,12 +181,12 @@ static void finish_failed(Outgoing *o, GError **error)
     migration_set_error(m, first_line);
     migration_set_outcome(m, text);
     if (!migration_end(m, MIGRATION_FAILED)) {
-        /* A cancel came in between: report what the operator asked for. */
+        /* A cancel came in between: report it as cancelled. */
         finish_cancelled(o, where);
     }
 }
 
-/* With all of its RAM, or before the rest of it. */
+/* Hands the guest over: with all of its RAM, or by postcopy before the rest of it. */
 static bool leave(Outgoing *o, GError **error)
 {
     return atomic_load(&o->start_postcopy) ? outgoing_postcopy(o, error)

@@ -20,38 +20,38 @@ typedef struct Outgoing Outgoing;
 
 typedef struct {
     Guest *guest;                 /* outlives the migration */
-    const LiveSettings *settings; /* likewise */
-    const TimerState *timer;      /* likewise; constant while it runs */
-    DirtyLimit *limit;            /* likewise */
+    const LiveSettings *settings; /* outlives it too */
+    const TimerState *timer;      /* outlives it too; constant meanwhile */
+    DirtyLimit *limit;            /* outlives it too */
     Migration *migration;         /* in state setup; referenced */
     Connector *connector;         /* taken over */
     DirtyTracker *tracker;        /* taken over; NULL for a machine without vCPUs */
-    Outgoing *predecessor;        /* taken over on success: an attempt that is over and still
-                                     cleans up; the new thread waits for it, the main loop does not */
+    Outgoing *predecessor; /* taken over on success: an ended attempt that still cleans up; the new
+                              thread waits for it, so that the main loop need not */
     MigCapabilities capabilities;
     MigParameters parameters; /* copied; the value of a LIVE one is in @settings */
     bool to_child;            /* exec: */
     bool to_file;             /* no destination runs what is written */
 } OutgoingConfig;
 
-/* Starts the thread. ENGINE_EVENT_ENDED comes when it is about to return. What the config hands
- * over is taken on failure too. */
+/* Starts the thread. ENGINE_EVENT_ENDED comes when it is about to return. Members that are "taken
+ * over" are taken on failure too. */
 Outgoing *outgoing_new(const OutgoingConfig *config, GError **error);
 
-/* After ENGINE_EVENT_ENDED, or after outgoing_cancel(): joins and frees. */
+/* Joins and frees. To be called after ENGINE_EVENT_ENDED or outgoing_cancel(). */
 void outgoing_free(Outgoing *o);
 
 /* The record it writes; lives at least as long as @o. */
 Migration *outgoing_record(const Outgoing *o);
 
-/* Any thread. False once the guest was handed over (the end of the stream was sent): *@error says
- * so. True: the source runs the guest; status goes to cancelling and on to cancelled. */
+/* Any thread. False with the error once the guest was handed over (the end of the stream was sent).
+ * True: the guest stays at the source; the status becomes cancelling, then cancelled. */
 bool outgoing_cancel(Outgoing *o, GError **error);
 
 /* Any thread: ends the wait in pre-switchover; no effect in any other status. */
 void outgoing_continue(Outgoing *o);
 
-/* Any thread: switch to postcopy as soon as pages are sent; may come before that. */
+/* Any thread: switches to postcopy as soon as pages are sent; may be called before that. */
 void outgoing_start_postcopy(Outgoing *o);
 
 /* Any thread: shuts down the connection of a postcopy, or ends the attempt to open another one.
@@ -61,7 +61,7 @@ bool outgoing_pause(Outgoing *o);
 /* Main thread, in postcopy-paused: resumes the postcopy over @connector (taken). */
 bool outgoing_resume(Outgoing *o, Connector *connector, GError **error);
 
-/* Any thread: outgoing_resume() was called and its attempt is not over. */
+/* Any thread: true while an attempt of outgoing_resume() is not over. */
 bool outgoing_is_resuming(Outgoing *o);
 
 /* Main thread: a live setting changed; a waiting thread reads it again. */

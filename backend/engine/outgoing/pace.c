@@ -70,7 +70,7 @@ void pace_count_pages(Pace *pace, RamBatch batch)
     pace->window.pages += pages;
 }
 
-/* The rate at which what is left would go during the pause. */
+/* The expected bandwidth during the pause. */
 static uint64_t switchover_bandwidth(const Pace *pace)
 {
     uint64_t given = atomic_load(&pace->settings->avail_switchover_bandwidth);

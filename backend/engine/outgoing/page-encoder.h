@@ -1,7 +1,7 @@
 /*
- * How a page that holds data gets into the main channel's writer when it does not go as it is: as
- * what changed in it (xbzrle-encoder.c) or packed (compress-encoder.c). Owned by the outgoing
- * thread, which calls everything here; figures go to the migration's counters.
+ * Encodes a page with data for the main channel's writer: as its changes (xbzrle-encoder.c) or
+ * packed (compress-encoder.c). Owned by the outgoing thread, which calls all functions here;
+ * figures go to the migration's counters.
  */
 #pragma once
 
@@ -25,25 +25,26 @@ typedef struct {
 
 typedef enum {
     PUT_WHOLE,   /* as a plain page */
-    PUT_PACKED,  /* or will be: as something shorter */
+    PUT_PACKED,  /* as something shorter, now or at the end of the batch */
     PUT_NOTHING, /* the destination has this content */
 } PutResult;
 
 typedef struct {
     /* The guest may write the page meanwhile. */
     PutResult (*put)(PageEncoder *encoder, StreamWriter *w, const EncoderPage *page);
-    /* Optional. Page @number goes as a zero page. */
+    /* Optional. Page @number is sent as a zero page. */
     void (*zero)(PageEncoder *encoder, uint64_t number);
     /* Optional. The writer is empty and a batch begins: settings may have changed. */
     void (*begin)(PageEncoder *encoder);
-    /* Optional. All that was put is in @w when it returns; nothing points at the guest's pages. */
+    /* Optional. When it returns, all pages put are in @w and nothing points at the guest's
+     * pages. */
     void (*end)(PageEncoder *encoder, StreamWriter *w);
     /* Optional. A dirty sync was made, a pass begins. */
     void (*sync)(PageEncoder *encoder);
     void (*free)(PageEncoder *encoder);
 } PageEncoderOps;
 
-/* First member of each. */
+/* The first member of each encoder. */
 struct PageEncoder {
     const PageEncoderOps *ops;
     const LiveSettings *settings;
@@ -55,11 +56,11 @@ struct PageEncoder {
 PageEncoder *xbzrle_encoder_new(const LiveSettings *settings, CodecCounters *counters,
                                 uint64_t n_pages, GError **error);
 
-/* Packs in @n_threads threads (>= 1). NULL with an error when there are none to be had. */
+/* Packs in @n_threads threads (>= 1). NULL with an error when a thread cannot be made. */
 PageEncoder *compress_encoder_new(const LiveSettings *settings, CodecCounters *counters,
                                   unsigned n_threads, GError **error);
 
-/* NULL pointers are fine for all of these. */
+/* All of these accept NULL. */
 static inline void page_encoder_free(PageEncoder *encoder)
 {
     if (encoder != NULL) {

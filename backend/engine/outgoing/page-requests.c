@@ -22,7 +22,7 @@ struct PageRequests {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     GQueue queue;      /* Request */
-    DirtyMap **queued; /* one a block: what stands in the queue */
+    DirtyMap **queued; /* for each block: the pages in the queue */
     size_t last_block;
     uint64_t count;
     uint64_t wakes;
@@ -66,7 +66,7 @@ void page_requests_free(PageRequests *requests)
     g_free(requests);
 }
 
-/* Under the lock: the block that is meant, or NO_BLOCK with the error. */
+/* Under the lock: returns the requested block, or NO_BLOCK with the error. */
 static size_t find_block(PageRequests *requests, const char *idstr, GError **error)
 {
     if (*idstr == '\0') {
@@ -84,7 +84,8 @@ static size_t find_block(PageRequests *requests, const char *idstr, GError **err
     return requests->last_block;
 }
 
-/* Checks and counts a message; queues its pages, or tells who is to answer them now. */
+/* Checks and counts a message; queues its pages, or returns the server that must answer them
+ * now. */
 static bool take_message(PageRequests *requests, const char *idstr, uint64_t start, uint32_t length,
                          size_t *ret_block, PageRequestsServer *ret_server, void **ret_data,
                          GError **error)

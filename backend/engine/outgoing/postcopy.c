@@ -37,7 +37,7 @@ static bool discard(Outgoing *o, GError **error)
     if (!o->config.parameters.x_handover) {
         return true;
     }
-    /* A destination that cannot discard pages shows it here, while the guest has not left. */
+    /* A destination that cannot discard pages fails here, before the guest has left. */
     wait_clock_begin(&o->waits.answer);
     bool done = source_return_path_wait_pong(o->return_path, PING_DISCARDED, error);
     wait_clock_end(&o->waits.answer);
@@ -55,7 +55,8 @@ static void put_package(Outgoing *o)
     postcopy_put_package(o->writer, content);
 }
 
-/* Offers the package to the transport. False: its last byte never left this process. */
+/* Offers the package to the transport. False with the error: its last byte never left this
+ * process. */
 static bool commit(Outgoing *o, GError **error)
 {
     int open = DECISION_OPEN, committed = DECISION_COMMITTED;
@@ -67,7 +68,7 @@ static bool commit(Outgoing *o, GError **error)
         return false;
     }
     if (!atomic_compare_exchange_strong(&o->decision, &open, DECISION_COMMITTED)) {
-        return outgoing_check(o, error); /* the cancel was faster */
+        return outgoing_check(o, error); /* a cancel came first */
     }
 
     migration_set_owner(o->migration, OWNER_UNKNOWN,
@@ -87,7 +88,7 @@ static bool commit(Outgoing *o, GError **error)
     return true;
 }
 
-/* False: the guest belongs here. */
+/* False with the error: the guest belongs here. */
 static bool switch_over(Outgoing *o, GError **error)
 {
     Migration *m = o->migration;
@@ -95,7 +96,7 @@ static bool switch_over(Outgoing *o, GError **error)
     if (!outgoing_watch_new(o, error)) {
         return false;
     }
-    /* QEMU's order: the status first, unless the guest waits for the operator in between. */
+    /* As in QEMU the status changes first, unless the guest waits for the operator in between. */
     if (!outgoing_has(o, CAPABILITY_PAUSE_BEFORE_SWITCHOVER) &&
         !migration_move(m, MIGRATION_ACTIVE, MIGRATION_POSTCOPY_ACTIVE)) {
         return outgoing_check(o, error);
@@ -135,7 +136,7 @@ static bool switch_over(Outgoing *o, GError **error)
 
 /* ---- the push ---- */
 
-/* What is known of the guest over there becomes the owner. */
+/* Sets the owner from what is known about the guest at the destination. */
 static void note_owner(Outgoing *o)
 {
     if (!o->confirmed && source_return_path_has_pong(o->return_path, PING_LOADED)) {
@@ -164,7 +165,7 @@ static bool answer_requests(Outgoing *o, GError **error)
     return outgoing_end_body(o, error) && outgoing_fault(o, "src-postcopy-request", error);
 }
 
-/* True when the next batch may leave; false when a page is asked for, or something changed. */
+/* True when the next batch may be sent; false when a page is requested or something changed. */
 static bool wait_for_limiter(Outgoing *o)
 {
     int64_t wait = pace_wait_us(&o->pace);
@@ -208,7 +209,7 @@ static bool start_urgent(Outgoing *o, GError **error)
                                                     &o->migration->counters, error);
 }
 
-/* All that is left of the stream, from the beginning or after a recovery. */
+/* Sends the rest of the stream, from the beginning or after a recovery. */
 static bool send_rest(Outgoing *o, bool recovered, GError **error)
 {
     stream_writer_forget_block(o->writer);
@@ -234,7 +235,7 @@ static bool send_rest(Outgoing *o, bool recovered, GError **error)
     return verdict == VERDICT_OK && outgoing_fault(o, "src-shut", error);
 }
 
-/* ---- all of it ---- */
+/* ---- the phase ---- */
 
 static void completed(Outgoing *o)
 {

@@ -2,12 +2,12 @@
  * Precopy: send RAM in passes until what is left fits into the downtime limit; then, while the
  * guest is paused, the last pass.
  *
- * Runs on the outgoing thread. The lane sends the pages, the pace says how many may leave, and the
- * decision to switch over is the return. Limits are read at each batch, so a changed parameter
- * takes effect with the next one.
+ * Runs on the outgoing thread. The lane sends the pages, the pace limits them, and the return is
+ * the decision to switch over. Limits are read for each batch, so a changed parameter takes effect
+ * with the next one.
  *
- * A pass begins and ends with a dirty sync. A sync is made when nothing is left or when what is
- * left would fit: then the pages written meanwhile decide whether it still does.
+ * A pass begins and ends with a dirty sync. A sync is made when nothing is left, or when the rest
+ * would fit into the downtime limit: then the pages written meanwhile decide whether it still does.
  */
 #include "backend/engine/outgoing/outgoing-internal.h"
 
@@ -48,7 +48,7 @@ bool outgoing_sync(Outgoing *o, GError **error)
 
 /* ---- sending ---- */
 
-/* The end of a ram body that the lane does not end by itself. */
+/* Ends a ram body that the lane does not end by itself. */
 static bool end_body(Outgoing *o, GError **error)
 {
     return LANE_CALL(o->lane, sync, error) && outgoing_end_body(o, error);
@@ -65,7 +65,7 @@ bool outgoing_put_ram_setup(Outgoing *o, GError **error)
     for (size_t i = 0; i < n; i++) {
         stream_put_ram_block(o->writer, blocks[i]->idstr, blocks[i]->size);
         if (outgoing_has(o, CAPABILITY_X_IGNORE_SHARED)) {
-            stream_put_ram_address(o->writer, 0); /* where QEMU's machine none has its block too */
+            stream_put_ram_address(o->writer, 0); /* as in QEMU's machine none */
         }
         if (!LANE_CALL(o->lane, begin_block, i, error)) {
             return false;

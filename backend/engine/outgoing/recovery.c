@@ -1,7 +1,8 @@
 /*
- * A postcopy whose connection died, at the source: everything is kept, the operator gives a new
- * connection (migrate with resume), both sides agree on what has arrived, and the postcopy resumes.
- * As often as needed; a failure on the way leads back to postcopy-paused.
+ * Recovery of a postcopy at the source. After the connection has died all state is kept. The
+ * operator gives a new connection (migrate with resume), both sides agree on the pages that have
+ * arrived, and the postcopy resumes. This may happen again; a failure on the way leads back to
+ * postcopy-paused.
  */
 #include "backend/engine/outgoing/outgoing-internal.h"
 
@@ -68,7 +69,7 @@ static bool open_connection(Outgoing *o, Connector *connector, GError **error)
     return true;
 }
 
-/* ---- agreeing on what has arrived ---- */
+/* ---- agreeing on the arrived pages ---- */
 
 static bool ask_for_bitmap(Outgoing *o, size_t block, const char *idstr, DirtyMap *received,
                            GError **error)
@@ -109,7 +110,7 @@ static bool agree(Outgoing *o, DirtyMap **received, GError **error)
     return true;
 }
 
-/* On the new connection; false: back to the pause. */
+/* Runs on the new connection. False with the error: back to the pause. */
 static bool recover(Outgoing *o, GError **error)
 {
     size_t n;
@@ -122,7 +123,7 @@ static bool recover(Outgoing *o, GError **error)
     }
     bool ok = agree(o, received, error);
     if (!ok) {
-        close_connection(o); /* ends the thread that may still write into the maps */
+        close_connection(o); /* joins the thread that may still write into the maps */
     }
     for (size_t i = 0; i < n; i++) {
         dirty_map_free(received[i]);
@@ -151,7 +152,7 @@ static void tell_pause(Outgoing *o, const GError *reason)
     migration_set_outcome(m, text);
 }
 
-/* Waits for the operator; the connector of the next attempt, or NULL: given up. */
+/* Waits for the operator. Returns the connector of the next attempt; NULL = given up. */
 static Connector *wait_for_operator(Outgoing *o)
 {
     MIG_LOCK(&o->lock);
@@ -187,7 +188,7 @@ bool outgoing_recover(Outgoing *o, const GError *reason)
     Connector *connector;
 
     close_connection(o);
-    /* The reason first: a client that sees the status asks for it at once. */
+    /* The reason is set first: a client that sees the status may query it at once. */
     tell_pause(o, reason);
     migration_move(m, MIGRATION_POSTCOPY_ACTIVE, MIGRATION_POSTCOPY_PAUSED);
     while ((connector = wait_for_operator(o)) != NULL) {
@@ -239,8 +240,8 @@ bool outgoing_pause(Outgoing *o)
 {
     /* Before the guest has left there is nothing to pause: a shutdown of the connection would end
      * the migration. The outgoing thread checks @pause_wanted when the guest has left. A second
-     * request shuts down at once: with a peer that reads nothing, and no cancel any more, nothing
-     * else would end this. */
+     * request shuts down at once: with a peer that reads nothing, and too late for a cancel,
+     * nothing else would end the write. */
     bool asked = atomic_exchange(&o->pause_wanted, true);
     if (!atomic_load(&o->left) && !asked) {
         return true;

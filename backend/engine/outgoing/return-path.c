@@ -1,6 +1,6 @@
 /*
- * Reads the return path. See return-path.h. The thread owns the bytes it
- * reads; what it learned is under the lock.
+ * Reads the return path. See return-path.h. The thread owns the bytes it reads; the results are
+ * under the lock.
  */
 #include "backend/engine/outgoing/return-path.h"
 
@@ -13,24 +13,24 @@
 
 struct SourceReturnPath {
     Transport *transport;
-    PageRequests *requests; /* NULL = nobody may ask for pages */
+    PageRequests *requests; /* NULL = pages may not be requested */
     GThread *thread;
     _Atomic uint64_t received; /* bytes */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    GArray *pongs; /* uint32_t; values come in the order of the pings, few of them */
+    GArray *pongs; /* uint32_t; the values received, in the order of the pings */
     bool acked;    /* the destination is ready for the switchover */
     bool has_verdict;
     uint32_t verdict;
     bool resume_ack;
-    char *bitmap_block; /* the bitmap that is awaited is of this one; NULL = none */
+    char *bitmap_block; /* the block of the awaited bitmap; NULL = none */
     DirtyMap *bitmap;
     bool bitmap_begun; /* its message has come, its bits have not */
-    GError *ended;     /* set once nothing more can come */
+    GError *ended;     /* why nothing more can come; set once */
 };
 
-#define MAX_PONGS 64u /* a source sends a handful of pings; more is nonsense */
+#define MAX_PONGS 64u /* a source sends only a few PINGs */
 
 static bool refuse_message(const ReturnPathMessage *message, GError **error)
 {
@@ -58,7 +58,7 @@ static bool take_message(SourceReturnPath *rp, const ReturnPathMessage *message,
         }
         return true;
     case RETURN_SWITCHOVER_ACK:
-        rp->acked = true; /* asked for or not: it does no harm */
+        rp->acked = true; /* an unrequested one does no harm */
         return true;
     case RETURN_REQ_PAGES:
     case RETURN_REQ_PAGES_ID:
@@ -144,7 +144,7 @@ static void *read_return_path(void *data)
     rp->ended = g_steal_pointer(&error);
     pthread_cond_broadcast(&rp->changed);
     pthread_mutex_unlock(&rp->lock);
-    /* A writer that waits for room in the peer's buffer would wait for ever. */
+    /* Else a writer that waits for room in the peer's buffer would wait for ever. */
     transport_shutdown(rp->transport);
     if (rp->requests != NULL) {
         page_requests_wake(rp->requests);
@@ -186,7 +186,7 @@ void source_return_path_free(SourceReturnPath *rp)
     g_free(rp);
 }
 
-/* Under the lock: has the destination ended the migration? */
+/* Under the lock: true with the error when the destination has ended the migration. */
 static bool has_failed(SourceReturnPath *rp, GError **error)
 {
     if (rp->has_verdict) {

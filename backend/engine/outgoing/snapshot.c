@@ -14,7 +14,7 @@
 #include "backend/base/error.h"
 #include "backend/guest/memory/snapshot.h"
 
-#define ROOM_PAGES 512u /* copied for one batch */
+#define ROOM_PAGES 512u /* most pages copied for one batch */
 
 typedef struct {
     GByteArray *devices;
@@ -48,7 +48,7 @@ static void save_devices(Outgoing *o, Moment *moment, RunState state)
     }
 }
 
-/* Of the block, among all RAM. */
+/* The index of the block's first page in all RAM. */
 static uint64_t first_page(const Outgoing *o, size_t block)
 {
     uint64_t base = 0;
@@ -61,7 +61,7 @@ static uint64_t first_page(const Outgoing *o, size_t block)
     return base;
 }
 
-/* The map of RAM that is displayed: everything is to be sent, nothing was. */
+/* Sets the displayed map of RAM: all pages are dirty, none was sent. */
 static void draw_map(Outgoing *o, const Moment *moment)
 {
     size_t n;

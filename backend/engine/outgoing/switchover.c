@@ -3,11 +3,11 @@
  *
  * The commit is the end of the stream (EOF). Before EOF is offered to the transport every failure
  * gives the guest back. After it the guest may run at the destination, and this side resumes it
- * only when the destination says that it did not take it.
+ * only when the destination reports that it refused it.
  *
- * With a return path the commit waits for PONG(HANDOVER_PING): the destination answers it when
- * everything before it is loaded, so that only EOF is missing. This is inside QEMU's format, and a
- * QEMU destination answers it too.
+ * With a return path the commit waits for PONG(HANDOVER_PING). The destination sends it when
+ * everything before the PING is loaded, so that only EOF is missing. This is valid in QEMU's
+ * format, and a QEMU destination answers it too.
  */
 #include "backend/engine/outgoing/outgoing-internal.h"
 
@@ -77,8 +77,8 @@ static bool wait_until_loaded(Outgoing *o, GError **error)
 }
 
 /*
- * Writes EOF and the description behind it. False: nothing of it left this process, the decision is
- * open again and the guest belongs here.
+ * Writes EOF and the description after it. False with the error: no byte of them left this process,
+ * the decision is open again and the guest belongs here.
  */
 static bool commit(Outgoing *o, const char *description, GError **error)
 {
@@ -92,12 +92,12 @@ static bool commit(Outgoing *o, const char *description, GError **error)
     stream_put_eof(o->writer);
     stream_put_vmdescription(o->writer, description);
     bytes = o->last_bytes = stream_writer_pending(o->writer);
-    /* With room for the byte that decides, offering it cannot block: until then a cancel wins. */
+    /* With room for the byte of EOF its write cannot block; a cancel that comes before it wins. */
     if (!transport_wait_writable(o->transport, error)) {
         return false;
     }
     if (!atomic_compare_exchange_strong(&o->decision, &open, DECISION_COMMITTED)) {
-        return outgoing_check(o, error); /* the cancel was faster */
+        return outgoing_check(o, error); /* a cancel came first */
     }
 
     if (outgoing_has(o, CAPABILITY_X_IGNORE_SHARED)) {
@@ -112,8 +112,7 @@ static bool commit(Outgoing *o, const char *description, GError **error)
         g_prefix_error(error, "sending the end of the stream: ");
         return false;
     }
-    g_clear_error(
-        error); /* EOF is the first byte: what happens to the description does not matter */
+    g_clear_error(error); /* EOF is the first byte: a lost description does not matter */
     stream_writer_reset(o->writer);
     pace_count(&o->pace, bytes);
     return true;
@@ -121,15 +120,15 @@ static bool commit(Outgoing *o, const char *description, GError **error)
 
 /* ---- after the commit: set status, owner and outcome ---- */
 
-/* Called while the status still says that the migration runs, so that no guest comes in meanwhile;
- * the pause ends before it. Memory that another process took over in place is not dropped. */
+/* Called before the final status, so that no guest can arrive in this memory meanwhile, and after
+ * the end of the pause. Memory that another process took over in place is not dropped. */
 static void release_ram(Outgoing *o)
 {
     g_autoptr(GError) error = NULL;
 
     if (migration_get_status(o->migration) != MIGRATION_POSTCOPY_ACTIVE) {
         migration_mark(o->migration,
-                       MARK_OVER); /* in postcopy it was over when the guest ran there */
+                       MARK_OVER); /* in postcopy the pause was over when the guest ran there */
     }
     if (!guest_empty(o->config.guest, &error)) {
         event_post(o->migration->events, ENGINE_EVENT_NOTICE, o->migration, 0, error->message);

@@ -1,8 +1,8 @@
 /*
  * See urgent.h.
  *
- * A destination that asks and does not read keeps the thread of the return path waiting, and with
- * it only its own requests. Shutting the connection down ends the wait.
+ * A destination that requests pages and does not read them blocks the thread of the return path,
+ * which delays only its own requests. A shutdown of the connection ends the wait.
  */
 #include "backend/engine/outgoing/urgent.h"
 
@@ -17,7 +17,7 @@ struct UrgentSender {
     PageRequests *requests; /* NULL before the start */
     MigCounters *counters;
 
-    pthread_mutex_t lock; /* of the writer; a page is taken and written under it */
+    pthread_mutex_t lock; /* guards the writer; a page is taken and written under it */
     StreamWriter *writer;
 };
 
@@ -46,8 +46,7 @@ static bool serve(void *data, size_t block, size_t page, GError **error)
     RamRun run;
     MIG_LOCK(&u->lock);
 
-    /* The outgoing thread may sleep for its limit, and readers of the counter do not wait for it.
-     */
+    /* Counted here, because the outgoing thread may be waiting for its limit. */
     atomic_store(&u->counters->postcopy_requests, page_requests_count(u->requests));
     if (!ram_sender_take_at(u->ram, block, page, 1, &run)) {
         return true; /* it was sent already */
@@ -89,7 +88,7 @@ bool urgent_sender_start(UrgentSender *u, Guest *guest, RamSender *ram, PageRequ
     u->counters = counters;
     u->requests = requests;
     page_requests_set_server(requests, serve, u);
-    while (page_requests_take(requests, &block, &page)) { /* came before */
+    while (page_requests_take(requests, &block, &page)) { /* requests from before the start */
         if (!serve(u, block, page, error)) {
             return false;
         }

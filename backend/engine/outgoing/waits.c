@@ -11,12 +11,12 @@
 
 #include "backend/base/clock.h"
 
-/* What @now has grown by since @last, taken off what is left of @span. */
+/* Returns the growth of @now since @last, at most @span, and subtracts it from @span. */
 static uint64_t take_growth(uint64_t *last, uint64_t now, uint64_t *span)
 {
     uint64_t grown = now > *last ? MIN(now - *last, *span) : 0;
 
-    *last = now; /* a new connection begins at nothing */
+    *last = now; /* a new connection begins at 0 */
     *span -= grown;
     return grown;
 }

@@ -1,8 +1,8 @@
 /*
- * While the guest is paused before the commit, a thread looks whether the destination still does
- * something: takes bytes, or answers. When it does neither for x-switchover-timeout, the attempt is
- * given up: all connections are shut down, every wait of the migration ends, and the guest runs on
- * here. Pauses that an operator ends, and a guest that was paused before, have no limit.
+ * While the guest is paused before the commit, a thread checks whether the destination still reads
+ * bytes or answers. When it does neither for x-switchover-timeout, the attempt is given up: all
+ * connections are shut down, every wait of the migration ends, and the guest runs on here. Pauses
+ * that an operator ends, and a guest that was paused before, have no limit.
  *
  * The thread is made before the guest stops.
  */
@@ -43,8 +43,8 @@ static void give_up(Outgoing *o, uint64_t timeout_ms)
 {
     int open = DECISION_OPEN;
 
-    /* The package of postcopy is offered after the decision, and taken back as long as not all of
-     * it is out. */
+    /* The package of postcopy is offered after the decision, and can be taken back until its last
+     * byte is out. */
     if (!atomic_compare_exchange_strong(&o->decision, &open, DECISION_GIVEN_UP) &&
         (open != DECISION_COMMITTED || !o->watch.package)) {
         return;

@@ -1,14 +1,14 @@
 /*
- * Sends what changed in a page since it was sent last (capability xbzrle).
+ * Sends the changes of a page since it was sent last (capability xbzrle).
  *
  * The cache holds pages as the destination has them. The guest writes while we send, so a page is
- * copied first and everything goes by the copy: the delta, the whole page where a delta does not
- * pay, and what the cache remembers. In the first pass all pages go as they are and none is
- * remembered: only pages that the guest writes again are worth the memory.
+ * copied first. The delta, a page sent whole because a delta would be longer, and the cached page
+ * all come from that copy. In the first pass all pages are sent plain and none is cached: only
+ * pages that the guest writes again are worth the memory.
  *
- * One place for each page (its number modulo the size). A page that was used in this pass or the
- * one before is not pushed out by another: without that rule a working set larger than the cache
- * would never hit. So what the writer points at stays as it is until the batch is written.
+ * Each page has one place (its number modulo the size). A page used in this pass or the previous
+ * one is not evicted: without that rule a working set larger than the cache would never hit. So
+ * memory that the writer points at does not change until the batch is written.
  */
 #include "backend/engine/outgoing/page-encoder.h"
 
@@ -21,12 +21,12 @@
 
 #define LIFETIME 2u /* passes */
 #define NO_PAGE  UINT64_MAX
-/* Flags and offset, form, length: what stands before a delta. */
+/* Flags and offset, form, length: the header of a delta. */
 #define DELTA_HEAD (8u + 1u + 2u)
 
 typedef struct {
     uint64_t number;
-    uint64_t used; /* the pass */
+    uint64_t used; /* the pass in which it was last used */
 } Place;
 
 typedef struct {
@@ -38,9 +38,9 @@ typedef struct {
     uint64_t cache_size; /* as it was asked for */
     uint64_t n_places;   /* a power of two */
     Place *places;
-    uint8_t *pages; /* n_places, from mmap: touched as they are used */
+    uint8_t *pages; /* n_places pages, from mmap: allocated as they are used */
 
-    /* At the last sync, for the rates. */
+    /* Counters at the last sync, for the rates. */
     uint64_t seen_pages, seen_misses, seen_bytes, seen_deltas;
     uint64_t looked_up; /* pages since the start */
 
@@ -58,8 +58,8 @@ static void drop_cache(XbzrleEncoder *x)
     g_free(x->places);
 }
 
-/* An empty cache of @size bytes, or as much of it as the guest has pages for; false when there is
- * no memory for it, and the old one stays. */
+/* Makes an empty cache of @size bytes, or less for a small guest. False when there is no memory for
+ * it; the old one stays. */
 static bool make_cache(XbzrleEncoder *x, uint64_t size)
 {
     uint64_t n = 1;
@@ -93,7 +93,7 @@ static void follow_settings(PageEncoder *encoder)
     uint64_t size = atomic_load(&encoder->settings->xbzrle_cache_size);
 
     if (size != x->cache_size) {
-        make_cache(x, size); /* no memory: the one we have still serves */
+        make_cache(x, size); /* without memory the old cache stays in use */
         x->cache_size = size;
         atomic_store(&encoder->counters->xbzrle_cache_size, size);
     }
@@ -106,7 +106,7 @@ static uint8_t *content(const XbzrleEncoder *x, const Place *place)
 
 /* ---- pages ---- */
 
-/* Not in the cache: it is from now on, if nobody has more right to the place. */
+/* Sends a page that is not cached, and caches it unless the page in its place must stay. */
 static PutResult put_new(XbzrleEncoder *x, StreamWriter *w, const EncoderPage *page, Place *place)
 {
     const uint8_t *bytes = page->host;
