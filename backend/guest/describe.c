@@ -1,6 +1,6 @@
 /*
- * What info guest shows: the machine, its memory and what that memory allows,
- * the workload as it is now. Any thread; short.
+ * Text of "info guest": the machine, its memory, the memory's features and the
+ * present workload. Any thread; does not block for long.
  */
 #include "backend/guest/guest-internal.h"
 

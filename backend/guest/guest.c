@@ -1,7 +1,6 @@
 /*
- * The guest: made from options, and what it is for the rest of its life. Running
- * it is run.c. Making happens in one thread; what follows may be asked by
- * any, since it never changes.
+ * Creates the guest from its options and returns its constant properties. run.c
+ * runs it. One thread creates the guest; any thread may read the properties.
  */
 #include "backend/guest/guest-internal.h"
 
@@ -233,8 +232,8 @@ uint64_t guest_ram_size(const Guest *guest)
 
 bool guest_empty(Guest *guest, GError **error)
 {
-    atomic_store(&guest->empty, true); /* first: nobody may start it while it goes */
-    ram_block_touch(guest->block); /* the next guest finds it dropped and, if wanted, populated */
+    atomic_store(&guest->empty, true); /* first, so that no thread starts the guest meanwhile */
+    ram_block_touch(guest->block);     /* so that the next ram_block_drop() is not skipped */
     return ram_block_discard(guest->block, 0, guest->block->n_pages, error);
 }
 

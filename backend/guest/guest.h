@@ -19,7 +19,7 @@
 typedef struct Guest Guest;
 
 typedef enum {
-    MACHINE_NONE,   /* RAM only; migrates to and from a real QEMU's -M none */
+    MACHINE_NONE,   /* RAM only; compatible with QEMU's -M none */
     MACHINE_STRESS, /* vCPU threads that write RAM, with a ledger that proves the copy */
 } MachineKind;
 
@@ -28,14 +28,14 @@ typedef struct {
     uint64_t memory;      /* bytes, whole pages */
     unsigned smp;         /* vCPUs of stress, >= 1; ignored by none */
     const char *ram_file; /* NULL = memfd. stress refuses a file that holds data */
-    bool prealloc;        /* get all the memory now */
-    bool incoming;        /* the guest arrives later: the file may hold its RAM, or be in use */
+    bool prealloc;        /* allocate all the memory now */
+    bool incoming;        /* the guest arrives later: the file may hold its RAM or be in use */
     const char *ram_id;   /* NULL = "ram" */
     const char *name;     /* NULL = none */
     const char *uuid;     /* text; NULL = all zero */
 } GuestOptions;
 
-/* The guest stands in prelaunch. Errors name the option at fault. */
+/* Returns a guest in prelaunch; free with guest_free(). Errors name the option at fault. */
 Guest *guest_new(const GuestOptions *options, GError **error);
 void guest_free(Guest *guest); /* stops the vCPUs */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Guest, guest_free)
@@ -50,76 +50,78 @@ void guest_uuid_bytes(const Guest *guest, uint8_t ret[16]);
 RamBlock *const *guest_blocks(const Guest *guest, size_t *ret_count);
 RamBlock *guest_find_block(const Guest *guest, const char *idstr, size_t *ret_index);
 uint64_t guest_ram_size(const Guest *guest); /* all blocks, bytes */
-/* The guest is elsewhere for good: what its memory holds here goes back to the host. Until
- * guest_fill(), which whoever brings a guest calls, there is nothing here that could run. */
+/* Gives the memory of a guest that has migrated away back to the host. The guest cannot be started
+ * until guest_fill(), which the code that loads a guest calls. */
 bool guest_empty(Guest *guest, GError **error);
 void guest_fill(Guest *guest);
 bool guest_is_empty(const Guest *guest);
-/* Makes the files that RAM is in this process's own; before anything writes there. */
+/* Locks the files that hold the RAM for this process. Required before the first write. */
 bool guest_claim_ram(const Guest *guest, GError **error);
 
 /* ---- run control; any thread ---- */
 
 RunState guest_run_state(Guest *guest);
 
-/* -> @state, not running, with all vCPUs at a boundary when it returns. Returns the state before.
+/* Changes to @state, which is not running. All vCPUs are at a boundary when it returns. Returns the
+ * previous state.
  */
 RunState guest_stop(Guest *guest, RunState state);
 
-/* -> running. Returns the state before. */
+/* Changes to running. Returns the previous state. */
 RunState guest_start(Guest *guest);
 
-/* @from -> @to in one step, vCPUs included; false when the state was another one (somebody was
- * faster: look again and decide). */
+/* Changes from @from to @to atomically, vCPUs included. False when the state is not @from, because
+ * another thread changed it. */
 bool guest_change(Guest *guest, RunState from, RunState to);
 
-/* Between the two no vCPU runs, whatever the run state says or becomes. May nest. */
+/* No vCPU runs between hold and unhold, regardless of the run state. May nest. */
 void guest_hold(Guest *guest);
 void guest_unhold(Guest *guest);
 
-/* When no page is missing any more: a vCPU that was stopped while it waited for one has come to
- * its boundary when this returns. */
+/* Call when no page is missing any more. When it returns, each vCPU that was stopped while waiting
+ * for a page has reached its boundary. */
 void guest_settle(Guest *guest);
 
-/* ---- vCPUs; the guest stands or is held unless said otherwise ---- */
+/* ---- vCPUs; the guest must be stopped or held unless stated otherwise ---- */
 
 unsigned guest_n_vcpus(const Guest *guest); /* 0 for none */
 void guest_save_vcpu(Guest *guest, unsigned index, VcpuState *ret);
 /* Refuses a state that does not fit this machine (number of vCPUs or seals). */
 bool guest_load_vcpu(Guest *guest, unsigned index, const VcpuState *state, GError **error);
-/* Back to the state before the first instruction; RAM is dropped too. */
+/* Resets the vCPUs to the state before the first instruction and drops the RAM. */
 bool guest_reset(Guest *guest, GError **error);
 
-/* Slows the vCPUs to (100 - @percent) % of their time; 0 = full speed. May run. */
+/* Slows the vCPUs to (100 - @percent) % of their time; 0 = full speed. The guest may run. */
 void guest_throttle(Guest *guest, unsigned percent);
 
-/* Leaves vCPU @index @share of VCPU_WHOLE_SHARE of the time that guest_throttle() leaves it. May
- * run; any thread. */
+/* Leaves vCPU @index @share of VCPU_WHOLE_SHARE of the time that remains after guest_throttle().
+ * Any thread; the guest may run. */
 void guest_limit_vcpu(Guest *guest, unsigned index, uint32_t share);
 
-/* ---- who wrote what; any thread, may run ---- */
+/* ---- written pages by vCPU; any thread, the guest may run ---- */
 
-/* Adds to counts[i] how many of @pages (of the machine's block) belong to vCPU i: data pages and
- * their ledger pages. Nothing for a machine without vCPUs. */
+/* Adds to counts[i] the number of @pages (of the machine's block) that belong to vCPU i, data pages
+ * and ledger pages. Adds nothing for a machine without vCPUs. */
 void guest_count_owned(const Guest *guest, const DirtyMap *pages, uint64_t *counts);
 
-/* Steps that vCPU @index has done. */
+/* Number of steps done by vCPU @index. */
 uint64_t guest_vcpu_steps(const Guest *guest, unsigned index);
 
-/* What the workload itself says: adds to counts[i] how many different pages vCPU i wrote after its
- * step since[i], its ledger pages included. */
+/* Reads the ledger: adds to counts[i] the number of different pages that vCPU i wrote after its
+ * step since[i], ledger pages included. */
 void guest_count_written(const Guest *guest, const uint64_t *since, uint64_t *counts);
 
-/* Changes the workload of a stress machine (may run): keys pattern, rate, set, zero,
- * compressible. Error for an unknown key or value names what is allowed. */
+/* Changes the workload of a stress machine, which may run: keys pattern, rate, set, zero,
+ * compressible. The error for an unknown key or value lists the valid ones. */
 bool guest_set(Guest *guest, const char *key, const char *value, GError **error);
 
-/* For info guest: key/value pairs of text in display order, g_strfreev'able, alternating. */
+/* For "info guest": alternating keys and values in display order; caller frees with g_strfreev().
+ */
 char **guest_describe(Guest *guest);
 
 /* Keys of guest_set and their values for completion; static, NULL terminated. */
 const char *const *guest_set_keys(void);
-const char *const *guest_set_values(const char *key); /* NULL when free text */
+const char *const *guest_set_values(const char *key); /* NULL for free text */
 
 /* ---- proof ---- */
 
@@ -157,19 +159,19 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VerifyReport, verify_report_clear)
 const char *verify_fault_name(VerifyFault fault); /* "stale", "stale-ledger", ... */
 bool verify_fault_from_name(const char *name, VerifyFault *ret);
 
-/* A sentence that names page, steps, other page and offset as the fault has them; caller frees. */
+/* A sentence with the page and the fields of this kind of fault; caller frees. */
 char *verify_finding_text(const VerifyFinding *finding);
 
-/* Any thread: a verification that runs, or begins later, ends soon with an error. For the end of
- * the program. */
+/* Any thread: makes running and later verifications end soon with MIG_ERROR_CANCELLED. For the end
+ * of the program. */
 void guest_verify_abort(Guest *guest);
 
-/* Holds the vCPUs, walks the data ranges through the second mapping, lets them go on. Touches no
- * hole. Works in whatever thread; takes about the time of reading the RAM once. Error when the
- * machine has no ledger. */
+/* Holds the vCPUs while it reads the data ranges through the second mapping. Fills no hole. Any
+ * thread; takes about as long as reading the RAM once. The caller clears @ret with
+ * verify_report_clear(). Error when the machine has no ledger. */
 bool guest_verify(Guest *guest, VerifyReport *ret, GError **error);
 
-/* For tests: damages RAM so that guest_verify() must find one @fault, and stores the page that the
- * finding will name. Error when the vCPUs have not written enough yet. Holds the vCPUs; writes
- * through the second mapping, so that no dirty tracker sees it. */
+/* For tests: damages RAM so that guest_verify() finds one @fault, and stores the page that the
+ * finding names. Error when the vCPUs have not written enough yet. Holds the vCPUs. Writes through
+ * the second mapping, which dirty trackers do not watch. */
 bool guest_plant_fault(Guest *guest, VerifyFault fault, uint64_t *ret_page, GError **error);

@@ -23,7 +23,7 @@ const char *run_state_name(RunState state)
 bool run_state_from_name(const char *name, RunState *ret)
 {
     for (unsigned i = 0; i < RUN_STATE__COUNT; i++) {
-        /* Only a migration that is under way has a guest in these two. */
+        /* A guest is in these two states only during a migration. */
         bool passing = i == RUN_STATE_INMIGRATE || i == RUN_STATE_FINISH_MIGRATE;
 
         if (!passing && g_str_equal(name, names[i])) {

@@ -1,5 +1,6 @@
 /*
- * RunState of QEMU's run-state.json, as far as a guest of migmon can be in one.
+ * The states of QEMU's RunState (run-state.json) that a guest of migmon can
+ * have.
  */
 #pragma once
 
@@ -18,5 +19,5 @@ typedef enum {
 /* QAPI name ("finish-migrate"). */
 const char *run_state_name(RunState state);
 
-/* False when @name is no run state that a guest can be left in. */
+/* False when @name is not a run state that a guest can stay in. */
 bool run_state_from_name(const char *name, RunState *ret);

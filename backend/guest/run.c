@@ -15,8 +15,8 @@ static bool should_run(const Guest *guest)
     return atomic_load(&guest->state) == RUN_STATE_RUNNING && guest->holds == 0;
 }
 
-/* Brings the vCPUs from running (@ran) to what they should do now; under the lock. All are kicked
- * before one is waited for. */
+/* Starts or stops the vCPUs as state and holds require; @ran: they were running. Under the lock.
+ * Kicks all before waiting for the first. */
 static void update_vcpus(Guest *guest, bool ran)
 {
     bool run = should_run(guest);
@@ -159,7 +159,7 @@ bool guest_reset(Guest *guest, GError **error)
         guest->vcpus[i]->ops->reset(guest->vcpus[i]);
     }
     pthread_mutex_unlock(&guest->lock);
-    /* Takes a while for much RAM; whoever resets a guest keeps it from being started meanwhile. */
+    /* Slow for much RAM; the caller prevents a start meanwhile. */
     return ram_block_drop(guest->block, error);
 }
 
@@ -206,7 +206,7 @@ void guest_run_steps(Guest *guest, uint64_t steps)
 /* ---- workload ---- */
 
 /* Under the lock, while held: false when a vCPU waits for a missing page in the middle of a step,
- * and may finish it at any moment. */
+ * which it may finish at any time. */
 static bool all_stand(Guest *guest)
 {
     bool stand = true;

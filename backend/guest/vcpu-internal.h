@@ -1,8 +1,8 @@
 /*
- * What a kind of vCPU fills in. Private to backend/guest/.
+ * Interface of a vCPU implementation. Private to backend/guest/.
  *
- * A vCPU is made standing. The guest serialises all calls below under its own
- * lock; only the thread behind the vCPU runs beside them.
+ * A vCPU is created stopped. The guest serialises all calls below under its
+ * lock; only the vCPU's own thread runs concurrently.
  */
 #pragma once
 
@@ -12,28 +12,28 @@ typedef struct Vcpu Vcpu;
 
 /* All required. */
 typedef struct {
-    /* Lets it run from where it stands. */
+    /* Lets the vCPU run from its present state. */
     void (*resume)(Vcpu *vcpu);
-    /* Asks it to come to a boundary and wakes it from a sleep; does not wait. */
+    /* Asks the vCPU to stop at a boundary and wakes it from a sleep; does not wait. */
     void (*kick)(Vcpu *vcpu);
-    /* After a kick: returns when it stands at a boundary. A vCPU whose fault cannot be answered
-     * because the page is still at the other side counts as standing too, unless @really: its
-     * instruction is simply not done yet. Whether it really stands now. */
+    /* After a kick: returns when the vCPU has stopped at a boundary. Unless @really, a vCPU that
+     * waits for a page from the other side counts as stopped too: its instruction is not done yet.
+     * Returns whether it has reached a boundary. */
     bool (*wait)(Vcpu *vcpu, bool really);
     /* Any thread: the vCPU waits for a missing page from now on, or no longer. */
     void (*block)(Vcpu *vcpu, bool blocked);
-    /* Any thread: the kernel's number of the thread that its instructions run in, 0 = none yet. */
+    /* Any thread: the kernel's id of the thread that runs its instructions, 0 = none yet. */
     int (*thread_id)(const Vcpu *vcpu);
-    /* Takes @percent of its time away. May run. */
+    /* Takes away @percent of its time. The vCPU may run. */
     void (*throttle)(Vcpu *vcpu, unsigned percent);
-    /* Leaves it @share millionths of the time that throttle leaves it. May run. */
+    /* Leaves it @share millionths of the time that remains after throttle. The vCPU may run. */
     void (*limit)(Vcpu *vcpu, uint32_t share);
-    /* It stands. */
+    /* The vCPU is stopped. */
     void (*save)(const Vcpu *vcpu, VcpuState *ret);
     bool (*load)(Vcpu *vcpu, const VcpuState *state, GError **error);
-    /* It stands. Back to before the first instruction. */
+    /* The vCPU is stopped. Resets to the state before the first instruction. */
     void (*reset)(Vcpu *vcpu);
-    /* It stands. */
+    /* The vCPU is stopped. */
     void (*free)(Vcpu *vcpu);
 } VcpuOps;
 

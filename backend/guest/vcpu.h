@@ -1,7 +1,7 @@
 /*
- * A vCPU as the engine sees it: something that runs, can be stopped between
- * two instructions of its guest, and whose state can be saved and loaded while
- * it stands. KVM vCPUs find their room behind the same vtable.
+ * A vCPU as the engine uses it: it runs, can be stopped between two
+ * instructions of its guest, and its state can be saved and loaded while it is
+ * stopped. KVM vCPUs can implement the same vtable.
  */
 #pragma once
 
@@ -13,8 +13,8 @@
 #define VCPU_WHOLE_SHARE 1000000u
 
 /*
- * State of a stress vCPU as it migrates. One u64 seal per group of its own
- * (group g belongs to vCPU g mod N); see stress/machine.h.
+ * State of a stress vCPU as it migrates. It has one u64 seal per group that the
+ * vCPU owns (group g belongs to vCPU g mod N); see stress/machine.h.
  */
 typedef struct {
     uint64_t seed;

@@ -7,12 +7,12 @@
 
 #define PERIOD_MS  UINT64_C(1000) /* of the operator's limits */
 #define RETRY_MS   UINT64_C(100)
-#define MIN_PAGES  UINT64_C(32) /* that a limit lets through in the shortest window */
-#define FIRST      4            /* the first window is so much shorter: nothing is known yet */
-#define AIM        0.9          /* of the limit, so that chance does not lead above it */
+#define MIN_PAGES  UINT64_C(32) /* allowed by the limit in the shortest window */
+#define FIRST      4            /* divides the first window, before a rate is known */
+#define AIM        0.9          /* target share of the limit: a margin for random variation */
 #define LOW        0.8          /* below this share of the limit a vCPU gets more time */
 #define MOST_BOOST 16u
-#define MIN_SHARE  20u /* of VCPU_WHOLE_SHARE: else it would never be seen to write less */
+#define MIN_SHARE  20u /* of VCPU_WHOLE_SHARE; a vCPU with less would write nothing to measure */
 #define RING_BYTES (4096.0 * MIG_PAGE_SIZE)
 
 typedef struct {
@@ -32,20 +32,20 @@ struct DirtyLimit {
 
     /* Under the lock. */
     pthread_mutex_t lock;
-    pthread_cond_t wake; /* something below changed */
+    pthread_cond_t wake; /* signals a change of the fields below */
     bool thread_runs;
     pthread_t thread;
     bool quit;
-    bool changed;        /* a limit: a new window begins */
-    bool let_go, tracks; /* the first asks that the second becomes false */
-    uint64_t all_rate;   /* of a migration, 0 = none */
+    bool changed;        /* a limit changed: a new window begins */
+    bool let_go, tracks; /* @let_go requests that @tracks becomes false */
+    uint64_t all_rate;   /* limit set by a migration, 0 = none */
     uint64_t all_period_ms;
     VcpuLimit *vcpus;
 
-    /* The thread's. */
+    /* Only the thread. */
     DirtyTracker *tracker;
     DirtyMap *pages;
-    int64_t since_us; /* monotonic: what is counted next began here; 0 = with the next look */
+    int64_t since_us; /* monotonic start of the window; 0 = starts at the next sync */
     bool told;
 };
 
@@ -56,8 +56,8 @@ uint32_t dirty_limit_next_share(uint32_t share, double rate, double limit, unsig
     double factor = 1;
 
     if (rate > limit) {
-        /* Writes of the same pages count once, so half of the time may give almost as many dirty
-         * pages. While that is so the steps grow. */
+        /* Repeated writes to a page count once, so half of the time may give almost as many dirty
+         * pages. As long as the rate stays above the limit, the steps grow. */
         factor = AIM * limit / rate;
         for (unsigned power = 1; power < *boost; power *= 2) {
             factor *= factor;
@@ -97,7 +97,7 @@ static void give(DirtyLimit *l, unsigned i, uint32_t share)
     }
 }
 
-/* A vCPU without a limit gets all of its time back at once; under the lock. */
+/* Gives vCPUs without a limit all of their time back. Under the lock. */
 static void forget_unlimited(DirtyLimit *l)
 {
     for (unsigned i = 0; i < l->n_vcpus; i++) {
@@ -132,7 +132,7 @@ static bool look(DirtyLimit *l, GError **error)
     return dirty_tracker_sync(l->tracker, 0, l->pages, NULL, error);
 }
 
-/* All of it or nothing: what is there is started. */
+/* On failure nothing is kept: a tracker in l->tracker is always started. */
 static bool begin_tracking(DirtyLimit *l, GError **error)
 {
     size_t n;
@@ -169,7 +169,7 @@ static void tell(DirtyLimit *l, const GError *error)
 
 /* ---- the thread ---- */
 
-/* Sleeps for @ms; false when it was woken for something new. Under the lock. */
+/* Sleeps for @ms; false when a change or the end interrupted it. Under the lock. */
 static bool nap(DirtyLimit *l, uint64_t ms)
 {
     int64_t until = g_get_monotonic_time() + (int64_t)ms * 1000;
@@ -179,7 +179,8 @@ static bool nap(DirtyLimit *l, uint64_t ms)
     return !l->quit && !l->changed && !l->let_go;
 }
 
-/* A window begins with what the one before has counted, or with a look that counts nothing. */
+/* A window begins at the last sync of the window before, or with a sync whose pages are not
+ * counted. */
 static bool begin_window(DirtyLimit *l, GError **error)
 {
     if (!begin_tracking(l, error)) {
@@ -218,7 +219,7 @@ static void keep_for(DirtyLimit *l, uint64_t ms)
     pthread_mutex_lock(&l->lock);
     bool undisturbed = nap(l, ms);
     pthread_mutex_unlock(&l->lock);
-    /* A guest that was stopped meanwhile says nothing about how fast it writes. */
+    /* A guest that was stopped during the window gives no valid rate. */
     if (!undisturbed || guest_run_state(l->guest) != RUN_STATE_RUNNING) {
         l->since_us = 0;
         return;
@@ -229,7 +230,7 @@ static void keep_for(DirtyLimit *l, uint64_t ms)
     }
 }
 
-/* Under the lock. A window in which the limit allows a few pages only would tell little. */
+/* Under the lock. A window in which the limit allows only a few pages would be too inexact. */
 static uint64_t window_ms(const DirtyLimit *l)
 {
     uint64_t ms = l->all_rate != 0 ? l->all_period_ms : PERIOD_MS;
@@ -270,7 +271,7 @@ static void *dirty_limit_thread(void *data)
         l->let_go = false;
         pthread_cond_broadcast(&l->wake);
         if (in_force(l)) {
-            nap(l, MIN(period, RETRY_MS)); /* until it runs */
+            nap(l, MIN(period, RETRY_MS)); /* until the guest runs */
         } else if (!l->changed && !l->quit) {
             pthread_cond_wait(&l->wake, &l->lock);
         }

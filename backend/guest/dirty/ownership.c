@@ -1,8 +1,8 @@
 /*
- * Which vCPU wrote what: in the stress machine every page has one vCPU that
- * writes it (see ledger.h), so dirty pages can be told apart by vCPU, and the
- * ledger itself says which pages were written since a given step. Any thread;
- * the vCPUs may run.
+ * Attributes written pages to vCPUs. In the stress machine every page is
+ * written by one vCPU (see ledger.h), so dirty pages can be counted by vCPU,
+ * and the ledger records which pages were written after a given step. Any
+ * thread; the vCPUs may run.
  */
 #include "backend/guest/guest-internal.h"
 
@@ -29,7 +29,7 @@ uint64_t guest_vcpu_steps(const Guest *guest, unsigned index)
     return stress_vcpu_steps(guest->vcpus[index]);
 }
 
-/* Through the descriptor, which leaves holes alone. */
+/* Reads through the descriptor, which does not fill holes. */
 static uint64_t count_group(const Guest *guest, size_t group, uint64_t since)
 {
     uint64_t entries[LEDGER_GROUP] = { 0 };

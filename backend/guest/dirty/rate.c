@@ -1,10 +1,10 @@
 /*
  * Measuring the dirty rate. See rate.h.
  *
- * The thread looks at the memory, waits until the window is over or somebody
- * aborts, and looks again. Memory is read through the descriptor: reading a
- * page that was never touched through a mapping would allocate it, and would
- * even hide it from postcopy.
+ * The thread examines the memory, waits for the end of the window or an abort,
+ * and examines it again. It reads memory through the descriptor: reading a
+ * never-touched page through a mapping would allocate it and would hide it from
+ * postcopy.
  */
 #include "backend/guest/dirty/rate.h"
 
@@ -16,7 +16,7 @@
 #include "backend/base/lock.h"
 #include "backend/guest/stress/ledger.h"
 
-#define MIN_SAMPLES   UINT64_C(1024) /* fewer would say little about a small guest */
+#define MIN_SAMPLES   UINT64_C(1024) /* fewer would be too inexact for a small guest */
 #define PAGES_PER_GIB ((UINT64_C(1) << 30) / MIG_PAGE_SIZE)
 
 typedef struct {
@@ -30,7 +30,7 @@ struct DirtyRate {
     Guest *guest;
     DirtyShare *share;
 
-    /* The caller's. */
+    /* Only the caller of dirty_rate_begin(). */
     GThread *thread;
     DirtyRateBegun begun;
     void *begun_data;
@@ -39,10 +39,10 @@ struct DirtyRate {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool abort;
-    GError *error; /* of the begin */
+    GError *error; /* why the measurement could not begin */
     DirtyRateResult result;
 
-    /* The thread's. */
+    /* Only the thread. */
     DirtyTracker *tracker;
     DirtyMap **maps; /* one a block */
     GArray *samples; /* Sample */
@@ -68,7 +68,7 @@ static uint64_t hash_page(const RamBlock *block, size_t page)
     uint64_t hash = 0;
 
     if (pread(block->fd, words, sizeof words, (off_t)(page * MIG_PAGE_SIZE)) < 0) {
-        return 0; /* then it looks the same at both ends */
+        return 0; /* an unreadable page counts as unchanged */
     }
     for (size_t i = 0; i < G_N_ELEMENTS(words); i++) {
         hash = mix64(hash + words[i] + i);
@@ -76,8 +76,8 @@ static uint64_t hash_page(const RamBlock *block, size_t page)
     return hash;
 }
 
-/* One page at random from each of as many equal parts as there are samples: no part of the RAM is
- * looked at by chance more than another. */
+/* Divides the RAM into as many equal parts as there are samples and takes one random page of each,
+ * so that samples are spread evenly. */
 static void choose_samples(DirtyRate *rate, uint64_t per_gib)
 {
     size_t n_blocks;
@@ -155,7 +155,7 @@ static bool sync_all(DirtyRate *rate, uint64_t *ret_pages, GError **error)
     return true;
 }
 
-/* A machine without vCPUs writes nothing, and needs no tracker to know that. */
+/* A machine without vCPUs writes nothing and needs no tracker. */
 static bool begin_bitmap(DirtyRate *rate, GError **error)
 {
     size_t n_blocks;
@@ -287,7 +287,7 @@ static bool measure(DirtyRate *rate, DirtyRateResult *ret)
     }
     ret->elapsed_us = MAX(g_get_monotonic_time() - start_us, 1);
     if (!end_window(rate, ret, &error)) {
-        g_clear_error(&error); /* the first look went well: there is no more to be said */
+        g_clear_error(&error); /* @error only reports failures of the begin */
         return false;
     }
     ret->proof = written_since(rate, since);
@@ -324,7 +324,7 @@ static void join(DirtyRate *rate)
     }
 }
 
-/* False when there is one already; otherwise the newest is one that measures now. */
+/* False when a measurement is running; otherwise records @request as the running one. */
 static bool claim(DirtyRate *rate, const DirtyRateRequest *request)
 {
     MIG_LOCK(&rate->lock);
@@ -351,7 +351,7 @@ bool dirty_rate_begin(DirtyRate *rate, const DirtyRateRequest *request, DirtyRat
                             "the dirty rate is already being measured.");
         return false;
     }
-    join(rate); /* of the one before: it has told its result, so it is on its last line */
+    join(rate); /* the thread before has published its result and is about to end */
     rate->begun = begun;
     rate->begun_data = data;
     rate->thread =

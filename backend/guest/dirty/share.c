@@ -1,14 +1,14 @@
 /*
- * Handing out what one dirty tracker finds to several readers. See
+ * Distributes the pages that one dirty tracker finds to several readers. See
  * share.h.
  *
- * Nothing is lost between two readers: a page that a sync takes from the
- * kernel is in the pending pages of every other reader before the lock is
- * released, and a reader takes its pending pages under the same lock. A page
- * that is written after it was taken is protected again and comes with the
- * next sync, whoever makes it. A reader that begins later takes the kernel's
- * pages first and looks for data afterwards, so that a write between the two
- * is in one of them.
+ * Nothing is lost between two readers: a page that a sync takes from the kernel
+ * is in the pending pages of every other reader before the lock is released,
+ * and a reader takes its pending pages under the same lock. A page that is
+ * written after it was taken is protected again and is found by the next sync
+ * of any reader. A reader that starts later takes the kernel's pages first and
+ * searches for data afterwards, so that a write between the two steps is found
+ * by one of them.
  */
 #include "backend/guest/dirty/share.h"
 
@@ -17,24 +17,24 @@
 
 struct DirtyShare {
     /* Constant. */
-    DirtyTracker *source; /* the one that asks the kernel; NULL = not possible */
+    DirtyTracker *source; /* the tracker that asks the kernel; NULL = not possible */
     GError *why_not;
 
     /* Under the lock. */
     pthread_mutex_t lock;
-    GPtrArray *readers; /* those that are started */
-    bool *synced;       /* one a block: the source was asked since it was started */
+    GPtrArray *readers; /* the started readers */
+    bool *synced;       /* one a block: the source was synced since its start */
     DirtyMap **found;   /* one a block: taken from the source, not yet handed out */
 };
 
 typedef struct {
     DirtyTracker base;
-    DirtyTrackerOps ops; /* a copy: its name is the source's */
+    DirtyTrackerOps ops; /* a copy with the source's name */
     DirtyShare *share;
 
     /* Under the share's lock; one a block. */
     bool *synced;
-    DirtyMap **pending; /* found by others; NULL until there is something */
+    DirtyMap **pending; /* found by syncs of other readers; NULL = nothing */
 } Reader;
 
 /* ---- the source's calls, under the lock ---- */
@@ -89,7 +89,8 @@ static uint64_t add_data(const RamBlock *block, DirtyMap *into)
     return count;
 }
 
-/* What was found is kept for all but @me. Who has not asked yet gets everything when it does. */
+/* Adds the found pages to the pending pages of all readers but @me. A reader that has not synced
+ * yet needs none: its first sync reports everything. */
 static void keep_for_others(DirtyShare *share, const Reader *me, size_t index)
 {
     for (guint i = 0; i < share->readers->len; i++) {
@@ -117,12 +118,12 @@ static bool reader_sync(DirtyTracker *tracker, size_t index, DirtyMap *into, uin
 
     if (share->readers->len == 1 && !late &&
         dirty_map_next(share->found[index], 0) >= dirty_map_size(share->found[index])) {
-        /* Nobody else to keep anything for, except for what others have left here. */
+        /* No other reader needs the pages, so the sync goes directly to @into. */
         if (!ops->sync(share->source, index, into, count, error)) {
             return false;
         }
     } else {
-        /* What a sync that failed half way has found stays in there for the next one. */
+        /* Pages found by a sync that failed half way stay in @found for the next one. */
         if (!ops->sync(share->source, index, share->found[index], &unused, error)) {
             return false;
         }

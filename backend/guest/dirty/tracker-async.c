@@ -2,7 +2,7 @@
  * Dirty tracking without a handler: userfaultfd write-protect in async mode.
  * The kernel lifts the protection at the first write and remembers it in the
  * page table; PAGEMAP_SCAN takes the written pages and protects them again,
- * atomically for each page. Runs in the thread of whoever calls.
+ * atomically for each page. Runs in the caller's thread.
  *
  * Only chunks of 2 MiB that hold data are scanned, because a scan counts every
  * empty entry as written and builds page tables for holes. A chunk is
@@ -13,15 +13,15 @@
  *              scan. Scans find everything, holes that fill up included.
  *
  * Why no write is lost when a hole turns into data: a chunk goes from UNKNOWN
- * to KNOWN by being protected as a whole FIRST and looked through with
- * SEEK_DATA only THEN. A write before its page was protected has made the page
- * data by the time of the seek, which therefore reports it; a write after it
- * is seen by the next scan; one on both sides of the border is reported twice,
- * which is harmless. (Seeking first and protecting after would lose the
- * writes in between.) A write to a chunk that stays UNKNOWN, because the search
- * for new chunks had passed it already, is still data for the next sync. And
- * the first sync finds every page placed before the start through another
- * mapping, since the seek asks the file and not a page table.
+ * to KNOWN by being protected as a whole FIRST and searched with SEEK_DATA only
+ * THEN. A write before its page was protected has made the page data, so the
+ * seek reports it; a write after that is found by the next scan; a page written
+ * both before and after is reported twice, which is harmless. (Seeking before
+ * protecting would lose the writes in between.) A write to a chunk that stays
+ * UNKNOWN, because the search for new chunks had passed it already, is still
+ * data for the next sync. The first sync also finds every page that another
+ * mapping placed before the start, since the seek asks the file and not a page
+ * table.
  */
 #include "backend/guest/dirty/tracker-internal.h"
 
@@ -186,10 +186,9 @@ static void find_new_chunks(TrackedBlock *tracked, const RamBlock *block)
     }
 }
 
-/* The data of the chunks [@first, @end). With @all_new there is no data in the block beyond the new
- * chunks, and whole ranges are the fastest way. Later a search for the end of a range could run
- * through gigabytes of known chunks behind it, in the last sync even as downtime: then page by
- * page. */
+/* Adds the data of the chunks [@first, @end). With @all_new the block has no data outside the new
+ * chunks, and searching whole ranges is fastest. Later the search for the end of a range could walk
+ * gigabytes of known chunks, in the last sync as downtime, so pages are searched one by one. */
 static void add_data(const RamBlock *block, size_t first, size_t end, bool all_new, DirtyMap *into,
                      uint64_t *count)
 {

@@ -1,5 +1,5 @@
 /*
- * What an implementation of dirty tracking fills in. Private to backend/guest/.
+ * Interface of a dirty tracking implementation. Private to backend/guest/.
  */
 #pragma once
 
@@ -7,10 +7,10 @@
 
 typedef struct {
     const char *name;
-    /* All required. The wrapper in tracker.c has set the common fields and calls start and
-     * stop in turns only; sync comes between the two. */
+    /* All required. The wrapper in tracker.c sets the common fields. It alternates start and stop,
+     * and calls sync only in between. */
     DirtyTracker *(*create)(void);
-    /* Does @backing allow this one? */
+    /* True when @backing supports this implementation. */
     bool (*suits)(const RamBacking *backing);
     bool (*start)(DirtyTracker *tracker, GError **error);
     bool (*sync)(DirtyTracker *tracker, size_t index, DirtyMap *into, uint64_t *count,
@@ -30,5 +30,5 @@ struct DirtyTracker {
 extern const DirtyTrackerOps dirty_tracker_async;
 extern const DirtyTrackerOps dirty_tracker_sync_wp;
 
-/* Name of the best implementation that @backing allows, NULL when there is none. */
+/* Name of the best implementation that @backing supports, NULL when there is none; static. */
 const char *dirty_tracker_best(const RamBacking *backing);

@@ -3,18 +3,19 @@
  * async mode. The first write to a protected page stops its vCPU until the
  * handler thread has noted the page and lifted the protection.
  *
- * The handler never waits for anybody, since vCPUs wait for it. For each fault
- * it (1) sets the page's bit, (2) lifts the protection, which wakes the vCPU.
- * A sync, in the caller's thread, (a) takes all bits, (b) waits until the
- * handler has finished the faults it had in hand, (c) protects the taken pages
+ * The handler never waits for another thread, since vCPUs wait for it. For each
+ * fault it (1) sets the page's bit, (2) lifts the protection, which wakes the
+ * vCPU. A sync, in the caller's thread, (a) takes all bits, (b) waits until the
+ * handler has finished the faults it was handling, (c) protects the taken pages
  * again; the caller copies pages after that.
  *
- * Why no write is lost: it would take a page that is writable and has no bit.
- * Lifting the protection follows setting the bit. If (1) came before (a), then
- * (2) was over at (b), and (c) closes the page again. If (1) came after (a), the
- * bit is still there for the next sync, whatever (2) and (c) do to the page.
- * Without (b) a slow handler could do (2) after (c): writable, and no bit. A
- * write that slips in between (a) and (c) is complete before the copy is made.
+ * Why no write is lost: only a page that is writable and has no bit could lose
+ * one. Lifting the protection follows setting the bit. If (1) came before (a),
+ * then (2) was over at (b), and (c) closes the page again. If (1) came after
+ * (a), the bit is still there for the next sync, whatever (2) and (c) do to the
+ * page. Without (b) a slow handler could do (2) after (c): writable, and no
+ * bit. A write that slips in between (a) and (c) is complete before the copy is
+ * made.
  */
 #include "backend/guest/dirty/tracker-internal.h"
 
@@ -46,13 +47,13 @@ typedef struct {
     GThread *handler;
     DirtyMap **written; /* one a block: the handler sets, sync takes */
 
-    /* Odd while the handler has faults in hand. */
+    /* Odd while the handler handles faults. */
     _Atomic uint64_t batch;
-    /* First errno of the handler that it could not deal with, 0 = fine. */
+    /* First errno of the handler that makes the tracking incomplete, 0 = none. */
     _Atomic int failure;
 
     /* Only the caller's thread. */
-    DirtyMap **taken; /* scratch of sync, all clear in between */
+    DirtyMap **taken; /* scratch of sync, all clear between syncs */
     bool *synced;
 } SyncTracker;
 
@@ -91,8 +92,8 @@ static void handle_write(SyncTracker *t, uint64_t address)
         dirty_map_set(t->written[i], offset / MIG_PAGE_SIZE, granule / MIG_PAGE_SIZE);
 
         int errnum = uffd_write_protect(t->uffd, block->guest + offset, granule, false);
-        /* ENOENT: tracking was just stopped, and stop wakes everybody. Whatever else goes wrong,
-         * the guest must go on: it runs untracked from here, and the next sync fails. */
+        /* ENOENT: tracking was just stopped, and stop wakes the vCPUs. After any other error the
+         * guest must still run: it runs untracked from here, and the next sync fails. */
         if (errnum != 0 && errnum != ENOENT) {
             int none = 0;
 
@@ -138,8 +139,8 @@ static gpointer handler_main(gpointer data)
     return NULL;
 }
 
-/* Returns when every fault whose bit was set before the call is dealt with. The handler's batches
- * are short and wait for nobody, so this is short too. */
+/* Returns when every fault whose bit was set before the call is handled. The handler's batches are
+ * short and never wait, so this wait is short. */
 static void wait_for_handler(SyncTracker *t)
 {
     uint64_t batch = atomic_load(&t->batch);
@@ -151,8 +152,8 @@ static void wait_for_handler(SyncTracker *t)
 
 /* ---- start and stop ---- */
 
-/* vCPUs may be running and waiting for the handler: it goes on until no range can fault any more
- * and everybody who waited is awake. */
+/* vCPUs may be running and waiting for the handler, so it runs until no range can fault any more
+ * and all waiting vCPUs are awake. */
 static void sync_stop(DirtyTracker *tracker)
 {
     SyncTracker *t = (SyncTracker *)tracker;
@@ -255,7 +256,7 @@ static int protect_taken(SyncTracker *t, const RamBlock *block, const DirtyMap *
     return 0;
 }
 
-/* A page that was data before the start was protected then and has no bit: the file tells. */
+/* A page that was data before the start was protected by it and has no bit: SEEK_DATA finds it. */
 static void add_initial_data(const RamBlock *block, DirtyMap *into, uint64_t *count)
 {
     size_t first, end = 0;

@@ -1,6 +1,6 @@
 /*
- * Choosing a dirty tracker and calling it. A tracker is used by one thread at
- * a time; see tracker.h.
+ * Chooses a dirty tracker and calls it. A tracker is used by one thread at a
+ * time; see tracker.h.
  */
 #include "backend/guest/dirty/tracker-internal.h"
 

@@ -1,11 +1,11 @@
 /*
- * Dirty tracking by the kernel: which pages were written through the tracked
- * mapping of each block since the last time somebody asked.
+ * Dirty tracking by the kernel: which pages of each block were written through
+ * the tracked mapping since the previous sync.
  *
  * Two implementations behind one vtable: "async" (userfaultfd write-protect in
  * async mode, read with PAGEMAP_SCAN, Linux >= 6.7) and "sync" (userfaultfd
  * write-protect with a handler thread). A tracker is used by one thread at a
- * time; vCPUs run meanwhile and are never told.
+ * time; vCPUs run meanwhile and take no part.
  */
 #pragma once
 
@@ -23,7 +23,7 @@ typedef struct DirtyTracker DirtyTracker;
 DirtyTracker *dirty_tracker_new(const char *kind, RamBlock *const *blocks, size_t n_blocks,
                                 GError **error);
 
-/* Disarms and frees; vCPUs may be running. */
+/* Stops and frees; vCPUs may be running. */
 void dirty_tracker_free(DirtyTracker *tracker);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DirtyTracker, dirty_tracker_free)
 
@@ -33,10 +33,10 @@ const char *dirty_tracker_name(const DirtyTracker *tracker);
 /* Starts tracking. Memory that holds data now is reported by the first sync. */
 bool dirty_tracker_start(DirtyTracker *tracker, GError **error);
 
-/* Sets in @into (one bit per page of block @index) every page written since the previous sync,
- * the first time every page that may hold data (never-touched pages are not reported and not
- * touched). *@ret_count, where wanted, grows by the number of pages newly set in @into. After it
- * returns, a page copied from @host is either complete or will be reported again. */
+/* Sets in @into (one bit per page of block @index) every page written since the previous sync, the
+ * first time every page that may hold data (never-touched pages are not reported and not touched).
+ * *@ret_count, unless NULL, grows by the number of pages newly set in @into. After it returns, a
+ * page copied from @host is either complete or will be reported again. */
 bool dirty_tracker_sync(DirtyTracker *tracker, size_t index, DirtyMap *into, uint64_t *ret_count,
                         GError **error);
 

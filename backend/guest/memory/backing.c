@@ -1,8 +1,8 @@
 /*
- * Finding out what the memory behind a block allows. The kernel is asked by
- * doing the thing on a scratch mapping of the very same file, because what
- * works depends on file system, kernel version and permissions together, and
- * no table of them stays true.
+ * Finds out which features the memory behind a block supports. Each feature is
+ * tried on a scratch mapping of the same file: it depends on file system,
+ * kernel version and permissions together, and a table of them would become
+ * outdated.
  */
 #include "backend/guest/memory/backing.h"
 
@@ -81,12 +81,12 @@ void ram_backing_probe(int fd, uint64_t size, bool is_memfd, RamBacking *ret)
     if (size % ret->granule != 0) {
         return;
     }
-    /* hugetlb answers SEEK_DATA too, but calls everything data. */
+    /* hugetlb supports SEEK_DATA, but reports everything as data. */
     ret->seek_data = !hugetlb && lseek(fd, 0, SEEK_HOLE) >= 0;
-    /* A write of nothing is refused by files that cannot be written to by call. */
+    /* An empty write fails on files that do not support write calls. */
     ret->pwrite = pwrite(fd, "", 0, 0) == 0;
 
-    /* One unit is enough to learn the answer, and registering touches no memory. */
+    /* One unit is enough for the test, and registering touches no memory. */
     void *map = mmap(NULL, ret->granule, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
     if (map == MAP_FAILED) {
         return;

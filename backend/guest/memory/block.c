@@ -1,7 +1,7 @@
 /*
- * RAM blocks: making the memory, mapping it twice, finding what holds data and
- * giving it back. The fields of a block are constant once it is made, so any
- * thread may use it.
+ * RAM blocks: creates the memory, maps it twice, finds the pages that hold
+ * data, and gives memory back. The fields of a block are constant after its
+ * creation, so any thread may use it.
  */
 #include "backend/guest/memory/block.h"
 
@@ -19,7 +19,7 @@
 #include "backend/base/fd.h"
 #include "backend/guest/memory/backing.h"
 
-/* Both mappings begin where a page table does, so that a tracker's chunk of 2 MiB is one table. */
+/* Both mappings begin at a page table's border, so that a tracker's chunk of 2 MiB is one table. */
 #define MAP_ALIGN (UINT64_C(2) << 20)
 
 /* ---- opening ---- */
@@ -63,8 +63,8 @@ static bool fit_file(int fd, const char *path, uint64_t size, GError **error)
     return true;
 }
 
-/* Two guests in one file would destroy each other. The lock goes with the descriptor; taking it
- * again changes nothing. */
+/* Two guests in one file would destroy each other. The lock belongs to the descriptor; taking it
+ * again has no effect. */
 static bool lock_file(int fd, const char *path, GError **error)
 {
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -81,8 +81,8 @@ static bool lock_file(int fd, const char *path, GError **error)
     return false;
 }
 
-/* A write to a page that the file system has no room for would kill the process. It can still run
- * full later, but not from the start. */
+/* A write to a page for which the file system has no room would kill the process. This checks only
+ * the room at the start; the file system can still become full later. */
 static bool check_room(int fd, const char *path, uint64_t size, GError **error)
 {
     struct statvfs fs;
@@ -93,7 +93,7 @@ static bool check_room(int fd, const char *path, uint64_t size, GError **error)
     }
     uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize + (uint64_t)st.st_blocks * 512;
     if (fs.f_blocks == 0 || room >= size) {
-        return true; /* a tmpfs without a limit says 0 */
+        return true; /* a tmpfs without a limit reports 0 */
     }
     g_autofree char *wanted = size_format(size);
     g_autofree char *there = size_format(room);
@@ -103,8 +103,8 @@ static bool check_room(int fd, const char *path, uint64_t size, GError **error)
     return false;
 }
 
-/* *@ret_created tells whether the file came into being here. With @others somebody else may have
- * the lock; it is taken later then, and *@ret_locked is false. */
+/* *@ret_created is true when this call created the file. With @others another process may hold the
+ * lock; then *@ret_locked is false and the lock is taken later. */
 static int open_file(const char *path, uint64_t size, bool others, bool *ret_created,
                      bool *ret_locked, GError **error)
 {
@@ -132,7 +132,7 @@ static int open_file(const char *path, uint64_t size, bool others, bool *ret_cre
 
 /* ---- mapping ---- */
 
-/* Huge pages are reserved here, so that a lack of them is an error now and no SIGBUS later. */
+/* Reserves huge pages, so that a lack of them is an error now instead of a SIGBUS later. */
 static void *map_shared(int fd, uint64_t size, uint64_t align, bool reserve)
 {
     int flags = MAP_SHARED | MAP_FIXED | (reserve ? 0 : MAP_NORESERVE);
@@ -157,7 +157,7 @@ static void *map_shared(int fd, uint64_t size, uint64_t align, bool reserve)
     if (align > before) {
         munmap(map + size, align - before);
     }
-    /* A child started for exec: has no business here, and forking is faster without. */
+    /* A child started for exec does not need the RAM, and forking without it is faster. */
     madvise(map, size, MADV_DONTFORK);
     return map;
 }
@@ -245,7 +245,7 @@ void ram_block_yield(RamBlock *block)
     struct flock lock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
 
     if (block->path != NULL) {
-        ram_block_touch(block); /* whoever claims it writes to it */
+        ram_block_touch(block); /* the process that claims the block writes to it */
         fcntl(block->fd, F_OFD_SETLK, &lock);
     }
 }
@@ -278,7 +278,8 @@ size_t ram_block_first_data(const RamBlock *block, size_t from)
     uint64_t offset = (uint64_t)from * MIG_PAGE_SIZE;
     off_t data = lseek(block->fd, (off_t)offset, SEEK_DATA);
     if (data < 0) {
-        /* ENXIO: nothing but a hole up to the end. Anything else: assume data, lose nothing. */
+        /* ENXIO: only a hole up to the end. After any other error assume data, so that none is
+         * lost. */
         return errno == ENXIO ? block->n_pages : from;
     }
     return MIN((size_t)data / MIG_PAGE_SIZE, block->n_pages);
@@ -301,7 +302,7 @@ bool ram_block_next_data(const RamBlock *block, size_t from, size_t *ret_first, 
         }
     }
     *ret_first = first;
-    /* The hole may have come to be between the two calls: a page is then still worth a look. */
+    /* The page may have become a hole between the two calls: report at least one page. */
     *ret_end = MAX(end, first + 1);
     return true;
 }
@@ -321,8 +322,8 @@ static void zero_data(RamBlock *block, size_t from, size_t to)
 #define MADV_POPULATE_WRITE 23
 #endif
 
-/* Through the second mapping: it is the one that pages are placed through. The tracked one finds
- * the memory there at its first access. */
+/* Uses the second mapping, through which pages are placed. The tracked mapping finds the memory at
+ * its first access. */
 static bool populate(RamBlock *block, GError **error)
 {
     int r;
@@ -360,7 +361,7 @@ bool ram_block_populate(RamBlock *block, GError **error)
 
 void ram_map_in(const uint8_t *host, size_t size)
 {
-    madvise((void *)(uintptr_t)host, size, MADV_POPULATE_READ); /* or the faults come one by one */
+    madvise((void *)(uintptr_t)host, size, MADV_POPULATE_READ); /* else faults come singly */
 }
 
 void ram_block_touch(RamBlock *block)
@@ -368,7 +369,7 @@ void ram_block_touch(RamBlock *block)
     atomic_store(&block->untouched, false);
 }
 
-/* Punches the memory out; where the backing cannot, writes zeroes. */
+/* Punches a hole; where the backing cannot, writes zeroes. */
 bool ram_block_discard(RamBlock *block, size_t first, size_t count, GError **error)
 {
     int flags = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;

@@ -3,8 +3,8 @@
  *
  * @guest is the tracked mapping: only vCPUs write through it, and only writes
  * through it count as dirty. @host is the second mapping: the engine reads,
- * places and verifies pages through it (or through @fd), and nothing it does
- * there is seen by a dirty tracker.
+ * places and verifies pages through it (or through @fd), unseen by dirty
+ * trackers.
  */
 #pragma once
 
@@ -15,15 +15,15 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#define MIG_PAGE_SIZE 4096u /* target page of x86; also what a record carries */
+#define MIG_PAGE_SIZE 4096u /* target page of x86; also the size of a record's page */
 
-/* What a kind of memory allows, found out once when the block is made. */
+/* The features of a block's memory, found out once when the block is created. */
 typedef struct {
     const char *name;   /* "memfd", "tmpfs file", "file", ... for messages and info guest */
     bool async_wp;      /* userfaultfd WP_ASYNC + PAGEMAP_SCAN */
     bool sync_wp;       /* userfaultfd write-protect with a handler */
     bool missing_minor; /* userfaultfd MISSING | MINOR (postcopy destination) */
-    bool seek_data;     /* SEEK_DATA tells which pages hold data */
+    bool seek_data;     /* SEEK_DATA finds the pages that hold data */
     bool pwrite;        /* whole pages can be placed with pwrite */
     uint64_t granule;   /* bytes the kernel maps and protects at once: 4096, or the huge page */
 } RamBacking;
@@ -35,54 +35,54 @@ typedef struct {
     uint8_t *guest;
     uint8_t *host;
     int fd;
-    char *path; /* of the file that holds it, NULL for a memfd: only a file can be another's too */
+    char *path; /* of the file, NULL for a memfd; only a file can be shared with another process */
     RamBacking backing;
-    bool ours;             /* no other process can have written to it since it was opened */
-    bool populated;        /* all of it is in memory, and stays so over a drop */
-    atomic_bool untouched; /* populated, and nothing was written since */
+    bool ours;             /* locked: no other process can have written to it since it was opened */
+    bool populated;        /* all of it is allocated, also after a drop */
+    atomic_bool untouched; /* populated, and not written to since */
 } RamBlock;
 
 /* New block of @size bytes (whole pages, > 0) in a memfd, or in the file @path
  * when it is not NULL: created when missing (mode 0600), grown to @size when
  * shorter; a longer file is an error. The descriptor stays open until free. */
 RamBlock *ram_block_new(const char *idstr, uint64_t size, const char *path, GError **error);
-/* As ram_block_new(), for a guest that has yet to arrive: the file may be in use by another
- * process, whose guest this is. Nothing may be written before ram_block_claim(). */
+/* As ram_block_new(), for a guest that arrives later: another process may be running this guest in
+ * the same file. Nothing may be written before ram_block_claim(). */
 RamBlock *ram_block_open(const char *idstr, uint64_t size, const char *path, GError **error);
 void ram_block_free(RamBlock *block);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RamBlock, ram_block_free)
 
-/* Makes the file this process's own; true when it is already. An error when another process has it:
- * two guests in one memory would destroy each other. Any thread. */
+/* Locks the file for this process; true when it is locked already. An error when another process
+ * holds the lock: two guests in one memory would destroy each other. Any thread. */
 bool ram_block_claim(const RamBlock *block, GError **error);
-/* Another process may claim the file from now on; the guest stands. */
+/* Releases the lock, so that another process may claim the file. The guest must be stopped. */
 void ram_block_yield(RamBlock *block);
 
-/* Gets memory for the whole block now, so that no first touch of a page sits in a transfer or in a
- * vCPU's way later. Before anything else uses the block. What the block holds stays. */
+/* Allocates the memory of the whole block now, so that page allocations delay neither a transfer
+ * nor a vCPU later. Call before anything else uses the block. The content is kept. */
 bool ram_block_populate(RamBlock *block, GError **error);
 
-/* Brings @size bytes at @host, which hold data, into the page table at once: a fault for every few
- * pages costs as much as reading them. Without an effect before Linux 5.14. */
+/* Maps @size bytes of data at @host into the page table at once: a fault for every few pages would
+ * cost as much as reading them. No effect before Linux 5.14. */
 void ram_map_in(const uint8_t *host, size_t size);
 
-/* Tells that something is about to write into the block. */
+/* Must be called before writing into the block. */
 void ram_block_touch(RamBlock *block);
 
-/* The next range of pages that may hold data, at or after @from: [*ret_first, *ret_end).
- * False when there is none. Never reads guest memory, so it populates nothing. Where the
- * backing cannot tell, everything is data. */
+/* The next range of pages that may hold data, at or after @from: [*ret_first, *ret_end). False when
+ * there is none. Never reads guest memory, so it populates nothing. When the backing has no
+ * SEEK_DATA, all pages are reported. */
 bool ram_block_next_data(const RamBlock *block, size_t from, size_t *ret_first, size_t *ret_end);
 
-/* The first page at or after @from that may hold data, or n_pages: cheaper than a range, because it
- * does not look for its end. */
+/* The first page at or after @from that may hold data, or n_pages. Cheaper than
+ * ram_block_next_data(), because it does not search for the end of the range. */
 size_t ram_block_first_data(const RamBlock *block, size_t from);
 
-/* Writes @count pages in a row from page @first on, without a fault where the backing can. @iov
- * holds one page an entry and is used up. Any thread. */
+/* Writes @count consecutive pages from page @first on, without page faults where the backing has
+ * pwrite. @iov holds one page per entry and is changed. Any thread. */
 bool ram_block_write(RamBlock *block, size_t first, struct iovec *iov, int count, GError **error);
 
-/* Makes @count pages from @first on read as zero; both mappings lose them. */
+/* Makes @count pages from @first on read as zero in both mappings. */
 bool ram_block_discard(RamBlock *block, size_t first, size_t count, GError **error);
 
 /* Makes the whole block read as zero and gives its memory back where the backing can; a populated

@@ -1,12 +1,13 @@
 /*
  * The handler of missing pages. See missing-pages.h.
  *
- * Threads: the handler reads faults; any number of threads place pages. They meet under @lock,
- * where a page goes from missing to received in one step with the list of those who wait: a fault
- * either finds its page received and maps it at once, or is in the list when the page comes.
+ * Threads: the handler reads faults; any number of threads place pages. Under @lock a page changes
+ * from missing to received in one step with the list of waiters: a fault either finds its page
+ * received and maps it at once, or is in the list when the page comes.
  *
- * A page that came before the start is in the file (or is a hole that reads as zero) but not in
- * the tracked mapping's page table: its first touch is a fault too, answered here without the peer.
+ * A page that came before the start is in the file (or is a hole that reads as zero) but not in the
+ * tracked mapping's page table: its first touch is a fault too, which this file answers without the
+ * peer.
  */
 #include "backend/guest/memory/missing-pages.h"
 
@@ -26,13 +27,14 @@
 #include "backend/guest/memory/userfaultfd.h"
 
 #define MESSAGES 32
-/* A page that is here is mapped together with those behind it: they will be touched too. */
+/* A received page is mapped together with the pages behind it, which will probably be touched too.
+ */
 #define AROUND_PAGES ((size_t)16)
 
 typedef struct {
     RamBlock *ram;
-    size_t step;       /* pages mapped at once */
-    DirtyMap *claimed; /* somebody brings it, or it is here */
+    size_t step;       /* pages of one mapping call */
+    DirtyMap *claimed; /* pages that a thread is about to place, and received pages */
     DirtyMap *received;
 } FaultBlock;
 
@@ -129,8 +131,8 @@ static bool is_here(const FaultBlock *b, size_t page)
            dirty_map_run_end(b->received, page, page + b->step) == page + b->step;
 }
 
-/* The page is in the file, or a hole that is known to be zero. Another thread may be mapping it
- * just now. */
+/* Maps a page that is in the file, or a hole that is known to be zero. Another thread may map it at
+ * the same time. */
 static void map_received(PageFaults *pf, const FaultBlock *b, size_t page)
 {
     uint8_t *at = b->ram->guest + page * MIG_PAGE_SIZE;
@@ -149,7 +151,7 @@ static void map_received(PageFaults *pf, const FaultBlock *b, size_t page)
         errnum = uffd_continue(pf->uffd, at, length, &mapped);
     }
     if (mapped == 0) {
-        uffd_wake(pf->uffd, at, length); /* it is mapped: it looks again */
+        uffd_wake(pf->uffd, at, length); /* mapped already: the vCPU retries */
     }
 }
 
@@ -328,7 +330,7 @@ static void map_placed(PageFaults *pf, const FaultBlock *b, size_t first, size_t
 
         first += mapped / MIG_PAGE_SIZE;
         if (errnum != 0 && first < end) {
-            /* The handler was faster with this one. */
+            /* The handler has mapped this page already. */
             uffd_wake(pf->uffd, b->ram->guest + first * MIG_PAGE_SIZE, b->step * MIG_PAGE_SIZE);
             first += b->step;
         }
@@ -363,7 +365,8 @@ bool page_faults_place(PageFaults *pf, size_t block, size_t first, struct iovec 
             first = last - b->step;
         }
     }
-    /* Last: who sees that nothing is missing may stop all this, and nobody maps any more then. */
+    /* Last, because a thread that sees no missing page may call page_faults_stop(), after which
+     * nothing may be mapped. */
     pf->missing -= placed;
     pthread_mutex_unlock(&pf->lock);
     return true;

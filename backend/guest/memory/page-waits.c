@@ -1,5 +1,5 @@
 /*
- * The list of those who wait, and its figures. See page-waits.h.
+ * The list of waiting threads and its statistics. See page-waits.h.
  */
 #include "backend/guest/memory/page-waits.h"
 
@@ -14,7 +14,7 @@ struct PageWaits {
     uint64_t requests;
     uint64_t *vcpu_us;
     unsigned n_blocked;   /* vCPUs among the waiters */
-    int64_t all_since_us; /* all vCPUs wait since then; 0 = not all */
+    int64_t all_since_us; /* since when all vCPUs wait; 0 = not all do */
     uint64_t blocktime_us;
     Latency latency;
 };

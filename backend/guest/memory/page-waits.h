@@ -1,6 +1,6 @@
 /*
- * Who waits for a missing page, and for how long: a part of missing-pages.c, under its lock (but
- * for making and freeing). Nothing here talks to the kernel.
+ * The threads that wait for missing pages, and for how long. Part of missing-pages.c; all calls but
+ * new and free need its lock. No system calls.
  */
 #pragma once
 
@@ -8,27 +8,27 @@
 
 typedef struct PageWaits PageWaits;
 
-/* A thread in the middle of an instruction. */
+/* A thread that waits in the middle of an instruction. */
 typedef struct {
     int thread_id;
-    unsigned vcpu; /* UINT_MAX: not one of the guest's */
+    unsigned vcpu; /* UINT_MAX: not a vCPU of the guest */
     size_t block;
-    size_t page;      /* the first of those mapped at once */
+    size_t page;      /* first page of the mapped unit */
     int64_t since_us; /* mig_clock_now_us() */
 } PageWaiter;
 
-/* Guest outlives it. */
+/* @guest must outlive it. */
 PageWaits *page_waits_new(Guest *guest);
-void page_waits_free(PageWaits *w); /* nobody waits */
+void page_waits_free(PageWaits *w); /* no thread may wait */
 
-/* A thread waits from now on; one that was woken in vain may say so again. True when nobody waited
- * for this page before: it is to be requested. */
+/* A thread waits from now on; a thread that was woken without its page may call this again. True
+ * when no thread waited for this page before, so that it has to be requested. */
 bool page_waits_begin(PageWaits *w, int thread_id, size_t block, size_t page);
 
 /* Pages [@first, @end) of the block have come. */
 void page_waits_end(PageWaits *w, size_t block, size_t first, size_t end);
 
-/* Whoever waits goes on, without a page: no latency is counted. */
+/* Ends all waits without pages; counts no latency. */
 void page_waits_give_up(PageWaits *w);
 
 bool page_waits_any(const PageWaits *w, size_t block, size_t page);

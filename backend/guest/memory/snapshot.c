@@ -1,13 +1,13 @@
 /*
  * See snapshot.h.
  *
- * A page is secured once: by the reader, when its turn comes, or by the handler
- * when a vCPU wants to write it before that. Both do it under one lock, held for
- * the copy of one page (of one huge page by the handler). After that the protection
- * does not matter any more, and the handler lifts it without a copy.
+ * A page is secured once: by the reader, when its turn comes, or by the handler when a vCPU wants
+ * to write it before that. Both do it under one lock, held for the copy of one page (of one huge
+ * page by the handler). After that the protection is not needed, and the handler lifts it without a
+ * copy.
  *
- * Copies lie in an anonymous mapping as large as the block, at the offset of their
- * page, and go back to the kernel page by page as they are read.
+ * Copies are kept in an anonymous mapping as large as the block, at the offset of their page. Each
+ * is given back to the kernel when it is read.
  */
 #include "backend/guest/memory/snapshot.h"
 
@@ -31,7 +31,7 @@
 
 typedef struct {
     RamBlock *ram;
-    DirtyMap *data; /* may hold something at the moment; constant */
+    DirtyMap *data; /* pages that may hold data at the time of the snapshot; constant */
 
     /* Under the lock. */
     DirtyMap *secured; /* handed out or copied aside */
@@ -50,14 +50,14 @@ struct RamSnapshot {
     int uffd;
     int quit; /* eventfd that ends the handler */
     GThread *handler;
-    _Atomic int failure; /* first errno that let a write through, 0 = none */
+    _Atomic int failure; /* first errno that left a write unprotected, 0 = none */
 
     pthread_mutex_t lock;
-    GQueue copies; /* PageName, owned: what lies aside */
+    GQueue copies; /* PageName, owned: the kept copies */
     uint64_t peak;
 
     /* The reader only. */
-    size_t block, page; /* cursor of the pages in their order */
+    size_t block, page; /* position of the reader */
     uint64_t remaining;
 };
 
@@ -97,8 +97,8 @@ static void handle_write(RamSnapshot *s, uint64_t address)
         pthread_mutex_unlock(&s->lock);
 
         int errnum = uffd_write_protect(s->uffd, ram->guest + offset, granule, false);
-        /* ENOENT: it is over, and whoever waited was woken. Else the guest goes on and the snapshot
-         * is lost. */
+        /* ENOENT: the snapshot has ended and waiting vCPUs were woken. After any other error the
+         * guest continues and the snapshot is lost. */
         if (errnum != 0 && errnum != ENOENT) {
             int none = 0;
 
@@ -135,7 +135,7 @@ static gpointer handler_main(gpointer data)
 
 /* ---- begin and end ---- */
 
-/* Ranges as the kernel protects them: whole granules around what holds data. */
+/* Protects the data in whole granules, as the kernel requires. */
 static bool protect_data(RamSnapshot *s, SnapshotBlock *b, GError **error)
 {
     size_t step = b->ram->backing.granule / MIG_PAGE_SIZE;
@@ -227,7 +227,7 @@ void ram_snapshot_free(RamSnapshot *s)
     if (s == NULL) {
         return;
     }
-    /* The handler goes on until nothing can fault any more and whoever waited is awake. */
+    /* The handler runs until no range can fault any more and all waiting vCPUs are awake. */
     for (size_t i = 0; i < s->n_registered; i++) {
         uffd_unregister(s->uffd, s->blocks[i].ram->guest, s->blocks[i].ram->size);
     }
@@ -250,7 +250,7 @@ void ram_snapshot_free(RamSnapshot *s)
 
 /* ---- reading ---- */
 
-/* A copy that lies aside, if there is one. */
+/* Takes a kept copy, if there is one. */
 static bool take_copy(RamSnapshot *s, size_t *ret_block, size_t *ret_page, uint8_t *to)
 {
     MIG_LOCK(&s->lock);
@@ -267,7 +267,7 @@ static bool take_copy(RamSnapshot *s, size_t *ret_block, size_t *ret_page, uint8
     return true;
 }
 
-/* Under the lock; false when somebody was faster: the copy comes from the queue. */
+/* Under the lock; false when the handler has copied the page: the copy comes from the queue. */
 static bool take_in_place(SnapshotBlock *b, size_t page, uint8_t *to)
 {
     if (dirty_map_set(b->secured, page, 1) == 0) {
@@ -285,7 +285,7 @@ SnapshotItem ram_snapshot_next(RamSnapshot *s, size_t *ret_block, size_t *ret_pa
             return SNAPSHOT_PAGE;
         }
         if (s->block == s->n_blocks) {
-            /* All were passed; a copy that was made meanwhile is still in the queue. */
+            /* The reader has passed all pages; a copy made meanwhile is still in the queue. */
             if (s->remaining == 0) {
                 return SNAPSHOT_END;
             }

@@ -123,8 +123,8 @@ void uffd_unregister(int uffd, void *start, size_t length)
 {
     struct uffdio_range range = { .start = (uintptr_t)start, .len = length };
 
-    /* The kernel wakes those who wait for a missing page here, but not those who wait for a
-     * protected one: who queued before the range was forgotten is woken by hand. */
+    /* The unregistering wakes threads that wait for a missing page, but not those that wait for a
+     * protected one. These are woken explicitly. */
     ioctl(uffd, UFFDIO_UNREGISTER, &range);
     uffd_wake(uffd, start, length);
 }
@@ -137,7 +137,7 @@ int uffd_write_protect(int uffd, void *start, size_t length, bool on)
     };
 
     while (ioctl(uffd, UFFDIO_WRITEPROTECT, &wp) < 0) {
-        /* EAGAIN: the address space is just being changed by somebody; the call did nothing. */
+        /* EAGAIN: another thread is changing the address space; the call did nothing. */
         if (errno != EAGAIN && errno != EINTR) {
             return errno;
         }
@@ -194,8 +194,8 @@ int pagemap_open(GError **error)
     return fd;
 }
 
-/* WRITTEN stands alone in the mask on purpose: with PRESENT or SWAPPED beside it a page that was
- * written and then reclaimed, whose entry is empty, would not match and its write be lost. */
+/* The mask holds WRITTEN alone on purpose: with PRESENT or SWAPPED, a page that was written and
+ * then reclaimed would not match, because its entry is empty, and its write would be lost. */
 static int scan(int pagemap, uint64_t flags, uint64_t start, uint64_t end, WrittenRange *vec,
                 size_t vec_len, uint64_t *ret_stopped)
 {

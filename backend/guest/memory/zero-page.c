@@ -1,11 +1,12 @@
 /*
- * Is a page all zero? One loop in plain vectors, compiled for several processors; which one runs is
- * chosen when the program starts. It keeps up with memory, so there is nothing to gain from more.
+ * Tests whether a page is all zero. One loop in plain vectors is compiled for several processors,
+ * and the variant is chosen at program start. It is as fast as memory, so a faster loop would gain
+ * nothing.
  */
 #include "backend/guest/memory/block.h"
 
-/* The choice is made before a sanitizer's runtime is ready, and clang 14 gives the function another
- * name than its callers look for. */
+/* The choice runs before a sanitizer's runtime is ready, and clang 14 gives the function a name
+ * that its callers do not find. */
 #if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&                \
     !defined(__SANITIZE_THREAD__)
 #define CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
@@ -13,8 +14,8 @@
 #define CLONES
 #endif
 
-#define LANES 8 /* of 8 bytes: a cache line */
-#define STEP  4 /* lines looked at before deciding to go on */
+#define LANES 8 /* of 8 bytes: one cache line */
+#define STEP  4 /* lines tested between two checks */
 
 typedef uint64_t Line __attribute__((vector_size(LANES * 8), aligned(8), may_alias));
 
@@ -22,7 +23,7 @@ CLONES bool ram_page_is_zero(const uint8_t *page)
 {
     const uint64_t *words = (const uint64_t *)(const void *)page;
 
-    /* A page with data mostly shows it at once. */
+    /* Most pages with data differ from zero at their first or last word. */
     if ((words[0] | words[MIG_PAGE_SIZE / 8 - 1]) != 0) {
         return false;
     }

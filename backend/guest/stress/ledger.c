@@ -1,14 +1,14 @@
 /*
- * Content of pages, both ways.
+ * Computes the content of a page, and from the content its page and entry.
  *
  * (p, e) goes through two rounds of a Feistel network keyed by the seed:
  *
  *     x = e ^ F1(p)      y = p ^ F2(x)
  *
  * so that any pair (x, y) gives (p, e) back. A compressible page repeats x, y;
- * an incompressible one holds mix64(x + j*G), mix64(y + j*G) in its j-th pair of
- * words. Every word depends on p and e, and any pair that is left whole in a
- * damaged page says which page and which step wrote it.
+ * an incompressible one holds mix64(x + j*G), mix64(y + j*G) in its j-th pair
+ * of words. Every word depends on p and e, and any intact pair of a damaged
+ * page identifies the page and the step that wrote it.
  */
 #include "backend/guest/stress/ledger.h"
 
@@ -20,8 +20,8 @@
 
 LedgerLayout ledger_layout(size_t n_pages)
 {
-    /* Of 513 pages one is a ledger page; a started group needs a whole one. With one page over,
-     * that page could only be a ledger page of nothing and stays unused. */
+    /* One of 513 pages is a ledger page; a partial group needs a whole one. A single page left over
+     * would be a ledger page without data pages and stays unused. */
     size_t n_groups = (n_pages + LEDGER_GROUP) / (LEDGER_GROUP + 1);
     size_t n_data = n_pages - n_groups;
 
@@ -42,7 +42,8 @@ size_t ledger_group_pages(const LedgerLayout *layout, size_t group)
 
 static uint64_t unmix64(uint64_t x)
 {
-    /* The inverses of the factors modulo 2^64, and of the shifts by repeating them. */
+    /* Inverts the multiplications with the inverse factors modulo 2^64, and the shifts by repeating
+     * them. */
     x = (x ^ (x >> 31) ^ (x >> 62)) * UINT64_C(0x319642b2d24d8ec3);
     x = (x ^ (x >> 27) ^ (x >> 54)) * UINT64_C(0x96de1b173f119089);
     return x ^ (x >> 30) ^ (x >> 60);

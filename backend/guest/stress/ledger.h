@@ -1,5 +1,5 @@
 /*
- * The ledger of the stress machine: what page p holds, and how one knows.
+ * The ledger of the stress machine, which records the expected content of each page.
  *
  * A block of n pages is D data pages and, at its end, one ledger page for each
  * group of 512 of them:
@@ -65,7 +65,7 @@ static inline ContentKind ledger_kind(uint64_t entry)
     return (ContentKind)(entry >> 62);
 }
 
-/* Bijection on 64 bits in which each bit of the input moves about half of the output; also the
+/* Bijection on 64 bits in which each input bit changes about half of the output bits; also the
  * output function of the vCPUs' generators. */
 static inline uint64_t mix64(uint64_t x)
 {
@@ -74,7 +74,7 @@ static inline uint64_t mix64(uint64_t x)
     return x ^ (x >> 31);
 }
 
-/* What an entry adds to its group's seal; 0 for a page never written. */
+/* The summand of an entry in its group's seal; 0 for a page never written. */
 uint64_t ledger_mix(uint64_t page, uint64_t entry);
 
 /* Writes the content of (@seed, @page, @entry) to the 4096 bytes at @at with plain stores. */
@@ -85,8 +85,8 @@ void content_write(uint8_t *at, uint64_t seed, uint64_t page, uint64_t entry);
 uint32_t content_differs(const uint8_t *at, uint64_t seed, uint64_t page, uint64_t entry,
                          uint32_t from);
 
-/* Whose content are the words @pair * 2 and @pair * 2 + 1 of the page at @at? False when they are
- * no non-zero content of any page below @n_pages. Two words only are looked at: the caller compares
- * the rest. */
+/* Finds the page and entry that the words @pair * 2 and @pair * 2 + 1 of the page at @at belong to.
+ * False when they are not part of the non-zero content of a page below @n_pages. Reads these two
+ * words only: the caller compares the rest. */
 bool content_decode(const uint8_t *at, size_t pair, uint64_t seed, size_t n_pages,
                     uint64_t *ret_page, uint64_t *ret_entry);

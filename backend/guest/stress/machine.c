@@ -1,10 +1,10 @@
 /*
  * A stress vCPU: its thread and its pace.
  *
- * The thread looks at one flag between two steps, and its naps end with the
- * kick: a stop never waits for more than one step, because it is downtime.
- * pthread locks instead of GLib's, here and in guest/guest.c: the thread sanitizer
- * does not see through the latter and would report races that are none.
+ * The thread checks one flag between two steps, and a kick ends its naps: a stop, which is
+ * downtime, never waits for more than one step. This file and guest/guest.c use pthread locks
+ * instead of GLib's, because the thread sanitizer does not understand the latter and would report
+ * false races.
  */
 #include "backend/guest/stress/vcpu.h"
 
@@ -15,12 +15,12 @@
 #include "backend/base/clock.h"
 #include "backend/base/error.h"
 
-#define QUANTUM_US  INT64_C(1000)  /* the pace is kept in slices of this */
-#define CATCH_UP_US INT64_C(20000) /* a late wake-up makes up for at most this */
+#define QUANTUM_US  INT64_C(1000)  /* length of a slice of the pace */
+#define CATCH_UP_US INT64_C(20000) /* most that a late wake-up can make up for */
 #define LONGEST_US  INT64_C(60000000)
-#define BURST       16               /* steps between two looks at the clock */
-#define SLOW        0.1              /* below this pace the clock is looked at after each step */
-#define DEEPEST_US  INT64_C(1000000) /* longest nap of a vCPU that was slowed down */
+#define BURST       16               /* steps between two readings of the clock */
+#define SLOW        0.1              /* below this pace the clock is read after each step */
+#define DEEPEST_US  INT64_C(1000000) /* longest nap of a throttled vCPU */
 
 /* ---- pace ---- */
 
@@ -54,8 +54,8 @@ static bool is_kicked(StressVcpu *v)
     return atomic_load_explicit(&v->kicked, memory_order_relaxed);
 }
 
-/* As fast as it can for the share @pace of the time. What it ran too long because a step is the
- * least that it can do is slept off, so that the share holds however small it is. */
+/* Runs at full speed for the share @pace of the time. Time overrun by a last step is added to the
+ * next sleep, so that even a very small share is kept. */
 static void run_free(StressVcpu *v, int64_t elapsed_us, double pace)
 {
     bool whole = pace >= 1;
@@ -79,7 +79,7 @@ static void run_free(StressVcpu *v, int64_t elapsed_us, double pace)
     }
 }
 
-/* Writes what @elapsed_us have earned, then sleeps until there is more to do. */
+/* Writes the bytes that @elapsed_us allow at the rate, then sleeps until more are due. */
 static void run_paced(StressVcpu *v, int64_t elapsed_us, double pace)
 {
     double rate = (double)v->state.rate * pace / 1e6; /* bytes/us */
@@ -192,7 +192,7 @@ static bool stress_wait(Vcpu *vcpu, bool really)
     return standing;
 }
 
-/* The thread looks at its pace anew. */
+/* Makes the thread compute its pace again. */
 static void poke(StressVcpu *v)
 {
     pthread_mutex_lock(&v->lock);
@@ -220,7 +220,7 @@ static void stress_throttle(Vcpu *vcpu, unsigned percent)
 {
     StressVcpu *v = (StressVcpu *)vcpu;
 
-    /* All of its time would be a stop, and that is something else. */
+    /* 100 % would stop the vCPU, which is not the purpose of a throttle. */
     atomic_store(&v->throttle, MIN(percent, 99));
     poke(v);
 }

@@ -1,6 +1,6 @@
 /*
  * vCPUs of the stress machine: threads that write guest RAM with plain stores
- * through the tracked mapping, and tell nobody what they wrote. Private to
+ * through the tracked mapping and do not report their writes. Private to
  * backend/guest/ and its tests.
  *
  * A group of 512 data pages belongs to one vCPU: group g to vCPU g mod N, its
@@ -21,11 +21,11 @@
 typedef enum {
     STRESS_UNIFORM, /* any page of the set */
     STRESS_HOTCOLD, /* nine of ten writes to a tenth of the set */
-    STRESS_SWEEP,   /* one page after the other, round and round */
+    STRESS_SWEEP,   /* pages in order, repeatedly */
     STRESS_PHASES,  /* an eighth of the set at a time, then the next */
-    STRESS_DIPS,    /* uniform, but in one second of three at a tenth of the speed */
+    STRESS_DIPS,    /* uniform, with one second of three at a tenth of the speed */
     STRESS_IDLE,    /* writes nothing */
-    STRESS_GROWING, /* uniform over a part of the set that grows until it is all */
+    STRESS_GROWING, /* uniform over a part of the set that grows to the whole set */
     STRESS_PATTERN__COUNT,
 } StressPattern;
 
@@ -45,19 +45,19 @@ typedef struct {
     uint32_t zero_percent;
     uint32_t compressible_percent;
     uint64_t seed;
-    bool prefill; /* each page of the set once before pacing begins */
+    bool prefill; /* writes each page of the set once before pacing begins */
 } StressSettings;
 
 /* ---- options.c ---- */
 
-/* Reads what stands behind "stress": "" or ",key=value,...". */
+/* Parses the text after "stress": "" or ",key=value,...". */
 bool stress_settings_parse(const char *text, StressSettings *ret, GError **error);
 
 /* Changes one key that may change while the guest runs. @settings is untouched on failure. */
 bool stress_settings_set(StressSettings *settings, const char *key, const char *value,
                          GError **error);
 
-/* Does the working set fit into @layout? */
+/* True when the working set fits into @layout. */
 bool stress_settings_check(const StressSettings *settings, const LedgerLayout *layout,
                            GError **error);
 
@@ -75,27 +75,27 @@ const char *const *stress_pattern_names(void);
 /* A number below @n (> 0) from the vCPU's own generator. */
 uint64_t stress_random(VcpuState *state, uint64_t n);
 
-/* Which of @n own pages the next step writes; moves the position. */
+/* The index, of @n own pages, that the next step writes; advances the position. */
 uint64_t stress_pattern_next(VcpuState *state, uint64_t n);
 
-/* How fast time runs for the workload now: 1 = full speed. Moves the position by @elapsed_us. */
+/* The present speed of the workload: 1 = full speed. Advances the position by @elapsed_us. */
 double stress_pattern_pace(VcpuState *state, uint64_t elapsed_us);
 
 /* ---- machine.c ---- */
 
-/* A standing vCPU of @n_vcpus with a thread of its own; the block outlives it. */
+/* A stopped vCPU, one of @n_vcpus, with its own thread. The block must outlive it. */
 Vcpu *stress_vcpu_new(unsigned index, unsigned n_vcpus, RamBlock *block,
                       const StressSettings *settings, GError **error);
 
-/* Its share of a changed workload; it stands. */
+/* Applies this vCPU's share of a changed workload; the vCPU must be stopped. */
 void stress_vcpu_apply(Vcpu *vcpu, const StressSettings *settings);
 
-/* Adds what this vCPU does to *@ret: the rate is summed up, the rest taken. May run. */
+/* Adds this vCPU's rate to *@ret and copies its other settings. The vCPU may run. */
 void stress_vcpu_settings(const Vcpu *vcpu, StressSettings *ret);
 
-/* Steps done so far; may run. */
+/* Steps done so far; the vCPU may run. */
 uint64_t stress_vcpu_steps(const Vcpu *vcpu);
 
-/* Does @steps steps in the caller's thread, without pacing; it stands. For tests, which need the
- * same guest each time. */
+/* Runs @steps steps in the caller's thread, without pacing; the vCPU must be stopped. For tests,
+ * which need a reproducible guest. */
 void stress_vcpu_run(Vcpu *vcpu, uint64_t steps);

@@ -140,7 +140,7 @@ const char *const *stress_values(const char *key)
     return found != NULL && found->changeable && found->values != NULL ? found->values() : NULL;
 }
 
-/* The keys as a list for messages; with @at_start those too that cannot change later. */
+/* The list of keys for messages; with @at_start also the keys that cannot be changed later. */
 static char *key_list(bool at_start)
 {
     GString *text = g_string_new(NULL);
@@ -215,7 +215,7 @@ bool stress_settings_parse(const char *text, StressSettings *ret, GError **error
     };
     g_auto(GStrv) words = g_strsplit(text, ",", -1);
 
-    /* The first word is what stands before the first comma: nothing. */
+    /* The first word, before the first comma, is empty. */
     for (size_t i = 1; words[0] != NULL && words[i] != NULL; i++) {
         char *equals = strchr(words[i], '=');
 

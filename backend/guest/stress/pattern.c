@@ -1,15 +1,15 @@
 /*
- * Which page a stress vCPU writes next. Everything a pattern remembers lies in
- * the migrating state, so a guest that moved goes on where it was. Only the
- * thread that runs the vCPU calls this. Positions may come from a stream: any
- * value must be safe.
+ * Chooses the page that a stress vCPU writes next. The state of a pattern is
+ * part of the migrating state, so a migrated guest continues at the same
+ * position. Only the thread that runs the vCPU calls this. Positions may come
+ * from a stream: any value must be safe.
  */
 #include "backend/guest/stress/machine.h"
 
 #define PHASES       UINT64_C(8)
 #define DIP_PERIOD   UINT64_C(3000000) /* us: two seconds at full pace, one in the dip */
 #define DIP_START    UINT64_C(2000000)
-#define GROW_STEPS   UINT64_C(8)  /* steps for each page that is added */
+#define GROW_STEPS   UINT64_C(8)  /* steps for each added page */
 #define GROW_INITIAL UINT64_C(64) /* 1/64 of the set to begin with */
 
 static const char *const pattern_names[STRESS_PATTERN__COUNT + 1] = {

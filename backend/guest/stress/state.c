@@ -1,7 +1,7 @@
 /*
- * What a stress vCPU does in a step, and the state that migrates with it. The
- * thread of the vCPU calls this while it runs, others while it stands: no
- * locks here.
+ * The step of a stress vCPU, and its migrating state. Only the vCPU's thread
+ * calls this while the vCPU runs, and other threads while it is stopped, so no
+ * locks are needed.
  */
 #include "backend/guest/stress/vcpu.h"
 
@@ -72,7 +72,7 @@ static uint64_t own_set_pages(const StressVcpu *v)
 void stress_vcpu_apply(Vcpu *vcpu, const StressSettings *settings)
 {
     StressVcpu *v = (StressVcpu *)vcpu;
-    /* A vCPU that owns no page takes no part, and none of the rate. */
+    /* A vCPU that owns no page gets no part of the rate. */
     uint64_t active = MIN(v->n_vcpus, v->layout.n_groups);
 
     if (v->state.pattern != settings->pattern) {
@@ -129,7 +129,7 @@ static bool refuse(GError **error, const char *what, uint64_t found, uint64_t ex
     return false;
 }
 
-/* The state may come from a stream: nothing in it is taken on trust. */
+/* The state may come from a stream, so every field is checked. */
 static bool state_fits(const StressVcpu *v, const VcpuState *s, GError **error)
 {
     if (s->n_vcpus != v->n_vcpus) {

@@ -1,6 +1,6 @@
 /*
  * The inside of a stress vCPU, shared by its thread (machine.c) and its steps
- * and state (state.c). Nobody else includes this.
+ * and state (state.c). No other file includes this.
  */
 #pragma once
 
@@ -20,8 +20,8 @@ typedef struct {
     StressSettings initial;
     pthread_t thread;
 
-    /* The guest's: the thread writes them while it runs, others while it stands, except that the
-     * settings in @state (pattern, rate, shares, set) only change while it stands. */
+    /* The vCPU's thread writes these while the vCPU runs, other threads while it is stopped. The
+     * settings in @state (pattern, rate, shares, set) change only while it is stopped. */
     VcpuState state;
     uint64_t set_pages; /* own pages that belong to the working set */
 
@@ -29,35 +29,35 @@ typedef struct {
     _Atomic bool kicked;
     _Atomic unsigned throttle; /* percent */
     _Atomic uint32_t share;    /* of VCPU_WHOLE_SHARE */
-    _Atomic uint64_t steps;    /* state.step for those who look on */
-    _Atomic int thread_id;     /* the kernel's */
+    _Atomic uint64_t steps;    /* copy of state.step for other threads */
+    _Atomic int thread_id;     /* the kernel's thread id */
 
     /* Under @lock. */
     pthread_mutex_t lock;
-    pthread_cond_t wake;   /* for the thread: something below changed */
-    pthread_cond_t stands; /* for others: @standing became true */
+    pthread_cond_t wake;   /* wakes the thread: a field below changed */
+    pthread_cond_t stands; /* wakes other threads: @standing became true */
     bool run;
     bool standing;
-    bool blocked; /* on a missing page, in the middle of a step */
+    bool blocked; /* waits for a missing page in the middle of a step */
     bool poked;
     bool quit;
 
     /* Only the thread, while it runs. */
     int64_t last_us;    /* when the present slice began */
-    int64_t planned_us; /* how long the nap before it was meant to be */
+    int64_t planned_us; /* intended length of the nap before it */
     double credit;      /* bytes it may write at once */
-    double budget_us;   /* time it may run at once; below 0 when it ran for longer */
+    double budget_us;   /* time it may run at once; negative after an overrun */
 } StressVcpu;
 
-/* ---- state.c: the thread while it runs, others while it stands ---- */
+/* ---- state.c: the vCPU's thread while it runs, other threads while it is stopped ---- */
 
-/* Pages are still to be filled before pacing begins? */
+/* True while pages remain to be filled before pacing begins. */
 bool stress_prefilling(const StressVcpu *v);
 
-/* Is there anything to write at all? */
+/* True when the workload writes at all. */
 bool stress_has_work(const StressVcpu *v);
 
-/* One step; there is work. */
+/* Runs one step; requires stress_has_work(). */
 void stress_step(StressVcpu *v);
 
 void stress_save(const Vcpu *vcpu, VcpuState *ret);

@@ -1,12 +1,11 @@
 /*
- * Walking a ledger without touching holes. Private to verify.c and
- * verify-plant.c.
+ * Walks a ledger without filling holes. Private to verify.c and verify-plant.c.
  */
 #pragma once
 
 #include "backend/guest/guest-internal.h"
 
-/* Remembers the range of data that was found last; pages are asked for in rising order. */
+/* Caches the range of data that was found last; callers query pages in rising order. */
 typedef struct {
     const RamBlock *block;
     size_t first;
@@ -22,7 +21,7 @@ static inline bool data_cursor_has(DataCursor *cursor, size_t page)
     return page < cursor->end && page >= cursor->first && !cursor->over;
 }
 
-/* No data in the pages [@first, @end). */
+/* True when the pages [@first, @end) hold no data. */
 static inline bool data_cursor_is_hole(DataCursor *cursor, size_t first, size_t end)
 {
     return !data_cursor_has(cursor, first) && (cursor->over || cursor->first >= end);

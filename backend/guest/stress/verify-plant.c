@@ -1,6 +1,6 @@
 /*
- * Damaging a guest on purpose, one kind of fault at a time, so that tests can
- * show that guest_verify() finds each. Any thread; holds the vCPUs.
+ * Damages a guest on purpose, one kind of fault at a time, so that tests can
+ * prove that guest_verify() finds each kind. Any thread; holds the vCPUs.
  */
 #include "backend/guest/stress/verify-internal.h"
 
@@ -11,16 +11,17 @@
 #define TEAR_OFFSET  2048u
 #define BREAK_OFFSET 1000u
 
-/* A page that holds data, and what is known about it. */
+/* A page that holds data, with its ledger entry. */
 typedef struct {
     uint64_t page;
     uint64_t group;
     uint64_t seed;
     uint64_t *slot; /* its ledger entry, through the second mapping */
-    uint8_t *at;    /* its content, likewise */
+    uint8_t *at;    /* its content, through the second mapping */
 } Victim;
 
-/* The first page at or after @from whose content is not zero and has an older one before it. */
+/* Finds the first page at or after @from with non-zero content that a previous step can have
+ * written too. */
 static bool find_victim(Guest *guest, const VcpuState *states, uint64_t from, Victim *ret)
 {
     DataCursor ledger = { .block = guest->block };
@@ -84,7 +85,8 @@ static void damage(VerifyFault fault, const Victim *v, const Victim *other)
 static bool plant(Guest *guest, VerifyFault fault, uint64_t *ret_page, GError **error)
 {
     VcpuState *states = guest_copy_states(guest);
-    /* Each kind begins its search elsewhere, so that several can be planted into one guest. */
+    /* Each kind starts its search at a different page, so that several can be planted into one
+     * guest. */
     uint64_t from = guest->layout.n_data * (uint64_t)fault / VERIFY__COUNT;
     Victim victim, other;
     bool found =

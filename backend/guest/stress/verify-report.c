@@ -1,5 +1,5 @@
 /*
- * Names and sentences for what guest_verify() finds. Any thread.
+ * Names and sentences for the findings of guest_verify(). Any thread.
  */
 #include "backend/guest/guest.h"
 

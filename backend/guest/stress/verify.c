@@ -1,10 +1,10 @@
 /*
- * The proof of a copy: each data page against its ledger entry, each group of
- * entries against its seal. Reads through the second mapping while the vCPUs
- * are held; any thread.
+ * Verifies a copy: compares each data page with its ledger entry, and each
+ * group of entries with its seal. Reads through the second mapping while the
+ * vCPUs are held; any thread.
  *
- * RAM and vCPU state travel by different ways, and data and ledger in different
- * pages, so whatever one copy missed disagrees with something else:
+ * RAM and vCPU state travel in different sections, and data and ledger in
+ * different pages, so a missed copy of one disagrees with the others:
  *
  *     data older than ledger, ledger = seal   -> the data page was missed
  *     data newer than ledger                  -> the ledger page was missed
@@ -35,8 +35,8 @@ static void add_finding(VerifyReport *report, const VerifyFinding *finding)
 
 /* ---- one page ---- */
 
-/* What stands at one end of a page? A content of this page if there is one, zeros, or else what the
- * ledger says, of which a few bytes may be left. */
+/* The entry whose content is at one end of a page: the decoded one if it is this page's, 0 for
+ * zeros, else the ledger's, of which a few bytes may be left. */
 static uint64_t entry_at_end(const uint8_t *at, size_t pair, uint64_t seed, size_t n_data,
                              uint64_t page, uint64_t entry)
 {
@@ -49,7 +49,7 @@ static uint64_t entry_at_end(const uint8_t *at, size_t pair, uint64_t seed, size
     return (words[0] | words[1]) == 0 ? 0 : entry;
 }
 
-/* Two contents of this page, one before and one after a border? */
+/* True when the page holds two of its contents, one before and one after a border. */
 static bool is_torn(const uint8_t *at, uint64_t seed, size_t n_data, uint64_t page, uint64_t entry,
                     uint32_t *ret_offset)
 {
@@ -94,7 +94,7 @@ static void explain(const uint8_t *at, uint64_t seed, size_t n_data, uint64_t en
     finding->offset = content_differs(at, seed, page, entry, 0);
 }
 
-/* True when the page is what @entry says. Holes are zero and stay holes. */
+/* True when the page has the content of @entry. A hole counts as zero and is not filled. */
 static bool check_page(Verify *v, uint64_t seed, uint64_t entry, VerifyFinding *finding)
 {
     const uint8_t *at = v->data.block->host + finding->page * MIG_PAGE_SIZE;
@@ -134,7 +134,7 @@ static void check_group(Verify *v, size_t group)
     bool ledger_old = false;
 
     if (entries == NULL) {
-        /* Never touched, and that is right: a huge guest is mostly this. */
+        /* Correctly never touched, as most of a huge guest. */
         if (owner->seals[group / v->guest->n_vcpus] == 0 &&
             data_cursor_is_hole(&v->data, first, first + n)) {
             v->report->pages_checked += n;
@@ -152,8 +152,8 @@ static void check_group(Verify *v, size_t group)
         if (check_page(v, owner->seed, entries[i], &finding)) {
             continue;
         }
-        /* With a wrong seal the ledger is the suspect, and a page that is zero or newer needs no
-         * second fault to explain it. */
+        /* A wrong seal makes the ledger suspect. A stale ledger page explains a page that is zero
+         * or newer, so no second fault is reported. */
         if (finding.fault == VERIFY_STALE_LEDGER || (!sealed && finding.fault == VERIFY_LOST)) {
             ledger_old = true;
         } else {
