@@ -1,6 +1,6 @@
 /*
- * Breaking a connection on purpose, for fault points (backend/base/fault.h): what a bad link, a
- * middlebox or a wrong program on the other side does to it.
+ * Breaks a connection on purpose, for fault points (backend/base/fault.h), as a bad link, a
+ * middlebox or a wrong program on the other side would.
  */
 #include "backend/transport/transport-private.h"
 
@@ -9,7 +9,7 @@
 
 #include "backend/transport/transport-break.h"
 
-/* No section type, flag, command, message or magic of the format is made of these. */
+/* These bytes occur in no section type, flag, command, message or magic of the format. */
 #define GARBAGE_BYTE  0xa5
 #define GARBAGE_BYTES 64
 
@@ -19,10 +19,10 @@ static void write_garbage(Transport *t)
     struct iovec iov = { bytes, sizeof bytes };
 
     memset(bytes, GARBAGE_BYTE, sizeof bytes);
-    transport_write_all(t, &iov, 1, NULL, NULL); /* a connection that is gone is broken enough */
+    transport_write_all(t, &iov, 1, NULL, NULL); /* a lost connection needs no garbage */
 }
 
-/* tcp sends a reset when a connected socket is told to forget its peer. */
+/* tcp sends a reset when a connected socket is connected to AF_UNSPEC. */
 static bool reset(Transport *t)
 {
     struct sockaddr nobody = { .sa_family = AF_UNSPEC };

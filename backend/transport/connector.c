@@ -2,8 +2,8 @@
  * The outgoing side. connector_new() runs on the main thread and opens files, children and passed
  * descriptors; connector_open() runs on a worker and connects sockets.
  *
- * Every wait of connector_open() also polls the cancel descriptor. A name look-up that is cancelled
- * ends in its own thread and its result is dropped.
+ * Every wait of connector_open() also polls the cancel descriptor. A cancelled name look-up ends
+ * later in its own thread, and its result is dropped.
  */
 #include "backend/transport/transport-private.h"
 
@@ -29,7 +29,7 @@ struct Connector {
 
     pthread_mutex_t lock;
     bool cancelled;   /* under @lock */
-    Transport *ready; /* under @lock; kinds that are opened at once; NULL once taken */
+    Transport *ready; /* under @lock; of kinds opened by connector_new(); NULL once taken */
 };
 
 /* ---- making one ---- */
@@ -173,7 +173,7 @@ static bool set_connect_error(const Connector *connector, int reason, GError **e
     return false;
 }
 
-/* Reasons that only say that this host has no way to that family of addresses. */
+/* True for reasons that only mean that this host has no route for that family of addresses. */
 static bool is_vague(int reason)
 {
     return reason == 0 || reason == ENETUNREACH || reason == EAFNOSUPPORT ||

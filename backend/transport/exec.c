@@ -1,15 +1,15 @@
 /*
- * A child process at the other end of a pipe: outgoing we write its standard
- * input, incoming we read its standard output. One way.
+ * A child process at the other end of a pipe: outgoing writes its standard
+ * input, incoming reads its standard output. One way.
  *
- * The child is in a process group of its own, so that whatever a shell starts
- * can be ended with it, and it begins with default signals. What it says on
- * standard error is read in every wait, its end kept for messages. Its exit
- * status is part of the result: outgoing it is awaited by finish, incoming by
- * the read that finds the end of the stream.
+ * The child has its own process group, so that the processes that a shell
+ * starts can be killed with it, and it starts with default signals. Every wait
+ * reads its standard error and keeps the end of it for messages. Its exit
+ * status is part of the result: finish waits for it on the outgoing side, and
+ * the read that finds the end of the stream on the incoming side.
  *
- * The group is signalled only while its leader is not reaped: until then the
- * number cannot belong to anybody else. @lock holds these two together.
+ * The group is signalled only until its leader is reaped, because its number
+ * may be reused afterwards. @lock protects both.
  */
 #include "backend/transport/transport-private.h"
 
@@ -30,24 +30,24 @@
 
 #define STDERR_KEPT 4096
 #define PIPE_ROOM   (1024 * 1024)
-/* A child that does not take our bytes any more is given this long to say why. */
+/* How long to wait for the error message of a child that does not read any more. */
 #define LAST_WORDS_MS 200
-/* Nothing tells when a pipe has become empty: it is looked at this often. */
+/* A pipe does not report that it has become empty, so it is polled at this interval. */
 #define EMPTY_LOOK_MS 5
-/* Of a shell: a command that cannot be run, that is not there. */
+/* Exit status of a shell for a command that cannot be run, or does not exist. */
 #define CANNOT_RUN 126
 #define NOT_FOUND  127
 
 typedef struct {
-    Transport base; /* fd: our end of the pipe, ours alone, non-blocking */
+    Transport base; /* fd: our end of the pipe, not shared, non-blocking */
     StreamDirection direction;
-    char *command; /* for people */
+    char *command; /* for messages */
     int pid_fd;    /* readable once the child is dead */
 
     /* Only the thread that reads or writes touches these. */
     int stderr_fd;       /* -1 at its end */
     GString *stderr_end; /* its last STDERR_KEPT bytes */
-    bool collected;      /* @wait_status is there */
+    bool collected;      /* @wait_status is valid */
     int wait_status;
 
     pthread_mutex_t lock;
@@ -65,7 +65,7 @@ static void kill_group(ExecTransport *exec)
     pthread_mutex_unlock(&exec->lock);
 }
 
-/* Takes the status of a child that is dead. */
+/* Reads the exit status of a dead child. */
 static void reap(ExecTransport *exec)
 {
     pthread_mutex_lock(&exec->lock);
@@ -77,7 +77,7 @@ static void reap(ExecTransport *exec)
     pthread_mutex_unlock(&exec->lock);
 }
 
-/* Reads what is there of the child's standard error. */
+/* Reads what the child has written to standard error so far. */
 static void drain_stderr(ExecTransport *exec)
 {
     char buffer[1024];
@@ -103,7 +103,7 @@ static void drain_stderr(ExecTransport *exec)
     }
 }
 
-/* What is left until @deadline_us (0 = none) as poll() wants it. */
+/* Time until @deadline_us (0 = none) in ms, as poll() takes it. */
 static int left_ms(int64_t deadline_us)
 {
     int64_t left = deadline_us - g_get_monotonic_time();
@@ -116,8 +116,8 @@ static int64_t deadline_in(uint32_t ms)
     return g_get_monotonic_time() + (int64_t)ms * 1000;
 }
 
-/* As wait_fd() with the transport's wake descriptor, but until a time (0 = for ever), and reads
- * standard error meanwhile: a child that blocks there would never get to our bytes. */
+/* As wait_fd() with the transport's wake descriptor, but until a deadline (0 = none). Reads
+ * standard error meanwhile: a child that blocks on writing it would never read our bytes. */
 static WaitResult exec_wait_fd(ExecTransport *exec, int fd, short events, int64_t deadline_us)
 {
     for (;;) {
@@ -144,7 +144,7 @@ static WaitResult exec_wait_fd(ExecTransport *exec, int fd, short events, int64_
                 return WAIT_READY;
             }
             if (timeout == 0) {
-                return WAIT_TIMEOUT; /* a child that never stops talking does not move the end */
+                return WAIT_TIMEOUT; /* also while the child keeps writing to standard error */
             }
         }
     }
@@ -158,7 +158,7 @@ static bool exec_wait(ExecTransport *exec, int fd, short events, GError **error)
     return true;
 }
 
-/* ---- what became of it ---- */
+/* ---- result of the child ---- */
 
 /* The kept end of standard error as one line. */
 static char *last_words(const ExecTransport *exec)
@@ -214,7 +214,7 @@ static bool collect(ExecTransport *exec, GError **error)
     return true;
 }
 
-/* A child that does not read any more is about to end; its status says more. */
+/* A child that does not read any more is about to end; its exit status explains more. */
 static void hear_last_words(ExecTransport *exec)
 {
     if (!exec->collected &&
@@ -224,7 +224,8 @@ static void hear_last_words(ExecTransport *exec)
     }
 }
 
-/* QEMU's text for a failed read or write, with the reason in a hint where the child gave one. */
+/* Sets QEMU's text for a failed read or write, with the child's message as a hint if there is one.
+ */
 static void set_io_error(ExecTransport *exec, const char *what, GError **error)
 {
     int errnum = errno;
@@ -295,7 +296,7 @@ static ssize_t exec_writev(Transport *t, const struct iovec *iov, int n, GError 
     }
 }
 
-/* Waits until everything is read. False when that can never be, or not in time. */
+/* Waits until the child has read everything. False when it cannot, or not in time. */
 static bool await_empty(ExecTransport *exec, int64_t deadline_us, GError **error)
 {
     Transport *t = &exec->base;
@@ -303,7 +304,7 @@ static bool await_empty(ExecTransport *exec, int64_t deadline_us, GError **error
 
     for (;;) {
         int64_t look = deadline_in(EMPTY_LOOK_MS);
-        /* Without events: ready is that nobody has the other end open any more. */
+        /* No events requested: ready means that no process has the other end open any more. */
         WaitResult result =
             exec_wait_fd(exec, t->fd, 0, deadline_us == 0 ? look : MIN(look, deadline_us));
 
@@ -387,7 +388,7 @@ static void exec_free(Transport *t)
         if (poll(&dead, 1, 1000) == 1) {
             reap(exec);
         } else {
-            /* Stuck in the kernel: the caller does not wait for that. */
+            /* The child is stuck in the kernel: the caller does not wait for its end. */
             GThread *reaper = fault_thread_new("thread-exec-reaper", "exec-reaper", reap_later,
                                                GINT_TO_POINTER(exec->pid), NULL);
             g_clear_pointer(&reaper, g_thread_unref); /* without it the child stays a zombie */
@@ -415,7 +416,7 @@ static const TransportOps exec_ops = {
     .interrupt = exec_interrupt,
 };
 
-/* ---- starting it ---- */
+/* ---- starting the child ---- */
 
 /* Starts the child with @input, @output and @errors as its standard descriptors (-1 = /dev/null);
  * an errno, 0 for success. */
@@ -435,7 +436,7 @@ static int spawn(char **args, int input, int output, int errors, pid_t *ret)
                                              0);
         }
     }
-    /* A passed descriptor that the child held too would keep its other end waiting. */
+    /* If the child inherited a passed descriptor, its peer would not see the end. */
     posix_spawn_file_actions_addclosefrom_np(&actions, 3);
 
     sigfillset(&all);
@@ -461,8 +462,8 @@ static bool make_pipe(MigFd *ret_read, MigFd *ret_write, GError **error)
         mig_error_set_errno(error, errno, "Unable to make a pipe");
         return false;
     }
-    /* Where the program was started with a standard descriptor closed, a pipe could get its number,
-     * and the child's would overwrite it. */
+    /* If the program was started with a closed standard descriptor, a pipe could get its number,
+     * and the child's descriptor would overwrite it. */
     for (int i = 0; i < 2; i++) {
         if (fds[i] < 3) {
             int high = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);

@@ -1,11 +1,11 @@
 /*
- * A file, one way. Bytes before the offset stay as they are; the file is cut
- * there first, so that nothing of an older and longer stream follows the new
- * one. Finishing means that the bytes are on the disk.
+ * A file, one way. Bytes before the offset are kept. The file is truncated there first, so that no
+ * rest of an older and longer stream follows the new one. Finishing waits until the bytes are on
+ * the disk.
  *
- * For pages there can be a second open file description of the same file, with O_DIRECT: what it
- * moves goes past the page cache and has to be whole pages at page borders. The stream between them
- * knows no borders and stays on the first one.
+ * For pages there can be a second open file description of the same file, with O_DIRECT: it
+ * bypasses the page cache and takes only whole pages at page borders. The stream is not aligned and
+ * uses the first description.
  */
 #include "backend/transport/transport-private.h"
 
@@ -62,7 +62,7 @@ static void file_free(Transport *t)
     transport_destroy(t);
 }
 
-/* There is nobody at the other end: the medium is slow, or nothing is. */
+/* A file has no receiver: only the medium can limit the writer. */
 static uint64_t file_receiver_limited_us(const Transport *t)
 {
     (void)t;
@@ -136,7 +136,7 @@ static void set_open_error(GError **error, const char *path, int errnum)
     mig_error_set_errno(error, errnum, "Unable to open %s", path);
 }
 
-/* Cuts and positions the open file; *@ret_pipe tells that it is a FIFO or a character device. */
+/* Truncates and positions the open file; *@ret_pipe is true for a FIFO or a character device. */
 static bool prepare(int fd, const Address *address, StreamDirection direction, bool *ret_pipe,
                     GError **error)
 {
@@ -171,7 +171,7 @@ static bool prepare(int fd, const Address *address, StreamDirection direction, b
     return true;
 }
 
-/* Opens the file of @address; STREAM_OUT creates it and cuts it at the offset. */
+/* Opens the file of @address; STREAM_OUT creates it and truncates it at the offset. */
 static Transport *open_file(const Address *address, int ignored, StreamDirection direction,
                             GError **error)
 {
@@ -179,7 +179,8 @@ static Transport *open_file(const Address *address, int ignored, StreamDirection
     bool is_pipe;
 
     (void)ignored;
-    /* O_NONBLOCK: the open of a FIFO must not wait for the other end; a regular file does not care.
+    /* O_NONBLOCK: the open of a FIFO must not wait for the other end; it has no effect on a regular
+     * file.
      */
     g_auto(MigFd) fd = open(address->path, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0600);
     if (fd < 0) {

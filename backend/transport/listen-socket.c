@@ -13,10 +13,11 @@
 
 #include "backend/base/error.h"
 
-/* As many connections as a source may make at once: main, requested pages, 255 multifd channels,
+/* The most connections that a source makes at once (main, requested pages, 255 multifd channels),
  * and as many strangers. */
 #define BACKLOG 512
-/* With port 0 the kernel's choice for one family may be taken for the other; then it chooses anew.
+/* With port 0 the kernel's choice for one family may be in use in the other family; then the kernel
+ * has to choose again.
  */
 #define CHOICES 20
 
@@ -60,7 +61,7 @@ static uint16_t get_port(const struct sockaddr *addr)
                                              : ((const struct sockaddr_in *)addr)->sin_port);
 }
 
-/* "::" asked for by name listens for IPv4 too; an empty host gets a socket for each family. */
+/* An explicit "::" also listens for IPv4; an empty host gets a socket for each family. */
 static bool takes_both(const Address *address)
 {
     bool both_unset = address->ipv4 == FLAG_UNSET && address->ipv6 == FLAG_UNSET;
@@ -84,7 +85,7 @@ static int listen_one(const Address *address, const struct addrinfo *ai, uint16_
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_v6, sizeof only_v6);
     }
     if (address->keep_alive == FLAG_ON) {
-        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one); /* accepted ones inherit it */
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one); /* inherited by accept() */
     }
     memcpy(&addr, ai->ai_addr, ai->ai_addrlen);
     set_port((struct sockaddr *)&addr, port);
@@ -98,13 +99,13 @@ static int listen_one(const Address *address, const struct addrinfo *ai, uint16_
     return mig_fd_steal(&fd);
 }
 
-/* This machine does not have the family of an address at all. */
+/* True when this host does not support the family of an address at all. */
 static bool is_absent(int reason)
 {
     return reason == EAFNOSUPPORT || reason == EADDRNOTAVAIL;
 }
 
-/* Resolvers give an address twice where a hosts file does. */
+/* A resolver returns an address twice when the hosts file contains it twice. */
 static bool seen_before(const struct addrinfo *found, const struct addrinfo *ai)
 {
     for (; found != ai; found = found->ai_next) {
@@ -116,8 +117,8 @@ static bool seen_before(const struct addrinfo *found, const struct addrinfo *ai)
     return false;
 }
 
-/* Sockets for all of @found at one port; NULL and *@ret_reason. An absent family is skipped as
- * long as another is there. */
+/* Sockets for all of @found at one port; NULL and *@ret_reason. An absent family is skipped if
+ * another one is available. */
 static GPtrArray *listen_at(const Address *address, const struct addrinfo *found, uint16_t port,
                             int *ret_reason)
 {
@@ -175,13 +176,13 @@ static bool set_bind_error(const Address *address, int reason, GError **error)
     return false;
 }
 
-/* Makes room at the path: what lies there goes only if it is a socket that nobody listens on. */
+/* Clears the path: removes an existing file only if it is a socket that no process listens on. */
 static bool clear_path(const Address *address, const SocketAddr *addr, GError **error)
 {
     struct stat info;
 
     if (lstat(address->path, &info) < 0) {
-        return true; /* what else is wrong with the path, bind says */
+        return true; /* bind reports other errors of the path */
     }
     if (!S_ISSOCK(info.st_mode)) {
         set_bind_error(address, EADDRINUSE, error);

@@ -1,11 +1,11 @@
 /*
  * The incoming side. Main thread.
  *
- * listener_new() opens the address, except that a host name is looked up first. The result and the
- * channels are reported later, from the main loop. Sockets keep listening, and new connections wait
- * in the lobby; a file, a child or a passed descriptor is one channel.
+ * listener_new() opens the address, or starts the look-up of a host name first. The main loop
+ * reports the result and the channels later. Sockets keep listening, and new connections wait in
+ * the lobby; a file, a child or a passed descriptor is one channel.
  *
- * Every callback may free the listener, so a caller does nothing after it.
+ * Every callback may free the listener, so its caller must not use the listener afterwards.
  */
 #include "backend/transport/transport-private.h"
 
@@ -18,7 +18,8 @@
 
 #include "backend/base/error.h"
 
-/* Pause of accepting without descriptors, memory or places in the lobby; else the loop would spin.
+/* Pause of accepting when descriptors, memory or places in the lobby are used up; else the loop
+ * would spin.
  */
 #define REST_S 1
 
@@ -34,7 +35,7 @@ struct Listener {
     ResolveJob *job;       /* the host name is being looked up */
     guint job_source;
 
-    Transport *single; /* file, exec, fd: the one channel until it is handed over */
+    Transport *single; /* file, exec, fd: the only channel until it is handed over */
     guint single_source;
 
     GPtrArray *sockets;     /* of BoundSocket; NULL for @single */
@@ -43,8 +44,8 @@ struct Listener {
     guint rest_source;
     Lobby *lobby;
 
-    int passed_flags;     /* of a passed listening socket, to be put back; -1 = none */
-    struct stat own_path; /* st_ino 0 = no path of ours */
+    int passed_flags;     /* of a passed listening socket, restored at the end; -1 = none */
+    struct stat own_path; /* of the path we created; st_ino 0 = none */
 };
 
 /* ---- connections ---- */
@@ -120,7 +121,7 @@ static gboolean on_connection(int listen_fd, GIOCondition condition, gpointer da
 
     (void)condition;
     if (lobby_is_full(l->lobby)) {
-        rest(l); /* it waits in the kernel's queue */
+        rest(l); /* the connection stays in the kernel's queue */
         return G_SOURCE_CONTINUE;
     }
     int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -135,7 +136,7 @@ static gboolean on_connection(int listen_fd, GIOCondition condition, gpointer da
         rest(l);
         listener_notice(l, text);
     }
-    return G_SOURCE_CONTINUE; /* anything else is the end of that one connection */
+    return G_SOURCE_CONTINUE; /* other errors concern only that connection */
 }
 
 static void start_accepting(Listener *l)
@@ -183,7 +184,7 @@ static gboolean on_announce(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-/* Takes @sockets; NULL = they could not be made. */
+/* Takes ownership of @sockets; NULL = they could not be created. */
 static void adopt_sockets(Listener *l, GPtrArray *sockets)
 {
     if (sockets == NULL) {
@@ -218,7 +219,7 @@ static gboolean on_resolved(int fd, GIOCondition condition, gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-/* False when the result comes later, because a host name is looked up first. */
+/* False when a host name has to be looked up first and the result comes later. */
 static bool open_inet(Listener *l)
 {
     bool numeric;
@@ -256,8 +257,8 @@ static bool is_listening(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 && listening != 0;
 }
 
-/* A passed listening socket. It must not block, since another process may take the connection that
- * woke us; its mode is put back in the end. */
+/* Uses a passed listening socket. It is made non-blocking, since another process may accept the
+ * connection that woke us; listener_free() restores its mode. */
 static void open_listening_fd(Listener *l, int fd)
 {
     l->passed_flags = fcntl(fd, F_GETFL);
@@ -288,7 +289,7 @@ static void refuse_rdma(Listener *l)
     mig_error_hint(&l->error, "RDMA is not built into migmon");
 }
 
-/* As open_inet(). */
+/* Returns false like open_inet(). */
 static bool open_address(Listener *l, int fd)
 {
     const AddressMaker *maker = maker_of(l->address);
@@ -333,7 +334,7 @@ static void remove_source(guint *source)
     }
 }
 
-/* Unlinks the path, unless another process has put its own there meanwhile. */
+/* Unlinks the path, unless another process has replaced it meanwhile. */
 static void remove_path(const Listener *l)
 {
     struct stat now;

@@ -1,11 +1,10 @@
 /*
- * Where accepted connections wait until their first bytes are seen. A port
- * scanner, a health check or a person with telnet must not count as the
- * migration: only the first word of a channel that is wanted is admitted, everything else is
- * dropped with a word on what it was. Main thread.
+ * Accepted connections wait here until their first bytes are known. A port scanner, a health check
+ * or a person with telnet must not count as the migration: only a connection that begins with the
+ * first word of an expected channel is admitted. Every other one is dropped with a notice that
+ * describes it. Main thread.
  *
- * The bytes are looked at with MSG_PEEK, so the one who reads the stream finds
- * all of it.
+ * The bytes are read with MSG_PEEK, so the reader of the stream still gets all of them.
  */
 #include "backend/transport/transport-private.h"
 
@@ -15,13 +14,15 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Places beside those of the channels that are announced, and how long a connection may say
- * nothing. The crowd beyond the places is as many again: those have a short time, so that one that
- * does speak gets in soon however many do not. No connection makes another one leave. */
+/* Places in addition to those of the expected channels, and how long a connection may be silent. As
+ * many connections again may wait beyond these places, with a short time limit, so that a
+ * connection that does send is soon admitted even if many are silent. No connection displaces
+ * another one. */
 #define PLACES     16
 #define SILENT_MS  (30 * 1000)
 #define CROWDED_MS 1000
-/* Some of the four bytes are there, and poll() goes on saying so: the rest is asked for this often.
+/* When only some of the four bytes have come, poll() returns at once: the rest is polled for at
+ * this interval.
  */
 #define REST_MS 20
 
@@ -33,7 +34,7 @@ struct Lobby {
     unsigned silent_ms, crowded_ms;
     uint64_t n_come;
 
-    /* Of the main channel at work, if there is one. */
+    /* Of the active main channel, if there is one. */
     bool has_source;
     uint64_t source_number;
     char *source_host;
@@ -44,10 +45,10 @@ typedef struct {
     int fd;
     char *peer;
     char *host;      /* the same for all connections of one peer; NULL = not known */
-    uint64_t number; /* in the order of coming */
-    bool crowded;    /* no place was left for it */
+    uint64_t number; /* counts arrivals */
+    bool crowded;    /* beyond the regular places */
     guint source;
-    guint deadline; /* 0 = may be silent for as long as the main channel is at work */
+    guint deadline; /* 0 = may be silent while the main channel is active */
 } Waiting;
 
 static const struct {
@@ -63,7 +64,7 @@ static const struct {
 
 /* ---- what is a channel ---- */
 
-#define LONGEST 8 /* bytes it takes to tell */
+#define LONGEST 8 /* bytes needed to recognise a channel */
 
 typedef enum { IS_CHANNEL, MAY_BE, IS_STRANGER } Recognised;
 
@@ -85,14 +86,14 @@ static Recognised is_multifd(const uint8_t *bytes, size_t got)
     return begins_with(bytes, got, "\x11\x22\x33\x44", 4);
 }
 
-/* Command 10. */
+/* Recognises command 10. */
 static Recognised is_recovery(const uint8_t *bytes, size_t got)
 {
     return begins_with(bytes, got, "\x08\x00\x0a", 3);
 }
 
-/* The first record names its block, so it is one of three words: an offset with the mark of a page
- * or of a zero page in its low bits, or the end at once. */
+/* The first record names its block, so its word is one of three: an offset with the flag of a page
+ * or of a zero page in its low bits, or an immediate end. */
 static Recognised is_pages(const uint8_t *bytes, size_t got)
 {
     unsigned flags;
@@ -130,7 +131,7 @@ static Recognised recognise(const Lobby *lobby, const uint8_t *bytes, size_t got
     return best;
 }
 
-/* "began with ..." for people. */
+/* "began with ..." for messages. */
 static char *describe_bytes(const uint8_t *bytes, size_t length)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(strangers); i++) {
@@ -152,7 +153,7 @@ static char *describe_bytes(const uint8_t *bytes, size_t length)
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
-/* Takes @w out of its lobby, whose callbacks can then do as they please. */
+/* Removes @w from its lobby, so that a callback may free the lobby. */
 static void leave(Waiting *w)
 {
     if (w->source != 0) {
@@ -216,7 +217,7 @@ static bool has_hung_up(int fd)
     return poll(&polled, 1, 0) == 1;
 }
 
-/* Looks at what has come; may free @w. @polled: called because the descriptor is readable. */
+/* Examines the received bytes; may free @w. @polled: the descriptor is readable. */
 static void look(Waiting *w, bool polled)
 {
     uint8_t bytes[LONGEST];
@@ -252,7 +253,7 @@ static void look(Waiting *w, bool polled)
         return;
     }
     if (polled) {
-        /* The descriptor stays readable without anything new to see. */
+        /* The descriptor stays readable although no new byte has come. */
         g_source_remove(w->source);
         w->source = g_timeout_add(REST_MS, on_rest, w);
     }
@@ -263,7 +264,7 @@ static gboolean on_readable(int fd, GIOCondition condition, gpointer data)
     (void)fd;
     (void)condition;
     look(data, true);
-    return G_SOURCE_CONTINUE; /* where it ended, look() has removed the source */
+    return G_SOURCE_CONTINUE; /* at the end look() has removed the source */
 }
 
 static gboolean on_rest(gpointer data)
@@ -274,8 +275,9 @@ static gboolean on_rest(gpointer data)
 
 /* ---- silence ---- */
 
-/* The channel of requested pages is opened behind its main channel and says nothing until a page is
- * requested. Some that look like it are kept as long as the main channel is at work. */
+/* The channel of requested pages is opened after its main channel and is silent until a page is
+ * requested. Some connections that may be this channel are kept while the main channel is active.
+ */
 static bool may_be_silent(const Waiting *w)
 {
     const Lobby *lobby = w->lobby;

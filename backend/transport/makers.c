@@ -1,12 +1,12 @@
 /*
- * Which file of this room carries which kind of address. A new kind is a row in address.def, a file
- * with its maker, and a line in meson.build.
+ * Maps each kind of address to the file of this room that implements it. A new kind is a row in
+ * address.def, a file with its maker, and a line in meson.build.
  */
 #include "backend/transport/transport-private.h"
 
 #include "backend/base/error.h"
 
-/* Kinds that are not built in. */
+/* For kinds that are not built in. */
 const AddressMaker no_maker = { 0 };
 
 const AddressMaker *maker_of(const Address *address)

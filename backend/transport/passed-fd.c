@@ -1,6 +1,5 @@
 /*
- * A descriptor that was handed to us: what it is decides what carries the
- * stream.
+ * A passed descriptor: its type selects the transport.
  */
 #include "backend/transport/transport-private.h"
 
@@ -46,7 +45,7 @@ Transport *transport_new_from_fd(int fd, const char *name, GError **error)
     return NULL;
 }
 
-/* transport_new_from_fd() that also checks that @fd is open in this direction. */
+/* Like transport_new_from_fd(), and checks that @fd is open in this direction. */
 static Transport *open_fd(const Address *address, int fd, StreamDirection direction, GError **error)
 {
     g_autofree char *name = address_to_uri(address);

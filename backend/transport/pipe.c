@@ -1,21 +1,21 @@
 /*
  * A pipe, FIFO or character device. One way.
  *
- * A pipe knows no MSG_DONTWAIT, and O_NONBLOCK belongs to the open file
- * description, which a passed descriptor shares with whoever passed it. So the
- * pipe is opened anew through /proc/self/fd: same pipe, a description of our
- * own, and O_NONBLOCK hurts nobody.
+ * A pipe has no MSG_DONTWAIT, and O_NONBLOCK belongs to the open file
+ * description, which a passed descriptor shares with the process that passed
+ * it. So the pipe is opened again through /proc/self/fd: this gives a
+ * description of our own, whose O_NONBLOCK affects no other process.
  *
- * Where that cannot be done (no /proc, another user's pipe, a FIFO to read),
- * the descriptor stays as it is: poll() says that it is readable, or that one
- * page of room is there, and then a read, or a write of at most PIPE_BUF, does
- * not block. It could only block if someone else used the very same end at the
- * same time, and then the stream is garbage already.
+ * If that is not possible (no /proc, another user's pipe, a FIFO to read), the
+ * descriptor is used as it is: when poll() reports that it is readable, or that
+ * it has room for one page, a read, or a write of at most PIPE_BUF, does not
+ * block. It could only block if another process used the same end at the same
+ * time, and then the stream would be garbage anyway.
  *
- * A character device promises nothing of this and may not be opened twice; it
- * alone is made non-blocking as it is, and gets its mode back in the end.
+ * A character device does not guarantee this and may refuse a second open. It
+ * is made non-blocking in place, and its mode is restored at the end.
  *
- * The program ignores SIGPIPE: a reader that left is an error of the write.
+ * The program ignores SIGPIPE: after the reader has closed, the write fails.
  */
 #include "backend/transport/transport-private.h"
 
@@ -37,10 +37,10 @@
 typedef struct {
     Transport base;
     bool nonblocking;
-    int old_flags; /* to be put back; -1 = none */
+    int old_flags; /* restored at the end; -1 = none */
 } PipeTransport;
 
-/* The entries up to @max bytes, at most @n of them, copied to @ret; returns how many. */
+/* Copies the entries up to @max bytes, at most @n, to @ret; returns their number. */
 static int cut_iov(const struct iovec *iov, int n, size_t max, struct iovec *ret)
 {
     int count = 0;
@@ -55,8 +55,8 @@ static int cut_iov(const struct iovec *iov, int n, size_t max, struct iovec *ret
 
 static ssize_t pipe_readv(Transport *t, const struct iovec *iov, int n, GError **error)
 {
-    /* Waiting comes first: a FIFO that no writer has opened yet reads as ended, but does not poll
-     * as ended. */
+    /* Waits before reading: on a FIFO that no writer has opened yet, a read returns the end of
+     * file, but poll() does not. */
     while (transport_wait(t, POLLIN, error)) {
         ssize_t got = readv(t->fd, iov, n);
 
@@ -117,8 +117,9 @@ static const TransportOps pipe_ops = {
     .free = pipe_free,
 };
 
-/* A descriptor of our own for the pipe @fd, or -1. A FIFO with a name is not reopened for reading:
- * the new reader would wait for a writer of its own and never see that the present one has gone. */
+/* Returns a new descriptor with its own description for the pipe @fd, or -1. A FIFO with a name is
+ * not reopened for reading: the new reader would wait for a new writer and never see that the
+ * present one has closed. */
 static int reopen(int fd)
 {
     char path[40];
@@ -162,6 +163,6 @@ Transport *pipe_transport_new(int fd, bool owned, const char *name, GError **err
         pipe->old_flags = owned ? -1 : flags;
         pipe->nonblocking = fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
     }
-    fcntl(pipe->base.fd, F_SETPIPE_SZ, PIPE_ROOM); /* no pipe, no permission: then not */
+    fcntl(pipe->base.fd, F_SETPIPE_SZ, PIPE_ROOM); /* may fail without harm */
     return &pipe->base;
 }

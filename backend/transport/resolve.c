@@ -1,7 +1,7 @@
 /*
- * Looking names up. getaddrinfo() can take minutes and cannot be interrupted,
- * so it runs in a detached thread that shares one counted struct with the
- * asker: whoever lets go last frees it.
+ * Looks names up. getaddrinfo() can take minutes and cannot be interrupted, so
+ * it runs in a detached thread that shares a reference-counted struct with the
+ * caller: the last unref frees it.
  */
 #include "backend/transport/transport-private.h"
 
@@ -15,7 +15,7 @@
 #include "backend/base/fault.h"
 
 typedef struct {
-    char *host; /* NULL: all addresses of this host */
+    char *host; /* NULL = all addresses of this host */
     char *port;
     struct addrinfo hints;
 } Question;
@@ -31,7 +31,7 @@ struct ResolveJob {
     GError *error;
 };
 
-/* AF_UNSPEC where both families will do. */
+/* AF_UNSPEC when both families are allowed. */
 static int family_of(const Address *address)
 {
     if ((address->ipv6 == FLAG_ON && address->ipv4 != FLAG_ON) || address->ipv4 == FLAG_OFF) {
@@ -61,7 +61,7 @@ static void clear_question(Question *question)
     g_free(question->port);
 }
 
-/* Asks; may take minutes. @error has the text of QEMU. */
+/* Calls the resolver; may take minutes. @error has QEMU's text. */
 static struct addrinfo *ask(const Question *question, int *ret_code, GError **error)
 {
     struct addrinfo *found = NULL;
@@ -109,7 +109,7 @@ ResolveJob *resolve_start(const Address *address, bool passive, GError **error)
     atomic_fetch_add(&job->refs, 1);
     GThread *thread = fault_thread_new("thread-resolve", "resolve", resolve_thread, job, error);
     if (thread == NULL) {
-        resolve_unref(job); /* the thread's */
+        resolve_unref(job); /* the thread's reference */
         return NULL;
     }
     g_thread_unref(thread);

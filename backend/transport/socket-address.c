@@ -1,6 +1,6 @@
 /*
- * Between Address and the kernel's socket addresses. Nothing here looks a name
- * up.
+ * Converts between Address and the kernel's socket addresses, without name
+ * look-ups.
  */
 #include "backend/transport/transport-private.h"
 
@@ -46,7 +46,7 @@ bool socket_address_unix(const Address *address, SocketAddr *ret, GError **error
     if (abstract && address->tight != FLAG_OFF) {
         ret->length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length);
     } else {
-        /* An abstract name that is not tight goes on with zeros to the end of the field. */
+        /* An abstract name that is not tight is padded with zeros to the end of the field. */
         ret->length = sizeof *un;
     }
     return true;
@@ -91,7 +91,8 @@ char *socket_address_name(const Address *address)
     return address_to_uri(bare);
 }
 
-/* A new address for what the kernel says; @like gives the options of a Unix address. */
+/* A new Address for a socket address of the kernel; @like provides the options of a Unix address.
+ */
 static Address *from_sockaddr(const struct sockaddr_storage *addr, socklen_t length,
                               const Address *like)
 {

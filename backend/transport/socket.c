@@ -1,14 +1,14 @@
 /*
- * A connected stream socket: tcp, unix, vsock, or one that was passed.
+ * A connected stream socket: tcp, unix, vsock, or a passed one.
  *
- * Each call asks not to block by a flag of its own (MSG_DONTWAIT) and waits in
- * poll(), so the descriptor's mode, which a passed socket shares with other
- * processes, is never changed.
+ * Each call uses the flag MSG_DONTWAIT and waits in poll(), so it does not
+ * change the descriptor's mode, which a passed socket shares with other
+ * processes.
  */
 #include "backend/transport/transport-private.h"
 
 #include <errno.h>
-#include <linux/tcp.h> /* <netinet/tcp.h> ends tcp_info before what is asked below */
+#include <linux/tcp.h> /* the tcp_info of <netinet/tcp.h> lacks the fields used below */
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
@@ -72,8 +72,8 @@ static void socket_interrupt(Transport *t)
     shutdown(t->fd, SHUT_RDWR);
 }
 
-/* 0 where the socket is none of tcp's (one that was passed can be either) or the kernel does not
- * count (before Linux 4.9): the wait is then the link's. */
+/* Returns 0 when the socket is not tcp (a passed one can be either) or the kernel does not count
+ * (before Linux 4.9): all waits then count as the link's. */
 static uint64_t inet_receiver_limited_us(const Transport *t)
 {
     struct tcp_info info = { 0 };
@@ -109,8 +109,8 @@ static const TransportOps *find_ops(const char *kind)
     g_assert_not_reached();
 }
 
-/* The stream's small messages (PING, SHUT) must not wait for more; and a peer whose host is gone,
- * with nobody left to say so, is noticed within a minute: nobody waits for ever. */
+/* The stream's small messages (PING, SHUT) must not wait for more data. A peer whose host has
+ * vanished without a reset must be noticed within a minute. */
 static void tune_tcp(int fd)
 {
     static const struct {

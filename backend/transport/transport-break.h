@@ -7,11 +7,10 @@
 #include "backend/transport/transport.h"
 
 /*
- * By the thread that writes to @t, between two messages:
- * FAULT_CUT       ends it in both directions
- * FAULT_GARBAGE   sends bytes that mean nothing in place of the next message
- * FAULT_TRUNCATE  ends what this side sends; the other direction stays (a file or pipe: as cut)
- * FAULT_RESET     the peer sees a reset, not an end (where there is none, as with a Unix socket: as
+ * Called by the thread that writes to @t, between two messages: FAULT_CUT ends it in both
+ * directions FAULT_GARBAGE sends bytes that mean nothing in place of the next message
+ * FAULT_TRUNCATE ends what this side sends; the other direction stays (a file or pipe: as cut)
+ * FAULT_RESET the peer sees a reset, not an end (where there is none, as with a Unix socket: as
  * cut)
  */
 void transport_break(Transport *t, FaultAction action);

@@ -1,7 +1,6 @@
 /*
- * What the files of this room share: the common part of a transport, waits
- * that a shutdown ends, the makers of each kind, addresses of sockets and the
- * look-up of names.
+ * Shared by the files of this room: the common part of a transport, waits that
+ * a shutdown ends, the makers of each kind, socket addresses and name look-ups.
  */
 #pragma once
 
@@ -14,18 +13,18 @@
 
 /* ---- common part (transport.c) ---- */
 
-/* Fills the common part of @t; takes @fd and @name on success. */
+/* Initialises the common part of @t; takes @fd and @name on success. */
 bool transport_init(Transport *t, const TransportOps *ops, int fd, char *name, GError **error);
 
-/* Releases the common part; for the free functions of implementations. */
+/* Releases the common part; for the free function of an implementation. */
 void transport_clear(Transport *t);
 
-/* The free function of those that have nothing more. */
+/* The free function of implementations without further resources. */
 void transport_destroy(Transport *t);
 
 typedef enum { WAIT_READY, WAIT_WOKEN, WAIT_TIMEOUT } WaitResult;
 
-/* Waits until @fd (-1 = nothing) has one of @events or @wake_fd is readable; a wake-up wins.
+/* Waits until @fd (-1 = none) has one of @events or @wake_fd is readable; a wake-up has priority.
  * @timeout_ms -1 = no limit. */
 WaitResult wait_fd(int fd, short events, int wake_fd, int timeout_ms);
 
@@ -39,15 +38,15 @@ bool transport_set_cancelled(const Transport *t, GError **error);
 int wake_fd_new(GError **error);
 void wake_fd_signal(int fd);
 
-/* ---- sends without a copy (zero-copy.c); nothing happens where they are not prepared ---- */
+/* ---- sends without a copy (zero-copy.c); no effect unless prepared ---- */
 
-/* MSG_ZEROCOPY or 0, for the send at hand. */
+/* MSG_ZEROCOPY or 0, for the next send. */
 int zero_copy_flag(const Transport *t);
-/* That send took something. */
+/* Records that the send took at least one byte. */
 void zero_copy_sent(Transport *t);
-/* Takes what the kernel has said; after every poll() of the socket. */
+/* Reads the kernel's completion notices; call after every poll() of the socket. */
 bool zero_copy_reap(Transport *t, GError **error);
-/* The kernel will lock no more (ENOBUFS): true when the send is to be tried again. */
+/* After ENOBUFS (no more memory may be locked): true when the send should be repeated. */
 bool zero_copy_make_room(Transport *t, GError **error);
 
 /* ---- makers: take @fd on success, copy @name; NULL with an error ---- */
@@ -55,7 +54,7 @@ bool zero_copy_make_room(Transport *t, GError **error);
 /* A connected stream socket. */
 Transport *socket_transport_new(int fd, const char *kind, const char *name, GError **error);
 
-/* Pipe, FIFO or character device. @owned: the open file description is ours alone. */
+/* Pipe, FIFO or character device. @owned: the open file description is not shared. */
 Transport *pipe_transport_new(int fd, bool owned, const char *name, GError **error);
 
 /* Regular file or block device, at its present position. */
@@ -73,41 +72,43 @@ typedef struct {
 bool socket_address_unix(const Address *address, SocketAddr *ret, GError **error);
 bool socket_address_vsock(const Address *address, SocketAddr *ret, GError **error);
 
-/* "HOST:PORT" or the path, as error texts have it. */
+/* "HOST:PORT" or the path, for error texts; caller frees. */
 char *socket_address_label(const Address *address);
 
-/* "tcp:HOST:PORT" and so on, without options. */
+/* "tcp:HOST:PORT" and so on, without options; caller frees. */
 char *socket_address_name(const Address *address);
 
-/* The local address of a bound socket; @like says the kind and its options. */
+/* The local address of a bound socket; @like provides the kind and its options. */
 Address *socket_address_local(int fd, const Address *like);
 
-/* Who is at the other end of @fd: its address, for a Unix socket @like's and the process id. */
+/* Text for the peer of @fd: its address; for a Unix socket the address @like and the process id.
+ * Caller frees. */
 char *socket_address_peer(int fd, const Address *like);
 
-/* Which host that is, or which user of this one; NULL when it cannot be known. */
+/* The peer's host, or the user on this host; NULL when unknown. Caller frees. */
 char *socket_address_host(int fd);
 
 /* ---- names (resolve.c) ---- */
 
 /*
- * A look-up that runs in a thread of its own. Letting go of it abandons the
- * thread, which ends when the resolver answers and touches nothing of ours.
+ * A look-up that runs in its own thread. Freeing it abandons the thread, which
+ * ends when the resolver answers and then uses only the shared struct.
  */
 typedef struct ResolveJob ResolveJob;
 
-/* @passive: to listen on. NULL only when no thread or descriptor can be had. */
+/* @passive: for listening. NULL only when no thread or descriptor can be created. */
 ResolveJob *resolve_start(const Address *address, bool passive, GError **error);
 void resolve_unref(ResolveJob *job);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ResolveJob, resolve_unref)
 
-/* Becomes readable when the answer is there. */
+/* Becomes readable when the answer has come. */
 int resolve_fd(const ResolveJob *job);
 
-/* The answer, once; caller frees with freeaddrinfo(). */
+/* Returns the answer, once; caller frees with freeaddrinfo(). */
 struct addrinfo *resolve_take(ResolveJob *job, GError **error);
 
-/* The same at once, for an empty or numeric host; *@ret_numeric false when it is a name. */
+/* Resolves an empty or numeric host without a thread; *@ret_numeric is false when the host is a
+ * name. */
 struct addrinfo *resolve_numeric(const Address *address, bool passive, bool *ret_numeric,
                                  GError **error);
 
@@ -115,10 +116,10 @@ struct addrinfo *resolve_numeric(const Address *address, bool passive, bool *ret
 
 typedef struct {
     int fd;
-    Address *address; /* what it is bound to */
+    Address *address; /* the bound address */
 } BoundSocket;
 
-/* GPtrArray of BoundSocket, non-blocking and listening; they close themselves with it. */
+/* GPtrArray of BoundSocket, non-blocking and listening; freeing the array closes them. */
 GPtrArray *listen_inet(const Address *address, const struct addrinfo *found, GError **error);
 
 /* The same for a passed socket that listens already; takes @fd. */
@@ -127,11 +128,11 @@ GPtrArray *listen_adopt(int fd, const Address *address);
 /* ---- one maker a kind of address (makers.c) ---- */
 
 typedef struct {
-    /* One channel, opened at once; NULL for kinds with TRAIT_MANY. @fd: the descriptor that an
-     * fd: address names, taken on success; else -1. */
+    /* Opens the one channel without waiting; NULL for kinds with TRAIT_MANY. @fd: the descriptor of
+     * an fd: address, taken on success; else -1. */
     Transport *(*open)(const Address *address, int fd, StreamDirection direction, GError **error);
-    /* Kinds with TRAIT_MANY: the kernel's address, and the sockets that listen there. NULL when
-     * the host is a name that has to be looked up first (resolve.c, listen_inet()). */
+    /* For kinds with TRAIT_MANY: the kernel's address, and the sockets that listen there. NULL when
+     * a host name has to be looked up first (resolve.c, listen_inet()). */
     bool (*to_socket)(const Address *address, SocketAddr *ret, GError **error);
     GPtrArray *(*listen)(const Address *address, GError **error);
 } AddressMaker;
@@ -141,23 +142,24 @@ typedef struct {
 #undef MIG_ADDRESS
 
 const AddressMaker *maker_of(const Address *address);
-bool maker_exists(const Address *address); /* the kind is built in */
-/* False with an error when sockets cannot use @address, which has TRAIT_MANY. Looks up no name. */
+bool maker_exists(const Address *address); /* true when the kind is built in */
+/* False with an error when sockets cannot use @address, which has TRAIT_MANY. Does not look names
+ * up. */
 bool maker_check(const Address *address, GError **error);
 
-/* ---- connections that have not shown what they are (lobby.c) ---- */
+/* ---- connections of unknown type (lobby.c) ---- */
 
 /*
  * Accepted connections wait here, on the main loop, until their first four
- * bytes are there to be looked at; they are not taken out of the socket. Both
- * callbacks may free the lobby.
+ * bytes have come; the bytes stay in the socket. Both callbacks may free the
+ * lobby.
  */
 typedef struct Lobby Lobby;
 
 typedef struct {
-    /* A main channel; @fd is the callee's, @peer names it. */
+    /* A channel of @type; the callee owns @fd; @peer is its name. */
     void (*admit)(int fd, ChannelType type, const char *peer, void *data);
-    /* A connection was dropped; @text for people. */
+    /* A connection was dropped; @text explains why. */
     void (*dropped)(const char *text, void *data);
 } LobbyCallbacks;
 
@@ -166,13 +168,14 @@ void lobby_free(Lobby *lobby);
 /* As listener_want(). */
 void lobby_want(Lobby *lobby, ChannelType type, unsigned count);
 
-/* Takes @fd. It has 30 s to say what it is, or one where many wait. */
+/* Takes @fd. The connection has 30 s to send its first bytes, or 1 s while many wait. */
 void lobby_add(Lobby *lobby, int fd, const char *peer);
 
-/* True when no more can wait at all: nothing is to be added. */
+/* True when no more connections can wait and none may be added. */
 bool lobby_is_full(const Lobby *lobby);
 
-/* The main channel that was admitted is at its end: no silence is to be expected any more. */
+/* The admitted main channel has ended: silent connections are no longer exempt from the time limit.
+ */
 void lobby_source_has_left(Lobby *lobby);
 
 /* How long connections that are added from now on may be silent. */

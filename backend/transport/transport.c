@@ -1,10 +1,11 @@
 /*
- * The calls of transport.h over the vtable: whole writes, shutdown, waits.
+ * The calls of transport.h, on top of the vtable: whole writes, shutdown,
+ * waits.
  *
- * A shutdown sets the flag, makes the wake descriptor readable for good and
- * then tells the medium. Each call looks at the flag first and waits only in
- * poll() with the wake descriptor beside its own, so no order of events loses
- * a wake-up.
+ * A shutdown sets the flag, makes the wake descriptor permanently readable and
+ * then interrupts the medium. Each call checks the flag first and waits only in
+ * poll() on both its own and the wake descriptor, so no order of events loses a
+ * wake-up.
  */
 #include "backend/transport/transport-private.h"
 
@@ -37,7 +38,7 @@ void wake_fd_signal(int fd)
     do {
         n = write(fd, &one, sizeof one);
     } while (n < 0 && errno == EINTR);
-    g_assert(n == sizeof one || errno == EAGAIN); /* EAGAIN: it is readable already */
+    g_assert(n == sizeof one || errno == EAGAIN); /* EAGAIN: readable already */
 }
 
 bool transport_init(Transport *t, const TransportOps *ops, int fd, char *name, GError **error)
@@ -156,7 +157,7 @@ TransportProgress transport_progress(const Transport *t)
 {
     int unread = 0;
 
-    /* A socket knows the first, a pipe the second; a file has nobody who reads it. */
+    /* SIOCOUTQ works for a socket, FIONREAD for a pipe; a file has no reader. */
     if (t->fd < 0 || (ioctl(t->fd, SIOCOUTQ, &unread) < 0 &&
                       (transport_file(t) >= 0 || ioctl(t->fd, FIONREAD, &unread) < 0))) {
         unread = 0;
@@ -168,7 +169,7 @@ TransportProgress transport_progress(const Transport *t)
     };
 }
 
-/* Drops the empty entries in front; an empty entry must never look like the end of a stream. */
+/* Skips empty entries at the front; an empty entry must not look like the end of a stream. */
 static void skip_empty(const struct iovec **iov, int *n)
 {
     while (*n > 0 && (*iov)->iov_len == 0) {
@@ -177,7 +178,7 @@ static void skip_empty(const struct iovec **iov, int *n)
     }
 }
 
-/* What failed because of a shutdown is reported as one. */
+/* Reports a failure after a shutdown as a shutdown. */
 static void blame_shutdown(const Transport *t, GError **error)
 {
     if (transport_is_shut_down(t) && error != NULL &&
@@ -198,7 +199,7 @@ ssize_t transport_readv(Transport *t, const struct iovec *iov, int n, GError **e
 
     ssize_t got = t->ops->readv(t, iov, MIN(n, IOV_MAX), error);
     if (got <= 0 && transport_is_shut_down(t)) {
-        /* The end of a stream that we ended ourselves is no end of the peer's. */
+        /* After our own shutdown, the end of the stream was not caused by the peer. */
         if (got == 0) {
             transport_set_cancelled(t, error);
         } else {

@@ -1,12 +1,12 @@
 /*
- * MSG_ZEROCOPY: the kernel sends the caller's pages from where they are and says on the socket's
- * error queue when it is done with them. By the writer's thread alone.
+ * MSG_ZEROCOPY: the kernel sends the caller's pages in place and reports on the socket's error
+ * queue when it has finished with them. Only the writer's thread.
  *
  * Each send has a number; a notice names a range of them, and whether the kernel had to copy after
- * all (as it does on the way to its own host). What is owed is the difference of two counters, so
- * nothing has to be remembered of a send.
+ * all (as it does on the way to its own host). The number of outstanding sends is the difference of
+ * two counters, so no list of sends is needed.
  *
- * A queue that is not empty makes poll() return at once (POLLERR), so every wait of such a socket
+ * While the queue is not empty, poll() returns at once (POLLERR), so every wait on such a socket
  * empties it.
  */
 #include "backend/transport/transport-private.h"
@@ -23,9 +23,9 @@
 #include "backend/base/error.h"
 
 struct ZeroCopy {
-    bool lending;      /* the write that is going on */
+    bool lending;      /* the present write is without a copy */
     uint32_t sent;     /* sends, modulo 2^32 as the kernel counts them */
-    uint32_t done;     /* of these, those the kernel has let go of */
+    uint32_t done;     /* of these, completed by the kernel */
     bool any;          /* since the last transport_settle(): a send was made, */
     bool any_uncopied; /* and at least one went without a copy */
 };
@@ -34,7 +34,7 @@ struct ZeroCopy {
 
 /* ---- before anything is sent ---- */
 
-/* Whether this process may lock as much as it likes. */
+/* True when this process may lock memory without a limit. */
 static bool has_cap_ipc_lock(void)
 {
     struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -76,7 +76,7 @@ bool transport_prepare_lending(Transport *t, GError **error)
     return true;
 }
 
-/* ---- what the kernel says ---- */
+/* ---- notices of the kernel ---- */
 
 static void take_notice(ZeroCopy *z, const struct sock_extended_err *notice)
 {
@@ -117,7 +117,7 @@ bool zero_copy_reap(Transport *t, GError **error)
     return true;
 }
 
-/* False when nothing will come over it any more. */
+/* False when the connection has ended. */
 static bool is_connected(Transport *t, GError **error)
 {
     struct pollfd polled = { .fd = t->fd };
@@ -136,7 +136,7 @@ static bool is_connected(Transport *t, GError **error)
     return reason == 0;
 }
 
-/* Waits for at least one notice; there is one to come. */
+/* Waits for at least one notice; one must be outstanding. */
 static bool await_notice(Transport *t, GError **error)
 {
     uint32_t before = t->zero_copy->done;
@@ -179,7 +179,7 @@ bool zero_copy_make_room(Transport *t, GError **error)
     if (z->done != z->sent) {
         return await_notice(t, error);
     }
-    /* Others have locked what this process may lock: this write is copied. */
+    /* Other memory uses up this process's lock limit: this write is copied. */
     z->lending = false;
     return true;
 }
