@@ -4,7 +4,7 @@
  *
  * The form of QEMU 8.2 is flat: {"transport": "socket", "type": "inet", ...}.
  * The first MigrateChannel patch nested it: {"transport": "socket", "data":
- * {"type": "inet", ...}}, for exec "data" being the list of arguments. The
+ * {"type": "inet", ...}}; for exec, "data" was the list of arguments. The
  * nested form is read, never written. Pure, any thread.
  */
 #include "backend/base/address-private.h"
@@ -87,7 +87,7 @@ static bool wrong_type(const char *name, const char *expected, GError **error)
 
 /* ---- reading ---- */
 
-/* A copy of the string, which must be one that C can hold. */
+/* Copies the string, which must not contain a NUL. */
 static bool read_string(json_object *value, const char *name, char **ret, GError **error)
 {
     if (!json_object_is_type(value, json_type_string)) {
@@ -122,7 +122,7 @@ static bool read_args(json_object *value, const char *name, char ***ret, GError 
     return true;
 }
 
-/* A size is a number; a string with a suffix is understood as in a URI. */
+/* A size is a number, or a string with an optional suffix as in a URI. */
 static bool read_size(json_object *value, const char *name, uint64_t *ret, GError **error)
 {
     if (json_object_is_type(value, json_type_string)) {
@@ -213,7 +213,7 @@ static bool read_members(Address *address, json_object *object, GError **error)
     return true;
 }
 
-/* The text of a discriminator of @object. */
+/* Reads the text of a discriminator of @object. */
 static bool read_word(json_object *object, const char *name, char **ret, GError **error)
 {
     json_object *value;
@@ -242,7 +242,7 @@ static bool find_kind(const char *transport, json_object *object, AddressKind *r
                 type != NULL ? "type" : "transport", type != NULL ? type : transport);
 }
 
-/* The object with the members: @addr itself or, new reference, what its "data" says. */
+/* Returns a new reference to the object with the members: @addr itself or its "data". */
 static json_object *flatten(json_object *addr, const char *transport, GError **error)
 {
     json_object *data;

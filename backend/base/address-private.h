@@ -1,5 +1,5 @@
 /*
- * What the files of address.h share among themselves.
+ * Shared by the files that implement address.h.
  */
 #pragma once
 
@@ -8,5 +8,5 @@
 /* All flags unset, everything else empty. */
 Address *address_new(AddressKind kind);
 
-/* False for a number above 65535; names of services pass. */
+/* False for a number above 65535; true for service names. */
 bool address_port_in_range(const char *port);

@@ -1,8 +1,8 @@
 /*
- * URIs into addresses. The grammar and the texts are QEMU's, with three cases
- * refused that it lets through and then misreads: a port above 65535 (it
- * wraps), an option it does not know (it is ignored), and an IPv6 address
- * without brackets. Pure, any thread.
+ * Parses URIs. The grammar and the error texts are QEMU's, but three cases that
+ * QEMU accepts and misreads are refused: a port above 65535 (QEMU wraps it), an
+ * unknown option (QEMU ignores it), and an IPv6 address without brackets. Pure,
+ * any thread.
  */
 #include "backend/base/address-private.h"
 
@@ -27,7 +27,7 @@ static void set_error(GError **error, const char *format, ...)
     g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC, text);
 }
 
-/* Takes @length bytes, 1 to @max, off *@at. */
+/* Copies @length bytes, 1 to @max, from *@at and advances it. */
 static bool take(const char **at, size_t length, size_t max, char **ret)
 {
     if (length == 0 || length > max) {
@@ -73,7 +73,7 @@ static bool take_host_port(Address *address, const char **at, GError **error)
     }
 
     if (strchr(address->port, ':') != NULL) {
-        /* QEMU finds out when it looks the port up, with this text. */
+        /* QEMU fails with this text when it looks up the port. */
         set_error(error,
                   "address resolution failed for %s:%s: Servname not supported for ai_socktype",
                   address->host, address->port);
@@ -88,7 +88,7 @@ static bool take_host_port(Address *address, const char **at, GError **error)
     return true;
 }
 
-/* The flag of an option: "" or "=on" or "=off". */
+/* Reads the flag of an option: "" or "=on" or "=off". */
 static bool read_flag(const char *name, const char *value, AddressFlag *ret, GError **error)
 {
     if (*value == '\0' || strcmp(value, "=on") == 0) {
@@ -115,7 +115,7 @@ static bool read_to(Address *address, const char *value, GError **error)
     return true;
 }
 
-/* One option without its comma. @text is the whole address, for messages. */
+/* Reads one option without its comma. @text is the whole address, for messages. */
 static bool read_inet_option(Address *address, const char *option, const char *text, GError **error)
 {
     const struct {
@@ -182,7 +182,7 @@ static bool parse_unix(Address *address, const char *text, GError **error)
     return true;
 }
 
-/* CID and port stay text: whether they are numbers is seen when they are used. */
+/* CID and port stay text; the code that uses them checks that they are numbers. */
 static bool parse_vsock(Address *address, const char *text, GError **error)
 {
     const char *at = text;

@@ -1,6 +1,6 @@
 /*
- * The address itself: life, copy, and the text for a URI. Parsing is in
- * address-uri.c, JSON in address-json.c. Pure, any thread.
+ * The address itself: new, copy, free, and the conversion to a URI. Parsing is
+ * in address-uri.c, JSON in address-json.c. Pure, any thread.
  */
 #include "backend/base/address-private.h"
 
@@ -99,7 +99,7 @@ static void append_inet(GString *uri, const Address *address)
     append_flag(uri, "mptcp", address->mptcp);
 }
 
-/* A word that the shell reads back as @arg; plain where no quotes are needed. */
+/* Quotes @arg for the shell if necessary. */
 static char *shell_word(const char *arg)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

@@ -1,8 +1,8 @@
 /*
- * Where a migration goes: QAPI's MigrationAddress, from and to a URI and from
- * and to the MigrationChannel JSON. Sources: migration.json and sockets.json
- * of QEMU 8.2, and the older shapes of the first MigrateChannel patch, which
- * are taken as deprecated aliases (channeltype, nested data).
+ * The address of a migration: QAPI's MigrationAddress, converted from and to a
+ * URI and the MigrationChannel JSON. The formats are those of migration.json
+ * and sockets.json of QEMU 8.2. The older forms of the first MigrateChannel
+ * patch are read as deprecated aliases (channeltype, nested data).
  */
 #pragma once
 
@@ -24,7 +24,7 @@ enum {
     TRAIT_TWO_WAY = 1 << 1,  /* the destination can answer */
     TRAIT_STORABLE = 1 << 2, /* the stream can be stored; no destination has to read it */
     TRAIT_SEEKABLE = 1 << 3, /* data can be written and read at a given offset */
-    TRAIT_LASTING = 1 << 4,  /* certain to be there after both processes have ended */
+    TRAIT_LASTING = 1 << 4,  /* the stream certainly remains after both processes have ended */
     TRAIT_UNCOPIED = 1 << 5, /* the kernel can send pages without a copy */
     TRAIT_PATH = 1 << 6,     /* "path" is a name in the file system */
 };
@@ -35,7 +35,7 @@ typedef struct {
     const char *transport;   /* in JSON */
     const char *type;        /* in JSON, of transport "socket" only */
     unsigned traits;         /* TRAIT_... */
-    const char *help_source; /* what follows the scheme; NULL = not to be offered */
+    const char *help_source; /* what follows the scheme; NULL = not offered */
     const char *help_destination;
 } AddressTraits;
 
@@ -63,11 +63,12 @@ Address *address_copy(const Address *address);
  * numeric ports above 65535 and rdma: without a port are refused (QEMU wraps, crashes). */
 Address *address_from_uri(const char *uri, GError **error);
 
-/* Text that address_from_uri() reads back where a URI can say it, bracketed IPv6 included. */
+/* Text that address_from_uri() reads back if a URI can express the address; IPv6 is bracketed.
+ * Caller frees. */
 char *address_to_uri(const Address *address);
 
-/* MigrationAddress object ("addr" of a channel), already checked against the schema; the deprecated
- * nested form is understood too. */
+/* MigrationAddress object ("addr" of a channel), already checked against the schema; also accepts
+ * the deprecated nested form. */
 Address *address_from_json(json_object *addr, GError **error);
 
 /* MigrationAddress object; caller puts. */
@@ -76,7 +77,7 @@ json_object *address_to_json(const Address *address);
 /* SocketAddress object as in MigrationInfo.socket-address ({"path","type"}); socket kinds only. */
 json_object *address_to_socket_address(const Address *address);
 
-/* The whole of a channels list: [{"channel-type": "main", "addr": {...}}]. Caller puts. */
+/* A complete list of channels: [{"channel-type": "main", "addr": {...}}]. Caller puts. */
 json_object *address_to_channels(const Address *address);
 
 /* True when @address has all of @traits. */

@@ -1,7 +1,6 @@
 /*
- * Big-endian integers in and out of byte strings, and a cursor that cannot
- * leave its bytes. Every length that came over a wire is checked by the cursor
- * before it is used.
+ * Reads and writes big-endian integers in byte strings. The cursor cannot leave
+ * its bytes: it checks every received length before it is used.
  */
 #pragma once
 
@@ -38,7 +37,8 @@ static inline void put_bytes(GByteArray *out, const void *bytes, size_t length)
     g_byte_array_append(out, bytes, (guint)length);
 }
 
-/* The unread part of a byte string; reading moves @at, failing leaves it. */
+/* The unread part of a byte string; a successful read advances @at, a failed one leaves it
+ * unchanged. */
 typedef struct {
     const uint8_t *at;
     const uint8_t *end;
@@ -108,7 +108,7 @@ static inline bool get_be64(MigCursor *in, uint64_t *ret)
 }
 
 /* A name with its length in one byte; @ret has room for 256 bytes and gets a NUL. Names are
- * printable ASCII, as QEMU's are. False when it is cut, empty or anything else. */
+ * printable ASCII, as QEMU's are. False when the name is truncated, empty or not printable. */
 static inline bool get_name(MigCursor *in, char *ret)
 {
     const uint8_t *bytes;

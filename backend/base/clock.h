@@ -1,12 +1,11 @@
 /*
- * The clock that everything in the backend reads, so that a test can put its
- * own in place. Any thread.
+ * The clock of the backend, which a test can replace. Any thread.
  */
 #pragma once
 
 #include <stdint.h>
 
-/* Microseconds since some fixed moment; never goes back. */
+/* Microseconds since an arbitrary point in time; monotonic. */
 int64_t mig_clock_now_us(void);
 
 /* Microseconds since 1970. */
@@ -14,11 +13,11 @@ int64_t mig_clock_wall_us(void);
 
 /* ---- for tests ---- */
 
-/* From now on both clocks stand still at these values until they are advanced. */
+/* Stops both clocks at these values, in microseconds, until mig_clock_advance(). */
 void mig_clock_fake(int64_t now_us, int64_t wall_us);
 
-/* Moves both fake clocks on. */
+/* Advances both fake clocks. */
 void mig_clock_advance(int64_t us);
 
-/* Back to the clocks of the system. */
+/* Restores the system's clocks. */
 void mig_clock_real(void);

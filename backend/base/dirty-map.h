@@ -1,9 +1,9 @@
 /*
  * A bitmap of pages that several threads set and one migration thread takes.
  *
- * Setting is lock-free and may race with taking: a bit set meanwhile is either
- * in what is taken now or stays for later, never lost. Counts returned by set
- * and clear tell how many bits changed, so a caller can keep an exact total.
+ * Setting is lock-free and may race with taking: a bit that is set meanwhile is
+ * either taken now or stays for later, never lost. Set and clear return the
+ * number of changed bits, so a caller can keep an exact total.
  */
 #pragma once
 
@@ -14,7 +14,7 @@
 
 typedef struct DirtyMap DirtyMap;
 
-/* All clear. @n_pages may be 0. */
+/* All bits are clear. @n_pages may be 0. */
 DirtyMap *dirty_map_new(size_t n_pages);
 void dirty_map_free(DirtyMap *map);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DirtyMap, dirty_map_free)
@@ -35,7 +35,7 @@ size_t dirty_map_next(const DirtyMap *map, size_t from);
 /* First clear page at or after @from, or dirty_map_size(). */
 size_t dirty_map_next_clear(const DirtyMap *map, size_t from);
 
-/* First page in (@first, @end) whose bit is not that of @first, or @end; looks no further. */
+/* First page in (@first, @end) whose bit differs from that of @first, or @end. */
 size_t dirty_map_run_end(const DirtyMap *map, size_t first, size_t end);
 
 /* Moves all set bits into @into (same size); returns how many became newly set there. */

@@ -1,12 +1,12 @@
 /*
- * The error domain: codes to QMP classes, hints, errno. Leaf of the backend,
- * callable from any thread.
+ * The error domain: maps codes to QMP classes, adds hints, formats errno. Any
+ * thread.
  */
 #include "backend/base/error.h"
 
 #include <string.h>
 
-/* Not G_DEFINE_QUARK: its cache would be written by the first thread that meets an error. */
+/* Not G_DEFINE_QUARK: the first thread with an error would write its cache, a data race. */
 GQuark mig_error_quark(void)
 {
     return g_quark_from_static_string("mig-error");

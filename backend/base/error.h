@@ -1,10 +1,10 @@
 /*
  * The one error domain of migmon.
  *
- * Whatever can fail takes a GError ** last. The first line of a message is the
- * text that QEMU gives where QEMU has one, because scripts match it; lines
- * after the first are hints for people (mig_error_hint). QMP sends the first
- * line only, HMP prints everything.
+ * A function that can fail takes a GError ** as its last argument. The first
+ * line of a message is QEMU's text if QEMU has one, because scripts match it;
+ * the other lines are hints for people (mig_error_hint). QMP sends only the
+ * first line, HMP prints all.
  */
 #pragma once
 
@@ -14,11 +14,11 @@
 GQuark mig_error_quark(void);
 
 typedef enum {
-    MIG_ERROR_GENERIC,           /* QMP class GenericError, as all below without a note */
+    MIG_ERROR_GENERIC,           /* QMP class GenericError, as all others without a note */
     MIG_ERROR_COMMAND_NOT_FOUND, /* QMP class CommandNotFound */
     MIG_ERROR_DEVICE_NOT_ACTIVE, /* QMP class DeviceNotActive */
-    MIG_ERROR_FORMAT,            /* bytes from a peer or a file are not what the format says */
-    MIG_ERROR_IO,                /* a transport failed, the peer is gone */
+    MIG_ERROR_FORMAT,            /* bytes from a peer or a file violate the format */
+    MIG_ERROR_IO,                /* a transport failed or the peer closed it */
     MIG_ERROR_CANCELLED,         /* the operation was cancelled on this side */
     MIG_ERROR_UNSUPPORTED,       /* this build or this machine cannot do it */
 } MigErrorCode;
@@ -30,7 +30,7 @@ const char *mig_error_class(const GError *error);
  * @error or *@error is NULL. */
 void mig_error_hint(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
-/* The text that is QEMU's: the message up to the first newline. Caller frees. */
+/* The message up to the first newline, which is QEMU's text. Caller frees. */
 char *mig_error_first_line(const GError *error);
 
 /* Sets "TEXT: strerror(errnum)" with code MIG_ERROR_IO. */

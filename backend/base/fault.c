@@ -1,5 +1,5 @@
 /*
- * Fault points: one action for each point, taken once. The table is filled
+ * Fault points: one action for each point, executed once. The table is filled
  * before threads start; taking an action is one atomic exchange, so a point
  * costs nothing when faults are off.
  */
@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* How often a held thread looks whether its connection is gone. */
+/* How often a held thread checks whether its connection has ended. */
 #define HOLD_CHECK_NS (20 * 1000000)
 
 /* In the order in which a migration passes them, source first. */
@@ -23,63 +23,63 @@ const char *const fault_point_names[] = {
     "src-connected",        /* connected, nothing sent */
     "src-setup",            /* header and configuration sent */
     "src-ram-setup",        /* block list sent */
-    "src-channel-init",     /* a multifd channel has said who it is */
-    "src-channel-packet",   /* it has sent pages */
-    "src-channel-sync",     /* it has sent its part of a pass, before SYNC */
+    "src-channel-init",     /* a multifd channel has sent its init packet */
+    "src-channel-packet",   /* a multifd channel has sent pages */
+    "src-channel-sync",     /* a multifd channel has sent its part of a pass, before SYNC */
     "src-pass-1",           /* in the middle of the first pass */
     "src-pass-end",         /* a pass is over, before the next dirty sync */
     "src-stopped",          /* vCPUs stopped for the switchover */
-    "src-pre-switchover",   /* the guest stands until somebody continues it */
+    "src-pre-switchover",   /* the guest is paused until migrate-continue */
     "src-ram-end",          /* the last page is sent */
     "src-devices",          /* device state sent */
     "src-ping",             /* hand-over PING sent, PONG not yet awaited */
     "src-before-eof",       /* PONG seen */
     "src-moment-saved",     /* snapshot: devices are saved, RAM is not protected yet */
-    "src-moment",           /* snapshot: the guest goes on, no page was sent */
+    "src-moment",           /* snapshot: the guest runs again, no page was sent */
     "src-finished",         /* snapshot: all is written, closed and safe */
     "src-after-eof",        /* EOF given to the transport */
     "src-shut",             /* SHUT read */
     "src-postcopy-discard", /* the ranges to discard are sent, PONG not yet awaited */
     "src-postcopy-package", /* before the package with the guest is offered to the transport */
-    "src-postcopy-commit",  /* no cancel any more, nothing of it was offered */
-    "src-postcopy-run",     /* it was sent: the guest has left */
+    "src-postcopy-commit",  /* cancelling is no longer possible, nothing of it was offered */
+    "src-postcopy-run",     /* the package was sent: the guest has left */
     "src-postcopy-request", /* requested pages were sent on the main channel */
-    "src-postcopy-push",    /* in the middle of the pages behind it */
+    "src-postcopy-push",    /* in the middle of the background pages */
     "src-urgent-open",      /* the channel of requested pages is connected */
     "src-urgent-page",      /* a requested page was sent on it */
-    "src-urgent-end",       /* all was pushed, its end is not yet sent */
-    "src-postcopy-eof",     /* all is sent, SHUT not yet awaited */
+    "src-urgent-end",       /* all pages were pushed, its end is not yet sent */
+    "src-postcopy-eof",     /* all pages are sent, SHUT not yet awaited */
     "src-recover",          /* connected again */
-    "src-recover-bitmap",   /* asked which pages have come */
-    "src-recover-resume",   /* said that it goes on, not yet answered */
+    "src-recover-bitmap",   /* asked for the received pages */
+    "src-recover-resume",   /* resume sent, not yet answered */
     "dst-connected",        /* connection taken, nothing read */
-    "dst-switchover-ack",   /* asked whether it is ready for a switchover, not yet answered */
+    "dst-switchover-ack",   /* asked for readiness for a switchover, not yet answered */
     "dst-setup",            /* header and configuration read */
     "dst-ram-setup",        /* block list read */
     "dst-page",             /* in the middle of RAM */
-    "dst-channel-init",     /* a multifd channel has said who it is */
-    "dst-channel-packet",   /* pages of one are in place */
-    "dst-channel-sync",     /* SYNC of one read */
-    "dst-ram-end",          /* RAM is over */
+    "dst-channel-init",     /* the init packet of a multifd channel read */
+    "dst-channel-packet",   /* pages of a multifd channel are in place */
+    "dst-channel-sync",     /* SYNC of a multifd channel read */
+    "dst-ram-end",          /* the end of RAM read */
     "dst-devices",          /* device state loaded */
-    "dst-postcopy-package", /* all of the package is here, nothing of it is done */
+    "dst-postcopy-package", /* the whole package is received, none of it is processed */
     "dst-postcopy-listen",  /* before faults are caught */
     "dst-postcopy-run",     /* before the guest is started */
-    "dst-postcopy-runs",    /* started */
-    "dst-postcopy-request", /* a page is missing, not yet asked for */
+    "dst-postcopy-runs",    /* guest started */
+    "dst-postcopy-request", /* a page is missing, not yet requested */
     "dst-urgent-open",      /* the channel of requested pages has come, nothing read */
     "dst-urgent-page",      /* a page of it is in place */
     "dst-urgent-end",       /* its end was read */
     "dst-postcopy-eof",     /* EOF read */
     "dst-recover",          /* connected again, nothing read */
-    "dst-recover-bitmap",   /* asked which pages have come, not yet answered */
-    "dst-recover-resume",   /* told to go on, not yet answered */
+    "dst-recover-bitmap",   /* asked for the received pages, not yet answered */
+    "dst-recover-resume",   /* resume received, not yet answered */
     "dst-pong",             /* hand-over PING read, PONG not yet sent */
     "dst-ponged",           /* PONG sent */
     "dst-eof",              /* EOF read, guest not yet started */
     "dst-started",          /* guest started, SHUT not yet sent */
     "dst-shut",             /* SHUT sent */
-    /* A thread is to be made; only fail has a meaning here. */
+    /* Creation of a thread; only the action fail has an effect here. */
     "thread-src-main",
     "thread-src-rp",
     "thread-src-watch",
@@ -114,8 +114,8 @@ static _Atomic bool enabled;
 static _Atomic int actions[N_POINTS];
 static _Atomic bool told_slow;
 
-/* @releases counts x-fault-release, so a release wakes exactly those that wait. (pthread locks
- * throughout: the thread sanitizer sees through them, not through GMutex.) */
+/* @releases counts x-fault-release, so that a release wakes exactly the threads that wait. (pthread
+ * locks, because the thread sanitizer does not understand GMutex.) */
 static pthread_mutex_t hold_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t hold_wake = PTHREAD_COND_INITIALIZER;
 static unsigned releases;
@@ -140,7 +140,7 @@ static FaultAction find_action(const char *name)
     return FAULT_NONE;
 }
 
-/* One POINT=ACTION; the complaint, or NULL. */
+/* Configures one POINT=ACTION; returns an error text or NULL. */
 static char *configure_one(const char *item)
 {
     g_auto(GStrv) parts = g_strsplit(item, "=", 2);
@@ -229,7 +229,7 @@ GThread *fault_thread_new(const char *point, const char *name, GThreadFunc work,
     return g_thread_try_new(name, work, data, error);
 }
 
-/* One wait for a release, of HOLD_CHECK_NS at most. */
+/* Waits once for a release, at most HOLD_CHECK_NS. */
 static void wait_a_little(void)
 {
     struct timespec until;

@@ -1,6 +1,6 @@
 /*
- * A file descriptor that closes itself: g_auto(MigFd) fd = open(...). -1 is empty;
- * hand it over with mig_fd_steal().
+ * A file descriptor that is closed at the end of its scope: g_auto(MigFd) fd = open(...). -1 =
+ * none; mig_fd_steal() transfers it.
  */
 #pragma once
 

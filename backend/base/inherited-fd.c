@@ -1,6 +1,6 @@
 /*
- * Inherited descriptors: one list, filled before threads start. It belongs to the process as the
- * descriptors do.
+ * Inherited descriptors: one list, filled before threads start. It is global because descriptors
+ * belong to the process.
  */
 #include "backend/base/inherited-fd.h"
 

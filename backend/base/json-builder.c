@@ -1,11 +1,11 @@
 /*
- * The grammar of JSON. Each open bracket is one level on the stack, which says
- * what may come next in it; containers hang in their parent from the start, so
- * the root owns everything and dropping a broken value is one put.
+ * The grammar of JSON. Each open bracket is one level on the stack, which
+ * records what may come next. A container is added to its parent at its start,
+ * so the root owns everything and one put drops a broken value.
  *
- * Memory is charged before it is used, by what json-c takes for a value of a
- * kind (rounded up), so a message of a million empty objects is refused as surely
- * as one long string. Main thread.
+ * Memory is charged before it is used, at json-c's cost of each kind of value
+ * (rounded up), so a message of a million empty objects is refused like one
+ * long string. Main thread.
  */
 #include "backend/base/json-builder.h"
 
@@ -29,7 +29,7 @@ typedef struct {
     json_object *container; /* borrowed from the root */
     bool is_object;
     Expect expect;
-    char *key; /* of the value that comes */
+    char *key; /* of the next value */
 } Level;
 
 struct JsonBuilder {
@@ -135,7 +135,7 @@ static const char *skip_digits(const char *at)
     return at + strspn(at, G_CSET_DIGITS);
 }
 
-/* JSON's grammar, which is narrower than strtod's. *@ret_integer: without fraction and exponent. */
+/* JSON's grammar, which is stricter than strtod's. *@ret_integer: without fraction and exponent. */
 static bool is_number(const char *text, bool *ret_integer)
 {
     const char *at = text + (*text == '-');
@@ -190,7 +190,7 @@ static bool number_from_text(const char *text, bool integer, json_object **ret, 
 
 static bool run_to_value(const GString *text, json_object **ret, GError **error)
 {
-    bool plain = strlen(text->str) == text->len; /* no NUL in it */
+    bool plain = strlen(text->str) == text->len; /* contains no NUL */
     bool integer;
 
     if (!plain) {
@@ -215,7 +215,7 @@ static bool run_to_value(const GString *text, json_object **ret, GError **error)
 
 /* ---- placing values ---- */
 
-/* Takes @value over, also on failure. */
+/* Takes ownership of @value, also on failure. */
 static bool place(JsonBuilder *builder, json_object *value, GError **error)
 {
     Level *level = top(builder);
@@ -305,7 +305,7 @@ static bool add_key(JsonBuilder *builder, Level *level, JsonToken token, const G
     return true;
 }
 
-/* A token inside the innermost open bracket. */
+/* Processes a token inside the innermost open bracket. */
 static bool add_inside(JsonBuilder *builder, Level *level, JsonToken token, const GString *text,
                        GError **error)
 {

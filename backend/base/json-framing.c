@@ -1,9 +1,9 @@
 /*
- * The lexer of the JSON framer: bytes to tokens, strings decoded, and the way
- * back into step after an error. The grammar is in json-builder.c.
+ * The lexer of the JSON framer: converts bytes to tokens, decodes strings, and
+ * resynchronises after an error. The grammar is in json-builder.c.
  *
- * While a broken value is passed over only brackets count; strings are still
- * followed to their end, so that a bracket in one does not.
+ * While a broken value is skipped, only brackets are counted; strings are still
+ * parsed to their end, so that brackets inside them are not counted.
  */
 #include "backend/base/json-framing.h"
 
@@ -14,26 +14,26 @@
 
 /* Longest number or keyword. */
 #define MAX_RUN 4096
-/* A token's buffer that grew beyond this is given back. */
+/* A token's buffer larger than this is freed after use. */
 #define KEEP_BUFFER (64u << 10)
 
 typedef enum { LEX_BETWEEN, LEX_RUN, LEX_STRING, LEX_ESCAPE, LEX_HEX } LexState;
 
 struct JsonFramer {
-    GByteArray *input; /* fed and not used, from @at on */
+    GByteArray *input; /* fed and not yet used, from @at on */
     size_t at;
 
     LexState state;
     GString *token;
-    char quote;          /* that ends the string */
-    unsigned hex_digits; /* seen of \uXXXX */
+    char quote;          /* closing quote of the string */
+    unsigned hex_digits; /* digits of \uXXXX read so far */
     unsigned hex;
     unsigned high;   /* first half of a surrogate pair, 0 = none */
-    bool line_start; /* nothing but a line end since the last token */
+    bool line_start; /* only a line end since the last token */
 
     JsonBuilder *builder;
-    bool skipping;       /* passing over the rest of a broken value */
-    uint64_t skip_depth; /* brackets of it still open */
+    bool skipping;       /* skipping the rest of a broken value */
+    uint64_t skip_depth; /* its brackets that are still open */
 
     GError *error;
 };
@@ -66,16 +66,16 @@ bool json_framer_in_value(const JsonFramer *framer)
            json_builder_depth(framer->builder) > 0;
 }
 
-/* ---- errors and finding the way back ---- */
+/* ---- errors and resynchronising ---- */
 
-/* Takes @error over. @open: brackets of the broken value that are still to be closed. */
+/* Takes ownership of @error. @open: number of the broken value's unclosed brackets. */
 static void fail(JsonFramer *framer, GError *error, uint64_t open)
 {
     g_assert(framer->error == NULL);
     framer->error = error;
     json_builder_reset(framer->builder);
     framer->skip_depth = open;
-    /* A string or a run that is not over yet belongs to the broken value. */
+    /* A string or word that has not ended belongs to the broken value. */
     framer->skipping = open > 0 || framer->state != LEX_BETWEEN;
 }
 
@@ -299,13 +299,14 @@ static void take_byte_between(JsonFramer *framer, char c)
     append(framer, &c, 1);
 }
 
-/* False when the byte was only looked at and must come again. */
+/* False when the byte was not consumed and must be passed again. */
 static bool take_byte(JsonFramer *framer, char c)
 {
     bool in_string = framer->state >= LEX_STRING;
 
     if ((unsigned char)c == 0xff || (in_string && c == '\n')) {
-        /* No text has the one, and no string goes over the other. A line end leaves brackets open.
+        /* 0xFF occurs in no text, and no string contains a line end. A line end leaves brackets
+         * open.
          */
         uint64_t open = c == '\n' ? json_builder_depth(framer->builder) : 0;
 

@@ -1,15 +1,16 @@
 /*
- * Bytes in, JSON values out: finds where a value ends in a stream of text that
- * has no other borders, and builds it. One framer a connection, main thread.
+ * Converts bytes to JSON values: finds the end of each value in a stream
+ * without other delimiters, and builds it. One framer per connection, main
+ * thread.
  *
- * json-c's own tokener is not used: it saturates big integers, takes NaN and
+ * json-c's own tokener is not used: it saturates big integers, accepts NaN and
  * merges duplicate keys. Here a value is built token by token, so that nesting
- * and memory are bounded whatever the peer sends. As with QEMU, strings may stand
- * in single quotes, and an integer that fits neither int64 nor uint64 becomes a
- * double (which no integer member of the schema takes).
+ * and memory are bounded for any input. As in QEMU, strings may have single
+ * quotes, and an integer that fits neither int64 nor uint64 becomes a double
+ * (which no integer member of the schema accepts).
  *
- * A broken value gives one error, at once. Its rest is passed over: up to the
- * bracket that balances it, a line that begins with "{", or a byte 0xFF.
+ * A broken value gives one error, immediately. Its rest is skipped, up to the
+ * closing bracket, a line that begins with "{", or a byte 0xFF.
  */
 #pragma once
 
@@ -25,22 +26,22 @@
 typedef struct JsonFramer JsonFramer;
 
 typedef enum {
-    JSON_FRAME_NONE, /* nothing complete: feed more */
+    JSON_FRAME_NONE, /* no complete value: feed more */
     JSON_FRAME_VALUE,
-    JSON_FRAME_ERROR, /* one broken value; go on calling */
+    JSON_FRAME_ERROR, /* one broken value; call again */
 } JsonFrame;
 
 JsonFramer *json_framer_new(void);
 void json_framer_free(JsonFramer *framer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(JsonFramer, json_framer_free)
 
-/* Keeps a copy of @bytes until json_framer_next() has used them; a caller that stops calling it
- * must stop feeding too. */
+/* Keeps a copy of @bytes until json_framer_next() has used them, so a caller that stops calling
+ * that function must also stop feeding. */
 void json_framer_feed(JsonFramer *framer, const void *bytes, size_t size);
 
-/* The next value or error. @ret_value: caller puts; NULL is JSON's null. A number or word at top
- * level ends with the first byte that is not part of it. */
+/* Returns the next value or error. @ret_value: caller puts; NULL is JSON's null. A number or word
+ * at top level ends with the first byte that is not part of it. */
 JsonFrame json_framer_next(JsonFramer *framer, json_object **ret_value, GError **error);
 
-/* True while a value has begun and is not complete. */
+/* True while a value is incomplete. */
 bool json_framer_in_value(const JsonFramer *framer);

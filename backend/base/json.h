@@ -1,9 +1,9 @@
 /*
  * Reading and writing members of JSON objects.
  *
- * Replies come from other programs as well, so nothing is asserted about their shape. One rule for
- * every reader: a member that is missing, a value of another type, and an object or list that is
- * NULL read as nothing, which is NULL, "", 0 or false.
+ * Replies may come from other programs, so their form is not asserted. All readers follow one rule:
+ * a missing member, a value of another type, and a NULL object or list are read as NULL, "", 0 or
+ * false.
  */
 #pragma once
 
@@ -18,7 +18,7 @@ json_object *json_member(json_object *object, const char *name);
 json_object *json_list(json_object *object, const char *name);
 /* Borrowed, never NULL. */
 const char *json_text(json_object *object, const char *name);
-/* Integers and fractions count; 0 for what is negative. */
+/* Integers and fractions; 0 for negative numbers. */
 uint64_t json_number(json_object *object, const char *name);
 int64_t json_integer(json_object *object, const char *name);
 double json_real(json_object *object, const char *name);
@@ -33,7 +33,7 @@ json_object *json_at(json_object *list, size_t i);
 
 /*
  * for (JsonEach row = json_each(list); json_next(&row);) { ... row.value ... }
- * The list must not become shorter meanwhile.
+ * The list must not shrink meanwhile.
  */
 typedef struct {
     json_object *list;
@@ -44,13 +44,13 @@ typedef struct {
 JsonEach json_each(json_object *list);
 bool json_next(JsonEach *each);
 
-/* A member that exists is replaced. A @text of NULL adds nothing. */
+/* Replaces an existing member. Adds nothing when @text is NULL. */
 void json_add_text(json_object *object, const char *name, const char *text);
 void json_add_number(json_object *object, const char *name, uint64_t value);
 void json_add_integer(json_object *object, const char *name, int64_t value);
 void json_add_flag(json_object *object, const char *name, bool value);
 
-/* An object with one member; takes @value over. */
+/* A new object with one member; takes ownership of @value. */
 json_object *json_object_with(const char *name, json_object *value);
 /* The same for a string; an empty object when @text is NULL. */
 json_object *json_object_with_text(const char *name, const char *text);

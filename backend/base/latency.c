@@ -1,6 +1,6 @@
 /*
- * See latency.h. Bucket b of a value v: 4 times the number of its highest bit and the two bits
- * below that one; values below 4 have a bucket each.
+ * See latency.h. The bucket of a value is 4 times the index of its highest bit plus the next two
+ * bits; each value below 4 has its own bucket.
  */
 #include "backend/base/latency.h"
 

@@ -1,6 +1,6 @@
 /*
- * How long things took: counts in steps of a quarter of a power of two, so that the relative error
- * of a percentile is below a fifth from a microsecond to an hour. A value; its owner locks it.
+ * A histogram of durations with four buckets per power of two, so that the relative error of a
+ * percentile is below a fifth from a microsecond to an hour. The owner does the locking.
  */
 #pragma once
 
@@ -16,9 +16,9 @@ typedef struct {
 
 void latency_add(Latency *latency, uint64_t us);
 
-/* Microseconds below which @percent of the values lie (end of the bucket, at most the longest);
- * 0 when there are none. */
+/* Microseconds below which @percent of the values lie (end of the bucket, at most the longest
+ * value); 0 = no values. */
 uint64_t latency_percentile(const Latency *latency, unsigned percent);
 
-/* The values of bucket @i are below this. */
+/* Upper bound of bucket @i, exclusive. */
 uint64_t latency_bucket_end(unsigned i);

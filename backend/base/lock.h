@@ -4,8 +4,9 @@
  *
  *     MIG_LOCK(&m->lock);   locked from here to the end of the block
  *
- * POSIX mutexes instead of GLib's, because Debian's GLib is not built for the thread sanitizer,
- * which sees through pthread only and would report every handed-over struct as a race.
+ * POSIX mutexes instead of GLib's, because Debian's GLib is not built for the thread sanitizer. The
+ * sanitizer only understands pthread and would report every struct that is passed between threads
+ * as a race.
  */
 #pragma once
 

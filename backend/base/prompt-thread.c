@@ -1,6 +1,6 @@
 /*
- * See prompt-thread.h. The scheduler lets the one with the earliest virtual deadline run, and a
- * short slice makes an early one. The C library has no wrapper for the call.
+ * See prompt-thread.h. The scheduler runs the thread with the earliest virtual deadline, and a
+ * short slice gives an early deadline. The C library has no wrapper for the call.
  */
 #include "backend/base/prompt-thread.h"
 
@@ -8,12 +8,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SLICE_NS (UINT64_C(100) * 1000) /* the shortest there is */
+#define SLICE_NS (UINT64_C(100) * 1000) /* the shortest slice allowed */
 
-/* <linux/sched/types.h>, which cannot be included beside <sched.h> everywhere. */
+/* As in <linux/sched/types.h>, which conflicts with <sched.h> on some systems. */
 struct attributes {
     uint32_t size;
-    uint32_t policy; /* 0: the ordinary one */
+    uint32_t policy; /* 0 = the normal policy */
     uint64_t flags;
     int32_t nice;
     uint32_t priority;
@@ -26,7 +26,7 @@ void prompt_thread(void)
 {
     struct attributes attributes = { .size = sizeof attributes };
 
-    /* Keeps the rest as it is. */
+    /* Keeps the other attributes. */
     if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) == 0 &&
         attributes.policy == 0) {
         attributes.runtime = SLICE_NS;

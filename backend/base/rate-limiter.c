@@ -1,13 +1,13 @@
 /*
- * The limiter: two rules, the stricter one counts.
+ * The limiter has two rules; the stricter one applies.
  *
- * Pace: every byte takes 1/rate seconds; more may be sent once the bytes
- * before have had their time. A sender that comes late may catch up by at most
- * CREDIT_NS, else each late wake-up would be lost for good.
+ * Pace: every byte takes 1/rate seconds; more may be sent when the time of the
+ * previous bytes is over. A late sender may catch up by at most CREDIT_NS;
+ * without this, every late wake-up would reduce the rate.
  *
  * Window: what was sent in the last 100 ms, kept in slots of 1 ms, must be
- * below rate * 100 ms before another batch starts. It keeps the catching up
- * from ever adding to a burst.
+ * below rate * 100 ms before another batch starts. It prevents that catching up
+ * adds to a burst.
  */
 #include "backend/base/rate-limiter.h"
 
@@ -17,7 +17,7 @@
 #define CREDIT_NS     (5 * INT64_C(1000000))
 #define WINDOW_MS     100
 #define NS_PER_SECOND 1000000000
-/* No debt is kept beyond this: the rate can be raised, a sum cannot overflow. */
+/* Largest debt, because the rate may be raised later and the sum must not overflow. */
 #define DEBT_MAX_NS (INT64_C(3600) * NS_PER_SECOND)
 
 static int64_t clamp_ns(unsigned __int128 ns)
@@ -25,7 +25,7 @@ static int64_t clamp_ns(unsigned __int128 ns)
     return (int64_t)MIN(ns, (unsigned __int128)DEBT_MAX_NS);
 }
 
-/* Moves the slots on to @now_us; clears those that were passed. */
+/* Advances the slots to @now_us and clears the passed ones. */
 static void advance_slots(RateLimiter *limiter, int64_t now_us)
 {
     int64_t now_ms = now_us / 1000;
@@ -93,7 +93,7 @@ int64_t rate_limiter_wait_us(RateLimiter *limiter, int64_t now_us)
 
 void rate_limiter_account(RateLimiter *limiter, uint64_t bytes, int64_t now_us)
 {
-    /* Without a limit the slots are kept all the same: a limit may be set the next moment. */
+    /* The slots are kept even without a limit, because a limit may be set at any time. */
     advance_slots(limiter, now_us);
     limiter->slots[limiter->slot_ms % RATE_LIMITER_SLOTS] += bytes;
     limiter->sum += bytes;

@@ -1,6 +1,6 @@
 /*
- * Sizes in and out of text. Everything is integer arithmetic: a fraction is
- * scaled exactly and rounded once, so no size depends on how a double rounds.
+ * Parses and formats sizes. All arithmetic is integer: a fraction is scaled
+ * exactly and rounded once, so no size depends on the rounding of a double.
  * Pure, any thread.
  */
 #include "backend/base/size.h"
@@ -11,7 +11,7 @@ typedef unsigned __int128 Wide;
 
 static const char unit_letters[] = "BKMGTPE";
 
-/* The factor of suffix @c, 0 when it is none. */
+/* The factor of suffix @c, 0 when @c is not a suffix. */
 static uint64_t unit_of(char c)
 {
     const char *at = c == '\0' ? NULL : strchr(unit_letters, g_ascii_toupper(c));
@@ -38,8 +38,8 @@ static bool read_digits(const char **at, unsigned base, Wide *ret)
     return *at > start;
 }
 
-/* Reads ".DIGITS" at *@at, where there is one, as *@ret_digits / *@ret_scale. Digits after the 18th
- * weigh less than half a byte even in exbibytes and are skipped. */
+/* Reads ".DIGITS" at *@at, if present, as *@ret_digits / *@ret_scale. Digits after the 18th are
+ * skipped: even in exbibytes they are worth less than half a byte. */
 static void read_fraction(const char **at, uint64_t *ret_digits, uint64_t *ret_scale)
 {
     *ret_digits = 0;
@@ -89,7 +89,7 @@ bool size_parse(const char *text, uint64_t default_unit, uint64_t *ret, bool *re
             unit = unit_of(*at++);
         }
         if (fraction != 0 && unit == 1) {
-            return false; /* there is no part of a byte */
+            return false; /* bytes have no fractions */
         }
     }
     if (*at != '\0') {
@@ -115,7 +115,7 @@ char *size_format(uint64_t bytes)
     if (bytes < 1024) {
         return g_strdup_printf("%u B", (unsigned)bytes);
     }
-    /* The unit is chosen after rounding: 1023.96 KiB reads better as 1.0 MiB. */
+    /* The unit is chosen after rounding: 1023.96 KiB becomes 1.0 MiB. */
     do {
         uint64_t unit = UINT64_C(1) << (10 * ++power);
         tenths = ((Wide)bytes * 10 + unit / 2) / unit;

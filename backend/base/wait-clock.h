@@ -1,6 +1,6 @@
 /*
- * Adds up how long a thread waits for one kind of thing. That thread begins and ends its waits; any
- * other may read the sum at any time, a wait that still lasts included. Zeroed = nothing yet.
+ * Sums up the waits of a thread for one purpose. Only that thread begins and ends waits; any thread
+ * may read the sum, which includes a wait in progress. Zeroed = no waits yet.
  */
 #pragma once
 
@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 typedef struct {
-    _Atomic uint64_t ended_us; /* all waits that are over */
-    _Atomic int64_t since_us;  /* monotonic begin of the one that lasts, 0 = none */
+    _Atomic uint64_t ended_us; /* sum of all ended waits */
+    _Atomic int64_t since_us;  /* monotonic begin of the wait in progress, 0 = none */
 } WaitClock;
 
 static inline void wait_clock_begin(WaitClock *clock)
@@ -31,8 +31,8 @@ static inline bool wait_clock_is_running(const WaitClock *clock)
     return atomic_load(&clock->since_us) != 0;
 }
 
-/* Microseconds. A reader that comes between the two steps of an end may see a little less than it
- * saw before. */
+/* Microseconds. A reader between the two steps of ending a wait may see slightly less than before.
+ */
 static inline uint64_t wait_clock_read_us(const WaitClock *clock)
 {
     int64_t since = atomic_load(&clock->since_us);

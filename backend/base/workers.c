@@ -1,6 +1,6 @@
 /*
- * A crew. See workers.h. Pieces are taken by counting up one atomic; an order is a new generation,
- * and it is over when every thread has come back from it.
+ * A crew. See workers.h. Threads take pieces by incrementing one atomic counter. An order is a new
+ * generation; it has ended when every thread has finished with it.
  */
 #include "backend/base/workers.h"
 
@@ -14,7 +14,7 @@
 struct Crew {
     void (*work)(void *data, size_t piece);
     void *data;
-    GThread **threads; /* all but the one who orders */
+    GThread **threads; /* all but the thread that calls crew_run() */
     unsigned n_threads;
     _Atomic size_t next;
 
@@ -36,7 +36,7 @@ static void take_pieces(Crew *crew, size_t n_pieces)
     }
 }
 
-/* Waits for an order newer than @seen; false when there will be none. */
+/* Waits for an order newer than @seen; false when the crew is being freed. */
 static bool wait_for_order(Crew *crew, uint64_t *seen, size_t *ret_n_pieces)
 {
     MIG_LOCK(&crew->lock);
