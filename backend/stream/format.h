@@ -1,12 +1,12 @@
 /*
- * Numbers of QEMU's migration stream, version 3 (docs/stream.md): what both the
- * writer and the reader name.
+ * Numbers of QEMU's migration stream, version 3 (docs/stream.md): shared by the
+ * writer and the reader.
  */
 #pragma once
 
 #define STREAM_MAGIC     0x5145564du /* "QEVM" */
 #define STREAM_VERSION   3u
-#define STREAM_PAGE_SIZE 4096u /* target page of x86: what a page record carries */
+#define STREAM_PAGE_SIZE 4096u /* target page of x86: the data of a page record */
 
 enum {
     STREAM_EOF = 0x00,
@@ -35,9 +35,9 @@ enum {
 };
 
 #define RAM_SECTION_VERSION 4u
-#define STREAM_ZERO_BYTES   9u /* a zero page's record, its block not named */
-#define RAM_XBZRLE_FORM     1u /* the only kind of delta there is */
-/* A packed page that is no shorter than the page is possible; zlib needs 14 bytes more at most. */
+#define STREAM_ZERO_BYTES   9u /* a zero page's record without a block name */
+#define RAM_XBZRLE_FORM     1u /* the only encoding of a delta */
+/* A packed page may be longer than the page; zlib adds at most 14 bytes. */
 #define RAM_COMPRESSED_MAX (2 * STREAM_PAGE_SIZE)
 
 typedef enum {

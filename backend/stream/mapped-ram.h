@@ -1,12 +1,11 @@
 /*
- * Where things stand in a mapped-ram file (QEMU 9.0 and later). Each entry of the block list is
- * followed by
+ * Layout of a mapped-ram file (QEMU 9.0 and later). Each entry of the block list is followed by
  *
  *     u32 version 1, u64 page size, u64 offset of the bitmap, u64 offset of the pages
  *
- * and then, in the file, by the bitmap (64-bit words, little-endian; bit i set: page i is there), a
- * gap, and the pages at their places. The stream goes on behind the last page. Offsets count from
- * the beginning of the file, also where the stream begins further in.
+ * and then, in the file, by the bitmap (64-bit words, little-endian; bit i set: page i is present),
+ * a gap, and the pages at their places. The stream continues after the last page. Offsets count
+ * from the beginning of the file, even if the stream begins later.
  */
 #pragma once
 
@@ -16,7 +15,7 @@
 
 #define MAPPED_RAM_VERSION 1u
 #define MAPPED_RAM_HEADER  28u        /* bytes */
-#define MAPPED_RAM_ALIGN   (1u << 20) /* of the pages, as written; any page border is read */
+#define MAPPED_RAM_ALIGN   (1u << 20) /* of the pages, as written; read: any page border */
 
 typedef struct {
     uint64_t bitmap_offset;

@@ -1,8 +1,8 @@
 /*
  * zlib and zstd for multifd channels. See multifd-codec.h.
  *
- * A page is copied before it is packed: the guest may write it meanwhile, and what a library makes
- * of input that changes under its hands is nobody's promise.
+ * A page is copied before it is packed: the guest may write it meanwhile, and no compression
+ * library defines its output for input that changes.
  */
 #include "backend/stream/multifd-codec.h"
 
@@ -12,7 +12,7 @@
 
 #include "backend/base/error.h"
 
-/* Per page, so that a packet always fits: incompressible data grows by a few bytes a block. */
+/* Per page, so that a packet always fits: incompressible data grows by a few bytes per block. */
 #define PACKED_PAGE ((size_t)STREAM_PAGE_SIZE + 256)
 #define PACKED_MAX  (MULTIFD_PAGES * PACKED_PAGE)
 
@@ -36,7 +36,7 @@ MultifdPacker *multifd_packer_new(MultifdCompression compression, int level, GEr
         if (deflateInit(&packer->zlib, level) == Z_OK) {
             return packer;
         }
-        packer->compression = MULTIFD_PLAIN; /* nothing to end */
+        packer->compression = MULTIFD_PLAIN; /* no codec to free */
     } else {
         packer->zstd = ZSTD_createCStream();
         if (packer->zstd != NULL && !ZSTD_isError(ZSTD_initCStream(packer->zstd, level))) {
@@ -161,7 +161,7 @@ void multifd_unpacker_free(MultifdUnpacker *unpacker)
     g_free(unpacker);
 }
 
-/* The input that is left and the output that is wanted; both move on. */
+/* The remaining input and output; both are advanced. */
 typedef struct {
     const uint8_t *in;
     size_t in_left;
@@ -169,10 +169,10 @@ typedef struct {
     size_t out_left;
 } Unpacking;
 
-/* False: broken. */
+/* False when the data is corrupt. */
 static bool unpack_zlib(z_stream *z, Unpacking *u)
 {
-    z->next_in = (uint8_t *)(uintptr_t)u->in; /* zlib has no const here; it only reads */
+    z->next_in = (uint8_t *)(uintptr_t)u->in; /* zlib's type lacks const; it only reads */
     z->avail_in = (uInt)u->in_left;
     z->next_out = u->out;
     z->avail_out = (uInt)u->out_left;
@@ -180,7 +180,7 @@ static bool unpack_zlib(z_stream *z, Unpacking *u)
     u->in = z->next_in;
     u->in_left = z->avail_in;
     u->out_left = z->avail_out;
-    return status == Z_OK || status == Z_BUF_ERROR; /* the second: there was nothing to do */
+    return status == Z_OK || status == Z_BUF_ERROR; /* Z_BUF_ERROR: no progress was possible */
 }
 
 static bool unpack_zstd(ZSTD_DStream *zstd, Unpacking *u)
@@ -212,7 +212,7 @@ bool multifd_unpack(MultifdUnpacker *unpacker, const uint8_t *bytes, size_t size
 {
     Unpacking pages = { bytes, size, out, (size_t)n * STREAM_PAGE_SIZE };
     bool ok = unpack(unpacker, &pages);
-    /* All pages are there; what may be left is the mark of the flush, and no byte more. */
+    /* All pages are complete; only the mark of the flush may be left. */
     uint8_t one;
     Unpacking more = { pages.in, pages.in_left, &one, 1 };
 

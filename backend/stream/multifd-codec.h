@@ -1,7 +1,7 @@
 /*
- * How a multifd channel packs pages: not at all, or as one zlib stream or one
- * zstd frame that goes on for the whole life of the channel, flushed at the end
- * of each packet. One packer or unpacker belongs to one channel and one thread.
+ * Compression of pages on a multifd channel: none, or one zlib stream or zstd
+ * frame for the whole life of the channel, flushed at the end of each packet.
+ * One packer or unpacker belongs to one channel and one thread.
  */
 #pragma once
 
@@ -12,7 +12,7 @@
 
 #include "backend/stream/multifd-packet.h"
 
-/* zlib or zstd. */
+/* State of zlib or zstd. */
 typedef struct MultifdPacker MultifdPacker;
 
 MultifdPacker *multifd_packer_new(MultifdCompression compression, int level, GError **error);
@@ -30,7 +30,7 @@ MultifdUnpacker *multifd_unpacker_new(MultifdCompression compression, GError **e
 void multifd_unpacker_free(MultifdUnpacker *unpacker);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MultifdUnpacker, multifd_unpacker_free)
 
-/* Unpacks @size bytes into @n pages at @out, one behind the other. Bytes that are not exactly so
- * many pages are refused. */
+/* Unpacks @size bytes into @n consecutive pages at @out. False with an error when the bytes are not
+ * exactly @n pages. */
 bool multifd_unpack(MultifdUnpacker *unpacker, const uint8_t *bytes, size_t size, uint8_t *out,
                     uint32_t n, GError **error);

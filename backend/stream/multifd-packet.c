@@ -9,7 +9,7 @@
 #include "backend/base/bytes.h"
 #include "backend/base/error.h"
 
-/* Places in the header; what lies between them is zero. */
+/* Offsets in the header; the bytes between the fields are zero. */
 enum {
     AT_FLAGS = 8,
     AT_ALLOCATED = 12,
@@ -28,7 +28,7 @@ enum {
 #define COMPRESSION_MASK  (0x1fu << COMPRESSION_SHIFT)
 #define FLAG_DEVICE_STATE 0x40u
 
-/* Compressed pages can be longer than they were; this is more than any of our codecs needs. */
+/* Compressed pages can be longer than the originals; this is more than any of our codecs needs. */
 #define DATA_MAX (2u * MULTIFD_PAGES * STREAM_PAGE_SIZE)
 
 /* The value of the flags' compression bits for each. */
@@ -211,7 +211,7 @@ bool multifd_packet_decode(const uint8_t bytes[MULTIFD_HEADER_BYTES], MultifdPac
                       ret->n_normal, ret->n_zero, allocated);
     }
     if (ret->n_normal + ret->n_zero == 0) {
-        return true; /* the rest may be left from the packet before */
+        return true; /* the rest may be stale data of the previous packet */
     }
     if (ret->n_normal > 0) {
         ret->data_bytes = load_be32(bytes + AT_DATA_BYTES);

@@ -10,7 +10,7 @@
 #include "backend/base/error.h"
 
 #define DISCARD_VERSION 0u
-#define DISCARD_RANGES  12u /* in one command; what QEMU sends at most */
+#define DISCARD_RANGES  12u /* in one command; QEMU's maximum */
 #define ADVISE_LENGTH   16u
 
 /* ---- advise ---- */

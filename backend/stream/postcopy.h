@@ -1,6 +1,6 @@
 /*
- * The payloads of the commands that belong to postcopy, encoder beside decoder. Pure bytes; the
- * format is docs/stream.md's.
+ * The payloads of the postcopy commands, each encoder beside its decoder. Pure bytes; see
+ * docs/stream.md for the format.
  */
 #pragma once
 
@@ -19,20 +19,20 @@ typedef struct {
 
 /* POSTCOPY_ADVISE: the OR of the sizes of the blocks' host pages, and the target's page size. */
 void postcopy_put_advise(StreamWriter *w, uint64_t host_pages);
-/* False when it is not for RAM or the sizes are not ours. */
+/* False when the payload is not for RAM or the page sizes differ from ours. */
 bool postcopy_check_advise(const uint8_t *data, size_t length, uint64_t host_pages, GError **error);
 
-/* POSTCOPY_RAM_DISCARD, as many commands as it takes: every run of @pages of block @idstr. */
+/* POSTCOPY_RAM_DISCARD for every run of @pages of block @idstr, in as many commands as needed. */
 void postcopy_put_discards(StreamWriter *w, const char *idstr, const DirtyMap *pages);
-/* The block's name and its ranges (PostcopyRange, appended): whole pages, none empty; whether they
- * lie in the block is the caller's to check. */
+/* Returns the block's name and appends its ranges (PostcopyRange): whole pages, none empty. The
+ * caller checks that they are inside the block. */
 bool postcopy_decode_discard(const uint8_t *data, size_t length, char ret_idstr[256],
                              GArray *ret_ranges, GError **error);
 
-/* PACKAGED: what @content holds; @content is reset. */
+/* PACKAGED with the bytes of @content, which is reset. */
 void postcopy_put_package(StreamWriter *w, StreamWriter *content);
 
-/* RECV_BITMAP: asks for what came of block @idstr. */
+/* RECV_BITMAP: asks for the received pages of block @idstr. */
 void postcopy_put_recv_bitmap(StreamWriter *w, const char *idstr);
 bool postcopy_decode_recv_bitmap(const uint8_t *data, size_t length, char ret_idstr[256],
                                  GError **error);

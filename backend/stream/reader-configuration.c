@@ -1,8 +1,8 @@
 /*
  * The configuration section: machine name and subsections (validated
- * capabilities, UUID, page bits). It has no length and no footer: it is over
- * when the next byte is not a subsection's. What the words in it mean is the
- * caller's to decide; only what changes the format further on is kept here.
+ * capabilities, UUID, page bits). It has no length and no footer: it ends when
+ * the next byte does not begin a subsection. The caller interprets its content;
+ * the reader keeps only what changes the rest of the format.
  */
 #include <string.h>
 
@@ -81,7 +81,8 @@ static const struct {
     { "configuration/target-page-bits", take_page_bits },
 };
 
-/* Behind the subsection's type byte. @seen: bits of those met before. */
+/* Reads the part after the subsection's type byte. @seen: one bit for each subsection read before.
+ */
 static Taken take_subsection(StreamReader *r, MigCursor *in, unsigned *seen, GError **error)
 {
     char name[256];
@@ -138,7 +139,7 @@ static Taken take_machine(StreamReader *r, MigCursor *in, GError **error)
     return TAKEN;
 }
 
-/* Everything behind the section's type byte. An earlier, shorter try leaves nothing behind. */
+/* Reads everything after the section's type byte. Starts from scratch when more bytes have come. */
 static Taken take_configuration(StreamReader *r, MigCursor *in, GError **error)
 {
     unsigned seen = 0;

@@ -1,16 +1,16 @@
 /*
- * What the files of the reader share; nobody else includes this.
+ * Shared by the files of the reader; no other file includes this.
  *
- * Each state has one step. A step looks at the unread bytes through a cursor
- * and either takes a whole element (reader_take) or takes nothing and asks for
- * more bytes (reader_more); it then runs again from the start of the element.
- * So nothing is half parsed between two calls, and a step is plain code.
+ * Each state has one step. A step reads the unread bytes through a cursor and
+ * either takes a whole element (reader_take) or takes nothing and asks for more
+ * bytes (reader_more); then it runs again from the start of the element. So no
+ * element is half parsed between two calls, and a step is plain code.
  */
 #pragma once
 
 #include "backend/stream/reader.h"
 
-/* No element is longer: a device body beyond it is refused, and the buffer never grows further. */
+/* Longest element: a longer device body is refused, and the buffer never grows beyond it. */
 #define READER_ELEMENT_MAX ((size_t)16 * 1024 * 1024)
 
 typedef enum {
@@ -19,17 +19,17 @@ typedef enum {
     AT_TOP, /* between sections */
     AT_RAM,
     AT_RAM_LIST,  /* inside the block list */
-    AT_RAM_PAGES, /* in front of the pages of a mapped-ram file, which are not for the reader */
+    AT_RAM_PAGES, /* before the pages of a mapped-ram file, which the caller skips */
     AT_BODY,      /* of a device */
     AT_FOOTER,
     AT_TAIL,      /* after EOF */
-    AT_TAIL_SKIP, /* inside a VMDESCRIPTION that nobody wants to hold */
+    AT_TAIL_SKIP, /* inside a VMDESCRIPTION that is too long to deliver */
     AT_DONE,
     AT_BAD,
     AT__COUNT,
 } ReaderState;
 
-/* One id that a START or FULL section has bound. */
+/* One section id, bound by a START or FULL section. */
 typedef struct {
     uint32_t id;
     char *idstr;
@@ -47,24 +47,24 @@ typedef struct {
 struct StreamReader {
     StreamReaderConfig config;
 
-    /* Unread bytes are [start, end) of the buffer: our own, or one that was lent. */
+    /* Unread bytes are [start, end) of the buffer, which is the reader's own or lent. */
     uint8_t *buffer;
     uint8_t *own;
-    size_t capacity; /* of our own */
+    size_t capacity; /* of the own buffer */
     size_t start;
     size_t end;
-    size_t wanted; /* unread bytes that the waiting step needs at least */
+    size_t wanted; /* smallest number of unread bytes that the waiting step needs */
     bool ended;    /* stream_reader_end() was called */
 
     ReaderState state;
     uint64_t offset; /* of the first unread byte in the stream */
     GError *failure; /* in AT_BAD */
 
-    /* The element being read, or read last: for messages. */
+    /* The element being read, or the last one: for messages. */
     ReaderState place;
     uint64_t place_offset;
 
-    /* Section we are in, or the last one; owned by @sections. */
+    /* The present section, or the last one; owned by @sections. */
     Section *section;
     uint8_t section_type;
     bool in_section;
@@ -82,20 +82,20 @@ struct StreamReader {
     GArray *blocks;          /* ReaderBlock, in the order of the list */
     GHashTable *block_index; /* idstr -> GUINT_TO_POINTER(index) */
     bool has_list;
-    bool ram_seen;       /* a START or FULL of ram */
-    bool ram_over;       /* its END or FULL, or what comes only behind RAM */
-    uint64_t list_left;  /* bytes of RAM that the list has yet to name */
+    bool ram_seen;       /* a START or FULL of ram was read */
+    bool ram_over;       /* its END or FULL was read, or an element that only follows RAM */
+    uint64_t list_left;  /* bytes of RAM not yet listed */
     unsigned last_block; /* of the last page record; READER_NO_BLOCK before the first */
 
     uint64_t skip_left; /* AT_TAIL_SKIP, AT_RAM_PAGES */
 
-    uint64_t package_end; /* offset in the stream where the package ends that we are in; 0 = none */
-    bool channel;         /* page records and nothing else */
+    uint64_t package_end; /* stream offset of the end of the present package; 0 = none */
+    bool channel;         /* carries only page records */
 };
 
 #define READER_NO_BLOCK UINT32_MAX
 
-/* A step may also answer that it read something that is no record. */
+/* STEP_AGAIN: the step read an element that gives no record. */
 typedef enum { STEP_RECORD, STEP_MORE, STEP_AGAIN, STEP_DONE, STEP_BAD } Step;
 
 typedef Step ReaderStep(StreamReader *r, StreamRecord *ret, GError **error);
@@ -105,12 +105,12 @@ static inline MigCursor reader_cursor(const StreamReader *r)
     const uint8_t *at = r->buffer + r->start, *end = r->buffer + r->end;
 
     if (r->package_end != 0) {
-        end = at + (r->package_end - r->offset); /* all of it is there */
+        end = at + (r->package_end - r->offset); /* the whole package is buffered */
     }
     return (MigCursor){ at, end };
 }
 
-/* Everything up to @in was used. */
+/* Consumes everything up to @in. */
 static inline void reader_take(StreamReader *r, const MigCursor *in)
 {
     size_t count = (size_t)(in->at - (r->buffer + r->start));
@@ -119,30 +119,32 @@ static inline void reader_take(StreamReader *r, const MigCursor *in)
     r->offset += count;
 }
 
-/* The element needs at least @wanted bytes counted from its start; 0 = one more than there are. */
+/* Asks for at least @wanted bytes, counted from the start of the element; 0 = one more than
+ * buffered. */
 Step reader_more(StreamReader *r, size_t wanted, GError **error);
 
-/* Refuses the stream with QEMU's own sentence alone on the first line; the place follows. */
+/* Refuses the stream with QEMU's sentence alone on the first line; the place follows on the second.
+ */
 Step reader_refuse_as_qemu(StreamReader *r, GError **error, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
-/* Refuses it in our words, the place in the same line. */
+/* Refuses the stream with a message of our own, the place on the same line. */
 Step reader_refuse(StreamReader *r, GError **error, const char *format, ...) G_GNUC_PRINTF(3, 4);
-/* Likewise for what the format knows and this build does not. */
+/* The same for an element that this build does not support (MIG_ERROR_UNSUPPORTED). */
 Step reader_unsupported(StreamReader *r, GError **error, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
-/* Refuses it with @reason (taken over), the place on a line of its own. */
+/* Refuses the stream with @reason (ownership is taken), the place on a separate line. */
 Step reader_refuse_because(StreamReader *r, GError *reason, GError **error);
 
 typedef enum { NAME_OK, NAME_SHORT, NAME_BAD } NameResult;
 
-/* Names are printable ASCII, as QEMU's are: they end up in error messages, on terminals and in
+/* True for printable ASCII, like QEMU's names: names appear in error messages, on terminals and in
  * JSON. */
 bool reader_is_name(const uint8_t *bytes, size_t length);
 
 /* A name with its length in one byte; @ret has room for 256 bytes and gets a NUL. */
 NameResult reader_get_name(MigCursor *in, char *ret);
 
-/* Like reader_take(), and starts *@ret as a record of @type that stood there. */
+/* Like reader_take(), and initialises *@ret as a record of @type at that place. */
 Step reader_record(StreamReader *r, const MigCursor *in, StreamRecordType type, StreamRecord *ret);
 
 ReaderStep reader_step_configuration; /* reader-configuration.c */

@@ -1,10 +1,10 @@
 /*
- * Layouts of devices that migmon does not have, from the description that
- * QEMU puts behind a stream. Only sizes matter: each device becomes one
- * buffer of the bytes its description adds up to.
+ * Layouts of devices that migmon does not have, from the description that QEMU
+ * appends to a stream. Only sizes matter: each device becomes one buffer of the
+ * size that its description adds up to.
  *
- * The description comes from the same untrusted place as the stream: depth is
- * bounded by the JSON parser and every sum by LAYOUT_MAX.
+ * The description is as untrusted as the stream: the JSON parser bounds its
+ * depth, and LAYOUT_MAX bounds every sum.
  */
 #include <string.h>
 
@@ -56,7 +56,8 @@ static bool refuse(GError **error, const char *format, ...)
 
 /* ---- JSON ---- */
 
-/* An integer member from 0 to @max; @missing when it is not there and that is allowed (>= 0). */
+/* Reads an integer member from 0 to @max. A missing member gives @missing, or an error if that is
+ * negative. */
 static bool get_number(json_object *object, const char *key, int64_t max, int64_t missing,
                        int64_t *ret, GError **error)
 {
@@ -91,7 +92,7 @@ static const char *get_text(json_object *object, const char *key, GError **error
     return text;
 }
 
-/* A list member; *@ret_length is 0 when it is not there. */
+/* Reads a list member; *@ret_length is 0 when it is missing. */
 static bool get_list(json_object *object, const char *key, json_object **ret, size_t *ret_length,
                      GError **error)
 {
@@ -152,7 +153,7 @@ static bool field_size(json_object *field, int64_t *ret, GError **error)
     return add_size(ret, size * elements, error);
 }
 
-/* Sum of the fields and of the subsections with their heads: type byte, name, version. */
+/* Sums up the fields and the subsections with their headers: type byte, name, version. */
 static bool structure_size(json_object *object, int64_t *ret, GError **error)
 {
     json_object *list;

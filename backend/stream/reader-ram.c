@@ -1,6 +1,7 @@
 /*
- * Records of the ram section. A page record is the reader's hot path: one
- * word, a bound, a pointer into the buffer; nothing is allocated or copied.
+ * Records of the ram section. Page records are the reader's hot path: one word,
+ * one bound check and a pointer into the buffer; nothing is allocated or
+ * copied.
  */
 #include <string.h>
 
@@ -30,7 +31,7 @@ static Step step_total(StreamReader *r, MigCursor in, uint64_t total, StreamReco
     return STEP_RECORD;
 }
 
-/* Why this entry cannot stand in the list; NULL when it can. Caller frees. */
+/* Why this entry of the list is invalid; NULL when it is valid. Caller frees. */
 static char *block_fault(const StreamReader *r, const char *idstr, uint64_t length)
 {
     if (length == 0 || length % STREAM_PAGE_SIZE != 0) {
@@ -53,7 +54,8 @@ static char *block_fault(const StreamReader *r, const char *idstr, uint64_t leng
     return NULL;
 }
 
-/* What follows a block in a mapped-ram file; *@ret_end is where the stream goes on in it. */
+/* Reads the header after a block in a mapped-ram file; *@ret_end is the file offset where the
+ * stream continues. */
 static Step get_mapped(StreamReader *r, MigCursor *in, uint64_t length, MappedRam *ret,
                        uint64_t *ret_end, GError **error)
 {
@@ -85,8 +87,8 @@ static Step get_mapped(StreamReader *r, MigCursor *in, uint64_t length, MappedRa
     return STEP_RECORD;
 }
 
-/* Whoever has the file jumps over them (stream_reader_skip); bytes that come all the same are
- * dropped. */
+/* A caller with the file skips the pages (stream_reader_skip); the reader drops their bytes if they
+ * come. */
 Step reader_step_ram_pages(StreamReader *r, StreamRecord *ret, GError **error)
 {
     MigCursor in = reader_cursor(r);
@@ -118,7 +120,8 @@ Step reader_step_ram_list(StreamReader *r, StreamRecord *ret, GError **error)
     case NAME_BAD:
         return reader_refuse(r, error, "RAM block %u has no proper name", r->blocks->len);
     }
-    /* With x-ignore-shared the guest address follows. Blocks are told apart by name here. */
+    /* With x-ignore-shared the guest address follows. It is ignored: the name identifies the block.
+     */
     if (!get_be64(&in, &length) || (r->ignore_shared && !get_be64(&in, &address))) {
         return reader_more(r, 0, error);
     }
@@ -156,7 +159,8 @@ Step reader_step_ram_list(StreamReader *r, StreamRecord *ret, GError **error)
 
 /* ---- pages ---- */
 
-/* The block that the record at @in names, or the one before when it does not; RECORD when found. */
+/* Finds the block that the record at @in names, or with @same the previous one; STEP_RECORD when
+ * found. */
 static Step find_block(StreamReader *r, MigCursor *in, bool same, unsigned *ret, GError **error)
 {
     char idstr[256];
@@ -184,7 +188,7 @@ static Step find_block(StreamReader *r, MigCursor *in, bool same, unsigned *ret,
     return STEP_RECORD;
 }
 
-/* What follows the head of a page record. */
+/* The part of a page record after its first word and name. */
 typedef struct {
     StreamRecordType type;
     const uint8_t *bytes;
@@ -247,8 +251,8 @@ static Step get_payload(StreamReader *r, MigCursor *in, unsigned kind, Payload *
     return step;
 }
 
-/* How many more zero records stand at @in that go on page by page from @offset: never-touched
- * memory is a long row of them, and one answer for all of it is what makes it fast. */
+/* Counts the zero records at @in that continue page by page from @offset. Never-touched memory is a
+ * long sequence of them, and returning it as one record is faster. */
 static uint64_t count_zeroes(MigCursor *in, uint64_t offset, uint64_t length)
 {
     uint64_t count = 0;
@@ -280,7 +284,7 @@ static Step step_page(StreamReader *r, MigCursor in, uint64_t word, StreamRecord
     if (step != STEP_RECORD) {
         return step;
     }
-    /* Both are whole pages, so an offset below the length leaves room for one. */
+    /* Both are whole pages, so at an offset below the length one page fits. */
     uint64_t length = g_array_index(r->blocks, ReaderBlock, block).length;
     if (offset >= length) {
         return reader_refuse_as_qemu(r, error, "Illegal RAM offset %" G_GINT64_MODIFIER "x",
@@ -290,7 +294,7 @@ static Step step_page(StreamReader *r, MigCursor in, uint64_t word, StreamRecord
     if (step != STEP_RECORD) {
         return step;
     }
-    /* Field by field: clearing the whole record would cost more than all of the above. */
+    /* Set field by field, because clearing the whole record would cost more than the code above. */
     ret->type = payload.type;
     ret->stream_offset = r->offset;
     ret->block_index = block;
@@ -310,7 +314,7 @@ static Step step_page(StreamReader *r, MigCursor in, uint64_t word, StreamRecord
     return STEP_RECORD;
 }
 
-/* ---- everything else ---- */
+/* ---- other records ---- */
 
 Step reader_step_ram(StreamReader *r, StreamRecord *ret, GError **error)
 {

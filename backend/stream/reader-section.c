@@ -1,15 +1,15 @@
 /*
- * What stands between sections: section headers, commands, EOF; and the body
+ * The elements between sections: section headers, commands, EOF; and the body
  * and footer of a device's section.
  *
- * START and FULL bind a section's id to (idstr, instance), PART and END go by
- * the id alone. An id may be bound again to the same pair, never to another:
- * after that a PART would mean two things. Only ram comes in parts.
+ * START and FULL bind a section's id to (idstr, instance); PART and END only
+ * have the id. An id may be bound again to the same pair, but not to another
+ * one: a PART would be ambiguous. Only ram comes in parts.
  *
- * EOF is a single zero byte, so one broken byte in front of a PART would pass
- * for the end of a good stream with stale RAM. Hence EOF needs a ram section
- * that is over: by END, by being FULL, or (background snapshots have no END)
- * by a device behind it.
+ * EOF is a single zero byte, so one corrupt byte before a PART would look like
+ * the end of a good stream, with stale RAM. Hence EOF requires a complete ram
+ * section: by END, by being FULL, or (background snapshots have no END) by a
+ * device after it.
  */
 #include <string.h>
 
@@ -40,8 +40,8 @@ static const struct {
     [COMMAND_SWITCHOVER_START] = { "SWITCHOVER_START", 0 },
 };
 
-/* The sections and commands of a package are read when all of it is there, so that none of them
- * takes effect unless the last one can. @length is the command's payload, @in stands behind it. */
+/* Reads the sections and commands of a package only when the whole package has come, so that none
+ * takes effect unless the last one can. @length is the command's payload, @in is after it. */
 static Step step_package(StreamReader *r, MigCursor in, const uint8_t *length, StreamRecord *ret,
                          GError **error)
 {
@@ -110,7 +110,7 @@ static void fill_section(const StreamReader *r, StreamRecord *ret)
     ret->device = r->section->device;
 }
 
-/* What this section says about how far RAM has come. */
+/* Records the progress of RAM that this section implies. */
 static void note_ram(StreamReader *r, uint8_t type, const Section *section)
 {
     bool last = type == STREAM_SECTION_FULL || type == STREAM_SECTION_END;
@@ -119,7 +119,7 @@ static void note_ram(StreamReader *r, uint8_t type, const Section *section)
     r->ram_over |= section->is_ram ? last : r->ram_seen;
 }
 
-/* The header up to @in is good: the body comes next. */
+/* Accepts the header up to @in: the body follows. */
 static Step enter_section(StreamReader *r, const MigCursor *in, uint8_t type, Section *section,
                           StreamRecord *ret)
 {
@@ -133,7 +133,7 @@ static Step enter_section(StreamReader *r, const MigCursor *in, uint8_t type, Se
     return STEP_RECORD;
 }
 
-/* Section @id with its name known, new or bound before; NULL when refused. */
+/* Returns section @id with its name bound, new or from before; NULL when refused. */
 static Section *bind_section(StreamReader *r, uint32_t id, const char *idstr, uint32_t instance,
                              GError **error)
 {
@@ -160,7 +160,7 @@ static Section *bind_section(StreamReader *r, uint32_t id, const char *idstr, ui
     return section;
 }
 
-/* Is there such a thing here, in this version? */
+/* True when this machine has the section's device in this version. */
 static bool resolve_section(StreamReader *r, Section *section, uint32_t version, GError **error)
 {
     GError *reason = NULL;

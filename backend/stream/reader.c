@@ -1,11 +1,11 @@
 /*
- * The reader's machine: buffer, states, errors with their place, file header
- * and what follows EOF. The other elements are in reader-configuration.c,
- * reader-section.c and reader-ram.c.
+ * The reader's state machine: buffer, states, errors with their place, file
+ * header and the part after EOF. The other elements are in
+ * reader-configuration.c, reader-section.c and reader-ram.c.
  *
- * RECORD_EOF is answered as soon as its byte is there. What comes behind (a
+ * RECORD_EOF is returned as soon as its byte has come. Data after it (a
  * VMDESCRIPTION, anything, nothing) cannot change the guest, so a caller on a
- * socket that stays open need not wait for it: it may stop at RECORD_EOF.
+ * socket that stays open may stop at RECORD_EOF instead of waiting for it.
  */
 #include "backend/stream/reader.h"
 
@@ -16,7 +16,7 @@
 
 #define DEFAULT_BUFFER  ((size_t)1024 * 1024)
 #define SMALLEST_BUFFER ((size_t)64 * 1024)
-/* A longer description is skipped: it is for people and tools, not for loading. */
+/* A longer description is skipped: loading does not need it. */
 #define DESCRIPTION_MAX (1024u * 1024)
 
 static void section_free(gpointer data)
@@ -68,7 +68,8 @@ void stream_reader_free(StreamReader *r)
 
 /* ---- buffer ---- */
 
-/* Moves the unread bytes to the front of our own buffer, which gets room for @room bytes in all. */
+/* Moves the unread bytes to the front of the own buffer and gives it room for @room bytes in total.
+ */
 static void gather(StreamReader *r, size_t room)
 {
     size_t left = r->end - r->start;
@@ -112,7 +113,7 @@ void stream_reader_lend(StreamReader *r, uint8_t *bytes, size_t headroom, size_t
         r->end = left + count;
         return;
     }
-    /* A long device body: it grows in our own buffer. */
+    /* A long device body is collected in the own buffer. */
     gather(r, MAX(r->capacity, left + count));
     memcpy(r->own + r->end, bytes, count);
     r->end += count;
@@ -205,7 +206,7 @@ Step reader_refuse_because(StreamReader *r, GError *reason, GError **error)
 {
     g_autofree char *place = stream_reader_where(r);
 
-    /* Not g_prefix_error: the first line is the one that others compare. */
+    /* Not g_prefix_error: other programs compare the first line. */
     r->failure = g_error_new(reason->domain, reason->code, "%s\n%s", reason->message, place);
     g_error_free(reason);
     r->state = AT_BAD;
@@ -255,7 +256,7 @@ Step reader_unsupported(StreamReader *r, GError **error, const char *format, ...
     return step;
 }
 
-/* The medium is at its end inside an element or before EOF. */
+/* Refuses a stream whose medium ends inside an element or before EOF. */
 static Step refuse_cut(StreamReader *r, GError **error, const char *format, ...)
 {
     va_list args;
@@ -343,7 +344,7 @@ static Step step_header(StreamReader *r, StreamRecord *ret, GError **error)
     return STEP_AGAIN;
 }
 
-/* After EOF nothing is an error: QEMU takes any bytes there, and so do we. */
+/* After EOF nothing is an error, because QEMU accepts any bytes there. */
 static Step tail_more(StreamReader *r, size_t wanted)
 {
     if (r->ended) {

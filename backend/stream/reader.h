@@ -1,14 +1,13 @@
 /*
- * Reader of the main channel: bytes in, records out. A record's payload points
- * into the reader's buffer and is valid until the next stream_reader_space().
- * Every length is bounded before it is used; an error names the section and
- * the offset, on the first line or, where that is QEMU's own text, on the
- * second. Pure bytes: the caller moves them (file, socket, test, fuzzer).
+ * Reader of the main channel: converts bytes to records. A record's payload points into the
+ * reader's buffer and is valid until the next stream_reader_space(). Every length is bounded before
+ * it is used. An error names the section and the offset, on the first line, or on the second if the
+ * first is QEMU's text. Pure bytes: the caller does the I/O (file, socket, test, fuzzer).
  *
- * RECORD_EOF comes with the EOF byte itself and all is loaded then. A caller
- * whose peer keeps the connection open (return path) stops there: going on
- * would wait for a VMDESCRIPTION that may never come. Behind EOF nothing is
- * BAD any more: no description, a broken, too long or cut one end in DONE.
+ * RECORD_EOF is returned at the EOF byte itself, when everything is loaded. A caller whose peer
+ * keeps the connection open (return path) stops there: reading on would wait for a VMDESCRIPTION
+ * that may never come. After EOF nothing is BAD: a missing, broken, too long or truncated
+ * description gives DONE.
  *
  *     for (;;) {
  *         r = stream_reader_next(reader, &record, &error);
@@ -36,14 +35,14 @@ typedef struct StreamReader StreamReader;
 typedef enum {
     STREAM_RECORD,
     STREAM_MORE, /* needs more bytes */
-    STREAM_DONE, /* the stream is over (EOF, and VMDESCRIPTION where it follows) */
-    STREAM_BAD,  /* error set; nothing more comes */
+    STREAM_DONE, /* the stream has ended (EOF, and VMDESCRIPTION if it follows) */
+    STREAM_BAD,  /* error set; no further records */
 } StreamResult;
 
 typedef enum {
     RECORD_CONFIGURATION,
     RECORD_SECTION,     /* a START, PART, END or FULL begins: section */
-    RECORD_SECTION_END, /* its footer was right */
+    RECORD_SECTION_END, /* its footer was correct */
     RECORD_RAM_TOTAL,   /* ram_total */
     RECORD_RAM_BLOCK,   /* one entry of the block list: block_index, block_idstr, block_length */
     RECORD_PAGE,        /* block_index, offset, data = 4096 bytes */
@@ -68,22 +67,22 @@ typedef struct {
     const char *const *capabilities; /* NULL terminated */
     const uint8_t *uuid;             /* NULL when absent */
 
-    /* RECORD_SECTION, RECORD_DEVICE, RECORD_SECTION_END: the section we are in */
+    /* RECORD_SECTION, RECORD_DEVICE, RECORD_SECTION_END: the present section */
     uint8_t section_type;
     uint32_t section_id;
     const char *idstr;
     uint32_t instance;
     uint32_t version;
-    const VmStateDesc *device; /* what find_device answered; NULL for ram */
+    const VmStateDesc *device; /* the result of find_device; NULL for ram */
 
     uint64_t ram_total;
-    unsigned block_index; /* order of the block list */
+    unsigned block_index; /* index in the block list */
     const char *block_idstr;
     uint64_t block_length;
-    bool is_mapped; /* RECORD_RAM_BLOCK: its pages stand in the file, at @mapped */
+    bool is_mapped; /* RECORD_RAM_BLOCK: its pages are in the file, at @mapped */
     MappedRam mapped;
     uint64_t offset;  /* inside the block, page aligned, below its length */
-    uint64_t n_pages; /* from offset on, inside the block; 1 unless zero_runs was asked for */
+    uint64_t n_pages; /* from offset on, inside the block; 1 unless zero_runs is set */
     uint8_t fill;
 
     StreamCommand command;
@@ -92,8 +91,9 @@ typedef struct {
 } StreamRecord;
 
 typedef struct {
-    /* Layout of device (@idstr, @instance) for @version, or NULL with the error set: "Unknown
-     * ramblock..." is not this one's business. Called once for each START or FULL that is not ram.
+    /* Layout of device (@idstr, @instance) for @version, or NULL with the error set: QEMU's
+     * "Unknown ramblock..." does not come from here. Called once for each START or FULL that is not
+     * ram.
      */
     const VmStateDesc *(*find_device)(void *data, const char *idstr, uint32_t instance,
                                       uint32_t version, GError **error);
@@ -101,7 +101,7 @@ typedef struct {
     uint32_t max_list;    /* bound for lists in device bodies */
     uint64_t file_offset; /* where the stream begins in its file, for mapped-ram */
     bool zero_runs;       /* consecutive zero pages come as one record */
-    uint64_t max_ram;     /* bound for the announced RAM total, bytes; 0 = any */
+    uint64_t max_ram;     /* bound for the announced RAM total, bytes; 0 = none */
     size_t buffer_size;   /* 0 = 1 MiB; at least 64 KiB */
 } StreamReaderConfig;
 
@@ -109,39 +109,40 @@ StreamReader *stream_reader_new(const StreamReaderConfig *config);
 void stream_reader_free(StreamReader *r);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(StreamReader, stream_reader_free)
 
-/* Free room of the buffer, never 0 after STREAM_MORE; moves what is left unread to the front. */
+/* Returns the free room of the buffer, never 0 after STREAM_MORE; moves the unread bytes to the
+ * front. */
 uint8_t *stream_reader_space(StreamReader *r, size_t *ret_size);
 void stream_reader_filled(StreamReader *r, size_t count);
-/* Instead of the two: the next @count bytes are at @bytes, with @headroom bytes before them that
- * may be overwritten with what is left unread. The buffer stays the caller's and must stay in place
- * until the next stream_reader_lend() or stream_reader_space(). */
+/* Replaces stream_reader_space() and stream_reader_filled(): the next @count bytes are at @bytes,
+ * and the @headroom bytes before them may be overwritten with the unread bytes. The caller owns the
+ * buffer and must keep it until the next stream_reader_lend() or stream_reader_space(). */
 void stream_reader_lend(StreamReader *r, uint8_t *bytes, size_t headroom, size_t count);
-/* After STREAM_MORE: how many of the next bytes of the medium say nothing to the reader (the pages
- * of a mapped-ram file); they count as read, and the caller must go past them. */
+/* After STREAM_MORE: the number of next bytes of the medium that the reader does not need (the
+ * pages of a mapped-ram file). They count as read, and the caller must skip them. */
 uint64_t stream_reader_skip(StreamReader *r);
-/* The medium has no more bytes: the next stream_reader_next() says so, or finds that enough came.
+/* The medium has no more bytes: the next stream_reader_next() fails, or finds the stream complete.
  */
 void stream_reader_end(StreamReader *r);
 
-/* The connection broke and another one goes on from here: between sections, with all that was
- * learned before. Whatever is unread is forgotten. */
+/* Continues on another connection after the first one broke: drops the unread bytes and starts
+ * between sections, keeping blocks and sections. */
 void stream_reader_resume(StreamReader *r);
 
-/* A reader for a channel beside the main one that carries nothing but page records, until an EOS
- * record or the end of the medium between two records. @main has its block list and outlives no
- * call. */
+/* A reader for an additional channel that carries only page records, until an EOS record or the end
+ * of the medium between two records. @main must have read its block list, which is copied. */
 StreamReader *stream_reader_new_channel(const StreamReader *main);
 
 StreamResult stream_reader_next(StreamReader *r, StreamRecord *ret, GError **error);
 
-/* Bytes taken by records so far. */
+/* Bytes consumed by records so far. */
 uint64_t stream_reader_offset(const StreamReader *r);
 
-/* "section 2 (ram), offset 1234" for error messages of the caller about the last record. */
+/* "section 2 (ram), offset 1234", for the caller's error messages about the last record; caller
+ * frees. */
 char *stream_reader_where(const StreamReader *r);
 
-/* Layouts of all devices named in a VMDESCRIPTION, each as one buffer of the described size, so
- * that a stream of a machine that migmon does not have can be walked. NULL with error on bad JSON.
+/* Layouts of all devices in a VMDESCRIPTION, each as one buffer of the described size, to read a
+ * stream of a machine that migmon does not have. NULL with an error for bad JSON.
  */
 typedef struct StreamLayouts StreamLayouts;
 StreamLayouts *stream_layouts_new(const char *json, size_t length, GError **error);

@@ -1,6 +1,6 @@
 /*
- * Return-path messages, encoder beside decoder: u16 type, u16 length, payload. One row of the
- * table is one type: what its payload is made of and how long it may be.
+ * Return-path messages, encoder beside decoder: u16 type, u16 length, payload. Each row of the
+ * table is one type with the form of its payload.
  */
 #include "backend/stream/return-path.h"
 
@@ -15,7 +15,7 @@ typedef enum {
     PAYLOAD_NOTHING,
     PAYLOAD_VALUE,       /* u32 */
     PAYLOAD_RANGE,       /* u64 start, u32 length */
-    PAYLOAD_RANGE_BLOCK, /* the same, then a name */
+    PAYLOAD_RANGE_BLOCK, /* PAYLOAD_RANGE, then a name */
     PAYLOAD_BLOCK,       /* a name */
 } Payload;
 

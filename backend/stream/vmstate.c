@@ -1,10 +1,10 @@
 /*
- * Device layouts: one walk over the table each for writing, measuring, reading
- * and describing.
+ * Device layouts: writing, measuring, reading and describing each walk the
+ * table once.
  *
- * Reading measures first. What measures well has every byte it needs and no
- * list beyond the bound, so the copy that follows cannot fail and a state is
- * either filled whole or left as it was.
+ * Reading measures first. A measured body has every byte it needs and no list
+ * beyond the bound, so the copy cannot fail: a state is either filled
+ * completely or left unchanged.
  */
 #include "backend/stream/vmstate.h"
 
@@ -12,7 +12,7 @@
 
 #include "backend/base/error.h"
 
-/* Lists of one device; more is a table that nobody needs. */
+/* Most lists of one device. */
 #define MAX_LISTS 8
 
 static bool is_present(const VmStateField *field, uint32_t version)
@@ -20,7 +20,7 @@ static bool is_present(const VmStateField *field, uint32_t version)
     return field->since <= version;
 }
 
-/* Bytes on the wire of any field but a list. */
+/* Bytes in the stream of a field that is not a list. */
 static size_t fixed_size(const VmStateField *field)
 {
     switch (field->type) {
@@ -108,7 +108,7 @@ void vmstate_encode(const VmStateDesc *desc, const void *state, GByteArray *out)
 
 /* ---- measuring ---- */
 
-/* Numbers of list entries met so far, by the member they are kept in. */
+/* The list lengths read so far, by their member. */
 typedef struct {
     size_t offset[MAX_LISTS];
     uint32_t value[MAX_LISTS];
@@ -132,11 +132,11 @@ static uint32_t find_count(const ListCounts *counts, const VmStateField *list)
             return counts->value[i];
         }
     }
-    /* The table has a list without the number before it. */
+    /* The table has a list without its number before it. */
     g_assert_not_reached();
 }
 
-/* Remembers the number at @position of the body if it has come. */
+/* Records the number at @position of the body if it has come. */
 static bool note_count(ListCounts *counts, const VmStateField *number, MigCursor body,
                        size_t position)
 {
@@ -206,7 +206,7 @@ VmStateResult vmstate_measure(const VmStateDesc *desc, uint32_t version, MigCurs
 
 /* ---- reading ---- */
 
-/* What vmstate_measure() has found to be there. */
+/* Takes bytes that vmstate_measure() has checked. */
 static const uint8_t *take(MigCursor *in, size_t length)
 {
     const uint8_t *bytes = in->at;
@@ -303,7 +303,7 @@ static const char *const type_names[] = {
     [FIELD_U64_ARRAY] = "uint64", [FIELD_U64_LIST] = "uint64",
 };
 
-/* NULL when there is nothing of it in the body. */
+/* NULL when the field has no bytes in the body. */
 static json_object *describe_field(const VmStateField *field, const void *state)
 {
     bool list = field->type == FIELD_U64_LIST;

@@ -1,7 +1,7 @@
 /*
- * Layout of a device section as a table: each field of a plain C struct once.
- * Writing, reading, measuring and the description for VMDESCRIPTION all walk
- * the same table, so they cannot disagree. Pure bytes, any thread.
+ * Layout of a device section as a table with one row per field of a plain C
+ * struct. Writing, reading, measuring and the description for VMDESCRIPTION use
+ * the same table, so they cannot differ. Pure bytes, any thread.
  */
 #pragma once
 
@@ -19,10 +19,10 @@ typedef enum {
     FIELD_U64,
     FIELD_I64,
     FIELD_BUFFER,    /* @count raw bytes in the struct */
-    FIELD_UNUSED,    /* @count zero bytes on the wire only */
+    FIELD_UNUSED,    /* @count zero bytes in the stream only */
     FIELD_U64_ARRAY, /* @count u64 in the struct */
     FIELD_U64_LIST,  /* pointer to u64; the number is the u32 member at @count_offset, whose own
-                        FIELD_U32 must stand before it in the table. At most 8 in one */
+                        FIELD_U32 must come before it in the table. At most 8 per table */
 } FieldType;
 
 typedef struct {
@@ -36,8 +36,8 @@ typedef struct {
 
 typedef struct {
     const char *name;  /* vmsd name */
-    const char *idstr; /* name of the section; instance is given apart */
-    uint32_t version;  /* written; and the highest that is read */
+    const char *idstr; /* name of the section; the instance is passed separately */
+    uint32_t version;  /* version written, and the highest that is read */
     uint32_t minimum_version;
     const VmStateField *fields;
 } VmStateDesc;
@@ -46,18 +46,17 @@ void vmstate_encode(const VmStateDesc *desc, const void *state, GByteArray *out)
 
 typedef enum { VMSTATE_OK, VMSTATE_SHORT, VMSTATE_BAD } VmStateResult;
 
-/* Length of the body at @in without using it; SHORT when more bytes are needed to tell or to hold
- * it, and
- * *@ret_length is then what is known to be needed. A version out of range and a list longer than
- * @max_list entries (bound against hostile lengths) are BAD. */
+/* Returns the length of the body at @in without consuming it. SHORT when the body is incomplete;
+ * then *@ret_length is the number of bytes known to be needed. A version out of range and a list
+ * longer than @max_list entries are BAD. */
 VmStateResult vmstate_measure(const VmStateDesc *desc, uint32_t version, MigCursor in,
                               uint32_t max_list, size_t *ret_length, GError **error);
 
 /* Reads a whole body into @state; lists are allocated with g_new (a previous pointer is freed
- * first). On failure @state is as it was. */
+ * first). On failure @state is unchanged. */
 bool vmstate_decode(const VmStateDesc *desc, uint32_t version, MigCursor *in, uint32_t max_list,
                     void *state, GError **error);
 
-/* The element of "devices" in VMDESCRIPTION for this section (docs/stream.md): caller puts. @state
- * for lists. */
+/* The element of "devices" in VMDESCRIPTION for this section (docs/stream.md); caller puts. @state
+ * gives the lengths of lists. */
 json_object *vmstate_describe(const VmStateDesc *desc, uint32_t instance, const void *state);

@@ -1,12 +1,12 @@
 /*
- * The writer: headers go into an arena, pages stay where they are, and an
- * iovec in stream order points at both. Header bytes that follow each other
- * share one entry, so a run of zero pages costs one entry however long it is.
+ * The writer: headers are stored in an arena, pages stay in place, and an iovec
+ * in stream order points to both. Consecutive header bytes share one entry, so
+ * a run of zero pages of any length costs one entry.
  *
- * The arena is a list of chunks and none of them ever moves, because the
- * iovec points into them. A chunk is at least twice as large as the one
- * before, so whatever is put between two resets needs few entries beyond
- * those of the pages; WRITER_SPARE keeps room for them.
+ * The arena is a list of chunks that never move, because the iovec points into
+ * them. A chunk is at least twice as large as the previous one, so the headers
+ * between two resets need few entries in addition to those of the pages;
+ * WRITER_SPARE reserves them.
  */
 #include "backend/stream/writer.h"
 
@@ -14,10 +14,10 @@
 #include <string.h>
 
 #define WRITER_IOV IOV_MAX
-/* Entries that pages leave free: section ends, devices and new chunks need some. */
+/* Entries that pages must leave free for section ends, devices and new chunks. */
 #define WRITER_SPARE       32
 #define WRITER_FIRST_CHUNK ((size_t)512 * 1024)
-/* Headers that may wait before the writer asks to be emptied. */
+/* Most pending header bytes before stream_writer_room() returns 0. */
 #define WRITER_HEADERS_MAX ((size_t)256 * 1024)
 
 typedef struct {
@@ -29,9 +29,9 @@ typedef struct {
 struct StreamWriter {
     struct iovec iov[WRITER_IOV];
     int n_iov;
-    bool open; /* the last entry ends where the next header byte goes */
+    bool open; /* the next header byte can extend the last entry */
     size_t pending;
-    size_t header_bytes; /* of pending: in the arena */
+    size_t header_bytes; /* pending bytes in the arena */
     uint64_t offset;
     GArray *chunks;      /* Chunk; the last one is written to */
     GPtrArray *blocks;   /* names, in the order of the block list */
@@ -73,7 +73,7 @@ void stream_writer_free(StreamWriter *w)
     g_free(w);
 }
 
-/* ---- what is waiting ---- */
+/* ---- pending bytes ---- */
 
 size_t stream_writer_pending(const StreamWriter *w)
 {
@@ -87,7 +87,8 @@ uint64_t stream_writer_offset(const StreamWriter *w)
 
 size_t stream_writer_room(const StreamWriter *w)
 {
-    /* A page takes two entries, its header and itself; a zero page only bytes of headers. */
+    /* A page takes two entries, for its header and its data; a zero page takes only header bytes.
+     */
     int entries = WRITER_IOV - WRITER_SPARE - w->n_iov;
 
     if (entries < 2 || w->header_bytes >= WRITER_HEADERS_MAX) {
@@ -127,7 +128,8 @@ static void push_entry(StreamWriter *w, void *base, size_t length)
     w->iov[w->n_iov++] = (struct iovec){ base, length };
 }
 
-/* Room for @length header bytes, already counted as pending; the caller fills all of it. */
+/* Returns room for @length header bytes, already counted as pending; the caller fills all of them.
+ */
 static uint8_t *reserve(StreamWriter *w, size_t length)
 {
     Chunk *chunk = &g_array_index(w->chunks, Chunk, w->chunks->len - 1);
@@ -334,7 +336,8 @@ void stream_put_mapped_ram(StreamWriter *w, const MappedRam *mapped)
     write_be64(w, mapped->pages_offset);
 }
 
-/* First word of a page record and, unless it is the block of the record before, the name. */
+/* Writes the first word of a page record, and the block's name unless it is the previous record's
+ * block. */
 static void put_page_header(StreamWriter *w, unsigned block, uint64_t offset, unsigned kind)
 {
     g_assert(block < w->blocks->len && (offset & RAM_FLAGS) == 0);
@@ -350,7 +353,7 @@ static void put_page_header(StreamWriter *w, unsigned block, uint64_t offset, un
 void stream_put_page(StreamWriter *w, unsigned block, uint64_t offset, const uint8_t *page)
 {
     put_page_header(w, block, offset, RAM_PAGE);
-    /* iovec has no const; nobody writes through it. */
+    /* iovec has no const; the page is only read. */
     push_entry(w, (void *)(uintptr_t)page, STREAM_PAGE_SIZE);
     w->open = false;
     w->pending += STREAM_PAGE_SIZE;
@@ -380,7 +383,7 @@ void stream_put_zero_pages(StreamWriter *w, unsigned block, uint64_t offset, siz
     }
 }
 
-/* Page data in the arena. It does not count as headers: it is bounded by how much is put at once.
+/* Copies page data to the arena. It does not count as header bytes: the caller bounds it.
  */
 static void put_copy(StreamWriter *w, const uint8_t *bytes, size_t length)
 {

@@ -1,8 +1,8 @@
 /*
- * Writer of the main channel: turns sections, records and commands into an
- * iovec of small headers (kept here) and guest pages (pointed at, never
- * copied). Whoever owns it hands the iovec to a transport and resets it.
- * One thread at a time; pure bytes.
+ * Writer of the main channel: converts sections, records and commands to an
+ * iovec of small headers (stored here) and guest pages (referenced, not
+ * copied). The owner writes the iovec to a transport and resets the writer. One
+ * thread at a time; pure bytes.
  */
 #pragma once
 
@@ -21,17 +21,17 @@ StreamWriter *stream_writer_new(void);
 void stream_writer_free(StreamWriter *w);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(StreamWriter, stream_writer_free)
 
-/* ---- what is waiting ---- */
+/* ---- pending bytes ---- */
 
 size_t stream_writer_pending(const StreamWriter *w);  /* bytes */
 uint64_t stream_writer_offset(const StreamWriter *w); /* bytes since the start, pending included */
-/* How many pages of one block may be added, whatever they hold (the iovec has at most IOV_MAX
- * entries); 0 = empty it first. */
+/* How many pages of one block may be added, with any content (the iovec has at most IOV_MAX
+ * entries); 0 = write and reset first. */
 size_t stream_writer_room(const StreamWriter *w);
-/* Likewise of zero pages that follow each other: they need no entry. */
+/* The same for consecutive zero pages, which need no entry. */
 size_t stream_writer_zero_room(const StreamWriter *w);
-/* The pending bytes; valid until the next call that adds or resets. May be changed by the caller
- * (it is used up by transport_write_all). */
+/* The pending bytes; valid until the next call that adds or resets. The caller may change it, as
+ * transport_write_all() does. */
 struct iovec *stream_writer_iov(StreamWriter *w, int *ret_count);
 void stream_writer_reset(StreamWriter *w);
 
@@ -39,7 +39,7 @@ void stream_writer_reset(StreamWriter *w);
 
 typedef struct {
     const char *machine;
-    const char *const *capabilities; /* validated ones that are on; NULL or empty: no subsection */
+    const char *const *capabilities; /* enabled ones to validate; NULL or empty: no subsection */
     size_t n_capabilities;
     const uint8_t *uuid; /* 16 bytes, NULL: no subsection */
 } StreamConfiguration;
@@ -65,25 +65,26 @@ void stream_put_vmdescription(StreamWriter *w, const char *json);
 
 void stream_put_ram_total(StreamWriter *w, uint64_t total);
 void stream_put_ram_block(StreamWriter *w, const char *idstr, uint64_t used_length);
-/* Follows each block where x-ignore-shared is on. */
+/* Required after each block when x-ignore-shared is on. */
 void stream_put_ram_address(StreamWriter *w, uint64_t guest_address);
-/* Names a block without a word of it in the stream, for a channel that has no block list. */
+/* Adds a block without writing to the stream, for a channel that has no block list. */
 void stream_writer_add_block(StreamWriter *w, const char *idstr);
-/* The next page record names its block: the reader has forgotten (postcopy begins, or goes on). */
+/* Makes the next page record name its block, because the reader forgets it (when postcopy begins or
+ * resumes). */
 void stream_writer_forget_block(StreamWriter *w);
-/* Behind a block of a mapped-ram file. */
+/* Required after each block of a mapped-ram file. */
 void stream_put_mapped_ram(StreamWriter *w, const MappedRam *mapped);
 /* @page stays the caller's and is read when the iovec is written. */
 void stream_put_page(StreamWriter *w, unsigned block, uint64_t offset, const uint8_t *page);
 void stream_put_zero_page(StreamWriter *w, unsigned block, uint64_t offset);
-/* @count zero pages that follow each other. */
+/* @count consecutive zero pages. */
 void stream_put_zero_pages(StreamWriter *w, unsigned block, uint64_t offset, size_t count);
-/* These three are copied. */
+/* The next three copy their data. */
 void stream_put_page_copy(StreamWriter *w, unsigned block, uint64_t offset, const uint8_t *page);
 void stream_put_xbzrle_page(StreamWriter *w, unsigned block, uint64_t offset, const uint8_t *delta,
                             size_t length);
 void stream_put_compressed_page(StreamWriter *w, unsigned block, uint64_t offset,
                                 const uint8_t *packed, size_t length);
-/* Where a pass of multifd channels ends, for receivers that want it said. */
+/* Marks the end of a pass of multifd channels, for receivers that expect a mark. */
 void stream_put_multifd_flush(StreamWriter *w);
 void stream_put_ram_eos(StreamWriter *w);

@@ -1,6 +1,6 @@
 /*
- * XBZRLE. See xbzrle.h. The encoder looks at eight bytes at a time: in the XOR of old and new the
- * lowest byte that is not zero ends an equal run, the lowest that is zero ends a changed one.
+ * XBZRLE. See xbzrle.h. The encoder compares eight bytes at a time: in the XOR of old and new, the
+ * lowest non-zero byte ends an equal run, and the lowest zero byte ends a changed run.
  */
 #include "backend/stream/xbzrle.h"
 
@@ -24,7 +24,7 @@ static uint64_t word_at(const uint8_t *bytes)
 
 /* ---- encoder ---- */
 
-/* First byte at or after @at that differs; PAGE when none does. */
+/* First byte at or after @at that differs, or PAGE. */
 static size_t end_of_equal(const uint8_t *old, const uint8_t *now, size_t at)
 {
     for (; at % 8 != 0; at++) {
@@ -32,7 +32,7 @@ static size_t end_of_equal(const uint8_t *old, const uint8_t *now, size_t at)
             return at;
         }
     }
-    /* Mostly long: four words a step. */
+    /* Equal runs are mostly long: four words per step. */
     for (; at + 32 <= PAGE && ((word_at(old + at) ^ word_at(now + at)) |
                                (word_at(old + at + 8) ^ word_at(now + at + 8)) |
                                (word_at(old + at + 16) ^ word_at(now + at + 16)) |
@@ -48,7 +48,7 @@ static size_t end_of_equal(const uint8_t *old, const uint8_t *now, size_t at)
     return PAGE;
 }
 
-/* First byte at or after @at that is the same; PAGE when none is. */
+/* First byte at or after @at that is equal, or PAGE. */
 static size_t end_of_changed(const uint8_t *old, const uint8_t *now, size_t at)
 {
     for (; at % 8 != 0; at++) {
@@ -61,7 +61,7 @@ static size_t end_of_changed(const uint8_t *old, const uint8_t *now, size_t at)
         uint64_t zero = (differs - LOW_BITS) & ~differs & HIGH_BITS;
 
         if (zero != 0) {
-            /* Right for the lowest one; a borrow can only make false ones above it. */
+            /* The lowest zero byte is exact; a borrow can only cause false ones above it. */
             return at + (size_t)__builtin_ctzll(zero) / 8;
         }
     }
@@ -90,7 +90,7 @@ size_t xbzrle_encode(const uint8_t *old, const uint8_t *now, uint8_t *out, size_
             return used;
         }
         size_t end = end_of_changed(old, now, first);
-        if (size - used < 4 + (end - first)) { /* two lengths of two bytes at most */
+        if (size - used < 4 + (end - first)) { /* two lengths of at most two bytes */
             return XBZRLE_OVERFLOW;
         }
         used += put_length(out + used, first - done);
