@@ -1,7 +1,7 @@
 /*
- * See dial.h. Names are looked up by a thread of their own, because that can
- * take minutes and cannot be interrupted; whoever lets go last frees what the
- * two share. Everything else happens in the main loop.
+ * See dial.h. A separate thread looks names up, because that can take minutes
+ * and cannot be interrupted; the last unref frees the struct shared with it.
+ * Everything else happens in the main loop.
  */
 #include "backend/qmp/dial.h"
 
@@ -18,14 +18,14 @@
 #include "backend/base/error.h"
 #include "backend/base/fd.h"
 
-/* Shared with the thread, which fills in what it found and then posts lookup_over(). */
+/* Shared with the thread, which stores its result and then posts lookup_over(). */
 typedef struct {
     atomic_int refs;
     char *host, *port;
     struct addrinfo *found;
     int code;
     atomic_bool ready; /* the two above are written */
-    QmpDial *dial;     /* main thread only; NULL once it was given up */
+    QmpDial *dial;     /* main thread only; NULL after qmp_dial_free() */
 } Lookup;
 
 struct QmpDial {
@@ -34,7 +34,7 @@ struct QmpDial {
     QmpDialDone done;
     void *data;
     Lookup *lookup;
-    const struct addrinfo *next; /* to be tried */
+    const struct addrinfo *next; /* the next address to try */
     int fd;
     guint watch, timer, begin;
     int last_errno;
@@ -94,7 +94,7 @@ void qmp_dial_free(QmpDial *dial)
     g_free(dial);
 }
 
-/* Ends the dial with what there is. */
+/* Ends the dial with its socket, or with @error. */
 static void finish(QmpDial *dial, GError *error)
 {
     QmpDialDone done = dial->done;
@@ -153,7 +153,7 @@ static gboolean on_writable(gint fd, GIOCondition condition, void *data)
     return G_SOURCE_REMOVE;
 }
 
-/* True when it is connected or under way. */
+/* True when the connection is made or in progress. */
 static bool begin_connect(QmpDial *dial, const struct sockaddr *address, socklen_t size)
 {
     mig_fd_clear(&dial->fd);
@@ -201,7 +201,7 @@ static gboolean lookup_over(void *data)
     QmpDial *dial = lookup->dial;
 
     if (!atomic_load(&lookup->ready)) {
-        return G_SOURCE_CONTINUE; /* cannot be: it is posted after that */
+        return G_SOURCE_CONTINUE; /* impossible: it is posted after that */
     }
     if (dial != NULL && lookup->code != 0) {
         finish(dial, g_error_new(MIG_ERROR, MIG_ERROR_IO, "address resolution failed for %s:%s: %s",

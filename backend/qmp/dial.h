@@ -1,6 +1,6 @@
 /*
- * Connecting to a monitor's socket from the main loop: unix or tcp, bounded in
- * time, and given up at any moment. Main thread.
+ * Connects to a monitor's socket from the main loop: unix or tcp, with a
+ * timeout, and can be cancelled at any time. Main thread.
  */
 #pragma once
 
@@ -10,13 +10,15 @@
 
 typedef struct QmpDial QmpDial;
 
-/* @fd: connected, non-blocking, the receiver's to close; -1 with an error. The dial is gone. */
+/* @fd: connected, non-blocking, owned by the callee; -1 with an error. The dial is freed already.
+ */
 typedef void (*QmpDialDone)(int fd, const GError *error, void *data);
 
-/* "unix:PATH", "/PATH" or "tcp:HOST:PORT"; the error says what else was given. */
+/* "unix:PATH", "/PATH" or "tcp:HOST:PORT"; the error quotes any other text. The caller owns the
+ * address. */
 Address *qmp_address_parse(const char *text, GError **error);
 
-/* @done comes once, from the main loop, before @timeout_ms is over. @address is copied. */
+/* Calls @done once, from the main loop, at the latest after @timeout_ms. @address is copied. */
 QmpDial *qmp_dial_new(const Address *address, unsigned timeout_ms, QmpDialDone done, void *data);
-/* Gives up: @done does not come. */
+/* Cancels: @done is not called. */
 void qmp_dial_free(QmpDial *dial);

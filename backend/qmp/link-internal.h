@@ -1,6 +1,6 @@
 /*
- * The connection from inside: link.c has the socket and what arrives, link-requests.c the requests
- * and their answers.
+ * The inside of a connection: link.c has the socket and the input, link-requests.c the requests and
+ * their answers.
  */
 #pragma once
 
@@ -18,9 +18,9 @@ typedef struct {
     int fd;
     int64_t id;
     int64_t sent_us;
-    QmpLinkDone done; /* NULL: given up, its reply is passed over */
+    QmpLinkDone done; /* NULL = given up, its reply is ignored */
     void *data;
-    GError *error; /* of one that is refused soon */
+    GError *error; /* of a request in @refused */
 } LinkRequest;
 
 struct QmpLink {
@@ -33,12 +33,12 @@ struct QmpLink {
     void *data;
     Stage stage;
     bool was_up;
-    int64_t up_us; /* when it was up last */
+    int64_t up_us; /* when it was last negotiated */
     bool has_oob;
     pid_t pid;
     QmpDial *dial;
     guint retry, retry_ms;
-    guint limit; /* of the connection attempt */
+    guint limit; /* timer of the connection attempt */
     int fd;
     guint reader, writer;
     JsonFramer *framer;
@@ -49,26 +49,27 @@ struct QmpLink {
     GQueue waiting;       /* LinkRequest, in-band */
     LinkRequest *current; /* in-band, in flight */
     GQueue out_of_band;   /* LinkRequest, in flight */
-    GQueue refused;       /* LinkRequest whose error goes out soon */
-    guint overdue;        /* timer of those in flight */
+    GQueue refused;       /* LinkRequest whose error is reported from the main loop */
+    guint overdue;        /* timer of the requests in flight */
     guint soon;
-    bool silent; /* was told */
+    bool silent; /* the silence was reported */
 };
 
 /* ---- link.c ---- */
 
-/* Ends the connection; @error is taken over. */
+/* Ends the connection; takes ownership of @error. */
 void link_lose(QmpLink *link, GError *error);
 void link_unref(QmpLink *link);
 
 /* ---- link-requests.c ---- */
 
-/* Writes what there is and goes on when the socket takes more. */
+/* Writes the pending bytes, the rest when the socket is writable. */
 void link_flush(QmpLink *link);
 void link_send_next(QmpLink *link);
 GError *link_error_from(json_object *object);
 void link_handle_reply(QmpLink *link, json_object *object, json_object *value,
                        json_object *problem);
-/* Everything in flight and waiting is answered with @error, soon; now by the second. */
+/* Moves all requests in flight and waiting to the refused ones, with @error; the second function
+ * reports their errors now. */
 void link_refuse_all(QmpLink *link, const GError *error);
 gboolean link_answer_refused(void *link);

@@ -1,7 +1,7 @@
 /*
- * Requests of a connection and their answers. A request that is given up for
- * the silence of the monitor stays in flight without an owner: the monitor
- * answers in order, so nothing else can be asked before its reply.
+ * Requests of a connection and their answers. A request that is given up
+ * because the monitor is silent stays in flight without an owner: the monitor
+ * answers in order, so no other request can be sent before its reply.
  */
 #include <errno.h>
 #include <glib-unix.h>
@@ -14,12 +14,12 @@
 #include "backend/base/json.h"
 #include "backend/qmp/link-internal.h"
 
-/* Requests that may wait; who asks more often does not look at the answers. */
+/* Maximum queue length; a client beyond it is not reading replies. */
 #define MAX_WAITING 1000u
 
 /* ---- requests ---- */
 
-/* Answers and frees it. */
+/* Answers and frees the request. */
 static void answer(LinkRequest *request, json_object *value, const GError *error)
 {
     if (request->done != NULL) {
@@ -46,7 +46,7 @@ gboolean link_answer_refused(void *data)
     return G_SOURCE_REMOVE;
 }
 
-/* @error is taken over. */
+/* Takes ownership of @error. */
 static void refuse(QmpLink *link, LinkRequest *request, GError *error)
 {
     request->error = error;
@@ -70,7 +70,8 @@ static GError *silence_error(const QmpLink *link, const LinkRequest *request)
                        request->command, (double)(mig_clock_now_us() - request->sent_us) / 1e6);
 }
 
-/* Those that wait behind @request, and it itself: they hear that there is no answer. */
+/* Answers @request and the requests waiting behind it with the error that the monitor does not
+ * answer. */
 static void give_up(QmpLink *link, LinkRequest *request)
 {
     LinkRequest *next;
@@ -116,7 +117,7 @@ static gboolean on_overdue(void *data)
     return G_SOURCE_REMOVE;
 }
 
-/* Whoever was sent last is looked at when its time is over. */
+/* Restarts the timer that checks the requests in flight. */
 static void watch_answers(QmpLink *link)
 {
     g_clear_handle_id(&link->overdue, g_source_remove);
@@ -138,7 +139,7 @@ void link_flush(QmpLink *link)
             continue;
         }
         if (n < 0) {
-            break; /* full: the watch goes on; broken: the reader finds out */
+            break; /* full: the watch continues; broken: the reader detects it */
         }
         g_byte_array_remove_range(link->output, 0, (guint)n);
     }
@@ -157,7 +158,8 @@ static gboolean on_writable(gint fd, GIOCondition condition, void *data)
     return G_SOURCE_REMOVE;
 }
 
-/* The first byte of a request goes with the descriptor; everything before it is out already. */
+/* Sends the descriptor with the first byte of the request; all earlier bytes are written already.
+ */
 static void send_with_fd(QmpLink *link, const char *text, int fd)
 {
     union {
@@ -178,7 +180,7 @@ static void send_with_fd(QmpLink *link, const char *text, int fd)
     if (link->output->len == 0) {
         n = sendmsg(link->fd, &message, MSG_NOSIGNAL);
     }
-    n = MAX(n, 0); /* it could not go: the monitor says that none was supplied */
+    n = MAX(n, 0); /* not sent: the monitor reports that no descriptor was supplied */
     g_byte_array_append(link->output, (const guint8 *)text + n, (guint)(strlen(text) - (size_t)n));
 }
 
@@ -262,7 +264,7 @@ GError *link_error_from(json_object *object)
     return g_error_new_literal(MIG_ERROR, code, *text != '\0' ? text : "it said no reason");
 }
 
-/* The request that a reply is for, taken out of those in flight. */
+/* Removes the request of a reply from the requests in flight. */
 static LinkRequest *take_request(QmpLink *link, int64_t id)
 {
     for (GList *at = link->out_of_band.head; at != NULL; at = at->next) {
@@ -308,7 +310,7 @@ void link_handle_reply(QmpLink *link, json_object *object, json_object *value, j
     }
 }
 
-/* Everything in flight and waiting is answered with @error. */
+/* Refuses all requests in flight and waiting with @error. */
 void link_refuse_all(QmpLink *link, const GError *error)
 {
     LinkRequest *request;

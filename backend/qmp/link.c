@@ -1,7 +1,7 @@
 /*
- * See link.h. The socket is read and written by sources of the main loop; what
- * arrives goes through the framer, so that a monitor that sends rubbish ends
- * as a lost connection and in nothing worse.
+ * See link.h. Sources of the main loop read and write the socket. The framer
+ * checks the input, so that a monitor that sends garbage only causes a lost
+ * connection.
  */
 #include "backend/qmp/link-internal.h"
 
@@ -28,7 +28,7 @@ void link_unref(QmpLink *link)
     }
 }
 
-/* ---- what comes in ---- */
+/* ---- input ---- */
 
 static void handle_event(QmpLink *link, json_object *object, const char *name)
 {
@@ -76,7 +76,7 @@ static void handle(QmpLink *link, json_object *object)
         link_lose(link, g_error_new(MIG_ERROR, MIG_ERROR_FORMAT, "it does not speak QMP: %.100s",
                                     json_object_to_json_string(object)));
     } else if (json_object_object_get_ex(object, "QMP", &greeting)) {
-        if (link->stage == STAGE_GREETING) { /* one that is just starting may greet twice */
+        if (link->stage == STAGE_GREETING) { /* a monitor that is starting may greet twice */
             negotiate(link, greeting);
         }
     } else if (json_object_object_get_ex(object, "event", &name)) {
@@ -144,7 +144,7 @@ static gboolean on_readable(gint fd, GIOCondition condition, void *data)
 
 static void hang_up(QmpLink *link)
 {
-    /* The reader's own source is removed by what it returns when it is the one that found out. */
+    /* When the reader detected the loss, its return value removes its own source. */
     GSource *source = g_main_current_source();
     guint running = source != NULL ? g_source_get_id(source) : 0;
 
@@ -172,14 +172,14 @@ static gboolean on_retry(void *data)
     return G_SOURCE_REMOVE;
 }
 
-/* Takes @error over. */
+/* Takes ownership of @error. */
 void link_lose(QmpLink *link, GError *error)
 {
     bool was_up = link->stage == STAGE_UP;
 
     hang_up(link);
     link_refuse_all(link, error);
-    /* One that is lost again at once is not tried ever as fast. */
+    /* A connection that is soon lost again keeps its longer retry delay. */
     if (was_up && mig_clock_now_us() - link->up_us > LAST_RETRY_MS * INT64_C(1000)) {
         link->retry_ms = FIRST_RETRY_MS;
     }

@@ -1,5 +1,6 @@
 /*
- * A running QEMU from inside: peer.c asks and looks, peer-replies.c keeps what the replies say.
+ * The inside of a peer: peer.c sends requests and polls, peer-replies.c stores the content of
+ * replies.
  */
 #pragma once
 
@@ -16,23 +17,23 @@ struct QmpPeer {
     bool freed;
     bool told_ready;
     bool was_lost;
-    unsigned question; /* of first_questions, in flight */
+    unsigned question; /* index in first_questions of the request in flight */
     PeerSchema *schema;
     char *name, *uuid, *run_state, *status;
     json_object *info, *parameters;
-    GHashTable *capabilities; /* names of those that are on */
+    GHashTable *capabilities; /* names of the enabled ones */
     bool events_on;
-    unsigned differs; /* looks in a row whose status no event has told */
-    int64_t seen_us;  /* the last reply of query-migrate */
+    unsigned differs; /* consecutive replies with a status that no event announced */
+    int64_t seen_us;  /* time of the last reply of query-migrate */
     guint poll;
-    GQueue refused; /* requests that are not sent; their errors go out soon */
+    GQueue refused; /* requests that are not sent; their errors are reported from the main loop */
     guint refusing;
     bool polling;
     bool asks_status;
 };
 
 void peer_set_text(char **place, const char *text);
-/* Keeps what a reply says. */
+/* Stores the content of a reply. */
 void peer_note_reply(QmpPeer *peer, const char *command, json_object *arguments,
                      json_object *value);
 bool peer_is_running(const char *status);

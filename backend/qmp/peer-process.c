@@ -1,5 +1,5 @@
 /*
- * See peer-process.h. /proc only; any thread.
+ * See peer-process.h. Reads only /proc; any thread.
  */
 #include "backend/qmp/peer-process.h"
 
@@ -11,7 +11,7 @@
 
 #define CAP_SYS_PTRACE_BIT 19
 
-/* The value behind "NAME:" in /proc/PID/status; NULL when there is none. Caller frees. */
+/* The value after "NAME:" in /proc/PID/status; NULL when there is none. Caller frees. */
 static char *status_value(pid_t pid, const char *name)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/status", (int)pid);
@@ -29,8 +29,8 @@ static char *status_value(pid_t pid, const char *name)
     return g_strstrip(g_strndup(at, strcspn(at, "\n")));
 }
 
-/* A process that was killed closes its sockets a moment before it is gone: it is on its way out
- * then (PF_EXITING among the flags of /proc/PID/stat, proc(5)). */
+/* A killed process closes its sockets shortly before it disappears. It is exiting then (PF_EXITING
+ * among the flags of /proc/PID/stat, proc(5)). */
 static bool is_exiting(pid_t pid)
 {
     static const unsigned flag = 0x4;
@@ -67,7 +67,7 @@ static bool file_has_one(const char *path)
     return g_file_get_contents(path, &text, NULL, NULL) && *text == '1';
 }
 
-/* Its user may open the device that gives userfaultfd without privilege. */
+/* True when its user may open /dev/userfaultfd, which needs no privilege. */
 static bool may_open_device(uid_t uid)
 {
     struct stat device;

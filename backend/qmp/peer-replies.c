@@ -1,5 +1,6 @@
 /*
- * What is known of a QEMU, from all of its replies, whoever asked for them.
+ * Stores the state of a QEMU from all of its replies, including those to other
+ * callers.
  */
 #include <string.h>
 
@@ -17,7 +18,7 @@ void peer_set_text(char **place, const char *text)
     }
 }
 
-/* ---- what is known ---- */
+/* ---- known state ---- */
 
 const char *qmp_peer_version(const QmpPeer *peer)
 {
@@ -125,7 +126,7 @@ static void emit_status(QmpPeer *peer, bool hidden, int64_t time_us)
     json_object_put(data);
 }
 
-/* ---- looking at replies ---- */
+/* ---- evaluating replies ---- */
 
 bool peer_is_running(const char *status)
 {
@@ -146,7 +147,7 @@ static void note_migrate(QmpPeer *peer, json_object *info)
     changed = strcmp(status, peer->status) != 0;
     peer->differs = changed ? peer->differs + 1 : 0;
     peer->callbacks->seen(info, peer->data);
-    /* An event that is under way is given the time to come. */
+    /* Waits one more reply for an event that may be on its way. */
     if (changed && (!peer->events_on || !peer->told_ready || peer->differs > 1)) {
         peer->differs = 0;
         peer_set_text(&peer->status, status);
@@ -228,6 +229,6 @@ void peer_note_reply(QmpPeer *peer, const char *command, json_object *arguments,
     } else if (strcmp(command, "query-uuid") == 0) {
         peer_set_text(&peer->uuid, json_text(value, "UUID"));
     } else if (!g_str_has_prefix(command, "query-")) {
-        qmp_peer_look(peer); /* it may have begun or ended something */
+        qmp_peer_look(peer); /* the command may have changed the migration */
     }
 }

@@ -1,6 +1,6 @@
 /*
- * See peer-schema.h. An index by name over the reply; types are followed by
- * their names, a bounded number of steps, because a peer can send circles.
+ * See peer-schema.h. An index by name over the reply. Types are resolved by
+ * name in a bounded number of steps, because a peer can send cycles.
  */
 #include "backend/qmp/peer-schema.h"
 
@@ -48,7 +48,7 @@ static json_object *command_of(const PeerSchema *schema, const char *command)
     return strcmp(json_text(entry, "meta-type"), "command") == 0 ? entry : NULL;
 }
 
-/* The element of a list of members with that name. */
+/* The element with that name in a list of members. */
 static json_object *member_of(json_object *object, const char *name)
 {
     json_object *members = json_member(object, "members");
@@ -166,7 +166,7 @@ json_object *peer_schema_parameters(const PeerSchema *schema)
     return describe_all(schema, arguments_of(schema, "migrate-set-parameters"));
 }
 
-/* Old monitors list the values of an enum only, without members. */
+/* Old monitors list only the values of an enum, without members. */
 json_object *peer_schema_capabilities(const PeerSchema *schema)
 {
     json_object *entry = capability_enum(schema);

@@ -1,7 +1,7 @@
 /*
- * What a monitor says about itself in query-qmp-schema: which commands it has
- * and with which arguments, which migration parameters and capabilities. What
- * is asked is asked of this, never of a version number. Main thread.
+ * A monitor's reply to query-qmp-schema: its commands with their arguments, its
+ * migration parameters and capabilities. Features are detected here, never by a
+ * version number. Main thread.
  */
 #pragma once
 
@@ -11,7 +11,7 @@
 
 typedef struct PeerSchema PeerSchema;
 
-/* @list: the reply; a reference is taken. Whatever is in it that is not understood is not there. */
+/* @list: the reply; a reference is taken. Unknown content is ignored. */
 PeerSchema *peer_schema_new(json_object *list);
 void peer_schema_free(PeerSchema *schema);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PeerSchema, peer_schema_free)
@@ -19,7 +19,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PeerSchema, peer_schema_free)
 bool peer_schema_has_command(const PeerSchema *schema, const char *command);
 bool peer_schema_has_argument(const PeerSchema *schema, const char *command, const char *argument);
 
-/* Names of migrate-set-parameters and MigrationCapability. */
+/* True when migrate-set-parameters or MigrationCapability has @name. */
 bool peer_schema_has_parameter(const PeerSchema *schema, const char *name);
 bool peer_schema_has_capability(const PeerSchema *schema, const char *name);
 

@@ -1,7 +1,7 @@
 /*
- * See peer.h. One gate for all requests (qmp_peer_ask), one look at all
- * replies; the poll is a request like the others and skipped when somebody
- * else has just looked.
+ * See peer.h. All requests go through qmp_peer_ask(), and all replies are
+ * evaluated at one place. The poll is a request like the others; it is skipped
+ * when another request has just fetched the state.
  */
 #include "backend/qmp/peer-internal.h"
 
@@ -11,12 +11,12 @@
 #include "backend/base/error.h"
 #include "backend/base/json.h"
 
-/* How often the migration is looked at while nobody else does: under way, and at rest without
+/* Poll intervals of the migration without other queries: during a migration, and when idle without
  * events. */
 #define BUSY_MS 250
 #define IDLE_MS 2000
 
-/* Asked in this order whenever the connection has come up. */
+/* Sent in this order whenever the connection has come up. */
 static const char *const first_questions[] = {
     "query-qmp-schema",
     "query-version",
@@ -36,7 +36,7 @@ typedef struct {
     void *data;
 } Ask;
 
-/* ---- telling ---- */
+/* ---- reporting ---- */
 
 static void notice(QmpPeer *peer, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
@@ -50,7 +50,7 @@ static void notice(QmpPeer *peer, const char *format, ...)
     peer->callbacks->notice(text, peer->data);
 }
 
-/* "; A; B" of what is known beyond the first sentence. */
+/* "; A; B" with the facts known in addition to the first sentence. */
 static char *circumstances(const QmpPeer *peer)
 {
     g_autofree char *process = qmp_peer_process(peer);
@@ -59,7 +59,7 @@ static char *circumstances(const QmpPeer *peer)
     return g_strdup_printf("%s%s; %s", *process != '\0' ? "; " : "", process, knowledge);
 }
 
-/* ---- asking ---- */
+/* ---- requests ---- */
 
 static void on_answer(json_object *value, const GError *error, void *data)
 {
@@ -97,14 +97,14 @@ static void unref(QmpPeer *peer)
     }
 }
 
-/* What was refused here; nothing of it may come after the peer is gone. */
+/* Reports the errors of refused requests; none may be reported after the peer is freed. */
 static gboolean deliver_refusals(void *data)
 {
     QmpPeer *peer = data;
     Refusal *refusal;
 
     peer->refusing = 0;
-    peer->refs++; /* a done may free it */
+    peer->refs++; /* a done callback may free the peer */
     while ((refusal = g_queue_pop_head(&peer->refused)) != NULL) {
         if (refusal->done != NULL) {
             refusal->done(NULL, refusal->error, refusal->data);
@@ -160,7 +160,7 @@ void qmp_peer_ask(QmpPeer *peer, const char *command, json_object *arguments, in
     qmp_link_send(peer->link, command, arguments, oob, fd, on_answer, ask);
 }
 
-/* ---- looking by itself ---- */
+/* ---- polling ---- */
 
 static void on_polled(json_object *value, const GError *error, void *data)
 {
@@ -185,7 +185,7 @@ static gboolean on_poll(void *data)
     return G_SOURCE_REMOVE;
 }
 
-/* From the last look on. */
+/* Counted from the last reply. */
 void peer_schedule_poll(QmpPeer *peer)
 {
     bool running = peer_is_running(peer->status) || peer->differs > 0;
@@ -217,7 +217,7 @@ static void on_status(json_object *value, const GError *error, void *data)
     }
 }
 
-/* "paused" can mean several things: the run state's name is asked for. */
+/* "paused" is ambiguous, so the name of the run state is queried. */
 static void ask_status(QmpPeer *peer)
 {
     if (!peer->asks_status && peer->told_ready) {
@@ -236,7 +236,7 @@ static void on_event(const char *name, json_object *event_data, int64_t time_us,
     };
 
     if (g_str_has_prefix(name, "X_")) {
-        return; /* those are said inside of this program, and by nobody else */
+        return; /* these events are only created by this program */
     }
     if (strcmp(name, "MIGRATION") == 0) {
         const char *status = json_text(event_data, "status");
@@ -311,7 +311,7 @@ static void on_up(json_object *greeting, void *data)
     if (version != NULL) {
         peer_note_version(peer, version);
     }
-    g_clear_pointer(&peer->schema, peer_schema_free); /* it may be another one */
+    g_clear_pointer(&peer->schema, peer_schema_free); /* another program may answer now */
     peer->question = 0;
     peer->polling = false;
     ask_first(peer);
@@ -354,7 +354,7 @@ static void on_answers(const char *command, unsigned ms, void *data)
     }
     notice(peer, "%s answers again, '%s' took %.1f s", peer->title, command, ms / 1e3);
     if (peer->question < G_N_ELEMENTS(first_questions)) {
-        ask_first(peer); /* what its silence broke off */
+        ask_first(peer); /* continues the questions that the silence interrupted */
     } else {
         qmp_peer_look(peer);
     }

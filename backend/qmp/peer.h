@@ -1,10 +1,10 @@
 /*
- * A running QEMU behind its monitor: who it is, what it can do, and what was
- * last known of its guest and its migration, also while it cannot be asked.
- * Everything is rebuilt from queries when the connection comes back. Main thread.
+ * A running QEMU behind its monitor: its identity, its features, and the last
+ * known state of its guest and its migration, which stays available while it
+ * cannot be asked. After a reconnect, queries rebuild everything. Main thread.
  *
- * Where QEMU does not announce the states of a migration (capability events is
- * off), they are found by looking, and told as hidden MIGRATION events.
+ * If QEMU does not announce the states of a migration (capability events is
+ * off), polling detects them and reports hidden MIGRATION events.
  */
 #pragma once
 
@@ -19,34 +19,35 @@
 typedef struct QmpPeer QmpPeer;
 
 typedef struct {
-    const char *side; /* "source" or "destination": how messages call it */
+    const char *side; /* "source" or "destination", for messages */
     QmpLinkTimes times;
-    bool observe; /* nothing but query- commands is sent */
+    bool observe; /* only query- commands are sent */
 } QmpPeerOptions;
 
 typedef struct {
-    /* Everything is known, at first and whenever it has come back; or, at first only, it could not
-     * be reached. The peer may be freed here. */
+    /* Everything is known, initially and after each reconnect; or, initially only, the connection
+     * has failed. The peer may be freed here. */
     void (*ready)(const GError *error, void *data);
-    /* Its own events, and those made here. */
+    /* QEMU's events, and those created here. */
     void (*event)(const BackendEvent *event, void *data);
-    /* Every reply of query-migrate, whoever asked. */
+    /* Every reply of query-migrate, also to other callers. */
     void (*seen)(json_object *info, void *data);
-    /* A sentence for people: lost, found, silent. */
+    /* A sentence for people: connection lost, restored, silent. */
     void (*notice)(const char *text, void *data);
 } QmpPeerCallbacks;
 
-/* Begins to connect; NULL with an error for a text that is no address of a monitor. */
+/* Begins to connect; NULL with an error when @address is not the address of a monitor. */
 QmpPeer *qmp_peer_new(const char *address, const QmpPeerOptions *options,
                       const QmpPeerCallbacks *callbacks, void *data, GError **error);
-/* What is unanswered is answered with an error first. */
+/* Unanswered requests get an error first. */
 void qmp_peer_free(QmpPeer *peer);
 
-/* As qmp_link_send(); refused here: a command that it does not have, or that --observe forbids. */
+/* As qmp_link_send(), but refuses a command that the peer does not have or that --observe forbids.
+ */
 void qmp_peer_ask(QmpPeer *peer, const char *command, json_object *arguments, int fd,
                   QmpLinkDone done, void *data);
 
-/* A migration was started or is about to change: look now. */
+/* Polls now, because a migration was started or is about to change. */
 void qmp_peer_look(QmpPeer *peer);
 
 /* "QEMU 7.2.22", "migmon 0.1.0". */
@@ -61,21 +62,22 @@ const char *qmp_peer_uuid(const QmpPeer *peer);
 const PeerSchema *qmp_peer_schema(const QmpPeer *peer);
 const QmpLink *qmp_peer_link(const QmpPeer *peer);
 
-/* It is connected and answers. */
+/* True when the peer is connected and answers. */
 bool qmp_peer_answers(const QmpPeer *peer);
-/* "" when it answers; else why it cannot be asked: "not connected", "has not answered for 3.0 s".
+/* "" when the peer answers; else why it cannot be asked: "not connected", "has not answered for 3.0
+ * s".
  */
 char *qmp_peer_trouble(const QmpPeer *peer);
 /* "its process 17 has ended", "... is stopped (SIGSTOP)", "" when nothing is known. Caller frees.
  */
 char *qmp_peer_process(const QmpPeer *peer);
 
-/* The last that was known; never NULL. */
+/* The last known values; never NULL. */
 const char *qmp_peer_run_state(const QmpPeer *peer);
 const char *qmp_peer_status(const QmpPeer *peer); /* of the migration, "none" */
 json_object *qmp_peer_info(const QmpPeer *peer);  /* reply of query-migrate, {} at first */
-/* Whether a capability is on, and the last reply of query-migrate-parameters ({} at first), with
- * what was set here since. */
+/* True when a capability is on; the last reply of query-migrate-parameters ({} at first), with the
+ * changes made here since. */
 bool qmp_peer_capability(const QmpPeer *peer, const char *name);
 json_object *qmp_peer_parameters(const QmpPeer *peer);
 /* "guest running, migration active, 2.1 s ago". Caller frees. */
