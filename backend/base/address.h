@@ -74,7 +74,8 @@ Address *address_from_json(json_object *addr, GError **error);
 /* MigrationAddress object; caller puts. */
 json_object *address_to_json(const Address *address);
 
-/* SocketAddress object as in MigrationInfo.socket-address ({"path","type"}); socket kinds only. */
+/* SocketAddress object as in MigrationInfo.socket-address ({"path","type"}); socket kinds only.
+ * Caller puts. */
 json_object *address_to_socket_address(const Address *address);
 
 /* A complete list of channels: [{"channel-type": "main", "addr": {...}}]. Caller puts. */

@@ -306,8 +306,7 @@ static bool take_byte(JsonFramer *framer, char c)
 
     if ((unsigned char)c == 0xff || (in_string && c == '\n')) {
         /* 0xFF occurs in no text, and no string contains a line end. A line end leaves brackets
-         * open.
-         */
+         * open. */
         uint64_t open = c == '\n' ? json_builder_depth(framer->builder) : 0;
 
         framer->state = LEX_BETWEEN;

@@ -27,8 +27,7 @@ typedef struct {
 
 void rate_limiter_init(RateLimiter *limiter, uint64_t rate, int64_t now_us);
 
-/* A change takes effect at once; bytes sent ahead of time at the old rate remain a debt.
- */
+/* A change takes effect at once; bytes sent ahead of time at the old rate remain a debt. */
 void rate_limiter_set_rate(RateLimiter *limiter, uint64_t rate, int64_t now_us);
 
 /* Microseconds until more may be sent; 0 = now. */

@@ -31,8 +31,8 @@ static inline bool wait_clock_is_running(const WaitClock *clock)
     return atomic_load(&clock->since_us) != 0;
 }
 
-/* Microseconds. A reader between the two steps of ending a wait may see slightly less than before.
- */
+/* Microseconds. A reader between the two steps of ending a wait may see slightly less than
+ * before. */
 static inline uint64_t wait_clock_read_us(const WaitClock *clock)
 {
     int64_t since = atomic_load(&clock->since_us);

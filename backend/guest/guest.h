@@ -47,7 +47,9 @@ const char *guest_uuid(const Guest *guest);         /* canonical text */
 bool guest_uuid_is_set(const Guest *guest);
 void guest_uuid_bytes(const Guest *guest, uint8_t ret[16]);
 
+/* The blocks and their array are owned by the guest. */
 RamBlock *const *guest_blocks(const Guest *guest, size_t *ret_count);
+/* NULL when no block has this name. */
 RamBlock *guest_find_block(const Guest *guest, const char *idstr, size_t *ret_index);
 uint64_t guest_ram_size(const Guest *guest); /* all blocks, bytes */
 /* Gives the memory of a guest that has migrated away back to the host. The guest cannot be started
@@ -63,8 +65,7 @@ bool guest_claim_ram(const Guest *guest, GError **error);
 RunState guest_run_state(Guest *guest);
 
 /* Changes to @state, which is not running. All vCPUs are at a boundary when it returns. Returns the
- * previous state.
- */
+ * previous state. */
 RunState guest_stop(Guest *guest, RunState state);
 
 /* Changes to running. Returns the previous state. */
@@ -85,6 +86,7 @@ void guest_settle(Guest *guest);
 /* ---- vCPUs; the guest must be stopped or held unless stated otherwise ---- */
 
 unsigned guest_n_vcpus(const Guest *guest); /* 0 for none */
+/* Fills @ret; the caller clears it with vcpu_state_clear(). */
 void guest_save_vcpu(Guest *guest, unsigned index, VcpuState *ret);
 /* Refuses a state that does not fit this machine (number of vCPUs or seals). */
 bool guest_load_vcpu(Guest *guest, unsigned index, const VcpuState *state, GError **error);
@@ -115,8 +117,8 @@ void guest_count_written(const Guest *guest, const uint64_t *since, uint64_t *co
  * compressible. The error for an unknown key or value lists the valid ones. */
 bool guest_set(Guest *guest, const char *key, const char *value, GError **error);
 
-/* For "info guest": alternating keys and values in display order; caller frees with g_strfreev().
- */
+/* For "info guest": alternating keys and values in display order; caller frees with
+ * g_strfreev(). */
 char **guest_describe(Guest *guest);
 
 /* Keys of guest_set and their values for completion; static, NULL terminated. */

@@ -10,8 +10,8 @@
 
 typedef struct QmpDial QmpDial;
 
-/* @fd: connected, non-blocking, owned by the callee; -1 with an error. The dial is freed already.
- */
+/* @fd: connected, non-blocking, owned by the callee; -1 with an error. The dial is freed
+ * already. */
 typedef void (*QmpDialDone)(int fd, const GError *error, void *data);
 
 /* "unix:PATH", "/PATH" or "tcp:HOST:PORT"; the error quotes any other text. The caller owns the

@@ -158,8 +158,8 @@ static gboolean on_writable(gint fd, GIOCondition condition, void *data)
     return G_SOURCE_REMOVE;
 }
 
-/* Sends the descriptor with the first byte of the request; all earlier bytes are written already.
- */
+/* Sends the descriptor with the first byte of the request; all earlier bytes are written
+ * already. */
 static void send_with_fd(QmpLink *link, const char *text, int fd)
 {
     union {

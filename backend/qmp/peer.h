@@ -42,8 +42,8 @@ QmpPeer *qmp_peer_new(const char *address, const QmpPeerOptions *options,
 /* Unanswered requests get an error first. */
 void qmp_peer_free(QmpPeer *peer);
 
-/* As qmp_link_send(), but refuses a command that the peer does not have or that --observe forbids.
- */
+/* As qmp_link_send(), but refuses a command that the peer does not have or that --observe
+ * forbids. */
 void qmp_peer_ask(QmpPeer *peer, const char *command, json_object *arguments, int fd,
                   QmpLinkDone done, void *data);
 
@@ -65,11 +65,10 @@ const QmpLink *qmp_peer_link(const QmpPeer *peer);
 /* True when the peer is connected and answers. */
 bool qmp_peer_answers(const QmpPeer *peer);
 /* "" when the peer answers; else why it cannot be asked: "not connected", "has not answered for 3.0
- * s".
- */
+ * s". Caller frees. */
 char *qmp_peer_trouble(const QmpPeer *peer);
-/* "its process 17 has ended", "... is stopped (SIGSTOP)", "" when nothing is known. Caller frees.
- */
+/* "its process 17 has ended", "... is stopped (SIGSTOP)", "" when nothing is known. Caller
+ * frees. */
 char *qmp_peer_process(const QmpPeer *peer);
 
 /* The last known values; never NULL. */

@@ -81,8 +81,8 @@ static const struct {
     { "configuration/target-page-bits", take_page_bits },
 };
 
-/* Reads the part after the subsection's type byte. @seen: one bit for each subsection read before.
- */
+/* Reads the part after the subsection's type byte. @seen: one bit for each subsection read
+ * before. */
 static Taken take_subsection(StreamReader *r, MigCursor *in, unsigned *seen, GError **error)
 {
     char name[256];

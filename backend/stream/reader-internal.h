@@ -123,8 +123,8 @@ static inline void reader_take(StreamReader *r, const MigCursor *in)
  * buffered. */
 Step reader_more(StreamReader *r, size_t wanted, GError **error);
 
-/* Refuses the stream with QEMU's sentence alone on the first line; the place follows on the second.
- */
+/* Refuses the stream with QEMU's sentence alone on the first line; the place follows on the
+ * second. */
 Step reader_refuse_as_qemu(StreamReader *r, GError **error, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
 /* Refuses the stream with a message of our own, the place on the same line. */

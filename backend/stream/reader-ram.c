@@ -120,8 +120,8 @@ Step reader_step_ram_list(StreamReader *r, StreamRecord *ret, GError **error)
     case NAME_BAD:
         return reader_refuse(r, error, "RAM block %u has no proper name", r->blocks->len);
     }
-    /* With x-ignore-shared the guest address follows. It is ignored: the name identifies the block.
-     */
+    /* With x-ignore-shared the guest address follows. It is ignored: the name identifies the
+     * block. */
     if (!get_be64(&in, &length) || (r->ignore_shared && !get_be64(&in, &address))) {
         return reader_more(r, 0, error);
     }

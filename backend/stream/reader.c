@@ -68,8 +68,8 @@ void stream_reader_free(StreamReader *r)
 
 /* ---- buffer ---- */
 
-/* Moves the unread bytes to the front of the own buffer and gives it room for @room bytes in total.
- */
+/* Moves the unread bytes to the front of the own buffer and gives it room for @room bytes in
+ * total. */
 static void gather(StreamReader *r, size_t room)
 {
     size_t left = r->end - r->start;

@@ -93,8 +93,7 @@ typedef struct {
 typedef struct {
     /* Layout of device (@idstr, @instance) for @version, or NULL with the error set: QEMU's
      * "Unknown ramblock..." does not come from here. Called once for each START or FULL that is not
-     * ram.
-     */
+     * ram. */
     const VmStateDesc *(*find_device)(void *data, const char *idstr, uint32_t instance,
                                       uint32_t version, GError **error);
     void *data;
@@ -120,8 +119,8 @@ void stream_reader_lend(StreamReader *r, uint8_t *bytes, size_t headroom, size_t
 /* After STREAM_MORE: the number of next bytes of the medium that the reader does not need (the
  * pages of a mapped-ram file). They count as read, and the caller must skip them. */
 uint64_t stream_reader_skip(StreamReader *r);
-/* The medium has no more bytes: the next stream_reader_next() fails, or finds the stream complete.
- */
+/* The medium has no more bytes: the next stream_reader_next() fails, or finds the stream
+ * complete. */
 void stream_reader_end(StreamReader *r);
 
 /* Continues on another connection after the first one broke: drops the unread bytes and starts
@@ -142,8 +141,7 @@ uint64_t stream_reader_offset(const StreamReader *r);
 char *stream_reader_where(const StreamReader *r);
 
 /* Layouts of all devices in a VMDESCRIPTION, each as one buffer of the described size, to read a
- * stream of a machine that migmon does not have. NULL with an error for bad JSON.
- */
+ * stream of a machine that migmon does not have. NULL with an error for bad JSON. */
 typedef struct StreamLayouts StreamLayouts;
 StreamLayouts *stream_layouts_new(const char *json, size_t length, GError **error);
 void stream_layouts_free(StreamLayouts *layouts);

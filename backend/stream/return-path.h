@@ -34,6 +34,6 @@ ReturnPathResult return_path_decode(MigCursor *in, ReturnPathMessage *ret, GErro
 /* Appends the data after a RECV_BITMAP, which its length does not count: size, bits (bit i%8 of
  * byte i/8 is page i), end mark. The size is the number of pages in bits, rounded up to 8 bytes. */
 void return_path_encode_bitmap(const DirtyMap *received, GByteArray *out);
-/* Sets the received pages in @ret, which must be all clear. A size that does not match @ret is BAD.
- */
+/* Sets the received pages in @ret, which must be all clear. A size that does not match @ret is
+ * BAD. */
 ReturnPathResult return_path_decode_bitmap(MigCursor *in, DirtyMap *ret, GError **error);

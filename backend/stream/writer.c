@@ -87,8 +87,8 @@ uint64_t stream_writer_offset(const StreamWriter *w)
 
 size_t stream_writer_room(const StreamWriter *w)
 {
-    /* A page takes two entries, for its header and its data; a zero page takes only header bytes.
-     */
+    /* A page takes two entries, for its header and its data; a zero page takes only header
+     * bytes. */
     int entries = WRITER_IOV - WRITER_SPARE - w->n_iov;
 
     if (entries < 2 || w->header_bytes >= WRITER_HEADERS_MAX) {
@@ -128,8 +128,8 @@ static void push_entry(StreamWriter *w, void *base, size_t length)
     w->iov[w->n_iov++] = (struct iovec){ base, length };
 }
 
-/* Returns room for @length header bytes, already counted as pending; the caller fills all of them.
- */
+/* Returns room for @length header bytes, already counted as pending; the caller fills all of
+ * them. */
 static uint8_t *reserve(StreamWriter *w, size_t length)
 {
     Chunk *chunk = &g_array_index(w->chunks, Chunk, w->chunks->len - 1);
@@ -383,8 +383,7 @@ void stream_put_zero_pages(StreamWriter *w, unsigned block, uint64_t offset, siz
     }
 }
 
-/* Copies page data to the arena. It does not count as header bytes: the caller bounds it.
- */
+/* Copies page data to the arena. It does not count as header bytes: the caller bounds it. */
 static void put_copy(StreamWriter *w, const uint8_t *bytes, size_t length)
 {
     stream_put_bytes(w, bytes, length);

@@ -30,8 +30,8 @@ uint64_t stream_writer_offset(const StreamWriter *w); /* bytes since the start, 
 size_t stream_writer_room(const StreamWriter *w);
 /* The same for consecutive zero pages, which need no entry. */
 size_t stream_writer_zero_room(const StreamWriter *w);
-/* The pending bytes; valid until the next call that adds or resets. The caller may change it, as
- * transport_write_all() does. */
+/* The pending bytes as an iovec; valid until the next call that adds or resets. The caller may
+ * change it, as transport_write_all() does. */
 struct iovec *stream_writer_iov(StreamWriter *w, int *ret_count);
 void stream_writer_reset(StreamWriter *w);
 

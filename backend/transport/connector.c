@@ -17,8 +17,8 @@
 #include "backend/base/error.h"
 #include "backend/base/lock.h"
 
-/* poll() does not report room in the queue of a Unix socket: connect() is repeated after this time.
- */
+/* poll() does not report room in the queue of a Unix socket: connect() is repeated after this
+ * time. */
 #define UNIX_RETRY_MS 20
 
 struct Connector {

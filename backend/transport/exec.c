@@ -224,8 +224,8 @@ static void hear_last_words(ExecTransport *exec)
     }
 }
 
-/* Sets QEMU's text for a failed read or write, with the child's message as a hint if there is one.
- */
+/* Sets QEMU's text for a failed read or write, with the child's message as a hint if there is
+ * one. */
 static void set_io_error(ExecTransport *exec, const char *what, GError **error)
 {
     int errnum = errno;

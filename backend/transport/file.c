@@ -180,8 +180,7 @@ static Transport *open_file(const Address *address, int ignored, StreamDirection
 
     (void)ignored;
     /* O_NONBLOCK: the open of a FIFO must not wait for the other end; it has no effect on a regular
-     * file.
-     */
+     * file. */
     g_auto(MigFd) fd = open(address->path, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0600);
     if (fd < 0) {
         int reason = errno;

@@ -17,8 +17,7 @@
  * and as many strangers. */
 #define BACKLOG 512
 /* With port 0 the kernel's choice for one family may be in use in the other family; then the kernel
- * has to choose again.
- */
+ * has to choose again. */
 #define CHOICES 20
 
 static void bound_socket_free(gpointer data)

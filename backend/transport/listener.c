@@ -19,8 +19,7 @@
 #include "backend/base/error.h"
 
 /* Pause of accepting when descriptors, memory or places in the lobby are used up; else the loop
- * would spin.
- */
+ * would spin. */
 #define REST_S 1
 
 struct Listener {

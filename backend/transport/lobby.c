@@ -22,8 +22,7 @@
 #define SILENT_MS  (30 * 1000)
 #define CROWDED_MS 1000
 /* When only some of the four bytes have come, poll() returns at once: the rest is polled for at
- * this interval.
- */
+ * this interval. */
 #define REST_MS 20
 
 struct Lobby {
@@ -276,8 +275,8 @@ static gboolean on_rest(gpointer data)
 /* ---- silence ---- */
 
 /* The channel of requested pages is opened after its main channel and is silent until a page is
- * requested. Some connections that may be this channel are kept while the main channel is active.
- */
+ * requested. Some connections that may be this channel are kept while the main channel is
+ * active. */
 static bool may_be_silent(const Waiting *w)
 {
     const Lobby *lobby = w->lobby;

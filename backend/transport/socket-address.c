@@ -91,8 +91,8 @@ char *socket_address_name(const Address *address)
     return address_to_uri(bare);
 }
 
-/* A new Address for a socket address of the kernel; @like provides the options of a Unix address.
- */
+/* A new Address for a socket address of the kernel; @like provides the options of a Unix
+ * address. */
 static Address *from_sockaddr(const struct sockaddr_storage *addr, socklen_t length,
                               const Address *like)
 {

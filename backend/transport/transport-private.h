@@ -174,8 +174,8 @@ void lobby_add(Lobby *lobby, int fd, const char *peer);
 /* True when no more connections can wait and none may be added. */
 bool lobby_is_full(const Lobby *lobby);
 
-/* The admitted main channel has ended: silent connections are no longer exempt from the time limit.
- */
+/* The admitted main channel has ended: silent connections are no longer exempt from the time
+ * limit. */
 void lobby_source_has_left(Lobby *lobby);
 
 /* How long connections that are added from now on may be silent. */

@@ -75,8 +75,7 @@ bool transport_write_all(Transport *t, struct iovec *iov, int n, size_t *ret_acc
 /* ---- sending without a copy (zero-copy.c); the writer's thread ---- */
 
 /* True when RLIMIT_MEMLOCK allows this process to have @bytes in flight at a time. QEMU's error
- * text.
- */
+ * text. */
 bool transport_may_lend(uint64_t bytes, GError **error);
 
 /* Call before the first write. False when the medium or the kernel does not support it. */
@@ -111,8 +110,7 @@ typedef struct {
 } TransportWaits;
 
 /* Any thread. Over tcp the kernel separates the two (TCP_INFO, tcp(7): time limited by the
- * receiver's window); a Unix socket or a pipe has no link, so all waits are the receiver's.
- */
+ * receiver's window); a Unix socket or a pipe has no link, so all waits are the receiver's. */
 void transport_get_waits(const Transport *t, TransportWaits *ret);
 
 typedef struct {
@@ -162,8 +160,7 @@ typedef struct Connector Connector;
 
 /* Main thread. Does what does not block: creates a file (0600) and truncates it at its offset,
  * starts an exec child, checks a descriptor; for a socket it only checks the address. @fd is the
- * descriptor for ADDRESS_FD (taken on success), else -1. Error texts are QEMU's if it has them.
- */
+ * descriptor for ADDRESS_FD (taken on success), else -1. Error texts are QEMU's if it has them. */
 Connector *connector_new(const Address *address, int fd, GError **error);
 void connector_free(Connector *connector);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Connector, connector_free)
@@ -226,6 +223,5 @@ bool listener_is_open(const Listener *l);
 /* True for sockets: more connections can come after a failed attempt. */
 bool listener_is_reusable(const Listener *l);
 
-/* The actual addresses (with the port that the kernel chose): GPtrArray of Address, owned by @l.
- */
+/* The actual addresses (with the port that the kernel chose): GPtrArray of Address, owned by @l. */
 const GPtrArray *listener_addresses(const Listener *l);

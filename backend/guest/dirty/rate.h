@@ -8,7 +8,7 @@
  * so the two do not disturb each other. Both count different pages, as a
  * migration would send them, not writes.
  *
- * One measurement at a time, in a thread of its own.
+ * One measurement at a time, in its own thread.
  */
 #pragma once
 

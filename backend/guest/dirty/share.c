@@ -24,7 +24,7 @@ struct DirtyShare {
     pthread_mutex_t lock;
     GPtrArray *readers; /* the started readers */
     bool *synced;       /* one a block: the source was synced since its start */
-    DirtyMap **found;   /* one a block: taken from the source, not yet handed out */
+    DirtyMap **found;   /* one a block: taken from the source, not yet passed to readers */
 };
 
 typedef struct {

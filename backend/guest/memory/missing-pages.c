@@ -27,8 +27,8 @@
 #include "backend/guest/memory/userfaultfd.h"
 
 #define MESSAGES 32
-/* A received page is mapped together with the pages behind it, which will probably be touched too.
- */
+/* A received page is mapped together with the pages behind it, which will probably be touched
+ * too. */
 #define AROUND_PAGES ((size_t)16)
 
 typedef struct {

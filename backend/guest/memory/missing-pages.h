@@ -45,8 +45,7 @@ DirtyMap *page_faults_received(PageFaults *pf, size_t block);
 bool page_faults_start(PageFaults *pf, GError **error);
 
 /* True when the caller may place this page: it is not received and no other thread has claimed it.
- * Any thread.
- */
+ * Any thread. */
 bool page_faults_claim(PageFaults *pf, size_t block, size_t page);
 
 /* True when a vCPU waits for the page. Any thread. */

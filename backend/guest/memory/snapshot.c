@@ -34,7 +34,7 @@ typedef struct {
     DirtyMap *data; /* pages that may hold data at the time of the snapshot; constant */
 
     /* Under the lock. */
-    DirtyMap *secured; /* handed out or copied aside */
+    DirtyMap *secured; /* returned by the reader or copied */
     uint8_t *aside;
 } SnapshotBlock;
 
