@@ -155,6 +155,13 @@ static void on_listener_notice(Listener *l, const char *text, void *data)
     notice(data, text);
 }
 
+static bool source_has_left(void *data)
+{
+    const Engine *e = data;
+
+    return e->incoming != NULL && incoming_source_has_left(e->incoming);
+}
+
 static void on_listener_ready(Listener *l, const GError *error, void *data)
 {
     Engine *e = data;
@@ -204,6 +211,7 @@ void engine_listen(Engine *e, const Address *address, int fd, BackendReply *repl
     static const ListenerCallbacks callbacks = {
         .channel = on_channel,
         .notice = on_listener_notice,
+        .source_has_left = source_has_left,
     };
 
     e->incoming_address = address_copy(address);

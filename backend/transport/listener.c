@@ -43,6 +43,10 @@ struct Listener {
     guint rest_source;
     Lobby *lobby;
 
+    int next_fd; /* a main connection that waits for the end of the attempt before it; -1 = none */
+    char *next_peer;
+    guint next_source;
+
     int passed_flags;     /* of a passed listening socket, restored at the end; -1 = none */
     struct stat own_path; /* of the path we created; st_ino 0 = none */
 };
@@ -61,11 +65,34 @@ static void on_dropped(const char *text, void *data)
     listener_notice(data, text);
 }
 
+static void drop_next(Listener *l)
+{
+    if (l->next_fd >= 0) {
+        close(l->next_fd);
+    }
+    l->next_fd = -1;
+    g_clear_pointer(&l->next_peer, g_free);
+    if (l->next_source != 0) {
+        g_source_remove(l->next_source);
+        l->next_source = 0;
+    }
+}
+
 static void on_admitted(int fd, ChannelType type, const char *peer, void *data)
 {
     Listener *l = data;
     g_autoptr(GError) error = NULL;
 
+    if (l->next_fd >= 0 && lobby_has_hung_up(l->next_fd)) {
+        drop_next(l); /* it was cancelled while it waited */
+    }
+    if (l->busy && type == CHANNEL_MAIN && l->next_fd < 0 && l->callbacks.source_has_left != NULL &&
+        l->callbacks.source_has_left(l->data)) {
+        /* A source that tries again at once: the attempt before it is about to end. */
+        l->next_fd = fd;
+        l->next_peer = g_strdup(peer);
+        return;
+    }
     if (l->busy && type == CHANNEL_MAIN) {
         g_autofree char *text =
             g_strdup_printf("Extra incoming migration connection; ignoring (from %s)", peer);
@@ -85,6 +112,18 @@ static void on_admitted(int fd, ChannelType type, const char *peer, void *data)
         return;
     }
     l->callbacks.channel(l, type, t, l->data);
+}
+
+static gboolean on_next(gpointer data)
+{
+    Listener *l = data;
+    g_autofree char *peer = g_steal_pointer(&l->next_peer);
+    int fd = l->next_fd;
+
+    l->next_source = 0;
+    l->next_fd = -1;
+    on_admitted(fd, CHANNEL_MAIN, peer, l);
+    return G_SOURCE_REMOVE;
 }
 
 static const LobbyCallbacks lobby_callbacks = { .admit = on_admitted, .dropped = on_dropped };
@@ -316,6 +355,7 @@ Listener *listener_new(const Address *address, int fd, const ListenerCallbacks *
     l->data = data;
     l->addresses = g_ptr_array_new();
     l->accept_sources = g_array_new(FALSE, FALSE, sizeof(guint));
+    l->next_fd = -1;
     l->passed_flags = -1;
     if (open_address(l, fd)) {
         l->announce_source = g_idle_add_full(G_PRIORITY_DEFAULT, on_announce, l, NULL);
@@ -353,6 +393,7 @@ void listener_free(Listener *l)
     remove_source(&l->job_source);
     remove_source(&l->single_source);
     remove_source(&l->rest_source);
+    drop_next(l);
     stop_accepting(l);
     remove_path(l);
     if (l->passed_flags != -1) {
@@ -382,6 +423,9 @@ void listener_set_busy(Listener *l, bool busy)
     l->busy = busy;
     if (!busy && l->lobby != NULL) {
         lobby_source_has_left(l->lobby);
+    }
+    if (!busy && l->next_fd >= 0 && l->next_source == 0) {
+        l->next_source = g_idle_add_full(G_PRIORITY_DEFAULT, on_next, l, NULL);
     }
 }
 

@@ -209,7 +209,7 @@ static gboolean on_readable(int fd, GIOCondition condition, gpointer data);
 
 static gboolean on_rest(gpointer data);
 
-static bool has_hung_up(int fd)
+bool lobby_has_hung_up(int fd)
 {
     struct pollfd polled = { .fd = fd, .events = POLLRDHUP };
 
@@ -247,7 +247,7 @@ static void look(Waiting *w, bool polled)
     case MAY_BE:
         break;
     }
-    if (has_hung_up(w->fd)) {
+    if (lobby_has_hung_up(w->fd)) {
         drop(w, "it left in the middle of its first word");
         return;
     }

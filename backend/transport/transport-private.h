@@ -178,5 +178,8 @@ bool lobby_is_full(const Lobby *lobby);
  * limit. */
 void lobby_source_has_left(Lobby *lobby);
 
+/* The peer of the socket @fd has closed it. */
+bool lobby_has_hung_up(int fd);
+
 /* How long connections that are added from now on may be silent. */
 void lobby_set_patience(Lobby *lobby, unsigned silent_ms, unsigned crowded_ms);

@@ -196,6 +196,9 @@ typedef struct {
     void (*channel)(Listener *l, ChannelType type, Transport *transport, void *data);
     /* A connection was refused; @text explains why. */
     void (*notice)(Listener *l, const char *text, void *data);
+    /* Optional. True when the source that keeps the listener busy has closed its connection: the
+     * next main connection then waits until the listener is free. */
+    bool (*source_has_left)(void *data);
 } ListenerCallbacks;
 
 /* Main thread. Listens, or opens a file or descriptor, or starts an exec child; the channel

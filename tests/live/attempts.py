@@ -110,6 +110,28 @@ def next_attempt_after_cancel_and_failure(s):
     harness.arrived(src, dst)
 
 
+def again_at_once_after_a_cancel(s):
+    """The destination may still be busy with the attempt before: the new connection waits for its end."""
+    path = s.path("m.sock")
+    dst = s.migmon("dst", "--incoming", f"unix:{path}", machine=workload())
+    src = s.migmon("src", machine=workload())
+    src.hold()
+    for _ in range(30):
+        src.execute("migrate", uri=f"unix:{path}")
+        src.wait_status("active")
+        src.execute("migrate_cancel")
+        harness.wait_for("the cancel is done", lambda: src.status() != "cancelling", every=0)
+        if src.status() != "cancelled":
+            raise harness.Failure(src.execute("query-migrate"))
+    src.release()
+    src.execute("migrate", uri=f"unix:{path}")
+    src.wait_status("completed")
+    harness.wait_for("the guest runs at the destination", lambda: dst.run_state() == "running")
+    dst.verify()
+    if "Extra incoming" in dst.output():
+        raise harness.Failure(dst.output())
+
+
 def machine_mismatch_is_named_on_both_sides(s):
     path = s.path("m.sock")
     dst = s.migmon("dst", "--incoming", f"unix:{path}", memory="8M", machine=workload())
@@ -205,6 +227,6 @@ def never_on_two_after_source_is_taken_back_by_name(s):
 
 harness.run([ten_hops_round_a_ring_of_three, cancelled_by_a_peer_that_never_reads,
              cancel_while_connecting, next_attempt_after_cancel_and_failure,
-             machine_mismatch_is_named_on_both_sides, stray_clients_do_not_disturb,
+             again_at_once_after_a_cancel, machine_mismatch_is_named_on_both_sides, stray_clients_do_not_disturb,
              exec_child_that_fails, exec_child_that_nobody_reads, file_that_cannot_be_written,
              never_on_two_after_source_is_taken_back_by_name])

@@ -231,7 +231,11 @@ def twenty_cuts_anywhere_are_recovered(s, preempt=False):
     src.postcopy(uri)
     src.wait_status("postcopy-active")
     src.execute("migrate-pause")
-    dst.execute("x-guest-set", key="rate", value="0")  # requests among what is cut
+    try:
+        dst.execute("x-guest-set", key="rate", value="0")  # requests among what is cut
+    except harness.QmpError as error:
+        if "a vCPU waits for a page" not in str(error):  # then it has made one already
+            raise
     src.rush()
     cuts = 0
     while cuts < 20:

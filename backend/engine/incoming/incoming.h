@@ -51,6 +51,9 @@ bool incoming_in_postcopy(const Incoming *in);
 /* Updates the figures of page faults in the record. */
 void incoming_note_faults(Incoming *in);
 
+/* Any thread: the source has closed its connection; what it has sent may still be unread. */
+bool incoming_source_has_left(Incoming *in);
+
 /* Main thread, in postcopy-paused: resumes over @transport (taken when true). */
 bool incoming_recover(Incoming *in, Transport *transport);
 

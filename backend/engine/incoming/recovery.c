@@ -173,6 +173,13 @@ bool recovery_take_command(Incoming *in, const StreamRecord *record, GError **er
 
 /* ---- from outside ---- */
 
+bool incoming_source_has_left(Incoming *in)
+{
+    MIG_LOCK(&in->lock);
+
+    return in->config.transport != NULL && transport_peer_has_left(in->config.transport);
+}
+
 bool incoming_recover(Incoming *in, Transport *transport)
 {
     MIG_LOCK(&in->lock);
