@@ -159,7 +159,8 @@ static bool source_has_left(void *data)
 {
     const Engine *e = data;
 
-    return e->incoming != NULL && incoming_source_has_left(e->incoming);
+    /* A paused postcopy waits for its own source as long as the operator likes. */
+    return e->incoming != NULL && !engine_in_postcopy(e) && incoming_source_has_left(e->incoming);
 }
 
 static void on_listener_ready(Listener *l, const GError *error, void *data)
