@@ -205,7 +205,7 @@ def a_command_that_stops_reading_ends_the_pause(s):
     src.execute("migrate", uri=f"exec:echo $$ >{s.path('pid')}; exec cat >/dev/null")
     src.wait_status("pre-switchover")
     with open(s.path("pid")) as file:
-        os.kill(int(file.read()), signal.SIGSTOP)
+        harness.send_signal(int(file.read()), signal.SIGSTOP)
     src.execute("migrate-continue", state="pre-switchover")
     given_up(src, SILENT + ": it takes no more bytes")
 

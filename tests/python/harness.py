@@ -117,12 +117,22 @@ def cpu_ticks(pid):
 
 
 def is_stopped(pid):
-    """By SIGSTOP."""
+    """Every thread stands still after SIGSTOP."""
     try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] in ("T", "t")
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/stat") as stat:
+                if stat.read().rsplit(")", 1)[1].split()[0] not in ("T", "t"):
+                    return False
     except (FileNotFoundError, ProcessLookupError):
         return False
+    return True
+
+
+def send_signal(pid, number):
+    """kill() returns before the threads of a process have stopped: they may still answer. This returns afterwards."""
+    os.kill(pid, number)
+    if number == signal.SIGSTOP:
+        wait_for(f"process {pid} stands still", lambda: is_stopped(pid))
 
 
 class QmpError(Failure):
@@ -352,7 +362,7 @@ class Process:
         return report["steps"]
 
     def signal(self, number):
-        os.kill(self.pid, number)
+        send_signal(self.pid, number)
 
     def kill(self):
         self.process.kill()
