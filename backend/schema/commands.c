@@ -182,19 +182,17 @@ const SchemaCommand *schema_find_command(const char *name)
     return NULL;
 }
 
-static const SchemaType *type_in(const SchemaType *const *types, const char *name)
+const SchemaType *schema_find_type(const char *name)
 {
-    for (; *types != NULL; types++) {
-        if (strcmp((*types)->name, name) == 0) {
-            return *types;
+    static const SchemaType *const *const lists[] = { schema_named_types, schema_control_types,
+                                                      schema_other_types, schema_attach_types };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(lists); i++) {
+        for (const SchemaType *const *type = lists[i]; *type != NULL; type++) {
+            if (strcmp((*type)->name, name) == 0) {
+                return *type;
+            }
         }
     }
     return NULL;
-}
-
-const SchemaType *schema_find_type(const char *name)
-{
-    const SchemaType *type = type_in(schema_named_types, name);
-
-    return type != NULL ? type : type_in(schema_control_types, name);
 }

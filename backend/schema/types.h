@@ -23,18 +23,15 @@ extern const SchemaType schema_x_owner, schema_x_history, schema_x_ram_map,
 extern const SchemaType schema_x_verify, schema_x_planted, schema_x_dirty_pages;
 
 /* types-other.c */
-extern const SchemaType schema_time_unit, schema_dirty_rate_mode, schema_dirty_rate_status;
-extern const SchemaType schema_dirty_rate_vcpu, schema_dirty_rate_info;
-extern const SchemaType schema_dirty_limit_info, schema_dirty_limit_info_list;
-extern const SchemaType schema_migration_thread, schema_migration_thread_list;
-extern const SchemaType schema_colo_mode, schema_colo_reason, schema_colo_status;
-extern const SchemaType schema_replication_status;
-extern const SchemaType schema_job_type, schema_job_status, schema_job_info, schema_job_info_list;
-extern const SchemaType schema_object_type, schema_x_deleted;
+extern const SchemaType schema_time_unit, schema_dirty_rate_mode, schema_dirty_rate_info;
+extern const SchemaType schema_dirty_limit_info_list, schema_migration_thread_list;
+extern const SchemaType schema_colo_status, schema_replication_status;
+extern const SchemaType schema_job_info_list, schema_object_type, schema_x_deleted;
 
 /* types-attach.c */
-extern const SchemaType schema_x_side, schema_x_end, schema_x_setting, schema_x_target;
-extern const SchemaType schema_x_severity, schema_x_finding, schema_x_check;
+extern const SchemaType schema_x_side, schema_x_target, schema_x_check;
 
-/* All types that have a name in QAPI, NULL terminated: those of types.c, those of control.c. */
+/* The types that have a name in QAPI, NULL terminated: those of types.c, control.c, types-other.c
+ * and types-attach.c. */
 extern const SchemaType *const schema_named_types[], *const schema_control_types[];
+extern const SchemaType *const schema_other_types[], *const schema_attach_types[];

@@ -1,7 +1,7 @@
 /*
  * Migration parameters as text: HMP's parsing of a value with its error
- * texts, the lines of info migrate_parameters, a value with its unit. Pure
- * functions over the table in parameters.c.
+ * texts, and the lines of info migrate_parameters. Pure functions over the
+ * table in parameters.c.
  */
 #include "backend/tables/parameters.h"
 
@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backend/base/error.h"
+#include "backend/base/json.h"
 #include "backend/base/size.h"
 
 /* ---- from text ---- */
@@ -120,64 +121,15 @@ json_object *param_value_from_text(const ParamDesc *desc, const char *text, GErr
 
 /* ---- to text ---- */
 
-char *param_value_for_people(const ParamDesc *desc, json_object *value)
-{
-    switch (desc->kind) {
-    case PARAM_BOOL:
-        return g_strdup(json_object_get_boolean(value) ? "on" : "off");
-    case PARAM_ENUM:
-        return g_strdup(json_object_get_string(value));
-    case PARAM_STRING:
-        return g_strdup_printf("'%s'", value == NULL ? "" : json_object_get_string(value));
-    case PARAM_MAPPING:
-        return g_strdup(value == NULL ? "not set" : json_object_to_json_string_ext(value, 0));
-    default:
-        break;
-    }
-
-    uint64_t number = json_object_get_uint64(value);
-    if (number == 0 && desc->zero != NULL) {
-        return g_strdup_printf("0 (%s)", desc->zero);
-    }
-    if (g_str_has_prefix(desc->unit, "bytes")) {
-        g_autofree char *size = size_format(number);
-        return g_strconcat(size, desc->unit + strlen("bytes"), NULL);
-    }
-    return g_strdup_printf("%" PRIu64 "%s%s", number, desc->unit[0] == '\0' ? "" : " ", desc->unit);
-}
-
-static const char *member_string(json_object *object, const char *name)
-{
-    json_object *value = json_object_object_get(object, name);
-    return value == NULL ? "" : json_object_get_string(value);
-}
-
-static json_object *member_list(json_object *object, const char *name, size_t *ret_length)
-{
-    json_object *list = json_object_object_get(object, name);
-
-    *ret_length = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-    return list;
-}
-
 static void format_mapping(json_object *reply, const char *name, GString *out)
 {
-    size_t n_nodes;
-    json_object *nodes = member_list(reply, name, &n_nodes);
-
     g_string_append_printf(out, "%s:\n", name);
-    for (size_t i = 0; i < n_nodes; i++) {
-        json_object *node = json_object_array_get_idx(nodes, i);
-        size_t n_bitmaps;
-        json_object *bitmaps = member_list(node, "bitmaps", &n_bitmaps);
-
-        g_string_append_printf(out, "  '%s' -> '%s'\n", member_string(node, "node-name"),
-                               member_string(node, "alias"));
-        for (size_t b = 0; b < n_bitmaps; b++) {
-            json_object *bitmap = json_object_array_get_idx(bitmaps, b);
-
-            g_string_append_printf(out, "    '%s' -> '%s'\n", member_string(bitmap, "name"),
-                                   member_string(bitmap, "alias"));
+    for (JsonEach node = json_each(json_list(reply, name)); json_next(&node);) {
+        g_string_append_printf(out, "  '%s' -> '%s'\n", json_text(node.value, "node-name"),
+                               json_text(node.value, "alias"));
+        for (JsonEach row = json_each(json_list(node.value, "bitmaps")); json_next(&row);) {
+            g_string_append_printf(out, "    '%s' -> '%s'\n", json_text(row.value, "name"),
+                                   json_text(row.value, "alias"));
         }
     }
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backend/base/error.h"
+#include "backend/base/size.h"
 
 const char *const param_multifd_compressions[] = { "none", "zlib", "zstd", NULL };
 const char *const param_multifd_syncs[] = { "auto", "section", "round", NULL };
@@ -212,6 +213,32 @@ json_object *parameters_to_json(const MigParameters *p)
 }
 
 /* ---- checks of the merged set ---- */
+
+char *param_value_for_people(const ParamDesc *desc, json_object *value)
+{
+    switch (desc->kind) {
+    case PARAM_BOOL:
+        return g_strdup(json_object_get_boolean(value) ? "on" : "off");
+    case PARAM_ENUM:
+        return g_strdup(json_object_get_string(value));
+    case PARAM_STRING:
+        return g_strdup_printf("'%s'", value == NULL ? "" : json_object_get_string(value));
+    case PARAM_MAPPING:
+        return g_strdup(value == NULL ? "not set" : json_object_to_json_string_ext(value, 0));
+    default:
+        break;
+    }
+
+    uint64_t number = json_object_get_uint64(value);
+    if (number == 0 && desc->zero != NULL) {
+        return g_strdup_printf("0 (%s)", desc->zero);
+    }
+    if (g_str_has_prefix(desc->unit, "bytes")) {
+        g_autofree char *size = size_format(number);
+        return g_strconcat(size, desc->unit + strlen("bytes"), NULL);
+    }
+    return g_strdup_printf("%" PRIu64 "%s%s", number, desc->unit[0] == '\0' ? "" : " ", desc->unit);
+}
 
 static void set_range_error(const ParamDesc *desc, MigParameters *now, GError **error)
 {
