@@ -53,15 +53,6 @@ struct Managed {
     GPtrArray *steps; /* all running Steps; not owned */
 };
 
-const char *side_name(Side side);
-
-/* ---- attach.c ---- */
-
-/* The attached source; NULL = requests go to the guest of this process. */
-QmpPeer *managed_source(const Managed *m);
-QmpPeer *managed_destination(const Managed *m);
-void managed_notice(Managed *m, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
 /* ---- ends.c ---- */
 
 typedef void (*ManagedCommand)(Managed *m, BackendSession *session, json_object *args,
@@ -126,15 +117,18 @@ void steps_cancel(Steps *steps);
 /* The reply of a successful step. NULL when it failed or did not run; see steps_error(). */
 json_object *steps_reply(const Steps *steps, Side side, const char *name);
 const char *steps_error(const Steps *steps, Side side, const char *name);
+const char *side_name(Side side);
+/* The attached source; NULL = requests go to the guest of this process. */
+QmpPeer *managed_source(const Managed *m);
+QmpPeer *managed_destination(const Managed *m);
 /* The name of a side in messages. Caller frees. */
 char *managed_title(const Managed *m, Side side);
 bool managed_has(const Managed *m, Side side, const char *command, const char *argument);
 
-/* ---- move.c, recover.c, settle.c ---- */
+/* ---- move.c, settle.c ---- */
 
 void managed_migrate_to(Managed *m, BackendSession *session, json_object *args,
                         BackendReply *reply);
-void move_recover(Managed *m, const char *uri, BackendReply *reply);
 void restore_clear(Restore *restore);
 /* Drops what is to be restored at @side. False when there was nothing. */
 bool restore_forget(Restore *restore, Side side);
@@ -142,11 +136,7 @@ bool restore_forget(Restore *restore, Side side);
 void restore_add(Restore *restore, const Restore *more);
 /* Adds the steps that restore what was changed. */
 void restore_add_steps(Managed *m, Steps *steps);
-/* The URI of the destination with the port that the kernel chose, taken from its socket-address.
- * Caller frees. */
-char *move_resolve_uri(const char *uri, json_object *info);
-
-/* ---- check.c ---- */
+/* ---- check-rules.c ---- */
 
 void managed_migrate_check(Managed *m, BackendSession *session, json_object *args,
                            BackendReply *reply);

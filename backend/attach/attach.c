@@ -15,26 +15,6 @@
 #define DEFAULT_CONNECT_MS 5000
 #define DEFAULT_ANSWER_MS  10000
 
-QmpPeer *managed_source(const Managed *m)
-{
-    return m->ends[SIDE_SOURCE].peer;
-}
-
-QmpPeer *managed_destination(const Managed *m)
-{
-    return m->ends[SIDE_DESTINATION].peer;
-}
-
-void managed_notice(Managed *m, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    g_autofree char *text = g_strdup_vprintf(format, args);
-    va_end(args);
-    backend_emit_notice(&m->base, text, false, g_get_real_time());
-}
-
 /* ---- dispatch ---- */
 
 static const struct {

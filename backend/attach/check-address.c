@@ -111,12 +111,12 @@ static void look_at_inet(Check *check, const Address *address)
     g_auto(MigFd) fd = -1;
 
     if (!destination_is_local(check) || !read_inet(address, &name, &size)) {
-        check_doubt(check);
+        check->doubtful = true;
         return;
     }
     fd = socket(name.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) {
-        check_doubt(check);
+        check->doubtful = true;
         return;
     }
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
@@ -124,7 +124,7 @@ static void look_at_inet(Check *check, const Address *address)
         return;
     }
     if (errno == EACCES || errno == EPERM) {
-        check_doubt(check); /* refused for this process; QEMU may run as another user */
+        check->doubtful = true; /* refused for this process; QEMU may run as another user */
         return;
     }
     bool taken = errno == EADDRINUSE;
@@ -172,7 +172,7 @@ void check_address(Check *check)
     json_object *socket = first_socket(check);
 
     if (check->uri == NULL) {
-        check_doubt(check);
+        check->doubtful = true;
         return;
     }
     address = address_from_uri(check->uri, &error);
@@ -186,7 +186,7 @@ void check_address(Check *check)
     } else if (address->kind == ADDRESS_INET) {
         look_at_inet(check, address);
     } else {
-        check_doubt(check);
+        check->doubtful = true;
     }
 }
 
@@ -204,7 +204,7 @@ void check_userfault(Check *check)
         return;
     }
     if (why == NULL) {
-        check_doubt(check);
+        check->doubtful = true;
         return;
     }
     check_find(check, FINDING_ERROR, SIDE_DESTINATION, why,

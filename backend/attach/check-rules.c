@@ -16,8 +16,7 @@
 
 static QmpPeer *peer_of(const Check *check, Side side)
 {
-    return side == SIDE_SOURCE ? managed_source(check->managed)
-                               : managed_destination(check->managed);
+    return check->managed->ends[side].peer;
 }
 
 /* Both facts are known; otherwise the rule is marked as doubtful. */
@@ -27,7 +26,7 @@ static bool both(Check *check, const char *name)
                  check_fact(check, SIDE_DESTINATION, name) != NULL;
 
     if (!known) {
-        check_doubt(check);
+        check->doubtful = true;
     }
     return known;
 }
@@ -425,7 +424,7 @@ static void way(Check *check)
     Facts facts = { .address = address };
 
     if (check->uri == NULL) {
-        check_doubt(check);
+        check->doubtful = true;
         return;
     }
     for (MigCapability id = 0; id < CAPABILITY__COUNT; id++) {
@@ -444,7 +443,7 @@ static void way(Check *check)
     }
 }
 
-const CheckRule check_rules[] = {
+static const CheckRule rules[] = {
     { "version", version },
     { "machine type", machine },
     { "accelerator", accelerator },
@@ -466,3 +465,10 @@ const CheckRule check_rules[] = {
     { "userfaultfd", check_userfault },
     { NULL, NULL },
 };
+
+void managed_migrate_check(Managed *m, BackendSession *session, json_object *args,
+                           BackendReply *reply)
+{
+    (void)session;
+    check_run(m, rules, args, reply);
+}

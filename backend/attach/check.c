@@ -33,11 +33,6 @@ int check_capability(Check *check, Side side, const char *name)
     return -1;
 }
 
-void check_doubt(Check *check)
-{
-    check->doubtful = true;
-}
-
 void check_find(Check *check, Severity severity, Side side, const char *observed,
                 const char *needed, const char *remedy)
 {
@@ -69,7 +64,7 @@ static void judge(Check *check)
 {
     json_object *answer = json_object_new_object();
 
-    for (const CheckRule *rule = check_rules; rule->name != NULL; rule++) {
+    for (const CheckRule *rule = check->rules; rule->name != NULL; rule++) {
         check->rule = rule->name;
         check->doubtful = false;
         rule->run(check);
@@ -154,12 +149,10 @@ static const struct {
     { "query-machines", "machines" },
 };
 
-void managed_migrate_check(Managed *m, BackendSession *session, json_object *args,
-                           BackendReply *reply)
+void check_run(Managed *m, const CheckRule *rules, json_object *args, BackendReply *reply)
 {
     json_object *uri = json_member(args, "uri");
 
-    (void)session;
     if (managed_source(m) == NULL || managed_destination(m) == NULL) {
         GError *error = g_error_new(MIG_ERROR, MIG_ERROR_GENERIC,
                                     "both ends have to be attached to be compared");
@@ -172,6 +165,7 @@ void managed_migrate_check(Managed *m, BackendSession *session, json_object *arg
 
     Check *check = g_new0(Check, 1);
     check->managed = m;
+    check->rules = rules;
     check->reply = reply;
     check->uri = uri != NULL ? g_strdup(json_object_get_string(uri)) : NULL;
     check->findings = json_object_new_array();

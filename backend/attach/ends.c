@@ -14,6 +14,17 @@ static void forget_target(Managed *m)
     g_clear_pointer(&m->target, json_object_put);
 }
 
+G_GNUC_PRINTF(2, 3)
+static void emit_notice(Managed *m, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_autofree char *text = g_strdup_vprintf(format, args);
+    va_end(args);
+    backend_emit_notice(&m->base, text, false, g_get_real_time());
+}
+
 /* ---- events of an end ---- */
 
 static void on_event(const BackendEvent *event, void *data)
@@ -61,7 +72,7 @@ static void on_notice(const char *text, void *data)
 {
     End *end = data;
 
-    managed_notice(end->managed, "%s", text);
+    emit_notice(end->managed, "%s", text);
 }
 
 /* ---- the commands of its human monitor ---- */
@@ -190,10 +201,10 @@ void managed_drop_end(Managed *m, Side side)
         m->uri = g_strdup("");
     }
     if (peer != NULL && restore_forget(&m->restore, side)) {
-        managed_notice(m,
-                       "%s keeps the settings that migrate_to made there: it is let go of "
-                       "before they could be put back",
-                       qmp_peer_title(peer));
+        emit_notice(m,
+                    "%s keeps the settings that migrate_to made there: it is let go of "
+                    "before they could be put back",
+                    qmp_peer_title(peer));
     }
     g_clear_pointer(&end->commands, json_object_put);
     forget_target(m);

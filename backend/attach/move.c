@@ -86,25 +86,6 @@ static void on_started(Steps *steps, const GError *error, void *data)
     }
 }
 
-/* The address in the form that the side supports: channels or a URI. */
-json_object *move_address(Managed *m, Side side, const char *command, const char *uri,
-                          GError **error)
-{
-    g_autoptr(Address) address = address_from_uri(uri, error);
-    json_object *args = json_object_new_object();
-
-    if (address == NULL) {
-        json_object_put(args);
-        return NULL;
-    }
-    if (managed_has(m, side, command, "channels")) {
-        json_object_object_add(args, "channels", address_to_channels(address));
-    } else {
-        json_add_text(args, "uri", uri);
-    }
-    return args;
-}
-
 static void start_source(Move *move)
 {
     Managed *m = move->managed;
@@ -127,21 +108,6 @@ static void start_source(Move *move)
     m->moving = steps_new(m, on_started, move_free, move);
     steps_add(m->moving, SIDE_SOURCE, "migrate", args, "migrate", true);
     steps_run(m->moving);
-}
-
-char *move_resolve_uri(const char *uri, json_object *info)
-{
-    g_autoptr(Address) address = address_from_uri(uri, NULL);
-    json_object *list = json_member(info, "socket-address");
-    json_object *first = json_at(list, 0);
-
-    if (address == NULL || address->kind != ADDRESS_INET || strcmp(address->port, "0") != 0 ||
-        *json_text(first, "port") == '\0') {
-        return g_strdup(uri);
-    }
-    g_free(address->port);
-    address->port = g_strdup(json_text(first, "port"));
-    return address_to_uri(address);
 }
 
 static void on_listening(Steps *steps, const GError *error, void *data)

@@ -20,6 +20,12 @@ typedef struct {
 /* Fills move->plan and move->before. Fails when one side cannot do what is needed. */
 bool plan_make(Move *move, GError **error);
 
+/* Recovers a paused postcopy. @uri: NULL = where the migration went. */
+void move_recover(Managed *m, const char *uri, BackendReply *reply);
+
 /* Arguments for migrate or migrate-incoming at @side. Caller puts; NULL with an error. */
 json_object *move_address(Managed *m, Side side, const char *command, const char *uri,
                           GError **error);
+/* The URI of the destination with the port that the kernel chose, taken from its socket-address.
+ * Caller frees. */
+char *move_resolve_uri(const char *uri, json_object *info);

@@ -1,5 +1,6 @@
 /*
- * Decides which capabilities and parameters migrate_to sets on which side.
+ * Decides which capabilities and parameters migrate_to sets on which side, and
+ * in which form each side gets the address.
  * Settings of the source are copied to the destination if they matter there.
  * The tables give the side of each; settings that only QEMU knows count as
  * both.
@@ -163,4 +164,40 @@ bool plan_make(Move *move, GError **error)
     }
     plan_parameters(move);
     return true;
+}
+
+/* ---- the address ---- */
+
+/* The address in the form that the side supports: channels or a URI. */
+json_object *move_address(Managed *m, Side side, const char *command, const char *uri,
+                          GError **error)
+{
+    g_autoptr(Address) address = address_from_uri(uri, error);
+    json_object *args = json_object_new_object();
+
+    if (address == NULL) {
+        json_object_put(args);
+        return NULL;
+    }
+    if (managed_has(m, side, command, "channels")) {
+        json_object_object_add(args, "channels", address_to_channels(address));
+    } else {
+        json_add_text(args, "uri", uri);
+    }
+    return args;
+}
+
+char *move_resolve_uri(const char *uri, json_object *info)
+{
+    g_autoptr(Address) address = address_from_uri(uri, NULL);
+    json_object *list = json_member(info, "socket-address");
+    json_object *first = json_at(list, 0);
+
+    if (address == NULL || address->kind != ADDRESS_INET || strcmp(address->port, "0") != 0 ||
+        *json_text(first, "port") == '\0') {
+        return g_strdup(uri);
+    }
+    g_free(address->port);
+    address->port = g_strdup(json_text(first, "port"));
+    return address_to_uri(address);
 }

@@ -37,14 +37,19 @@ const char *side_name(Side side)
 
 /* ---- the two sides ---- */
 
-static QmpPeer *peer_of(const Managed *m, Side side)
+QmpPeer *managed_source(const Managed *m)
 {
-    return side == SIDE_SOURCE ? managed_source(m) : managed_destination(m);
+    return m->ends[SIDE_SOURCE].peer;
+}
+
+QmpPeer *managed_destination(const Managed *m)
+{
+    return m->ends[SIDE_DESTINATION].peer;
 }
 
 char *managed_title(const Managed *m, Side side)
 {
-    QmpPeer *peer = peer_of(m, side);
+    QmpPeer *peer = m->ends[side].peer;
 
     return peer != NULL ? g_strdup(qmp_peer_title(peer))
                         : g_strdup_printf("the %s", side_name(side));
@@ -52,7 +57,7 @@ char *managed_title(const Managed *m, Side side)
 
 bool managed_has(const Managed *m, Side side, const char *command, const char *argument)
 {
-    QmpPeer *peer = peer_of(m, side);
+    QmpPeer *peer = m->ends[side].peer;
     const SchemaCommand *known;
 
     if (peer != NULL) {
@@ -86,7 +91,7 @@ static gboolean refuse_absent(void *data)
 static void ask(Managed *m, Side side, const char *command, json_object *args, QmpLinkDone done,
                 void *data)
 {
-    QmpPeer *peer = peer_of(m, side);
+    QmpPeer *peer = m->ends[side].peer;
     json_object *request;
 
     if (peer != NULL) {
