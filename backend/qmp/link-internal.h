@@ -55,20 +55,16 @@ struct QmpLink {
     bool silent; /* the silence was reported */
 };
 
-/* ---- link.c ---- */
-
-/* Ends the connection; takes ownership of @error. */
-void link_lose(QmpLink *link, GError *error);
-void link_unref(QmpLink *link);
-
 /* ---- link-requests.c ---- */
 
+void link_unref(QmpLink *link);
 /* Writes the pending bytes, the rest when the socket is writable. */
 void link_flush(QmpLink *link);
-void link_send_next(QmpLink *link);
 GError *link_error_from(json_object *object);
-void link_handle_reply(QmpLink *link, json_object *object, json_object *value,
-                       json_object *problem);
+/* Answers the request of the reply @object with its @value or @problem. An error, for the caller to
+ * lose the connection with, when there is no such request. */
+GError *link_handle_reply(QmpLink *link, json_object *object, json_object *value,
+                          json_object *problem);
 /* Moves all requests in flight and waiting to the refused ones, with @error; the second function
  * reports their errors now. */
 void link_refuse_all(QmpLink *link, const GError *error);

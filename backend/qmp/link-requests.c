@@ -32,6 +32,13 @@ static void answer(LinkRequest *request, json_object *value, const GError *error
     g_free(request);
 }
 
+void link_unref(QmpLink *link)
+{
+    if (--link->refs == 0) {
+        g_free(link);
+    }
+}
+
 gboolean link_answer_refused(void *data)
 {
     QmpLink *link = data;
@@ -88,8 +95,6 @@ static void give_up(QmpLink *link, LinkRequest *request)
         refuse(link, next, silence_error(link, request));
     }
 }
-
-static void watch_answers(QmpLink *link);
 
 static gboolean on_overdue(void *data)
 {
@@ -211,7 +216,7 @@ static void put_on_wire(QmpLink *link, LinkRequest *request)
     watch_answers(link);
 }
 
-void link_send_next(QmpLink *link)
+static void send_next(QmpLink *link)
 {
     if (link->stage == STAGE_UP && link->current == NULL) {
         link->current = g_queue_pop_head(&link->waiting);
@@ -247,7 +252,7 @@ void qmp_link_send(QmpLink *link, const char *command, json_object *arguments, b
                            link->name));
     } else {
         g_queue_push_tail(&link->waiting, request);
-        link_send_next(link);
+        send_next(link);
     }
 }
 
@@ -279,16 +284,15 @@ static LinkRequest *take_request(QmpLink *link, int64_t id)
                                                             : NULL;
 }
 
-void link_handle_reply(QmpLink *link, json_object *object, json_object *value, json_object *problem)
+GError *link_handle_reply(QmpLink *link, json_object *object, json_object *value,
+                          json_object *problem)
 {
     json_object *id = json_member(object, "id");
     LinkRequest *request = take_request(link, id != NULL ? json_object_get_int64(id) : 0);
 
     if (request == NULL) {
-        link_lose(link,
-                  g_error_new(MIG_ERROR, MIG_ERROR_FORMAT, "a reply to no request of ours: %.200s",
-                              json_object_to_json_string(object)));
-        return;
+        return g_error_new(MIG_ERROR, MIG_ERROR_FORMAT, "a reply to no request of ours: %.200s",
+                           json_object_to_json_string(object));
     }
 
     unsigned ms = (unsigned)((mig_clock_now_us() - request->sent_us) / 1000);
@@ -306,11 +310,11 @@ void link_handle_reply(QmpLink *link, json_object *object, json_object *value, j
         link->callbacks->answers(command, ms, link->data);
     }
     if (!link->freed) {
-        link_send_next(link);
+        send_next(link);
     }
+    return NULL;
 }
 
-/* Refuses all requests in flight and waiting with @error. */
 void link_refuse_all(QmpLink *link, const GError *error)
 {
     LinkRequest *request;

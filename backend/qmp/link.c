@@ -20,13 +20,7 @@
 #define LAST_RETRY_MS  5000
 
 static void dial_again(QmpLink *link);
-
-void link_unref(QmpLink *link)
-{
-    if (--link->refs == 0) {
-        g_free(link);
-    }
-}
+static void lose(QmpLink *link, GError *error);
 
 /* ---- input ---- */
 
@@ -73,8 +67,8 @@ static void handle(QmpLink *link, json_object *object)
     json_object *value = NULL, *problem = NULL, *name = NULL, *greeting = NULL;
 
     if (!json_object_is_type(object, json_type_object)) {
-        link_lose(link, g_error_new(MIG_ERROR, MIG_ERROR_FORMAT, "it does not speak QMP: %.100s",
-                                    json_object_to_json_string(object)));
+        lose(link, g_error_new(MIG_ERROR, MIG_ERROR_FORMAT, "it does not speak QMP: %.100s",
+                               json_object_to_json_string(object)));
     } else if (json_object_object_get_ex(object, "QMP", &greeting)) {
         if (link->stage == STAGE_GREETING) { /* a monitor that is starting may greet twice */
             negotiate(link, greeting);
@@ -86,15 +80,19 @@ static void handle(QmpLink *link, json_object *object)
     } else if (json_object_object_get_ex(object, "return", &value) ||
                json_object_object_get_ex(object, "error", &problem)) {
         if (link->stage == STAGE_UP) {
-            link_handle_reply(link, object, value, problem);
+            GError *error = link_handle_reply(link, object, value, problem);
+
+            if (error != NULL) {
+                lose(link, error);
+            }
         } else if (link->stage == STAGE_NEGOTIATING && value != NULL) {
             go_up(link);
         } else if (problem != NULL) {
-            link_lose(link, link_error_from(problem));
+            lose(link, link_error_from(problem));
         }
     } else {
-        link_lose(link, g_error_new(MIG_ERROR, MIG_ERROR_FORMAT, "it does not speak QMP: %.100s",
-                                    json_object_to_json_string(object)));
+        lose(link, g_error_new(MIG_ERROR, MIG_ERROR_FORMAT, "it does not speak QMP: %.100s",
+                               json_object_to_json_string(object)));
     }
 }
 
@@ -108,8 +106,8 @@ static void handle_all(QmpLink *link)
         case JSON_FRAME_NONE:
             return;
         case JSON_FRAME_ERROR:
-            link_lose(link, g_error_new(MIG_ERROR, MIG_ERROR_FORMAT, "it does not speak QMP: %s",
-                                        error->message));
+            lose(link, g_error_new(MIG_ERROR, MIG_ERROR_FORMAT, "it does not speak QMP: %s",
+                                   error->message));
             return;
         case JSON_FRAME_VALUE:
             handle(link, object);
@@ -131,9 +129,9 @@ static gboolean on_readable(gint fd, GIOCondition condition, void *data)
         json_framer_feed(link->framer, chunk, (size_t)n);
         handle_all(link);
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-        link_lose(link,
-                  n == 0 ? g_error_new(MIG_ERROR, MIG_ERROR_IO, "the monitor closed the connection")
-                         : g_error_new(MIG_ERROR, MIG_ERROR_IO, "%s", g_strerror(errno)));
+        lose(link, n == 0
+                       ? g_error_new(MIG_ERROR, MIG_ERROR_IO, "the monitor closed the connection")
+                       : g_error_new(MIG_ERROR, MIG_ERROR_IO, "%s", g_strerror(errno)));
     }
     bool goes_on = link->fd == fd && !link->freed;
     link_unref(link);
@@ -172,8 +170,8 @@ static gboolean on_retry(void *data)
     return G_SOURCE_REMOVE;
 }
 
-/* Takes ownership of @error. */
-void link_lose(QmpLink *link, GError *error)
+/* Ends the connection; takes ownership of @error. */
+static void lose(QmpLink *link, GError *error)
 {
     bool was_up = link->stage == STAGE_UP;
 
@@ -204,7 +202,7 @@ static gboolean on_limit(void *data)
     link->limit = 0;
     mig_error_hint(&error, "a QMP monitor serves one client at a time: another one may hold it; "
                            "or QEMU stands still");
-    link_lose(link, error);
+    lose(link, error);
     return G_SOURCE_REMOVE;
 }
 
@@ -226,7 +224,7 @@ static void on_dialled(int fd, const GError *error, void *data)
 
     link->dial = NULL;
     if (error != NULL) {
-        link_lose(link, g_error_copy(error));
+        lose(link, g_error_copy(error));
         return;
     }
     link->fd = fd;

@@ -33,9 +33,8 @@ struct QmpPeer {
 };
 
 void peer_set_text(char **place, const char *text);
-/* Stores the content of a reply. */
-void peer_note_reply(QmpPeer *peer, const char *command, json_object *arguments,
+/* Stores the content of a reply. False when the reply to @command says nothing of the state. */
+bool peer_note_reply(QmpPeer *peer, const char *command, json_object *arguments,
                      json_object *value);
 bool peer_is_running(const char *status);
 void peer_note_version(QmpPeer *peer, json_object *version);
-void peer_schedule_poll(QmpPeer *peer);

@@ -155,7 +155,6 @@ static void note_migrate(QmpPeer *peer, json_object *info)
             emit_status(peer, true, g_get_real_time());
         }
     }
-    peer_schedule_poll(peer);
 }
 
 static void note_capabilities(QmpPeer *peer, json_object *list)
@@ -205,7 +204,7 @@ void peer_note_version(QmpPeer *peer, json_object *version)
     qmp_link_set_name(peer->link, peer->title);
 }
 
-void peer_note_reply(QmpPeer *peer, const char *command, json_object *arguments, json_object *value)
+bool peer_note_reply(QmpPeer *peer, const char *command, json_object *arguments, json_object *value)
 {
     if (strcmp(command, "query-migrate") == 0) {
         note_migrate(peer, value);
@@ -228,7 +227,8 @@ void peer_note_reply(QmpPeer *peer, const char *command, json_object *arguments,
         peer_set_text(&peer->name, json_text(value, "name"));
     } else if (strcmp(command, "query-uuid") == 0) {
         peer_set_text(&peer->uuid, json_text(value, "UUID"));
-    } else if (!g_str_has_prefix(command, "query-")) {
-        qmp_peer_look(peer); /* the command may have changed the migration */
+    } else {
+        return false;
     }
+    return true;
 }

@@ -61,6 +61,8 @@ static char *circumstances(const QmpPeer *peer)
 
 /* ---- requests ---- */
 
+static void schedule_poll(QmpPeer *peer);
+
 static void on_answer(json_object *value, const GError *error, void *data)
 {
     Ask *ask = data;
@@ -74,7 +76,13 @@ static void on_answer(json_object *value, const GError *error, void *data)
         value = NULL;
     }
     if (error == NULL && !ask->peer->freed) {
-        peer_note_reply(ask->peer, ask->command, ask->arguments, value);
+        bool noted = peer_note_reply(ask->peer, ask->command, ask->arguments, value);
+
+        if (strcmp(ask->command, "query-migrate") == 0) {
+            schedule_poll(ask->peer);
+        } else if (!noted && !g_str_has_prefix(ask->command, "query-")) {
+            qmp_peer_look(ask->peer); /* the command may have changed the migration */
+        }
     }
     if (ask->done != NULL) {
         ask->done(value, error, ask->data);
@@ -169,7 +177,7 @@ static void on_polled(json_object *value, const GError *error, void *data)
     (void)value, (void)error;
     if (!peer->freed) {
         peer->polling = false;
-        peer_schedule_poll(peer);
+        schedule_poll(peer);
     }
 }
 
@@ -186,7 +194,7 @@ static gboolean on_poll(void *data)
 }
 
 /* Counted from the last reply. */
-void peer_schedule_poll(QmpPeer *peer)
+static void schedule_poll(QmpPeer *peer)
 {
     bool running = peer_is_running(peer->status) || peer->differs > 0;
     int64_t passed_ms = (mig_clock_now_us() - peer->seen_us) / 1000;
@@ -260,11 +268,11 @@ static void be_ready(QmpPeer *peer)
 {
     if (!peer->told_ready) {
         peer->told_ready = true;
-        peer_schedule_poll(peer);
+        schedule_poll(peer);
         peer->callbacks->ready(NULL, peer->data);
         return;
     }
-    peer_schedule_poll(peer);
+    schedule_poll(peer);
     if (peer->was_lost) {
         peer->was_lost = false;
         notice(peer, "%s is connected again: guest %s, migration %s", peer->title, peer->run_state,
