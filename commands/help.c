@@ -36,18 +36,18 @@ void help_print_table(HmpCall *call, const Command *const *table, const char *be
     }
 }
 
-static void offer_commands(Suggestion *near, const Command *const *table, bool batch)
+static void offer_commands(HmpCall *call, Suggestion *near, const Command *const *table)
 {
     for (; *table; table++) {
-        if (!(*table)->batch_only || batch) {
+        if (!(*table)->batch_only || call_is_batch(call)) {
             suggestion_offer(near, (*table)->name);
         }
     }
 }
 
-GError *unknown_command(const char *line, const LineHead *head, bool batch)
+GError *unknown_command(HmpCall *call, const char *line, const LineHead *head)
 {
-    const Command *const *table = head->group ? head->group->sub : command_table;
+    const Command *const *table = head->group ? head->group->sub : call->hmp->commands;
     g_autofree char *before =
         head->group ? g_strconcat(head->group->name, " ", NULL) : g_strdup("");
     GError *error = NULL;
@@ -56,7 +56,7 @@ GError *unknown_command(const char *line, const LineHead *head, bool batch)
     g_set_error(&error, MIG_ERROR, MIG_ERROR_COMMAND_NOT_FOUND, "unknown command: '%.*s'",
                 (int)(head->end - line), line);
     suggestion_init(&near, head->name, head->name_length);
-    offer_commands(&near, table, batch);
+    offer_commands(call, &near, table);
     if (!head->group && head->name_length == 4 && strncmp(head->name, "exit", 4) == 0) {
         mig_error_hint(&error, "quit leaves");
         return error;
@@ -129,19 +129,19 @@ static GError *unknown_name(HmpCall *call, const char *text, const LineHead *hea
     const char *plain, *name;
 
     if (head->group) {
-        return unknown_command(text, head, call_is_batch(call));
+        return unknown_command(call, text, head);
     }
     g_set_error(&error, MIG_ERROR, MIG_ERROR_COMMAND_NOT_FOUND, "unknown command: '%.*s'",
                 (int)(head->end - text), text);
     suggestion_init(&near, head->name, head->name_length);
-    offer_commands(&near, command_table, call_is_batch(call));
+    offer_commands(call, &near, call->hmp->commands);
     for (int kind = 0; kind < TOPIC__COUNT; kind++) {
         for (size_t i = 0; (name = topic_name((TopicKind)kind, i)) != NULL; i++) {
             suggestion_offer(&near, name);
         }
     }
     plain = near.name;
-    offer_commands(&near, cmd_info.sub, call_is_batch(call));
+    offer_commands(call, &near, command_find(call->hmp->commands, "info", 4)->sub);
     suggestion_hint(&near, near.name == plain ? "" : "info ", &error);
     return error;
 }
@@ -193,7 +193,7 @@ static void run_help(HmpCall *call)
     LineHead head;
 
     if (!text) {
-        help_print_table(call, command_table, "");
+        help_print_table(call, call->hmp->commands, "");
         call_finish(call, HMP_OK);
         return;
     }
@@ -201,7 +201,7 @@ static void run_help(HmpCall *call)
         call_fail_syntax(call, error, NULL);
         return;
     }
-    line_head_read(text, &head);
+    line_head_read(call->hmp->commands, text, &head);
     if (head.command && head.command->batch_only && !call_is_batch(call)) {
         head.command = NULL;
     }

@@ -352,7 +352,7 @@ INFO_ROW(version, "show the version of QEMU", run_version);
 
 static void run_info(HmpCall *call)
 {
-    help_print_table(call, cmd_info.sub, "info ");
+    help_print_table(call, call->command->sub, "info ");
     call_finish(call, HMP_OK);
 }
 

@@ -41,7 +41,7 @@ static void quit_known(HmpCall *call, json_object *info, const GError *error)
     /* The migration of an attached QEMU continues without this program. */
     if (migration_status_from_name(status, &known) && !migration_status_is_over(known) &&
         known != MIGRATION_SETUP && !backend_target(call->hmp->backend)) {
-        call->hmp->quit_asked = true;
+        call->hmp->asked = call->command;
         call_print(call, "a migration runs: quit again to cancel it and end the guest\n");
         call_finish(call, HMP_OK);
         return;
@@ -51,7 +51,7 @@ static void quit_known(HmpCall *call, json_object *info, const GError *error)
 
 static void run_quit(HmpCall *call)
 {
-    if ((call->hmp->flags & HMP_PERSON) && !call->hmp->quit_asked) {
+    if ((call->hmp->flags & HMP_PERSON) && !call->hmp->asked) {
         call_request(call, "query-migrate", NULL, quit_known);
     } else {
         call_request(call, "quit", NULL, quit_done);

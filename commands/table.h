@@ -1,6 +1,6 @@
 /*
  * The command table: all properties of an HMP command in one constant.
- * Dispatch, help, usage and completion read the same rows. table.c lists
+ * Dispatch, help, usage and completion read the same rows. table.def lists
  * them; each family of commands has a file with its rows.
  */
 #pragma once
@@ -72,6 +72,3 @@ struct Command {
 };
 
 extern const Command *const command_table[]; /* sorted by name, NULL terminated */
-/* The options and params as help prints them. Caller frees. */
-char *command_usage(const Command *command);
-const Command *command_find(const Command *const *table, const char *name, size_t length);

@@ -299,7 +299,7 @@ static bool walk_line(const char *line, bool names, Source *source, Word *word)
 {
     LineHead head;
 
-    line_head_read(line, &head);
+    line_head_read(command_table, line, &head);
     if (*head.end == '\0') { /* also for the empty line */
         word->start = head.name;
         word->text = g_strndup(head.name, head.name_length);

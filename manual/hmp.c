@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "commands/hmp/fields.h"
+#include "commands/hmp/parse.h"
 #include "commands/table.h"
 #include "commands/topics.h"
 

@@ -233,7 +233,8 @@ Batch *batch_new(Backend *backend, Console *console, Script *script, bool json,
     batch->callbacks = callbacks;
     batch->data = data;
     batch->view = progress_view_new(backend, console, on_ready, batch);
-    batch->hmp = hmp_new(backend, &hmp_callbacks, batch, HMP_BATCH | (json ? HMP_JSON : 0));
+    batch->hmp =
+        hmp_new(command_table, backend, &hmp_callbacks, batch, HMP_BATCH | (json ? HMP_JSON : 0));
     next_turn(batch);
     return batch;
 }

@@ -18,9 +18,9 @@
 #include "backend/base/json.h"
 #include "commands/hmp/hmp.h"
 #include "commands/hmp/parse.h"
-#include "commands/table.h"
 
 struct Hmp {
+    const Command *const *commands;
     Backend *backend;
     BackendSession *session;
     bool owns_session;
@@ -33,8 +33,8 @@ struct Hmp {
     GString *output;       /* of the last line with output that expect may check */
     GString *failure;      /* output of the last line that failed */
     char *place;
-    bool quit_asked; /* HMP_PERSON: the previous quit only asked for confirmation */
-    GQueue lines;    /* the lines of info history, oldest first */
+    const Command *asked; /* HMP_PERSON: the line before was this command, and asked for another */
+    GQueue lines;         /* the lines of info history, oldest first */
 };
 
 struct HmpCall {
@@ -150,18 +150,6 @@ static inline const char *info_status(json_object *info)
 
 /* ---- the families ---- */
 
-extern const Command cmd_assert, cmd_cont, cmd_dashboard, cmd_echo, cmd_expect, cmd_fault_release,
-    cmd_guest_plant, cmd_guest_set, cmd_guest_verify, cmd_help, cmd_info, cmd_migrate,
-    cmd_migrate_cancel, cmd_migrate_incoming, cmd_migrate_set_capability, cmd_migrate_set_parameter,
-    cmd_on_error, cmd_quit, cmd_report, cmd_set, cmd_sleep, cmd_source, cmd_stop, cmd_wait;
-
-extern const Command cmd_announce_self, cmd_calc_dirty_rate, cmd_cancel_vcpu_dirty_limit,
-    cmd_client_migrate_info, cmd_closefd, cmd_delvm, cmd_getfd, cmd_loadvm, cmd_migrate_continue,
-    cmd_migrate_pause, cmd_migrate_recover, cmd_migrate_start_postcopy, cmd_object_add,
-    cmd_object_del, cmd_print, cmd_savevm, cmd_set_vcpu_dirty_limit, cmd_x_colo_lost_heartbeat;
-extern const Command cmd_connect, cmd_disconnect, cmd_migrate_check, cmd_migrate_to, cmd_peer,
-    cmd_qemu;
-
 /* For commands that start a migration: Ctrl-C requests a cancel; the line lives until the end. */
 void migrate_allow_interrupt(HmpCall *call);
 void migrate_wait_for_end(HmpCall *call);
@@ -173,4 +161,4 @@ extern const Command info_target, info_dirty_rate, info_history, info_snapshots,
 /* "NAME PARAMS -- HELP" for each row of @table. */
 void help_print_table(HmpCall *call, const Command *const *table, const char *before);
 /* Error text and suggestion for a name that line_head_read() did not find. Caller frees. */
-GError *unknown_command(const char *line, const LineHead *head, bool batch);
+GError *unknown_command(HmpCall *call, const char *line, const LineHead *head);

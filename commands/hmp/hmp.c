@@ -25,11 +25,13 @@ static void session_warned(const char *text, void *data)
     }
 }
 
-static Hmp *new_monitor(Backend *backend, const HmpCallbacks *callbacks, void *data, unsigned flags)
+static Hmp *new_monitor(const Command *const *commands, Backend *backend,
+                        const HmpCallbacks *callbacks, void *data, unsigned flags)
 {
     Hmp *hmp = g_new0(Hmp, 1);
 
     g_assert(callbacks->print);
+    hmp->commands = commands;
     hmp->backend = backend;
     hmp->callbacks = *callbacks;
     hmp->data = data;
@@ -40,19 +42,20 @@ static Hmp *new_monitor(Backend *backend, const HmpCallbacks *callbacks, void *d
     return hmp;
 }
 
-Hmp *hmp_new(Backend *backend, const HmpCallbacks *callbacks, void *data, unsigned flags)
+Hmp *hmp_new(const Command *const *commands, Backend *backend, const HmpCallbacks *callbacks,
+             void *data, unsigned flags)
 {
-    Hmp *hmp = new_monitor(backend, callbacks, data, flags);
+    Hmp *hmp = new_monitor(commands, backend, callbacks, data, flags);
 
     hmp->session = backend_session_new(backend, session_warned, hmp);
     hmp->owns_session = true;
     return hmp;
 }
 
-Hmp *hmp_new_with_session(Backend *backend, BackendSession *session, const HmpCallbacks *callbacks,
-                          void *data, unsigned flags)
+Hmp *hmp_new_with_session(const Command *const *commands, Backend *backend, BackendSession *session,
+                          const HmpCallbacks *callbacks, void *data, unsigned flags)
 {
-    Hmp *hmp = new_monitor(backend, callbacks, data, flags);
+    Hmp *hmp = new_monitor(commands, backend, callbacks, data, flags);
 
     hmp->session = session;
     return hmp;
@@ -226,14 +229,16 @@ void hmp_execute(Hmp *hmp, const char *line, HmpDone done, void *data)
         call_fail_syntax(call, error, NULL);
         return;
     }
-    line_head_read(call->line, &head);
+    line_head_read(hmp->commands, call->line, &head);
     if (!head.command || (head.command->batch_only && !call_is_batch(call))) {
-        error = unknown_command(call->line, &head, call_is_batch(call));
+        error = unknown_command(call, call->line, &head);
         call_fail_syntax(call, error, NULL);
         return;
     }
     call->command = head.command;
-    hmp->quit_asked = hmp->quit_asked && head.command == &cmd_quit;
+    if (hmp->asked != head.command) {
+        hmp->asked = NULL;
+    }
     call->args = args_parse(head.command, head.end, &error);
     if (!call->args) {
         call_fail_syntax(call, error, head.end);

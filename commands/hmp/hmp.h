@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "backend/backend.h"
+#include "commands/table.h"
 
 typedef struct Hmp Hmp;
 
@@ -47,7 +48,9 @@ typedef enum {
     HMP_PERSON = 1 << 3,  /* a person types: quit asks for confirmation while a migration runs */
 } HmpFlags;
 
-Hmp *hmp_new(Backend *backend, const HmpCallbacks *callbacks, void *data, unsigned flags);
+/* @commands: the rows that it knows, in practice command_table. */
+Hmp *hmp_new(const Command *const *commands, Backend *backend, const HmpCallbacks *callbacks,
+             void *data, unsigned flags);
 /* Abandons the running line without calling its done. Operations that it started continue. */
 void hmp_free(Hmp *hmp);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Hmp, hmp_free)
@@ -61,8 +64,8 @@ bool hmp_is_busy(const Hmp *hmp);
 /* The session of this monitor. Lines of a QMP client use the client's session, so both share
  * getfd. */
 BackendSession *hmp_session(Hmp *hmp);
-Hmp *hmp_new_with_session(Backend *backend, BackendSession *session, const HmpCallbacks *callbacks,
-                          void *data, unsigned flags);
+Hmp *hmp_new_with_session(const Command *const *commands, Backend *backend, BackendSession *session,
+                          const HmpCallbacks *callbacks, void *data, unsigned flags);
 
 /* Ctrl-C while a line waits for a migration: requests a cancel. False when no line waits for
  * one. */

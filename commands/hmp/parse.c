@@ -19,14 +19,6 @@ static bool ends_word(char c)
     return c == '\0' || g_ascii_isspace(c);
 }
 
-const char *skip_blanks(const char *at)
-{
-    while (g_ascii_isspace(*at)) {
-        at++;
-    }
-    return at;
-}
-
 /* ---- words ---- */
 
 void word_clear(Word *word)
@@ -98,9 +90,33 @@ WordStatus word_read(const char *at, Word *ret)
 
 /* ---- the head of a line ---- */
 
-void line_head_read(const char *line, LineHead *ret)
+static bool is_name_of(const char *names, const char *name, size_t length)
 {
-    const Command *const *table = command_table;
+    for (;;) {
+        size_t n = strcspn(names, "|");
+
+        if (n == length && memcmp(names, name, n) == 0) {
+            return true;
+        }
+        if (names[n] == '\0') {
+            return false;
+        }
+        names += n + 1;
+    }
+}
+
+const Command *command_find(const Command *const *table, const char *name, size_t length)
+{
+    for (; length > 0 && *table; table++) {
+        if (is_name_of((*table)->name, name, length)) {
+            return *table;
+        }
+    }
+    return NULL;
+}
+
+void line_head_read(const Command *const *table, const char *line, LineHead *ret)
+{
     const char *at = skip_blanks(line);
 
     *ret = (LineHead){ .name = at, .end = at };
@@ -592,4 +608,18 @@ Arg *args_parse(const Command *command, const char *at, GError **error)
         g_array_set_clear_func(given, NULL);
     }
     return g_steal_pointer(&args);
+}
+
+/* ---- usage ---- */
+
+char *command_usage(const Command *command)
+{
+    GString *usage = g_string_new(NULL);
+
+    for (const ArgSpec *option = command->options; option && option->name; option++) {
+        g_string_append_printf(usage, "[--%s%s%s]%s ", option->name, option->value ? " " : "",
+                               option->value ? option->value : "", option->repeatable ? "..." : "");
+    }
+    g_string_append(usage, command->params);
+    return g_string_free(usage, FALSE);
 }

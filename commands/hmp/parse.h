@@ -40,20 +40,29 @@ WordStatus word_read(const char *at, Word *ret);
 void word_clear(Word *word);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Word, word_clear)
 
-const char *skip_blanks(const char *at);
+static inline const char *skip_blanks(const char *at)
+{
+    while (g_ascii_isspace(*at)) {
+        at++;
+    }
+    return at;
+}
 
 /* ---- the head of a line ---- */
 
 typedef struct {
     const Command *command; /* NULL = unknown or no name at all */
-    const Command *group;   /* whose sub-commands were searched last; NULL = command_table */
+    const Command *group;   /* whose sub-commands were searched last; NULL = none */
     const char *name;       /* the last name looked up: @name_length bytes in the line */
     size_t name_length;
     const char *end; /* after that name: the arguments */
 } LineHead;
 
-/* Names end at a blank or at '/'. */
-void line_head_read(const char *line, LineHead *ret);
+/* Looks the names up in @table and its sub-commands. Names end at a blank or at '/'. */
+void line_head_read(const Command *const *table, const char *line, LineHead *ret);
+const Command *command_find(const Command *const *table, const char *name, size_t length);
+/* The options and params as help prints them. Caller frees. */
+char *command_usage(const Command *command);
 
 /* ---- arguments ---- */
 

@@ -253,7 +253,7 @@ static void *accept_client(SocketServer *server, int fd, const void *data)
     client->output = g_string_new(NULL);
     g_queue_init(&client->notices);
     line_discipline_init(&client->line);
-    client->hmp = hmp_new(socket_server_backend(server), &callbacks, client, 0);
+    client->hmp = hmp_new(command_table, socket_server_backend(server), &callbacks, client, 0);
     client_print(client, hmp_banner());
     client_print(client, "\n" PROMPT);
     schedule(client);

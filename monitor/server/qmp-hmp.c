@@ -48,7 +48,7 @@ QmpHmp *qmp_hmp_new(Backend *backend, BackendSession *session)
     static const HmpCallbacks callbacks = { .print = on_print };
     QmpHmp *hmp = g_new0(QmpHmp, 1);
 
-    hmp->hmp = hmp_new_with_session(backend, session, &callbacks, hmp, HMP_NO_WAIT);
+    hmp->hmp = hmp_new_with_session(command_table, backend, session, &callbacks, hmp, HMP_NO_WAIT);
     return hmp;
 }
 

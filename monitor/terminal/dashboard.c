@@ -483,7 +483,7 @@ Dashboard *dashboard_new(Backend *backend, Console *console, Prompt *prompt, con
     dashboard->ui = ui_new(dashboard->model, &ui_ops, dashboard);
     dashboard->input = g_byte_array_new();
     dashboard->said = g_string_new(NULL);
-    dashboard->hmp = hmp_new(backend, &hmp_callbacks, dashboard, HMP_NO_WAIT);
+    dashboard->hmp = hmp_new(command_table, backend, &hmp_callbacks, dashboard, HMP_NO_WAIT);
     prompt_set_dashboard(prompt, on_command, dashboard);
     return dashboard;
 }

@@ -432,7 +432,7 @@ Prompt *prompt_new(Backend *backend, Console *console, void (*hangup)(void *data
     prompt->data = data;
     prompt->input = g_byte_array_new();
     prompt->progress = progress_view_new(backend, console, on_summary_done, prompt);
-    prompt->hmp = hmp_new(backend, &hmp_callbacks, prompt, HMP_BATCH | HMP_PERSON);
+    prompt->hmp = hmp_new(command_table, backend, &hmp_callbacks, prompt, HMP_BATCH | HMP_PERSON);
     terminal_add(&terminal_user, prompt);
     configure_readline(prompt);
     history_open();

@@ -88,7 +88,7 @@ static Hmp *open_monitor(Backend *backend, Lines *lines)
         [FRONT_PROMPT] = 0, [FRONT_BATCH] = HMP_BATCH, [FRONT_JSON] = HMP_BATCH | HMP_JSON
     };
 
-    return hmp_new(backend, &callbacks, lines, flags[lines->front]);
+    return hmp_new(command_table, backend, &callbacks, lines, flags[lines->front]);
 }
 
 static void complete_somewhere(Random *random, const char *line, bool batch)

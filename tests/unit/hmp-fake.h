@@ -100,7 +100,7 @@ static void set_up(Fixture *f, unsigned flags)
     f->fake.log = g_string_new(NULL);
     f->out = g_string_new(NULL);
     f->progress = g_string_new(NULL);
-    f->hmp = hmp_new(&f->fake.base, &callbacks, f, flags);
+    f->hmp = hmp_new(command_table, &f->fake.base, &callbacks, f, flags);
 }
 
 static void tear_down(Fixture *f)

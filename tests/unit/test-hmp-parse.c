@@ -88,7 +88,7 @@ static void test_head_finds_the_command(void **state)
         LineHead head;
 
         print_message("[%s]\n", heads[i].line);
-        line_head_read(heads[i].line, &head);
+        line_head_read(command_table, heads[i].line, &head);
         assert_string_equal(head.end, heads[i].rest);
         assert_int_equal(head.command != NULL, heads[i].command != NULL);
         if (head.command) {

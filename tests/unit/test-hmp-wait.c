@@ -492,7 +492,8 @@ static void test_monitor_on_a_session_of_somebody_else(void **state)
     (void)state;
     set_up(&f, 0);
     BackendSession *session = backend_session_new(&f.fake.base, NULL, NULL);
-    Hmp *second = hmp_new_with_session(&f.fake.base, session, &callbacks, &f, HMP_NO_WAIT);
+    Hmp *second =
+        hmp_new_with_session(command_table, &f.fake.base, session, &callbacks, &f, HMP_NO_WAIT);
 
     assert_ptr_equal(hmp_session(second), session);
     assert_ptr_not_equal(hmp_session(f.hmp), session);
