@@ -1,17 +1,17 @@
 /*
- * See options-complete.h.
+ * The texts that the program prints and ends: help, version, and the
+ * completion of its options for a shell, made from the table in options.c.
  *
  * The candidates follow from the option's argument in the table: lowercase words
  * between bars are its values, FILE and PATH are file names, ADDR and URI begin
  * with a scheme. Other arguments have no candidates.
  */
-#include "monitor/options-complete.h"
+#include "monitor/options.h"
 
 #include <string.h>
 
 #include "backend/base/address.h"
 #include "backend/base/error.h"
-#include "monitor/options.h"
 
 static const char *const listeners = "tcp: unix:";
 
@@ -190,7 +190,8 @@ static char *zsh_script(void)
     return g_string_free(out, FALSE);
 }
 
-char *options_completion(const char *shell, GError **error)
+/* The script for "bash" or "zsh"; NULL with an error for another shell. */
+static char *completion_for(const char *shell, GError **error)
 {
     if (strcmp(shell, "bash") == 0) {
         return bash_script();
@@ -201,4 +202,19 @@ char *options_completion(const char *shell, GError **error)
     g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "--completion: '%s' is not bash or zsh",
                 shell);
     return NULL;
+}
+
+bool options_text(const Options *options, char **ret_text, GError **error)
+{
+    if (options->help) {
+        *ret_text = options_help();
+    } else if (options->version) {
+        *ret_text =
+            g_strdup("migmon " MIGMON_VERSION " (speaks QEMU 8.2 HMP/QMP, migration stream 3)\n");
+    } else if (options->completion != NULL) {
+        *ret_text = completion_for(options->completion, error);
+    } else {
+        return false;
+    }
+    return true;
 }

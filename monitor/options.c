@@ -10,7 +10,6 @@
 
 #include "backend/base/error.h"
 #include "backend/base/size.h"
-#include "monitor/options-complete.h"
 
 #define MIB            (UINT64_C(1) << 20)
 #define PAGE           4096
@@ -304,19 +303,4 @@ char *options_help(void)
     g_autoptr(GOptionContext) context = make_context(&raw);
 
     return g_option_context_get_help(context, TRUE, NULL);
-}
-
-bool options_text(const Options *options, char **ret_text, GError **error)
-{
-    if (options->help) {
-        *ret_text = options_help();
-    } else if (options->version) {
-        *ret_text =
-            g_strdup("migmon " MIGMON_VERSION " (speaks QEMU 8.2 HMP/QMP, migration stream 3)\n");
-    } else if (options->completion != NULL) {
-        *ret_text = options_completion(options->completion, error);
-    } else {
-        return false;
-    }
-    return true;
 }
