@@ -7,30 +7,13 @@
 #include <string.h>
 
 #include "backend/base/address.h"
+#include "backend/base/json.h"
 #include "backend/guest/guest.h"
 #include "backend/tables/info.h"
 #include "commands/settings.h"
 #include "completion/files.h"
 
-void source_add(Source *source, const char *value, const char *note, bool final)
-{
-    if (!g_str_has_prefix(value, source->prefix)) {
-        return;
-    }
-
-    Candidate *candidate = g_new0(Candidate, 1);
-    candidate->text = g_strdup(value);
-    candidate->note = note && *note != '\0' ? g_strdup(note) : NULL;
-    candidate->final = final;
-    g_ptr_array_add(source->values, candidate);
-}
-
 /* ---- commands ---- */
-
-bool source_offers(const Source *source, const Command *command)
-{
-    return !command->batch_only || (source->env && source->env->batch);
-}
 
 void source_list_commands(Source *source, const Command *const *table)
 {
@@ -181,6 +164,28 @@ static void list_guest_faults(Source *source)
     }
 }
 
+/* ---- an attached QEMU ---- */
+
+static void list_peer_commands(Source *source)
+{
+    json_object *commands = json_member(source_target(source), "commands");
+
+    for (JsonEach each = json_each(commands); json_next(&each);) {
+        if (json_object_is_type(each.value, json_type_string)) { /* a monitor can list any type */
+            source_add(source, json_string(each.value), NULL, true);
+        }
+    }
+}
+
+static void list_monitors(Source *source)
+{
+    source_add(source, "tcp:", "HOST:PORT", false);
+    source_add(source, "unix:", "path of QEMU's -qmp socket", false);
+    if (g_str_has_prefix(source->prefix, "unix:")) {
+        files_list(source, "unix:", FILES_SOCKETS);
+    }
+}
+
 /* ---- by kind ---- */
 
 static void (*const source_of[ARG_KIND__COUNT])(Source *source) = {
@@ -195,8 +200,8 @@ static void (*const source_of[ARG_KIND__COUNT])(Source *source) = {
     [ARG_GUEST_KEY] = list_guest_keys,
     [ARG_GUEST_VALUE] = list_guest_values,
     [ARG_GUEST_FAULT] = list_guest_faults,
-    [ARG_MONITOR] = source_list_monitors,
-    [ARG_PEER_COMMAND] = source_list_peer_commands,
+    [ARG_MONITOR] = list_monitors,
+    [ARG_PEER_COMMAND] = list_peer_commands,
     [ARG_WAIT] = source_list_wait,
     [ARG_VARIABLE] = source_list_variables,
     [ARG_FILE] = list_files,

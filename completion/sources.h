@@ -21,8 +21,16 @@ typedef struct {
     GPtrArray *values; /* Candidate: text not yet quoted */
 } Source;
 
+/* ---- candidates.c ---- */
+
 /* Adds @value if it begins with the prefix. @note may be NULL. */
 void source_add(Source *source, const char *value, const char *note, bool final);
+/* The attached target, as in backend_target(); NULL = nothing is attached. Borrowed. */
+json_object *source_target(const Source *source);
+/* True when the command can be used here. */
+bool source_offers(const Source *source, const Command *command);
+
+/* ---- sources.c ---- */
 
 /* Adds the values of @kind; a kind without values adds nothing. */
 void source_list(Source *source, ArgKind kind);
@@ -31,11 +39,6 @@ void source_list(Source *source, ArgKind kind);
 void source_list_commands(Source *source, const Command *const *table);
 
 /* ---- parts of source_list() in files of their own ---- */
-
-/* The attached target, as in backend_target(); NULL = nothing is attached. Borrowed. */
-json_object *source_target(const Source *source);
-void source_list_peer_commands(Source *source);
-void source_list_monitors(Source *source);
 
 void source_list_topics(Source *source, TopicKind kind);
 void source_list_numbers(Source *source, const ParamDesc *row);
@@ -49,6 +52,3 @@ void source_list_field_values(Source *source);
 
 /* $NAME and ${NAME}: the prefix begins with the dollar. */
 void source_list_references(Source *source);
-
-/* True when line_head_read() accepts the command here. */
-bool source_offers(const Source *source, const Command *command);
