@@ -1,6 +1,7 @@
 /*
- * The dashboard from inside: ui.c keeps its state, ui-keys.c answers keys, ui-draw.c lays out, one
- * file a family of panes draws. A pane draws what is const to it.
+ * The dashboard from inside: ui.c keeps its state, ui-mouse.c takes keys and clicks, ui-keys.c
+ * runs what a key does, ui-layout.c says where the panes are, ui-draw.c draws the screen, and one
+ * file a family of panes draws these. A pane draws what is const to it.
  */
 #pragma once
 
@@ -174,6 +175,5 @@ extern const unsigned key_count;
 const KeyRow *keys_bar(const Ui *ui, Rect area, Canvas *canvas, int column);
 /* Runs the row, or shows why it cannot run now. */
 void keys_run(Ui *ui, const KeyRow *row, uint32_t code);
-void ui_click(Ui *ui, const UiKey *key);
-void ui_wheel(Ui *ui, const UiKey *key);
-void ui_draw_overlay(const Ui *ui, Canvas *canvas);
+/* A key of the keyboard: for the overlay if there is one, else for its row. */
+void keys_press(Ui *ui, uint32_t code);

@@ -7,7 +7,6 @@
 
 #include "backend/base/error.h"
 #include "backend/base/size.h"
-#include "backend/tables/capabilities.h"
 #include "tui/ui-internal.h"
 
 /* ---- refusals ---- */
@@ -21,9 +20,6 @@ static const char *no_postcopy(const Ui *ui)
 {
     const ModelSample *now = model_now(ui->model);
 
-    if (!capability_table[CAPABILITY_POSTCOPY_RAM].supported) {
-        return "this build has no postcopy";
-    }
     if (strcmp(now->status, "active") != 0 || !sample_is_outgoing(now)) {
         return "no guest is leaving";
     }
@@ -396,6 +392,16 @@ const KeyRow *keys_bar(const Ui *ui, Rect area, Canvas *canvas, int column)
 
 /* ---- overlays ---- */
 
+const QuestionRow question_table[] = {
+    [QUESTION_CANCEL] = { "migrate_cancel", "Cancel the migration?", "cancel it",
+                          "The guest goes on here. What was sent so far is lost.",
+                          "The guest does not arrive here. It stays at the source." },
+    [QUESTION_POSTCOPY] = { "migrate_start_postcopy", "Switch to postcopy?", "switch",
+                            "The guest goes on there at once; a lost link stops it until "
+                            "recovered.",
+                            "Only the source can do that." },
+};
+
 static void finish_input(Ui *ui)
 {
     g_autoptr(GError) error = NULL;
@@ -468,21 +474,15 @@ static void key_in_overlay(Ui *ui, uint32_t code)
     }
 }
 
-void ui_key(Ui *ui, const UiKey *key)
+void keys_press(Ui *ui, uint32_t code)
 {
     const KeyRow *row;
 
     if (ui->overlay != OVERLAY_NONE) {
-        if (key->code < KEY_MOUSE) {
-            key_in_overlay(ui, key->code);
-        }
-    } else if (key->code == KEY_MOUSE) {
-        ui_click(ui, key);
-    } else if (key->code == KEY_WHEEL_UP || key->code == KEY_WHEEL_DOWN) {
-        ui_wheel(ui, key);
-    } else if (key->code >= '1' && key->code <= '9') {
-        zoom(ui, key->code);
-    } else if ((row = row_of(key->code))) {
-        keys_run(ui, row, key->code);
+        key_in_overlay(ui, code);
+    } else if (code >= '1' && code <= '9') {
+        zoom(ui, code);
+    } else if ((row = row_of(code))) {
+        keys_run(ui, row, code);
     }
 }

@@ -1,6 +1,6 @@
 /*
- * The mouse: selects panes, keys of the key bar, the command line and moments on
- * the curves.
+ * Input: keys go to ui-keys.c; the mouse selects panes, keys of the key bar, the
+ * command line and moments on the curves.
  */
 #include "tui/ui-internal.h"
 
@@ -33,7 +33,7 @@ static void freeze_at(Ui *ui, Rect area, int x)
     ui->frozen = true;
 }
 
-void ui_click(Ui *ui, const UiKey *key)
+static void click(Ui *ui, const UiKey *key)
 {
     Layout layout;
 
@@ -65,7 +65,7 @@ void ui_click(Ui *ui, const UiKey *key)
     }
 }
 
-void ui_wheel(Ui *ui, const UiKey *key)
+static void wheel(Ui *ui, const UiKey *key)
 {
     Layout layout;
 
@@ -74,5 +74,16 @@ void ui_wheel(Ui *ui, const UiKey *key)
         if (is_inside(layout.pane[i], key) && pane_table[i].scroll) {
             pane_table[i].scroll(ui, key->code == KEY_WHEEL_UP ? -3 : 3);
         }
+    }
+}
+
+void ui_key(Ui *ui, const UiKey *key)
+{
+    if (key->code < KEY_MOUSE) {
+        keys_press(ui, key->code);
+    } else if (ui->overlay == OVERLAY_NONE && key->code == KEY_MOUSE) {
+        click(ui, key);
+    } else if (ui->overlay == OVERLAY_NONE) {
+        wheel(ui, key);
     }
 }
