@@ -153,13 +153,18 @@ void transport_get_waits(const Transport *t, TransportWaits *ret)
     *ret = (TransportWaits){ .link_us = blocked - receiver, .receiver_us = receiver };
 }
 
+static bool is_kind(const Transport *t, const char *kind)
+{
+    return strcmp(t->ops->kind, kind) == 0;
+}
+
 TransportProgress transport_progress(const Transport *t)
 {
     int unread = 0;
 
     /* SIOCOUTQ works for a socket, FIONREAD for a pipe; a file has no reader. */
     if (t->fd < 0 || (ioctl(t->fd, SIOCOUTQ, &unread) < 0 &&
-                      (transport_file(t) >= 0 || ioctl(t->fd, FIONREAD, &unread) < 0))) {
+                      (is_kind(t, "file") || ioctl(t->fd, FIONREAD, &unread) < 0))) {
         unread = 0;
     }
     return (TransportProgress){
@@ -283,7 +288,7 @@ bool transport_wait_writable(Transport *t, GError **error)
 
 bool transport_end_matters(const Transport *t)
 {
-    return strcmp(t->ops->kind, "exec") == 0;
+    return is_kind(t, "exec");
 }
 
 void transport_set_finish_timeout(Transport *t, uint32_t ms)
