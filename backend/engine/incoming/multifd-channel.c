@@ -22,6 +22,84 @@ static bool at_fault(RecvChannel *channel, const char *point, GError **error)
     return r->config.fault(r->config.data, point, channel->transport, error);
 }
 
+/* ---- calls to the pool, under its lock ---- */
+
+/* Its first packet has @id; false with the error when @id is too large or in use. */
+static bool register_id(RecvChannel *channel, unsigned id, GError **error)
+{
+    MultifdRecv *r = channel->pool;
+    unsigned n = r->config.settings.channels;
+    MIG_LOCK(&r->lock);
+
+    if (id >= n) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                    "multifd: received channel id %u is greater than number of channels %u", id, n);
+        mig_error_hint(error, "multifd-channels must be the same on both sides");
+        return false;
+    }
+    for (unsigned i = 0; i < r->n_come; i++) {
+        if (r->channels[i].known && r->channels[i].id == id) {
+            g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                        "multifd: received id '%u' already setup'", id);
+            return false;
+        }
+    }
+    channel->id = id;
+    channel->known = true;
+    channel->stats = &r->config.stats[id];
+    atomic_store(&channel->stats->state, CHANNEL_STATE_CONNECTED);
+    pthread_cond_broadcast(&r->changed);
+    return true;
+}
+
+/* Waits until pages may be placed; NULL when the attempt ends before. */
+static Placer *wait_start(RecvChannel *channel)
+{
+    MultifdRecv *r = channel->pool;
+    MIG_LOCK(&r->lock);
+
+    while (r->placer == NULL && !r->quit && r->error == NULL) {
+        pthread_cond_wait(&r->changed, &r->lock);
+    }
+    return r->placer != NULL && !r->quit ? placer_new_beside(r->placer) : NULL;
+}
+
+/* Called around placing; begin_placing() returns false when no more pages may be placed. */
+static bool begin_placing(RecvChannel *channel)
+{
+    MultifdRecv *r = channel->pool;
+    MIG_LOCK(&r->lock);
+
+    if (r->finished || r->quit || r->error != NULL) {
+        return false;
+    }
+    r->placing++;
+    return true;
+}
+
+static void end_placing(RecvChannel *channel)
+{
+    MultifdRecv *r = channel->pool;
+    MIG_LOCK(&r->lock);
+
+    r->placing--;
+}
+
+/* A SYNC came: waits until the main channel has passed the sync point. False: the channel must
+ * end. */
+static bool wait_sync(RecvChannel *channel)
+{
+    MultifdRecv *r = channel->pool;
+    MIG_LOCK(&r->lock);
+
+    channel->reached++;
+    pthread_cond_broadcast(&r->changed);
+    while (channel->reached > r->passed && !r->finished && !r->quit && r->error == NULL) {
+        pthread_cond_wait(&r->changed, &r->lock);
+    }
+    return !r->quit && r->error == NULL;
+}
+
 /* ---- reading ---- */
 
 typedef enum { READ_ALL, READ_END, READ_FAILED } ReadResult;
@@ -107,7 +185,7 @@ static bool read_init(RecvChannel *channel, GError **error)
         mig_error_hint(error, "start both sides with the same --uuid");
         return false;
     }
-    if (!recv_channel_register(channel, init.id, error)) {
+    if (!register_id(channel, init.id, error)) {
         return false;
     }
     atomic_fetch_add(&channel->stats->bytes, sizeof bytes);
@@ -291,12 +369,12 @@ static bool take_packet(RecvChannel *channel, GError **error)
         return false;
     }
     if (channel->packet.n_normal + channel->packet.n_zero > 0) {
-        if (!check_packet(channel, &block, error) || !recv_channel_begin_placing(channel)) {
+        if (!check_packet(channel, &block, error) || !begin_placing(channel)) {
             return false;
         }
         atomic_store(&channel->stats->state, CHANNEL_STATE_ACTIVE);
         bool ok = place_packet(channel, block, error);
-        recv_channel_end_placing(channel);
+        end_placing(channel);
         if (!ok || !at_fault(channel, "dst-channel-packet", error)) {
             return false;
         }
@@ -305,7 +383,7 @@ static bool take_packet(RecvChannel *channel, GError **error)
         return true;
     }
     atomic_store(&channel->stats->state, CHANNEL_STATE_SYNC);
-    return at_fault(channel, "dst-channel-sync", error) && recv_channel_sync(channel);
+    return at_fault(channel, "dst-channel-sync", error) && wait_sync(channel);
 }
 
 static bool prepare(RecvChannel *channel, GError **error)
@@ -326,7 +404,7 @@ bool recv_channel_run(RecvChannel *channel, GError **error)
     if (!read_init(channel, error) || !prepare(channel, error)) {
         return false;
     }
-    channel->placer = recv_channel_wait_start(channel);
+    channel->placer = wait_start(channel);
     if (channel->placer == NULL) {
         return true;
     }

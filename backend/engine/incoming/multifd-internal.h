@@ -62,16 +62,3 @@ struct MultifdRecv {
 /* Reads the first packet, then packets until the end. True at an end between packets, or when no
  * more packets are wanted; else false with the error. */
 bool recv_channel_run(RecvChannel *channel, GError **error);
-
-/* ---- calls from a channel to its pool ---- */
-
-/* Its first packet has @id; false with the error when @id is too large or in use. */
-bool recv_channel_register(RecvChannel *channel, unsigned id, GError **error);
-/* Waits until pages may be placed; NULL when the attempt ends before. */
-Placer *recv_channel_wait_start(RecvChannel *channel);
-/* Called around placing; begin returns false when no more pages may be placed. */
-bool recv_channel_begin_placing(RecvChannel *channel);
-void recv_channel_end_placing(RecvChannel *channel);
-/* A SYNC came: waits until the main channel has passed the sync point. False: the channel must
- * end. */
-bool recv_channel_sync(RecvChannel *channel);

@@ -154,33 +154,6 @@ void multifd_recv_add(MultifdRecv *r, Transport *transport)
     }
 }
 
-bool recv_channel_register(RecvChannel *channel, unsigned id, GError **error)
-{
-    MultifdRecv *r = channel->pool;
-    unsigned n = r->config.settings.channels;
-    MIG_LOCK(&r->lock);
-
-    if (id >= n) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                    "multifd: received channel id %u is greater than number of channels %u", id, n);
-        mig_error_hint(error, "multifd-channels must be the same on both sides");
-        return false;
-    }
-    for (unsigned i = 0; i < r->n_come; i++) {
-        if (r->channels[i].known && r->channels[i].id == id) {
-            g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                        "multifd: received id '%u' already setup'", id);
-            return false;
-        }
-    }
-    channel->id = id;
-    channel->known = true;
-    channel->stats = &r->config.stats[id];
-    atomic_store(&channel->stats->state, CHANNEL_STATE_CONNECTED);
-    pthread_cond_broadcast(&r->changed);
-    return true;
-}
-
 /* ---- placing ---- */
 
 void multifd_recv_start(MultifdRecv *r, Placer *placer)
@@ -191,51 +164,7 @@ void multifd_recv_start(MultifdRecv *r, Placer *placer)
     pthread_cond_broadcast(&r->changed);
 }
 
-Placer *recv_channel_wait_start(RecvChannel *channel)
-{
-    MultifdRecv *r = channel->pool;
-    MIG_LOCK(&r->lock);
-
-    while (r->placer == NULL && !r->quit && r->error == NULL) {
-        pthread_cond_wait(&r->changed, &r->lock);
-    }
-    return r->placer != NULL && !r->quit ? placer_new_beside(r->placer) : NULL;
-}
-
-bool recv_channel_begin_placing(RecvChannel *channel)
-{
-    MultifdRecv *r = channel->pool;
-    MIG_LOCK(&r->lock);
-
-    if (r->finished || r->quit || r->error != NULL) {
-        return false;
-    }
-    r->placing++;
-    return true;
-}
-
-void recv_channel_end_placing(RecvChannel *channel)
-{
-    MultifdRecv *r = channel->pool;
-    MIG_LOCK(&r->lock);
-
-    r->placing--;
-}
-
 /* ---- sync points ---- */
-
-bool recv_channel_sync(RecvChannel *channel)
-{
-    MultifdRecv *r = channel->pool;
-    MIG_LOCK(&r->lock);
-
-    channel->reached++;
-    pthread_cond_broadcast(&r->changed);
-    while (channel->reached > r->passed && !r->finished && !r->quit && r->error == NULL) {
-        pthread_cond_wait(&r->changed, &r->lock);
-    }
-    return !r->quit && r->error == NULL;
-}
 
 static unsigned count_known(const MultifdRecv *r)
 {
