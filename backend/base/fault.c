@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backend/base/error.h"
+
 /* How often a held thread checks whether its connection has ended. */
 #define HOLD_CHECK_NS (20 * 1000000)
 
@@ -261,4 +263,18 @@ void fault_release(void)
     releases++;
     pthread_cond_broadcast(&hold_wake);
     pthread_mutex_unlock(&hold_lock);
+}
+
+bool fault_act(const char *point, bool (*act)(void *data, FaultAction action),
+               bool (*is_gone)(void *data), void *data, GError **error)
+{
+    FaultAction action = fault_fire(point);
+
+    if (action == FAULT_HOLD) {
+        fault_hold(point, is_gone, data);
+    } else if (action == FAULT_FAIL || (action != FAULT_NONE && !act(data, action))) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "fault injected at %s", point);
+        return false;
+    }
+    return true;
 }

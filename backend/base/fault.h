@@ -45,6 +45,12 @@ FaultAction fault_fire(const char *point);
 
 bool fault_enabled(void);
 
+/* Acts on the fault point @point; false with the error when the caller is to fail there. @act cuts
+ * or breaks the caller's connection, or cancels; false when that is not possible here, which is a
+ * failure. A hold ends once @is_gone(@data) is true. Any thread. */
+bool fault_act(const char *point, bool (*act)(void *data, FaultAction action),
+               bool (*is_gone)(void *data), void *data, GError **error);
+
 /* g_thread_try_new(). When the action fail is set for @point, it fails as if the system had no more
  * threads. */
 GThread *fault_thread_new(const char *point, const char *name, GThreadFunc work, void *data,

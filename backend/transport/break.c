@@ -30,9 +30,11 @@ static bool reset(Transport *t)
     return connect(t->fd, &nobody, sizeof nobody) == 0;
 }
 
-void transport_break(Transport *t, FaultAction action)
+bool transport_break(Transport *t, FaultAction action)
 {
     switch (action) {
+    case FAULT_CANCEL:
+        return false;
     case FAULT_GARBAGE:
         write_garbage(t);
         break;
@@ -50,4 +52,21 @@ void transport_break(Transport *t, FaultAction action)
         transport_shutdown(t);
         break;
     }
+    return true;
+}
+
+static bool break_it(void *data, FaultAction action)
+{
+    return transport_break(data, action);
+}
+
+/* A held channel does not read, so this must check whether its source is gone. */
+static bool is_over(void *data)
+{
+    return transport_is_shut_down(data) || transport_peer_has_left(data);
+}
+
+bool transport_fault(Transport *t, const char *point, GError **error)
+{
+    return fault_act(point, break_it, is_over, t, error);
 }

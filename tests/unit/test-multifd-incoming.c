@@ -31,12 +31,6 @@ static void failed(void *data, const GError *error)
     f->failure = g_strdup(error->message);
 }
 
-static bool no_fault(void *data, const char *point, Transport *transport, GError **error)
-{
-    (void)data, (void)point, (void)transport, (void)error;
-    return true;
-}
-
 static bool source_left(void *data)
 {
     Fixture *f = data;
@@ -66,7 +60,6 @@ static int setup(void **state)
         .stats = f->stats,
         .data = f,
         .failed = failed,
-        .fault = no_fault,
         .source_left = source_left,
         .door_is_quiet = door_is_quiet,
     });

@@ -1,10 +1,13 @@
 /*
- * The inside of an incoming migration, for the files of this folder only. incoming.c has its life
- * and takes the guest over, load.c reads the stream up to EOF.
+ * The inside of an incoming migration, for the files of this folder only. Each file uses those
+ * before it: urgent.c, answers.c (the connection to the source), mapped.c and multifd.c,
+ * postcopy.c, recovery.c, load.c (reads the stream up to EOF), incoming.c (life, and the guest's
+ * change of owner).
  */
 #pragma once
 
 #include "backend/base/fault.h"
+#include "backend/engine/attempt/shared-ram.h"
 #include "backend/engine/incoming/incoming.h"
 #include "backend/engine/incoming/multifd-pool.h"
 #include "backend/engine/incoming/decoder.h"
@@ -80,13 +83,25 @@ static inline bool incoming_has(const Incoming *in, MigCapability id)
     return capability_is_on(in->config.capabilities, id);
 }
 
-/* Acts on the fault point @point; false with the error when the load is to fail there. */
+/* True when no pages of @block come, because both sides have the same memory. */
+static inline bool incoming_shares(const Incoming *in, const RamBlock *block)
+{
+    return incoming_has(in, CAPABILITY_X_IGNORE_SHARED) && ram_is_shared(block);
+}
+
+/* ---- answers.c ---- */
+
+/* Acts on the fault point @point of the main channel; false with the error when the load is to fail
+ * there. */
 bool incoming_fault(Incoming *in, const char *point, GError **error);
 
-/* Like incoming_fault(), for a channel other than the main one. @on_break acts on it like
- * transport_break(); a hold ends when @is_gone returns true. */
-bool incoming_fault_with(const char *point, void (*on_break)(void *data, FaultAction action),
-                         bool (*is_gone)(void *data), void *data, GError **error);
+/* Sends a message on the return path; does nothing on a one-way transport. */
+bool incoming_answer(Incoming *in, ReturnPathType type, uint32_t value, GError **error);
+
+bool incoming_send(Incoming *in, const GByteArray *bytes, GError **error);
+
+/* Starts the guest, or leaves it paused if the source or the operator paused it. */
+void incoming_start_guest(Incoming *in, const char *evidence);
 
 /* multifd.c. Without the capability init leaves @multifd NULL, and the next two do nothing. */
 void incoming_multifd_init(Incoming *in);
@@ -99,29 +114,11 @@ bool incoming_multifd_flush(Incoming *in, GError **error);
 /* All pages have come: the channels may place no more. */
 bool incoming_multifd_finish(Incoming *in, GError **error);
 
-/* Sends a message on the return path; does nothing on a one-way transport. */
-bool incoming_answer(Incoming *in, ReturnPathType type, uint32_t value, GError **error);
-
-bool incoming_send(Incoming *in, const GByteArray *bytes, GError **error);
-
-/* Starts the guest, or leaves it paused if the source or the operator paused it. */
-void incoming_start_guest(Incoming *in, const char *evidence);
-
-/* Places the gathered pages. */
-bool incoming_flush(Incoming *in, GError **error);
-
-/* Finds the index of the guest's block @idstr, which the stream must have listed; else false with
- * the error. */
-bool incoming_find_block(Incoming *in, const char *idstr, size_t *ret, GError **error);
-
 /* mapped.c: reads a mapped-ram file, in place of the read-ahead thread. */
 bool incoming_mapped_init(Incoming *in, GError **error);
 bool incoming_mapped_read(Incoming *in, GError **error);
 /* Loads the pages of all blocks, whose memory was dropped before. */
 bool incoming_mapped_load(Incoming *in, GError **error);
-
-/* True when no pages of @block come, because both sides have the same memory. */
-bool incoming_shares(const Incoming *in, const RamBlock *block);
 
 /* Reads records up to EOF, places pages and loads devices. */
 bool incoming_load(Incoming *in, GError **error);
@@ -136,7 +133,11 @@ bool incoming_drain(Incoming *in, GError **error);
 
 /* ---- postcopy.c ---- */
 
-/* Takes a command of postcopy. */
+/* Finds the index of the guest's block @idstr, which the stream must have listed; else false with
+ * the error. */
+bool incoming_find_block(Incoming *in, const char *idstr, size_t *ret, GError **error);
+
+/* Takes a command of postcopy; false with the error for any other command. */
 bool postcopy_take_command(Incoming *in, const StreamRecord *record, GError **error);
 
 /* From here on pages can be requested. From take_channel on a channel of requested pages belongs to
@@ -166,10 +167,10 @@ bool postcopy_has_all(Incoming *in);
 /* All pages are here: answers the source and completes the migration. */
 void postcopy_complete(Incoming *in);
 
-/* Counts a placed page. Any thread. */
-void postcopy_note_placed(Incoming *in);
-
 /* ---- urgent.c ---- */
+
+/* Counts a placed page. Any thread. */
+void incoming_note_placed(Incoming *in);
 
 /* Starts a thread that reads pages from @transport (taken on success). */
 UrgentReceiver *urgent_receiver_new(Incoming *in, Transport *transport, GError **error);
@@ -186,5 +187,5 @@ void incoming_drop_channel(Incoming *in);
  * was ended. */
 bool postcopy_await_connection(Incoming *in, const GError *reason);
 
-/* Takes RECV_BITMAP and POSTCOPY_RESUME. */
+/* Takes a command of recovery or of postcopy. */
 bool recovery_take_command(Incoming *in, const StreamRecord *record, GError **error);

@@ -15,93 +15,8 @@
 #include "backend/base/error.h"
 #include "backend/base/fault.h"
 #include "backend/base/lock.h"
-#include "backend/transport/transport-break.h"
-
-/* ---- faults ---- */
-
-static bool transport_is_gone(void *data)
-{
-    Incoming *in = data;
-    MIG_LOCK(&in->lock);
-
-    return transport_is_shut_down(in->config.transport);
-}
-
-static void break_link(void *data, FaultAction action)
-{
-    Incoming *in = data;
-
-    if (action == FAULT_CUT) {
-        incoming_pause(in); /* postcopy needs both of its connections */
-    } else {
-        MIG_LOCK(&in->answer_lock); /* another thread writes page requests */
-
-        transport_break(in->config.transport, action);
-    }
-}
-
-bool incoming_fault_with(const char *point, void (*on_break)(void *data, FaultAction action),
-                         bool (*is_gone)(void *data), void *data, GError **error)
-{
-    FaultAction action = fault_fire(point);
-
-    switch (action) {
-    case FAULT_CUT:
-    case FAULT_GARBAGE:
-    case FAULT_TRUNCATE:
-    case FAULT_RESET:
-        on_break(data, action);
-        return true;
-    case FAULT_HOLD:
-        fault_hold(point, is_gone, data);
-        return true;
-    case FAULT_FAIL:
-    case FAULT_CANCEL: /* a destination cannot cancel, so it fails */
-        g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "fault injected at %s", point);
-        return false;
-    case FAULT_NONE:
-    case FAULT_KILL:
-    case FAULT_SLOW:
-        break;
-    }
-    return true;
-}
-
-bool incoming_fault(Incoming *in, const char *point, GError **error)
-{
-    return incoming_fault_with(point, break_link, transport_is_gone, in, error);
-}
 
 /* ---- the end ---- */
-
-/* From here on the guest belongs to this process. "stop" or "cont" of the operator may come at the
- * same time, so @autostart is read again after the run state is set: either this thread or the
- * command sees the change of the other. */
-void incoming_start_guest(Incoming *in, const char *evidence)
-{
-    Guest *guest = in->config.guest;
-    RunState state = RUN_STATE_RUNNING;
-
-    device_loader_run_state(in->devices, &state);
-    migration_set_owner(in->migration, OWNER_HERE, evidence);
-    if (state != RUN_STATE_RUNNING) {
-        guest_stop(guest, state == RUN_STATE_PRELAUNCH ? RUN_STATE_PRELAUNCH : RUN_STATE_PAUSED);
-    } else if (!atomic_load(&in->autostart)) {
-        guest_stop(guest, RUN_STATE_PAUSED);
-        if (!atomic_load(&in->autostart) ||
-            !guest_change(guest, RUN_STATE_PAUSED, RUN_STATE_RUNNING)) {
-            return;
-        }
-        event_post(in->migration->events, ENGINE_EVENT_RESUME, in->migration, 0, NULL);
-    } else {
-        guest_start(guest);
-        event_post(in->migration->events, ENGINE_EVENT_RESUME, in->migration, 0, NULL);
-        if (!atomic_load(&in->autostart) &&
-            guest_change(guest, RUN_STATE_RUNNING, RUN_STATE_PAUSED)) {
-            event_post(in->migration->events, ENGINE_EVENT_STOP, in->migration, 0, NULL);
-        }
-    }
-}
 
 static void arrived(Incoming *in)
 {
@@ -253,6 +168,7 @@ static void *incoming_thread(void *data)
         give_up(in, error);
     } else if (in->runs) {
         postcopy_complete(in);
+        incoming_drain(in, NULL);
     } else {
         take_over(in);
     }
@@ -361,26 +277,6 @@ bool incoming_has_dropped(const Incoming *in)
 bool incoming_in_postcopy(const Incoming *in)
 {
     return in->faults != NULL && !migration_status_is_over(migration_get_status(in->migration));
-}
-
-void incoming_note_faults(Incoming *in)
-{
-    if (in->faults != NULL) {
-        PageFaultStats stats;
-
-        page_faults_stats(in->faults, &stats);
-        migration_set_faults(in->migration, &stats);
-    }
-}
-
-void incoming_pause(Incoming *in)
-{
-    MIG_LOCK(&in->lock);
-
-    transport_shutdown(in->config.transport);
-    if (in->urgent != NULL) {
-        urgent_receiver_shutdown(in->urgent);
-    }
 }
 
 void incoming_shutdown(Incoming *in)

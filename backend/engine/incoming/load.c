@@ -8,8 +8,6 @@
 
 #include "backend/base/error.h"
 #include "backend/engine/attempt/pings.h"
-#include "backend/engine/attempt/shared-ram.h"
-#include "backend/stream/return-path.h"
 
 /* ---- completeness ---- */
 
@@ -53,31 +51,7 @@ bool incoming_check_complete(Incoming *in, GError **error)
     return check_pages(in, error) && device_loader_is_complete(in->devices, error);
 }
 
-/* ---- return path ---- */
-
-bool incoming_answer(Incoming *in, ReturnPathType type, uint32_t value, GError **error)
-{
-    ReturnPathMessage message = { .type = type, .value = value };
-    g_autoptr(GByteArray) bytes = g_byte_array_new();
-
-    return_path_encode(&message, bytes);
-    return incoming_send(in, bytes, error);
-}
-
-bool incoming_send(Incoming *in, const GByteArray *bytes, GError **error)
-{
-    struct iovec iov = { bytes->data, bytes->len };
-    MIG_LOCK(&in->answer_lock);
-
-    if (!transport_is_two_way(in->config.transport)) {
-        return true; /* a saved stream: no source waits for the answer */
-    }
-    if (!transport_write_all(in->config.transport, &iov, 1, NULL, error)) {
-        g_prefix_error(error, "answering the source: ");
-        return false;
-    }
-    return true;
-}
+/* ---- commands ---- */
 
 /* Limit for PINGs on a connection. A source that does not read the answers would block the thread
  * that writes them; so few answers fit into the buffers of any connection. */
@@ -118,6 +92,15 @@ static bool take_ping(Incoming *in, uint32_t value, GError **error)
     return true;
 }
 
+/* Places the gathered pages. */
+static bool flush_pages(Incoming *in, GError **error)
+{
+    if (in->faults != NULL) {
+        return postcopy_flush(in, error);
+    }
+    return in->placer == NULL || placer_flush(in->placer, error);
+}
+
 static bool take_command(Incoming *in, const StreamRecord *record, GError **error)
 {
     MigCursor payload = { record->data, record->data + record->length };
@@ -139,25 +122,8 @@ static bool take_command(Incoming *in, const StreamRecord *record, GError **erro
     case COMMAND_SWITCHOVER_START:
         return true;
     default:
-        return incoming_flush(in, error) && postcopy_take_command(in, record, error);
+        return flush_pages(in, error) && recovery_take_command(in, record, error);
     }
-}
-
-bool incoming_find_block(Incoming *in, const char *idstr, size_t *ret, GError **error)
-{
-    if (guest_find_block(in->config.guest, idstr, ret) == NULL) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "Can't find block %s", idstr);
-        return false;
-    }
-    return true;
-}
-
-bool incoming_flush(Incoming *in, GError **error)
-{
-    if (in->faults != NULL) {
-        return postcopy_flush(in, error);
-    }
-    return in->placer == NULL || placer_flush(in->placer, error);
 }
 
 /* ---- configuration and blocks ---- */
@@ -254,11 +220,6 @@ static bool take_block(Incoming *in, const StreamRecord *record, GError **error)
         g_array_append_val(in->mapped, record->mapped);
     }
     return true;
-}
-
-bool incoming_shares(const Incoming *in, const RamBlock *block)
-{
-    return incoming_has(in, CAPABILITY_X_IGNORE_SHARED) && ram_is_shared(block);
 }
 
 /* The block list is accepted: drops the earlier contents of this RAM. */
@@ -411,7 +372,7 @@ static bool read_more(Incoming *in, GError **error)
 {
     size_t count;
 
-    if (!incoming_flush(in, error)) {
+    if (!flush_pages(in, error)) {
         return false;
     }
     if (in->prefetch == NULL) {
@@ -447,7 +408,7 @@ bool incoming_load(Incoming *in, GError **error)
                 return false;
             }
             if (record.type == RECORD_EOF) {
-                return incoming_flush(in, error) && incoming_multifd_finish(in, error);
+                return flush_pages(in, error) && incoming_multifd_finish(in, error);
             }
             break;
         case STREAM_MORE:

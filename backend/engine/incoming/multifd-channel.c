@@ -12,15 +12,9 @@
 
 #include "backend/base/error.h"
 #include "backend/engine/attempt/shared-ram.h"
+#include "backend/transport/transport-break.h"
 
 #define REFUSE(error, ...) (g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, __VA_ARGS__), false)
-
-static bool at_fault(RecvChannel *channel, const char *point, GError **error)
-{
-    MultifdRecv *r = channel->pool;
-
-    return r->config.fault(r->config.data, point, channel->transport, error);
-}
 
 /* ---- calls to the pool, under its lock ---- */
 
@@ -191,7 +185,7 @@ static bool read_init(RecvChannel *channel, GError **error)
     atomic_fetch_add(&channel->stats->bytes, sizeof bytes);
     g_autofree char *name = g_strdup_printf("mig/dst/recv_%u", init.id);
     pthread_setname_np(pthread_self(), name); /* fails, harmlessly, for a long name */
-    return at_fault(channel, "dst-channel-init", error);
+    return transport_fault(channel->transport, "dst-channel-init", error);
 }
 
 static ReadResult read_header(RecvChannel *channel, GError **error)
@@ -375,7 +369,7 @@ static bool take_packet(RecvChannel *channel, GError **error)
         atomic_store(&channel->stats->state, CHANNEL_STATE_ACTIVE);
         bool ok = place_packet(channel, block, error);
         end_placing(channel);
-        if (!ok || !at_fault(channel, "dst-channel-packet", error)) {
+        if (!ok || !transport_fault(channel->transport, "dst-channel-packet", error)) {
             return false;
         }
     }
@@ -383,7 +377,7 @@ static bool take_packet(RecvChannel *channel, GError **error)
         return true;
     }
     atomic_store(&channel->stats->state, CHANNEL_STATE_SYNC);
-    return at_fault(channel, "dst-channel-sync", error) && wait_sync(channel);
+    return transport_fault(channel->transport, "dst-channel-sync", error) && wait_sync(channel);
 }
 
 static bool prepare(RecvChannel *channel, GError **error)

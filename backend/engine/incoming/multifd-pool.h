@@ -30,8 +30,6 @@ typedef struct {
     /* Called for the first failure before multifd_recv_finish(), which ends the attempt. Channel's
      * thread. */
     void (*failed)(void *data, const GError *error);
-    /* Called at a fault point of the channel with @transport. Channel's thread. */
-    bool (*fault)(void *data, const char *point, Transport *transport, GError **error);
     /* True when the source has closed the main channel. The main channel's thread. */
     bool (*source_left)(void *data);
     /* True when every connection that had come at the first call is identified. *@asked is false at

@@ -8,7 +8,6 @@
 #include "backend/engine/incoming/incoming-internal.h"
 
 #include "backend/base/error.h"
-#include "backend/transport/transport-break.h"
 
 /* ---- callbacks of the channels, on their threads ---- */
 
@@ -23,18 +22,6 @@ static void failed(void *data, const GError *error)
         g_clear_error(&in->channel_error);
         in->channel_error = g_error_copy(error);
     }
-}
-
-static void break_channel(void *data, FaultAction action)
-{
-    transport_break(data, action);
-}
-
-/* A channel that is held at a fault point does not read, so it must check whether its source is
- * gone. */
-static bool is_over(void *data)
-{
-    return transport_is_shut_down(data) || transport_peer_has_left(data);
 }
 
 /* A source that has closed the main channel opens no new connections; only those under way can
@@ -79,12 +66,6 @@ static bool door_is_quiet(void *data, bool *asked)
     return atomic_load(&in->door_quiet);
 }
 
-static bool fault(void *data, const char *point, Transport *transport, GError **error)
-{
-    (void)data;
-    return incoming_fault_with(point, break_channel, is_over, transport, error);
-}
-
 /* ---- life ---- */
 
 void incoming_multifd_init(Incoming *in)
@@ -104,7 +85,6 @@ void incoming_multifd_init(Incoming *in)
         .stats = channels->stats,
         .data = in,
         .failed = failed,
-        .fault = fault,
         .source_left = source_left,
         .door_is_quiet = door_is_quiet,
     });

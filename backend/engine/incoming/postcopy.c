@@ -93,6 +93,15 @@ static bool take_advise(Incoming *in, const StreamRecord *record, GError **error
     return true;
 }
 
+bool incoming_find_block(Incoming *in, const char *idstr, size_t *ret, GError **error)
+{
+    if (guest_find_block(in->config.guest, idstr, ret) == NULL) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "Can't find block %s", idstr);
+        return false;
+    }
+    return true;
+}
+
 static bool take_discard(Incoming *in, const StreamRecord *record, GError **error)
 {
     g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(PostcopyRange));
@@ -198,22 +207,14 @@ bool postcopy_take_command(Incoming *in, const StreamRecord *record, GError **er
     case COMMAND_POSTCOPY_RUN:
         return take_run(in, record, error);
     default:
-        return recovery_take_command(in, record, error);
+        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                    "command %d of the stream is not supported by this build, or not at this time",
+                    record->command);
+        return false;
     }
 }
 
 /* ---- pages ---- */
-
-void postcopy_note_placed(Incoming *in)
-{
-    uint64_t missing = page_faults_missing(in->faults);
-
-    atomic_store(&in->migration->counters.remaining, missing * MIG_PAGE_SIZE);
-    if (missing == 0) {
-        MIG_LOCK(&in->lock);
-        pthread_cond_broadcast(&in->wake);
-    }
-}
 
 bool postcopy_flush(Incoming *in, GError **error)
 {
@@ -227,7 +228,7 @@ bool postcopy_flush(Incoming *in, GError **error)
     if (!page_faults_place(in->faults, run->block, run->first, run->iov, count, error)) {
         return false;
     }
-    postcopy_note_placed(in);
+    incoming_note_placed(in);
     return true;
 }
 
@@ -316,6 +317,16 @@ bool postcopy_has_all(Incoming *in)
            migration_get_status(in->migration) == MIGRATION_POSTCOPY_ACTIVE;
 }
 
+void incoming_note_faults(Incoming *in)
+{
+    if (in->faults != NULL) {
+        PageFaultStats stats;
+
+        page_faults_stats(in->faults, &stats);
+        migration_set_faults(in->migration, &stats);
+    }
+}
+
 void postcopy_complete(Incoming *in)
 {
     Migration *m = in->migration;
@@ -331,5 +342,4 @@ void postcopy_complete(Incoming *in)
     migration_set_outcome(m, text);
     migration_move(m, MIGRATION_POSTCOPY_ACTIVE, MIGRATION_COMPLETED);
     incoming_fault(in, "dst-shut", NULL);
-    incoming_drain(in, NULL);
 }

@@ -165,10 +165,7 @@ bool recovery_take_command(Incoming *in, const StreamRecord *record, GError **er
     if (recovers && record->command == COMMAND_POSTCOPY_RESUME) {
         return go_on(in, error);
     }
-    g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                "command %d of the stream is not supported by this build, or not at this time",
-                record->command);
-    return false;
+    return postcopy_take_command(in, record, error);
 }
 
 /* ---- from outside ---- */

@@ -6,7 +6,6 @@
 #include "backend/engine/incoming/incoming-internal.h"
 
 #include "backend/base/error.h"
-#include "backend/base/fault.h"
 #include "backend/base/prompt-thread.h"
 #include "backend/transport/transport-break.h"
 
@@ -18,21 +17,15 @@ struct UrgentReceiver {
     atomic_bool ended;
 };
 
-static void break_channel(void *data, FaultAction action)
+void incoming_note_placed(Incoming *in)
 {
-    UrgentReceiver *u = data;
-    transport_break(u->transport, action);
-}
+    uint64_t missing = page_faults_missing(in->faults);
 
-static bool is_gone(void *data)
-{
-    UrgentReceiver *u = data;
-    return transport_is_shut_down(u->transport);
-}
-
-static bool at_fault(UrgentReceiver *u, const char *point, GError **error)
-{
-    return incoming_fault_with(point, break_channel, is_gone, u, error);
+    atomic_store(&in->migration->counters.remaining, missing * MIG_PAGE_SIZE);
+    if (missing == 0) {
+        MIG_LOCK(&in->lock);
+        pthread_cond_broadcast(&in->wake);
+    }
 }
 
 static bool place(UrgentReceiver *u, const StreamRecord *record, GError **error)
@@ -58,8 +51,8 @@ static bool place(UrgentReceiver *u, const StreamRecord *record, GError **error)
     if (!page_faults_place(in->faults, block, page, &iov, 1, error)) {
         return false;
     }
-    postcopy_note_placed(in);
-    return at_fault(u, "dst-urgent-page", error);
+    incoming_note_placed(in);
+    return transport_fault(u->transport, "dst-urgent-page", error);
 }
 
 static bool read_more(UrgentReceiver *u, GError **error)
@@ -85,7 +78,7 @@ static bool read_pages(UrgentReceiver *u, GError **error)
 {
     StreamRecord record;
 
-    if (!at_fault(u, "dst-urgent-open", error)) {
+    if (!transport_fault(u->transport, "dst-urgent-open", error)) {
         return false;
     }
     for (;;) {
@@ -101,7 +94,7 @@ static bool read_pages(UrgentReceiver *u, GError **error)
             }
             break;
         case STREAM_DONE:
-            return at_fault(u, "dst-urgent-end", error);
+            return transport_fault(u->transport, "dst-urgent-end", error);
         case STREAM_BAD:
             return false;
         }

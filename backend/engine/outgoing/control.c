@@ -108,37 +108,30 @@ void outgoing_abandon(Outgoing *o)
 
 /* ---- fault points ---- */
 
-static bool transport_is_gone(void *data)
+typedef struct {
+    Outgoing *outgoing;
+    Transport *transport;
+} FaultPlace;
+
+static bool act(void *data, FaultAction action)
 {
-    return transport_is_shut_down(data);
+    FaultPlace *place = data;
+
+    if (action == FAULT_CANCEL) {
+        outgoing_cancel(place->outgoing, NULL);
+        return true;
+    }
+    return transport_break(place->transport, action);
+}
+
+static bool is_gone(void *data)
+{
+    return transport_is_shut_down(((FaultPlace *)data)->transport);
 }
 
 bool outgoing_fault_on(void *outgoing, const char *point, Transport *transport, GError **error)
 {
-    FaultAction action = fault_fire(point);
-
-    switch (action) {
-    case FAULT_NONE:
-    case FAULT_KILL:
-    case FAULT_SLOW:
-        return true;
-    case FAULT_CANCEL:
-        outgoing_cancel(outgoing, NULL);
-        return true;
-    case FAULT_HOLD:
-        fault_hold(point, transport_is_gone, transport);
-        return true;
-    case FAULT_FAIL:
-        g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "fault injected at %s", point);
-        return false;
-    case FAULT_CUT:
-    case FAULT_GARBAGE:
-    case FAULT_TRUNCATE:
-    case FAULT_RESET:
-        transport_break(transport, action);
-        return true;
-    }
-    return true;
+    return fault_act(point, act, is_gone, &(FaultPlace){ outgoing, transport }, error);
 }
 
 bool outgoing_fault(Outgoing *o, const char *point, GError **error)
