@@ -9,6 +9,7 @@
 
 #include "backend/base/clock.h"
 #include "backend/base/json.h"
+#include "backend/base/size.h"
 #include "backend/tables/history.h"
 #include "backend/tables/info.h"
 #include "backend/tables/verdict.h"
@@ -167,7 +168,7 @@ static void end_pass(History *history, json_object *ram, int64_t now_us)
         .remaining_bytes = json_number(ram, "remaining"),
     };
 
-    pass.dirtied_pages = (uint64_t)((double)dirty_rate * (double)(now_us - pass.start_us) / 1e6);
+    pass.dirtied_pages = saturate_u64((double)dirty_rate * (double)(now_us - pass.start_us) / 1e6);
     if (history->passes->len < MAX_PASSES) {
         g_array_append_val(history->passes, pass);
     }
@@ -190,7 +191,7 @@ void history_seen(History *history, json_object *info, uint64_t limit_ms)
     history->page_size = json_number(ram, "page-size");
     history->total = json_number(ram, "total");
     history->transferred = json_number(ram, "transferred");
-    history->bandwidth = mbps > 0 ? (uint64_t)(mbps * 1e6 / 8) : history->bandwidth;
+    history->bandwidth = mbps > 0 ? saturate_u64(mbps * 1e6 / 8) : history->bandwidth;
     if (count <= history->sync_count) {
         return;
     }

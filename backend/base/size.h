@@ -13,5 +13,17 @@
  * for a number out of range. */
 bool size_parse(const char *text, uint64_t default_unit, uint64_t *ret, bool *ret_range);
 
+/* @value without its fraction; what does not fit becomes 0 or the largest number. For products of
+ * settings, each of which may be as large as its type allows. */
+static inline uint64_t saturate_u64(double value)
+{
+    return value >= 0x1p64 ? UINT64_MAX : value > 0 ? (uint64_t)value : 0;
+}
+
+static inline int64_t saturate_i64(double value)
+{
+    return (int64_t)MIN(saturate_u64(value), (uint64_t)INT64_MAX);
+}
+
 /* "512 B", "1.5 KiB", "10.0 MiB"; caller frees. */
 char *size_format(uint64_t bytes);

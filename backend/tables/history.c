@@ -5,6 +5,8 @@
 
 #include <glib.h>
 
+#include "backend/base/size.h"
+
 const PausePartDesc pause_parts[PAUSE__COUNT] = {
 #define MIG_PAUSE_PART(mark, member, name) { member, name },
 #include "backend/tables/history.def"
@@ -40,7 +42,7 @@ json_object *history_pass_to_json(const MigPass *pass, int64_t start_us)
     add_int(o, "duration-ms", duration / 1000);
 #define MIG_PASS(field, member) add_uint(o, member, pass->field);
 #include "backend/tables/history.def"
-    add_uint(o, "bytes-per-second", (uint64_t)((double)pass->bytes * 1e6 / (double)duration));
+    add_uint(o, "bytes-per-second", saturate_u64((double)pass->bytes * 1e6 / (double)duration));
     return o;
 }
 

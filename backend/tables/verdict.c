@@ -17,7 +17,7 @@
 
 static uint64_t pause_ms(const VerdictFacts *facts)
 {
-    return (uint64_t)((double)facts->remaining * 1000.0 / (double)facts->bandwidth);
+    return saturate_u64((double)facts->remaining * 1000.0 / (double)facts->bandwidth);
 }
 
 VerdictKind verdict_of(const VerdictFacts *facts)
@@ -68,7 +68,7 @@ char *verdict_text(const VerdictFacts *facts)
                                limit);
     }
     g_autofree char *dirty =
-        size_format((uint64_t)((double)facts->dirtied * 1e6 / (double)facts->duration_us));
+        size_format(saturate_u64((double)facts->dirtied * 1e6 / (double)facts->duration_us));
     g_autofree char *sent = size_format(facts->bandwidth);
     return g_strdup_printf("will not finish: dirtied %s/s, sent %s/s; pause %s, limit %s", dirty,
                            sent, pause, limit);

@@ -93,6 +93,8 @@ static void test_bytes_count_for_the_phase(void **state)
     Fixture *f = *state;
     MigCounters *c = &f->migration->counters;
 
+    pace_count(&f->pace, 50000); /* not RAM */
+    f->pace.phase_bytes = &c->precopy_bytes;
     pace_count(&f->pace, 1);
     f->pace.phase_bytes = &c->downtime_bytes;
     pace_count(&f->pace, 20);
@@ -102,7 +104,7 @@ static void test_bytes_count_for_the_phase(void **state)
     assert_int_equal(atomic_load(&c->precopy_bytes), 1);
     assert_int_equal(atomic_load(&c->downtime_bytes), 20);
     assert_int_equal(atomic_load(&c->postcopy_bytes), 300);
-    assert_int_equal(atomic_load(&c->transferred), 4321);
+    assert_int_equal(atomic_load(&c->transferred), 54321);
 }
 
 static void test_rates_of_a_window(void **state)
@@ -153,12 +155,67 @@ static void test_passes(void **state)
     assert_int_equal(pass->end_us - pass->start_us, SECOND / 2);
     assert_int_equal(pass->dirtied_pages, 50);
     assert_int_equal(pass->remaining_bytes, 5 * MiB);
-    assert_int_equal(atomic_load(&c->dirty_rate), 100);
+    assert_int_equal(atomic_load(&c->dirty_rate), 0); /* half a second is too short to say */
     assert_int_equal(atomic_load(&c->expected_downtime), 500);
 
     pace_begin_pass(&f->pace, 0);
     assert_int_equal(f->pace.pass.number, 2);
     assert_int_equal(f->pace.pass.bytes, 0);
+    mig_clock_advance(SECOND);
+    pace_end_pass(&f->pace, 100, 0);
+    assert_int_equal(atomic_load(&c->dirty_rate), 100);
+    pace_begin_pass(&f->pace, 0);
+    mig_clock_advance(SECOND / 100);
+    pace_end_pass(&f->pace, 1000, 0); /* a very short pass */
+    assert_int_equal(atomic_load(&c->dirty_rate), 100);
+    pace_begin_pass(&f->pace, 0);
+    mig_clock_advance(SECOND - SECOND / 100);
+    pace_end_pass(&f->pace, 0, 0);
+    assert_int_equal(atomic_load(&c->dirty_rate), 1000);
+}
+
+static uint64_t some_unread(void *data)
+{
+    return *(uint64_t *)data;
+}
+
+/* What only fills a buffer on the way is not the speed of the link, and goes before the rest. */
+static void test_bytes_on_the_way(void **state)
+{
+    Fixture *f = *state;
+    MigCounters *c = &f->migration->counters;
+    uint64_t unread = 0;
+
+    f->pace.unread = some_unread;
+    f->pace.unread_data = &unread;
+    pace_begin(&f->pace);
+    pace_count(&f->pace, 5 * MiB);
+    unread = 4 * MiB;
+    mig_clock_advance(SECOND);
+    pace_update(&f->pace, 0);
+    assert_int_equal(atomic_load(&c->bandwidth), MiB);
+    unread = 3 * MiB;
+    mig_clock_advance(SECOND);
+    pace_update(&f->pace, 0);
+    assert_int_equal(atomic_load(&c->bandwidth), MiB);
+    pace_begin_pass(&f->pace, 0);
+    pace_end_pass(&f->pace, 0, 2 * MiB);
+    assert_int_equal(atomic_load(&c->expected_downtime), 5000);
+}
+
+static void test_products_of_settings_saturate(void **state)
+{
+    Fixture *f = *state;
+    MigCounters *c = &f->migration->counters;
+
+    atomic_store(&f->settings.avail_switchover_bandwidth, UINT64_MAX);
+    atomic_store(&f->settings.downtime_limit, 2000000);
+    pace_update(&f->pace, 0);
+    assert_true(atomic_load(&c->threshold) == UINT64_MAX);
+    atomic_store(&f->settings.avail_switchover_bandwidth, 1);
+    pace_begin_pass(&f->pace, 0);
+    pace_end_pass(&f->pace, 0, UINT64_MAX);
+    assert_true(atomic_load(&c->expected_downtime) == INT64_MAX);
 }
 
 int main(void)
@@ -169,6 +226,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bytes_count_for_the_phase, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rates_of_a_window, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_passes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_bytes_on_the_way, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_products_of_settings_saturate, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

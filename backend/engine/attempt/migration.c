@@ -5,6 +5,7 @@
 #include "backend/engine/attempt/migration.h"
 
 #include "backend/base/clock.h"
+#include "backend/base/size.h"
 #include "backend/guest/memory/block.h"
 #include "backend/tables/verdict.h"
 
@@ -262,8 +263,8 @@ static void fill_ram(Migration *m, MigInfo *info)
     ram->dirty_sync_missed_zero_copy = channels_copied_syncs(&m->channels);
     ram->page_size = MIG_PAGE_SIZE;
     if (completed) {
-        int64_t total_us = MAX(m->end_us - m->start_us, 1);
-        ram->mbps = (double)ram->transferred * 8.0 / (double)total_us;
+        int64_t begin_us = m->setup_us != 0 ? m->setup_us : m->start_us;
+        ram->mbps = (double)ram->transferred * 8.0 / (double)MAX(m->end_us - begin_us, 1);
     } else {
         ram->mbps = (double)atomic_load(&c->bandwidth) * 8.0 / 1e6;
     }
@@ -367,7 +368,8 @@ static void add_verdict(const Migration *m, json_object *o)
         facts.sent = last->pages * MIG_PAGE_SIZE;
         facts.dirtied = last->dirtied_pages * MIG_PAGE_SIZE;
         facts.duration_us = last->end_us - last->start_us;
-        facts.bandwidth = atomic_load(&m->counters.threshold) * 1000 / facts.limit_ms;
+        facts.bandwidth = saturate_u64((double)atomic_load(&m->counters.threshold) * 1000.0 /
+                                       (double)facts.limit_ms);
     }
     g_autofree char *text = verdict_text(&facts);
     g_autofree char *advice = verdict_advice(&facts);

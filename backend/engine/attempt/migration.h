@@ -34,8 +34,8 @@ const char *owner_name(Owner owner);
 /* Written by the thread of the migration, read by any thread at any time. */
 struct MigCounters {
     /* The COUNTED rows of info.def. @transferred: all bytes of the stream. @precopy_bytes,
-     * @downtime_bytes, @postcopy_bytes: the part of it sent while the guest ran here, while it was
-     * paused, while it ran at the destination. @total: bytes of RAM. */
+     * @downtime_bytes, @postcopy_bytes: RAM on the main channel, sent while the guest ran here,
+     * while it was paused, while it ran at the destination. @total: bytes of RAM. */
 #define COUNTER_COUNTED(field) _Atomic uint64_t field;
 #define COUNTER_FILLED(field)
 #define COUNTER_ENCODED(field)
@@ -46,7 +46,7 @@ struct MigCounters {
     _Atomic uint64_t normal_pages;
     _Atomic uint64_t remaining; /* bytes of dirty pages not yet sent */
     _Atomic uint64_t sync_count;
-    _Atomic uint64_t dirty_rate; /* pages/s over the last pass */
+    _Atomic uint64_t dirty_rate; /* pages/s over the last second or more */
     _Atomic uint64_t bandwidth;  /* bytes/s over the last window */
     /* Microseconds of an outgoing attempt since its first page; their sum is the elapsed time. See
      * outgoing/waits.c. */

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "backend/base/size.h"
 #include "backend/engine/attempt/migration.h"
 #include "backend/guest/memory/block.h"
 
@@ -60,8 +61,8 @@ static MigSample merge(const MigSample *a, const MigSample *b)
     for (size_t i = 0; i < SAMPLE__COUNT; i++) {
         both.figure[i] = sources[i].kind == LEVEL
                              ? b->figure[i]
-                             : (uint64_t)((double)a->figure[i] * share +
-                                          (double)b->figure[i] * (1 - share) + 0.5);
+                             : saturate_u64((double)a->figure[i] * share +
+                                            (double)b->figure[i] * (1 - share) + 0.5);
     }
     return both;
 }
@@ -90,8 +91,9 @@ void series_take(MigSeries *series, const MigCounters *counters, int64_t now_us,
         uint64_t now = read_counter(counters, i), before = series->last[i];
 
         sample.figure[i] = sources[i].kind == LEVEL ? now
-                           : now < before           ? 0
-                                          : (uint64_t)((double)(now - before) * 1e6 / (double)span);
+                           : now < before
+                               ? 0
+                               : saturate_u64((double)(now - before) * 1e6 / (double)span);
         series->last[i] = now;
     }
     series->last_us = now_us;
@@ -113,7 +115,7 @@ void series_last_second(const MigSeries *series, uint64_t ret[SAMPLE__COUNT])
         }
         for (size_t i = 0; i < SAMPLE__COUNT; i++) {
             ret[i] +=
-                sources[i].kind == GROWTH ? (uint64_t)((double)sample->figure[i] * seconds) : 0;
+                sources[i].kind == GROWTH ? saturate_u64((double)sample->figure[i] * seconds) : 0;
         }
     }
 }

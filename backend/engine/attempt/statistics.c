@@ -3,6 +3,8 @@
  */
 #include "backend/engine/attempt/statistics.h"
 
+#include "backend/base/size.h"
+
 /* ---- channels ---- */
 
 static const char *const state_names[CHANNEL_STATE__COUNT] = {
@@ -53,7 +55,7 @@ static json_object *channel_to_json(const ChannelStats *stats, unsigned id, int6
     json_object_object_add(o, "bytes", json_object_new_uint64(bytes));
     json_object_object_add(
         o, "bytes-per-second",
-        json_object_new_uint64((uint64_t)((double)bytes * 1e6 / (double)MAX(elapsed_us, 1))));
+        json_object_new_uint64(saturate_u64((double)bytes * 1e6 / (double)MAX(elapsed_us, 1))));
     json_object_object_add(o, "normal-pages",
                            json_object_new_uint64(atomic_load(&stats->normal_pages)));
     json_object_object_add(o, "zero-pages",

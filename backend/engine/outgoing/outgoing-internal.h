@@ -137,6 +137,10 @@ void outgoing_watch_package(Outgoing *o);
 void outgoing_watch_end(Outgoing *o);
 void outgoing_watch_free(Outgoing *o);
 
+/* Bytes that all connections have sent and that the destination has not taken yet: in buffers here
+ * and on the way. @outgoing: an Outgoing. */
+uint64_t outgoing_unread(void *outgoing);
+
 /* True with the reason when the watch has ended the attempt. */
 bool outgoing_gave_up(Outgoing *o, GError **error);
 

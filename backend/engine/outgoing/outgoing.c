@@ -260,6 +260,8 @@ Outgoing *outgoing_new(const OutgoingConfig *config, GError **error)
         ram_sender_leave_holes_out(o->ram);
     }
     pace_init(&o->pace, o->migration, config->settings);
+    o->pace.unread = outgoing_unread;
+    o->pace.unread_data = o;
     o->thread = fault_thread_new("thread-src-main", "mig/src/main", outgoing_thread, o, error);
     if (o->thread == NULL) {
         o->config.predecessor = NULL; /* stays the caller's */

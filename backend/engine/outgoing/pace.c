@@ -4,9 +4,12 @@
 #include "backend/engine/outgoing/pace.h"
 
 #include "backend/base/clock.h"
+#include "backend/base/size.h"
 
 #define WINDOW_US (100 * 1000)
 #define MIN_BATCH ((size_t)64 << 10)
+/* Shortest time over which a dirty rate is computed, as in QEMU. */
+#define DIRTIED_US G_USEC_PER_SEC
 
 void pace_init(Pace *pace, Migration *migration, const LiveSettings *settings)
 {
@@ -14,7 +17,6 @@ void pace_init(Pace *pace, Migration *migration, const LiveSettings *settings)
         .migration = migration,
         .settings = settings,
         .limit = &settings->max_bandwidth,
-        .phase_bytes = &migration->counters.precopy_bytes,
     };
     pace_begin(pace);
     rate_limiter_init(&pace->limiter, atomic_load(pace->limit), pace->window.start_us);
@@ -24,6 +26,12 @@ void pace_begin(Pace *pace)
 {
     pace->window.start_us = mig_clock_now_us();
     pace->window.bytes = pace->window.pages = 0;
+    pace->window.unread = pace_unread(pace);
+}
+
+uint64_t pace_unread(const Pace *pace)
+{
+    return pace->unread != NULL ? pace->unread(pace->unread_data) : 0;
 }
 
 int64_t pace_wait_us(Pace *pace)
@@ -48,7 +56,9 @@ void pace_spend(Pace *pace, size_t bytes)
 
 void pace_count(Pace *pace, size_t bytes)
 {
-    atomic_fetch_add(pace->phase_bytes, bytes);
+    if (pace->phase_bytes != NULL) {
+        atomic_fetch_add(pace->phase_bytes, bytes);
+    }
     pace_count_beside(pace, bytes);
 }
 
@@ -78,6 +88,15 @@ static uint64_t switchover_bandwidth(const Pace *pace)
     return given != 0 ? given : atomic_load(&pace->migration->counters.bandwidth);
 }
 
+/* Bytes that the peer took in the window. Those that only fill the buffers of a connection say
+ * nothing about the link. */
+static uint64_t taken(const Pace *pace)
+{
+    uint64_t sent = pace->window.bytes + pace->window.unread, unread = pace_unread(pace);
+
+    return sent > unread ? sent - unread : 0;
+}
+
 void pace_update(Pace *pace, uint64_t remaining_bytes)
 {
     MigCounters *c = &pace->migration->counters;
@@ -86,14 +105,28 @@ void pace_update(Pace *pace, uint64_t remaining_bytes)
 
     atomic_store(&c->remaining, remaining_bytes);
     if (span >= WINDOW_US) {
-        atomic_store(&c->bandwidth, (uint64_t)((double)pace->window.bytes * 1e6 / (double)span));
+        atomic_store(&c->bandwidth, saturate_u64((double)taken(pace) * 1e6 / (double)span));
         atomic_store(&c->pages_per_second,
-                     (uint64_t)((double)pace->window.pages * 1e6 / (double)span));
+                     saturate_u64((double)pace->window.pages * 1e6 / (double)span));
         pace_begin(pace);
     }
     atomic_store(&c->downtime_limit, limit_ms);
     atomic_store(&c->threshold,
-                 (uint64_t)((double)switchover_bandwidth(pace) * (double)limit_ms / 1000.0));
+                 saturate_u64((double)switchover_bandwidth(pace) * (double)limit_ms / 1000.0));
+}
+
+/* Over a period of a second or more: what a pass of some milliseconds finds is no rate. */
+static void update_dirty_rate(Pace *pace, uint64_t dirtied)
+{
+    int64_t span = mig_clock_now_us() - pace->dirtied.start_us;
+
+    pace->dirtied.pages += dirtied;
+    if (span >= DIRTIED_US) {
+        atomic_store(&pace->migration->counters.dirty_rate,
+                     saturate_u64((double)pace->dirtied.pages * 1e6 / (double)span));
+        pace->dirtied.start_us += span;
+        pace->dirtied.pages = 0;
+    }
 }
 
 void pace_end_pass(Pace *pace, uint64_t dirtied, uint64_t remaining_bytes)
@@ -106,11 +139,11 @@ void pace_end_pass(Pace *pace, uint64_t dirtied, uint64_t remaining_bytes)
     pass->dirtied_pages = dirtied;
     pass->remaining_bytes = remaining_bytes;
     migration_add_pass(pace->migration, pass);
-    atomic_store(&c->dirty_rate,
-                 (uint64_t)((double)dirtied * 1e6 / (double)MAX(pass->end_us - pass->start_us, 1)));
+    update_dirty_rate(pace, dirtied);
     if (bandwidth != 0) {
         atomic_store(&c->expected_downtime,
-                     (int64_t)((double)remaining_bytes * 1000.0 / (double)bandwidth));
+                     saturate_i64(((double)remaining_bytes + (double)pace_unread(pace)) * 1000.0 /
+                                  (double)bandwidth));
     }
 }
 
@@ -122,5 +155,8 @@ void pace_begin_pass(Pace *pace, uint64_t remaining_bytes)
         .number = atomic_fetch_add(&c->sync_count, 1) + 1,
         .start_us = mig_clock_now_us(),
     };
+    if (pace->dirtied.start_us == 0) {
+        pace->dirtied.start_us = pace->pass.start_us;
+    }
     atomic_store(&c->remaining, remaining_bytes);
 }

@@ -21,17 +21,26 @@ typedef struct {
 
     /* Set at the beginning of each phase. */
     const _Atomic uint64_t *limit; /* bytes/s, 0 = none */
-    _Atomic uint64_t *phase_bytes; /* bytes sent in precopy, pause or postcopy */
+    _Atomic uint64_t *phase_bytes; /* bytes sent in precopy, pause or postcopy; NULL = not RAM */
+
+    /* Bytes that were sent and that the peer has not taken yet; NULL = there are none. */
+    uint64_t (*unread)(void *data);
+    void *unread_data;
 
     RateLimiter limiter;
     struct {
         int64_t start_us;
         uint64_t bytes, pages;
-    } window; /* sent since the rates were last computed */
+        uint64_t unread; /* at its beginning */
+    } window;            /* sent since the rates were last computed */
+    struct {
+        int64_t start_us; /* 0 = before the first sync */
+        uint64_t pages;
+    } dirtied; /* since the dirty rate was last computed */
     MigPass pass;
 } Pace;
 
-/* Begins with the limit and counter of precopy. */
+/* Begins with the limit of precopy, and with bytes that are not RAM. */
 void pace_init(Pace *pace, Migration *migration, const LiveSettings *settings);
 
 /* Rates are measured from here, without the time for connecting. */
@@ -47,6 +56,9 @@ size_t pace_batch(const Pace *pace, size_t most);
 
 /* Counts @bytes of a batch against the limit. Not for requested pages, for example. */
 void pace_spend(Pace *pace, size_t bytes);
+
+/* Bytes that were sent and that the peer has not taken yet. */
+uint64_t pace_unread(const Pace *pace);
 
 /* Counts @bytes sent on the main channel or written to the file. */
 void pace_count(Pace *pace, size_t bytes);

@@ -102,6 +102,7 @@ static bool switch_over(Outgoing *o, GError **error)
         return outgoing_check(o, error);
     }
     outgoing_stop_guest(o);
+    o->pace.phase_bytes = NULL; /* no RAM until the guest has left */
     auto_converge_end(&o->converge);
     ram_sender_set_encoder(o->ram, NULL);
     if (!outgoing_fault(o, "src-stopped", error) ||

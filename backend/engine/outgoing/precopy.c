@@ -8,11 +8,20 @@
  *
  * A pass begins and ends with a dirty sync. A sync is made when nothing is left, or when the rest
  * would fit into the downtime limit: then the pages written meanwhile decide whether it still does.
+ *
+ * Bytes that are sent but lie in buffers on the way belong to the rest: they go before the last
+ * pages, so the pause is longer by their time. On a slow link they may alone be more than the limit
+ * allows; then the guest runs until the destination has taken most of them.
  */
 #include "backend/engine/outgoing/outgoing-internal.h"
 
 #include "backend/base/clock.h"
 #include "backend/base/error.h"
+
+/* While bytes of a pass are still on the way: the time between two looks, and the share of the
+ * downtime limit that they may keep. */
+#define TAKEN_STEP_US  (5 * 1000)
+#define ON_WAY_DIVISOR 8
 
 /* ---- passes ---- */
 
@@ -94,8 +103,18 @@ bool outgoing_wait_for_limiter(Outgoing *o, GError **error)
     }
 }
 
+/* Pages count for the phase in which the guest is, as in QEMU. */
+static void choose_phase(Outgoing *o)
+{
+    MigCounters *c = &o->migration->counters;
+    bool runs = guest_run_state(o->config.guest) == RUN_STATE_RUNNING;
+
+    o->pace.phase_bytes = runs ? &c->precopy_bytes : &c->downtime_bytes;
+}
+
 static bool send_part(Outgoing *o, GError **error)
 {
+    choose_phase(o);
     if (!outgoing_wait_for_limiter(o, error) || !LANE_CALL(o->lane, part, error)) {
         return false;
     }
@@ -110,6 +129,33 @@ static bool end_part(Outgoing *o, GError **error)
     }
     o->lane->part_is_open = false;
     return end_body(o, error);
+}
+
+/* True when the rest, and what is still on the way before it, fits into the downtime limit. */
+static bool fits(const Outgoing *o)
+{
+    uint64_t threshold = atomic_load(&o->migration->counters.threshold);
+    uint64_t remaining = outgoing_remaining(o);
+
+    return remaining <= threshold && pace_unread(&o->pace) <= threshold - remaining;
+}
+
+/* Waits until the destination has taken nearly all of a pass. The guest runs. */
+static bool wait_until_taken(Outgoing *o, GError **error)
+{
+    const MigCounters *c = &o->migration->counters;
+
+    while (pace_unread(&o->pace) > atomic_load(&c->threshold) / ON_WAY_DIVISOR &&
+           !atomic_load(&o->start_postcopy)) {
+        if (!outgoing_check(o, error)) {
+            return false;
+        }
+        MIG_LOCK(&o->lock);
+        if (!outgoing_is_cancelled(o) && !atomic_load(&o->start_postcopy)) {
+            mig_cond_wait_until(&o->wake, &o->lock, g_get_monotonic_time() + TAKEN_STEP_US);
+        }
+    }
+    return true;
 }
 
 bool outgoing_precopy(Outgoing *o, GError **error)
@@ -144,12 +190,12 @@ bool outgoing_precopy(Outgoing *o, GError **error)
             if (atomic_load(&o->start_postcopy) && outgoing_may_switch_over(o)) {
                 return outgoing_check(o, error);
             }
-        } while (outgoing_remaining(o) > atomic_load(&c->threshold));
-        if (!end_part(o, error) || !outgoing_sync(o, error) ||
+        } while (outgoing_remaining(o) > 0 && !fits(o));
+        if (!end_part(o, error) || !wait_until_taken(o, error) || !outgoing_sync(o, error) ||
             !outgoing_fault(o, "src-pass-end", error)) {
             return false;
         }
-    } while (outgoing_remaining(o) > atomic_load(&c->threshold) || !outgoing_may_switch_over(o));
+    } while (!fits(o) || !outgoing_may_switch_over(o));
     return outgoing_check(o, error);
 }
 

@@ -157,6 +157,7 @@ static bool send_pages(Outgoing *o, Moment *moment, GError **error)
     bool end = false;
 
     pace_begin(&o->pace);
+    o->pace.phase_bytes = &o->migration->counters.precopy_bytes;
     outgoing_begin_waits(o);
     while (!end) {
         if (!outgoing_wait_for_limiter(o, error)) {
@@ -179,6 +180,7 @@ static bool send_pages(Outgoing *o, Moment *moment, GError **error)
 
 static bool finish(Outgoing *o, Moment *moment, GError **error)
 {
+    o->pace.phase_bytes = NULL; /* device state is no RAM */
     stream_put_bytes(o->writer, moment->devices->data, moment->devices->len);
     if (!outgoing_flush(o, error) || !outgoing_fault(o, "src-devices", error)) {
         return false;

@@ -255,6 +255,7 @@ bool outgoing_switchover(Outgoing *o, GError **error)
     if (!outgoing_last_pass(o, error) || !outgoing_fault(o, "src-ram-end", error)) {
         return false;
     }
+    o->pace.phase_bytes = NULL; /* device state is no RAM */
     description = devices_save(o->writer, o->config.guest, o->config.timer, o->state_before);
     if (!outgoing_flush(o, error)) {
         return false;

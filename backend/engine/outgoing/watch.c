@@ -11,6 +11,26 @@
 #include "backend/base/error.h"
 #include "backend/base/fault.h"
 
+static void add_unread(const Transport *t, void *data)
+{
+    uint64_t *sum = data;
+
+    *sum += t != NULL ? transport_progress(t).unread : 0;
+}
+
+uint64_t outgoing_unread(void *outgoing)
+{
+    Outgoing *o = outgoing;
+    uint64_t sum = 0;
+    MIG_LOCK(&o->lock);
+
+    add_unread(o->transport, &sum);
+    if (o->lane != NULL && o->lane->ops->each != NULL) {
+        o->lane->ops->each(o->lane, add_unread, &sum);
+    }
+    return sum;
+}
+
 static void look_at(const Transport *t, void *data)
 {
     PeerLook *look = data;
