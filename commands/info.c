@@ -46,10 +46,12 @@ static void print_passes(HmpCall *call, json_object *history)
     }
 }
 
-/* "pause: 41 ms: stop 0.1, last sync 0.4 ms" */
+/* "pause: 41 ms: stop 0.1, last sync 0.4 ms"; while it lasts "pause: 41 ms so far, the guest waits
+ * for the last RAM to be sent: stop 0.1, last sync 0.4 ms" */
 static void print_pause(HmpCall *call, json_object *pause)
 {
     g_autoptr(GString) text = g_string_new(NULL);
+    const char *waits = json_text(pause, "waits-for");
 
     if (!pause) {
         return;
@@ -61,8 +63,10 @@ static void print_pause(HmpCall *call, json_object *pause)
                                    (double)json_number(pause, pause_parts[i].member) / 1000);
         }
     }
-    call_print(call, "pause: %" PRIu64 " ms%s%s\n", (json_number(pause, "total-us") + 500) / 1000,
-               text->str, text->len > 0 ? " ms" : "");
+    call_print(call, "pause: %" PRIu64 " ms%s%s%s%s\n",
+               (json_number(pause, "total-us") + 500) / 1000,
+               *waits != '\0' ? " so far, the guest waits for " : "", waits, text->str,
+               text->len > 0 ? " ms" : "");
 }
 
 /* "time: receiver 71 %, own work 29 % (last second: receiver 100 %)" */

@@ -139,9 +139,10 @@ static void on_history(json_object *value, const GError *error, void *data)
     wait->outcome.direction = dup_member(value, "direction");
     wait->outcome.sentence = dup_member(value, "outcome");
     wait->outcome.peer = dup_member(value, "peer");
-    /* exec: connects at once, so that its failure is one of the migration. */
+    /* An attached QEMU does not say whether there was a connection. exec: connects at once, so that
+     * its failure is one of the migration. */
     wait->outcome.connected =
-        has_been_active(value) ||
+        has_been_active(value) || json_flag(value, "connected") ||
         (wait->outcome.peer != NULL && g_str_has_prefix(wait->outcome.peer, "exec:"));
     if (outcome_status_is_running(wait->outcome.status) && wait->patience != OUTCOME_NOW &&
         g_strcmp0(wait->outcome.direction, "incoming") != 0) {

@@ -217,7 +217,7 @@ static const SchemaType x_channel_list = LIST(x_channel);
 static const SchemaMember downtime_parts[] = {
 #define MIG_PAUSE_PART(mark, member, name) OPTIONAL(member, schema_int)
 #include "backend/tables/history.def"
-    MEMBER("total-us", schema_int) MEMBERS_END
+    MEMBER("total-us", schema_int) OPTIONAL("waits-for", schema_str) MEMBERS_END
 };
 static const SchemaType x_downtime = STRUCT_OF("XDowntime", downtime_parts);
 static const SchemaMember sample_members[] = { MEMBER("time-ms", schema_int)
@@ -246,14 +246,15 @@ static const SchemaType x_page_faults =
                        MEMBER("max-us", schema_uint64) MEMBER("histogram", x_bucket_list));
 const SchemaType schema_x_history = STRUCT(
     "XMigrateHistory",
-    MEMBER("direction", x_direction) MEMBER("peer", schema_str) MEMBER(
-        "states", x_state_change_list) MEMBER("passes", x_pass_list)
-        MEMBER("channels", x_channel_list) OPTIONAL("samples", x_sample_list) OPTIONAL(
-            "total-bytes", schema_uint64) OPTIONAL("transferred-bytes", schema_uint64)
-            MEMBER("threshold-bytes", schema_uint64) MEMBER("elapsed-ms", schema_int)
-                OPTIONAL("downtime", x_downtime) OPTIONAL("page-faults", x_page_faults) OPTIONAL(
-                    "resuming",
-                    schema_bool) /* paused in postcopy, and a new connection is being tried */
+    MEMBER("direction", x_direction) MEMBER("peer", schema_str) OPTIONAL("connected", schema_bool)
+        MEMBER("states", x_state_change_list) MEMBER("passes", x_pass_list) MEMBER("channels",
+                                                                                   x_channel_list)
+            OPTIONAL("samples", x_sample_list) OPTIONAL("total-bytes", schema_uint64) OPTIONAL(
+                "transferred-bytes", schema_uint64) MEMBER("threshold-bytes", schema_uint64)
+                MEMBER("elapsed-ms", schema_int) OPTIONAL("downtime", x_downtime)
+                    OPTIONAL("page-faults", x_page_faults) OPTIONAL(
+                        "resuming",
+                        schema_bool) /* paused in postcopy, and a new connection is being tried */
     OPTIONAL("time", x_time) OPTIONAL("time-last-second", x_time) MEMBER("verdict", schema_str)
         MEMBER("advice", schema_str) MEMBER("outcome", schema_str));
 

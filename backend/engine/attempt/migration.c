@@ -194,6 +194,12 @@ void migration_note_begin(Migration *m)
     m->start_us = mig_clock_now_us();
 }
 
+void migration_note_connected(Migration *m)
+{
+    MIG_LOCK(&m->lock);
+    m->connected = true;
+}
+
 void migration_note_setup(Migration *m)
 {
     MIG_LOCK(&m->lock);
@@ -377,6 +383,23 @@ static void add_verdict(const Migration *m, json_object *o)
     json_object_object_add(o, "advice", json_object_new_string(advice));
 }
 
+/* What a guest that is paused now waits for; NULL = it is not paused by this attempt. */
+static const char *awaited(const Migration *m)
+{
+    const int64_t *marks = m->marks;
+
+    if (marks[MARK_STOP] == 0 || marks[MARK_OVER] != 0 || m->end_us != 0 || m->postcopy) {
+        return NULL;
+    }
+    return m->status == MIGRATION_PRE_SWITCHOVER ? "migrate_continue"
+           : marks[MARK_LOADED] != 0  ? "the destination to confirm that it has the guest"
+           : marks[MARK_DEVICES] != 0 ? "the destination to take and load everything"
+           : marks[MARK_RAM] != 0     ? "the devices to be sent"
+           : marks[MARK_SYNCED] != 0  ? "the last RAM to be sent"
+           : marks[MARK_STOPPED] != 0 ? "the last dirty sync"
+                                      : "the vCPUs to stop";
+}
+
 /* The parts of the pause so far; each is the time since the previous mark. */
 static json_object *downtime_to_json(const Migration *m)
 {
@@ -394,6 +417,11 @@ static json_object *downtime_to_json(const Migration *m)
             add_int(o, pause_parts[i].member, end - before);
             before = end;
         }
+    }
+    const char *waits = awaited(m);
+    if (waits != NULL) {
+        before = mig_clock_now_us();
+        json_object_object_add(o, "waits-for", json_object_new_string(waits));
     }
     add_int(o, "total-us", before - m->marks[MARK_STOP]);
     return o;
@@ -450,6 +478,7 @@ json_object *migration_history_to_json(Migration *m, bool with_samples)
     json_object_object_add(o, "direction",
                            json_object_new_string(m->outgoing ? "outgoing" : "incoming"));
     json_object_object_add(o, "peer", json_object_new_string(m->peer));
+    json_object_object_add(o, "connected", json_object_new_boolean(m->connected));
     json_object_object_add(o, "states", states);
     json_object_object_add(o, "passes", passes);
     json_object_object_add(o, "channels", channels_to_json(&m->channels, end - m->start_us));

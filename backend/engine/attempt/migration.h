@@ -87,6 +87,7 @@ struct Migration {
     GArray *moves;  /* MigMove */
     GArray *passes; /* MigPass, the newest */
     MigSeries series;
+    bool connected;        /* there was a connection to the peer */
     bool postcopy;         /* the guest moves before all of its RAM is sent */
     PageFaultStats faults; /* of the destination's vCPUs; .vcpu_us NULL = none */
     char *error;
@@ -129,7 +130,8 @@ void migration_set_owner(Migration *m, Owner owner, const char *evidence);
 Owner migration_get_owner(Migration *m, char **ret_evidence);
 
 void migration_note_begin(Migration *m); /* the source has connected: times are counted from here */
-void migration_note_setup(Migration *m); /* setup is over */
+void migration_note_connected(Migration *m); /* the peer can be reached, or the file written */
+void migration_note_setup(Migration *m);     /* setup is over */
 void migration_mark(Migration *m, SwitchoverMark mark);
 void migration_set_faults(Migration *m, PageFaultStats *stats); /* takes over its memory */
 void migration_note_postcopy(Migration *m);                     /* the pause ends there */
