@@ -15,6 +15,45 @@
 
 #include "backend/base/error.h"
 
+/* A host that must acknowledge something and does not for so long is gone. A peer that is stopped,
+ * or reads nothing, still has its kernel acknowledge, and is waited for. */
+#define GONE_MS          50000
+#define GONE_RETRANSMITS 3
+
+bool tcp_host_is_gone(unsigned unacked, unsigned retransmits, unsigned probes, unsigned silent_ms)
+{
+    return silent_ms >= GONE_MS &&
+           ((unacked > 0 && retransmits >= GONE_RETRANSMITS) || probes >= GONE_RETRANSMITS);
+}
+
+static bool inet_is_reachable(const Transport *t, GError **error)
+{
+    struct tcp_info info = { 0 };
+    socklen_t length = sizeof info;
+
+    if (getsockopt(t->fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0 ||
+        !tcp_host_is_gone(info.tcpi_unacked, info.tcpi_retransmits, info.tcpi_probes,
+                          info.tcpi_last_ack_recv)) {
+        return true;
+    }
+    g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "the peer's host has not answered for %u s",
+                info.tcpi_last_ack_recv / 1000);
+    return false;
+}
+
+/* Sets the error of a failed call, and keeps it for the other thread of the connection. That the
+ * peer has closed is no cause: what it said before is better. */
+static void set_io_error(Transport *t, const char *what, GError **error)
+{
+    int reason = errno;
+    g_autofree char *cause = g_strdup_printf("Unable to %s socket: %s", what, g_strerror(reason));
+
+    if (reason != EPIPE && reason != ECONNRESET) {
+        transport_keep_cause(t, cause);
+    }
+    mig_error_set_errno(error, reason, "Unable to %s socket", what);
+}
+
 static bool would_block(void)
 {
     return errno == EAGAIN || errno == EWOULDBLOCK;
@@ -35,7 +74,7 @@ static ssize_t socket_readv(Transport *t, const struct iovec *iov, int n, GError
                 return -1;
             }
         } else if (errno != EINTR) {
-            mig_error_set_errno(error, errno, "Unable to read from socket");
+            set_io_error(t, "read from", error);
             return -1;
         }
     }
@@ -61,7 +100,7 @@ static ssize_t socket_writev(Transport *t, const struct iovec *iov, int n, GErro
                 return -1;
             }
         } else if (errno != EINTR) {
-            mig_error_set_errno(error, errno, "Unable to write to socket");
+            set_io_error(t, "write to", error);
             return -1;
         }
     }
@@ -86,17 +125,17 @@ static uint64_t inet_receiver_limited_us(const Transport *t)
     return info.tcpi_rwnd_limited;
 }
 
-#define SOCKET_OPS(name, receiver)                                                                 \
+#define SOCKET_OPS(name, receiver, reachable)                                                      \
     {                                                                                              \
         .kind = name, .readv = socket_readv, .writev = socket_writev, .free = transport_destroy,   \
-        .interrupt = socket_interrupt, .receiver_limited_us = receiver,                            \
+        .interrupt = socket_interrupt, .receiver_limited_us = receiver, .is_reachable = reachable, \
     }
 
 static const TransportOps socket_ops[] = {
-    SOCKET_OPS("tcp", inet_receiver_limited_us),
-    SOCKET_OPS("unix", NULL),
-    SOCKET_OPS("vsock", NULL),
-    SOCKET_OPS("fd", NULL),
+    SOCKET_OPS("tcp", inet_receiver_limited_us, inet_is_reachable),
+    SOCKET_OPS("unix", NULL, NULL),
+    SOCKET_OPS("vsock", NULL, NULL),
+    SOCKET_OPS("fd", NULL, NULL),
 };
 
 static const TransportOps *find_ops(const char *kind)
@@ -110,7 +149,9 @@ static const TransportOps *find_ops(const char *kind)
 }
 
 /* The stream's small messages (PING, SHUT) must not wait for more data. A peer whose host has
- * vanished without a reset must be noticed within a minute. */
+ * vanished without a reset must be noticed within a minute: by keepalive while nothing is on the
+ * way, else by inet_is_reachable(). TCP_USER_TIMEOUT would also end a connection to a peer that
+ * lives and reads nothing. */
 static void tune_tcp(int fd)
 {
     static const struct {
@@ -118,7 +159,7 @@ static void tune_tcp(int fd)
     } options[] = {
         { IPPROTO_TCP, TCP_NODELAY, 1 },   { SOL_SOCKET, SO_KEEPALIVE, 1 },
         { IPPROTO_TCP, TCP_KEEPIDLE, 20 }, { IPPROTO_TCP, TCP_KEEPINTVL, 5 },
-        { IPPROTO_TCP, TCP_KEEPCNT, 6 },   { IPPROTO_TCP, TCP_USER_TIMEOUT, 50000 },
+        { IPPROTO_TCP, TCP_KEEPCNT, 6 },
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(options); i++) {

@@ -28,8 +28,19 @@ typedef enum { WAIT_READY, WAIT_WOKEN, WAIT_TIMEOUT } WaitResult;
  * @timeout_ms -1 = no limit. */
 WaitResult wait_fd(int fd, short events, int wake_fd, int timeout_ms);
 
-/* wait_fd() on the transport's own descriptor; false with an error once it is shut down. */
+#define TRANSPORT_LOOK_MS 5000
+
+/* wait_fd() on the transport's own descriptor; false with an error once it is shut down, or when
+ * the peer's host does not answer. */
 bool transport_wait(Transport *t, short events, GError **error);
+
+/* Keeps the first error of any thread: the kernel reports it to one of them only. */
+void transport_keep_cause(Transport *t, const char *cause);
+
+/* True when a host that must acknowledge something has not done so for too long. @unacked: segments
+ * on the way; @retransmits: of the oldest of them; @probes: of a closed window, without an answer;
+ * @silent_ms: since the last acknowledgement of any kind. */
+bool tcp_host_is_gone(unsigned unacked, unsigned retransmits, unsigned probes, unsigned silent_ms);
 
 /* The error of every call on a transport that was shut down; returns false. */
 bool transport_set_cancelled(const Transport *t, GError **error);
@@ -161,6 +172,8 @@ typedef struct {
     void (*admit)(int fd, ChannelType type, const char *peer, void *data);
     /* A connection was dropped; @text explains why. */
     void (*dropped)(const char *text, void *data);
+    /* As in ListenerCallbacks; must not free the lobby. */
+    void (*unexpected)(ChannelType type, void *data);
 } LobbyCallbacks;
 
 Lobby *lobby_new(const LobbyCallbacks *callbacks, void *data);

@@ -60,6 +60,7 @@ void transport_clear(Transport *t)
     }
     close(t->wake_fd);
     g_free(t->zero_copy);
+    g_free(t->cause);
     g_free(t->name);
 }
 
@@ -102,8 +103,29 @@ void transport_shutdown(Transport *t)
     }
 }
 
+void transport_keep_cause(Transport *t, const char *cause)
+{
+    char *none = NULL, *copy = g_strdup(cause);
+
+    if (!atomic_compare_exchange_strong(&t->cause, &none, copy)) {
+        g_free(copy);
+    }
+}
+
+void transport_shutdown_because(Transport *t, const char *cause)
+{
+    transport_keep_cause(t, cause);
+    transport_shutdown(t);
+}
+
 bool transport_set_cancelled(const Transport *t, GError **error)
 {
+    const char *cause = atomic_load(&t->cause);
+
+    if (cause != NULL) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_IO, cause);
+        return false;
+    }
     g_set_error(error, MIG_ERROR, MIG_ERROR_CANCELLED, "%s was closed on this side", t->name);
     return false;
 }
@@ -128,19 +150,24 @@ WaitResult wait_fd(int fd, short events, int wake_fd, int timeout_ms)
 
 bool transport_wait(Transport *t, short events, GError **error)
 {
-    bool writes = (events & POLLOUT) != 0;
+    bool writes = (events & POLLOUT) != 0, reachable = true;
+    int look_ms = t->ops->is_reachable != NULL ? TRANSPORT_LOOK_MS : -1;
+    WaitResult result;
 
     if (writes) {
         wait_clock_begin(&t->blocked);
     }
-    WaitResult result = wait_fd(t->fd, events, t->wake_fd, -1);
+    do {
+        result = wait_fd(t->fd, events, t->wake_fd, look_ms);
+        reachable = result != WAIT_TIMEOUT || t->ops->is_reachable(t, error);
+    } while (result == WAIT_TIMEOUT && reachable);
     if (writes) {
         wait_clock_end(&t->blocked);
     }
     if (result == WAIT_WOKEN) {
         return transport_set_cancelled(t, error);
     }
-    return true;
+    return reachable;
 }
 
 void transport_get_waits(const Transport *t, TransportWaits *ret)
@@ -183,6 +210,12 @@ static void skip_empty(const struct iovec **iov, int *n)
     }
 }
 
+/* The end of the stream, after a thread that writes has found why. */
+static bool ended_by_failure(const Transport *t)
+{
+    return atomic_load(&t->cause) != NULL;
+}
+
 /* Reports a failure after a shutdown as a shutdown. */
 static void blame_shutdown(const Transport *t, GError **error)
 {
@@ -203,7 +236,7 @@ ssize_t transport_readv(Transport *t, const struct iovec *iov, int n, GError **e
     }
 
     ssize_t got = t->ops->readv(t, iov, MIN(n, IOV_MAX), error);
-    if (got <= 0 && transport_is_shut_down(t)) {
+    if ((got <= 0 && transport_is_shut_down(t)) || (got == 0 && ended_by_failure(t))) {
         /* After our own shutdown, the end of the stream was not caused by the peer. */
         if (got == 0) {
             transport_set_cancelled(t, error);

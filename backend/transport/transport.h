@@ -36,6 +36,9 @@ typedef struct {
     /* Optional: how long the peer has delayed the writer by not reading, in microseconds. Without
      * it all waits of the writer count as the peer's. Any thread. */
     uint64_t (*receiver_limited_us)(const Transport *t);
+    /* Optional: false with the error when the peer's host does not answer any more. Called while a
+     * read or a write waits, every TRANSPORT_LOOK_MS. */
+    bool (*is_reachable)(const Transport *t, GError **error);
 } TransportOps;
 
 /* State of sends without a copy; see zero-copy.c. */
@@ -54,6 +57,7 @@ struct Transport {
     _Atomic uint64_t written;   /* bytes that the medium has taken */
     ZeroCopy *zero_copy;        /* NULL = off; only the writer's thread */
     atomic_bool shut_down;      /* set by transport_shutdown() before it wakes anyone */
+    char *_Atomic cause;        /* why the connection cannot go on; NULL = not known, set once */
 };
 
 void transport_free(Transport *t);
@@ -92,6 +96,10 @@ bool transport_settle(Transport *t, bool *ret_copied, GError **error);
 /* Any thread; idempotent; every blocked or later call fails with MIG_ERROR_CANCELLED (or
  * MIG_ERROR_IO). The socket is shut down, so the peer sees the end too. */
 void transport_shutdown(Transport *t);
+
+/* transport_shutdown() with a reason, which the blocked and later calls report in place of
+ * "closed on this side". Only the first reason of a transport counts. */
+void transport_shutdown_because(Transport *t, const char *cause);
 bool transport_is_shut_down(const Transport *t);
 
 /* True when a read would not block. */
@@ -196,6 +204,12 @@ typedef struct {
     void (*channel)(Listener *l, ChannelType type, Transport *transport, void *data);
     /* A connection was refused; @text explains why. */
     void (*notice)(Listener *l, const char *text, void *data);
+    /* Optional. A connection was dropped because it is a channel of @type, and none is expected:
+     * its source has a capability that is off here. */
+    void (*unexpected)(Listener *l, ChannelType type, void *data);
+    /* Sent to a main connection that comes while the listener is busy, before it is closed. */
+    const void *busy_answer;
+    size_t busy_answer_size;
     /* Optional. True when the source that keeps the listener busy has closed its connection: the
      * next main connection then waits until the listener is free. */
     bool (*source_has_left)(void *data);

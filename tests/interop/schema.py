@@ -178,7 +178,7 @@ EXPECTED = [
     (BOTH, r"x-.*: command in migmon only", "what only migmon can do, or QEMU only at its human monitor"),
     (BOTH, r"cont\.x-force: in migmon only", "cont -f: the operator takes a guest back"),
     (BOTH, PARAMETERS + r"x-handover(-timeout)?: in migmon only", "the confirmed hand-over"),
-    (BOTH, PARAMETERS + r"x-switchover-timeout: in migmon only", "the pause for a peer that does nothing has an end"),
+    (BOTH, PARAMETERS + r"x-(switchover|stall)-timeout: in migmon only", "a peer that does nothing is not waited for without an end"),
     (BOTH, PARAMETERS + r"x-multifd-(sync|timeout|zero): in migmon only", "how a peer of any release is served"),
     (BOTH, CAPABILITIES + r"x-sparse-ram: in migmon only", "memory that was never touched is left out"),
     # What migmon leaves out.

@@ -22,12 +22,13 @@ VOLATILE_MEMBERS = {
 }
 PORT = re.compile(r"((?:127\.0\.0\.1|\[::1?\]|::1?):|\"port\": \")([1-9][0-9]{3,4})\b")
 
-OWN_LINE = re.compile(r"^(?:hint: |owner: |outcome: |passes: |last pass: |time: |pause: |page requests: |verdict: |advice: |x-handover|x-switchover|x-multifd-|x-sparse-ram|mapped-ram|direct-io|"
+OWN_LINE = re.compile(r"^(?:hint: |owner: |outcome: |passes: |last pass: |time: |pause: |page requests: |verdict: |advice: |x-handover|x-switchover|x-stall|x-multifd-|x-sparse-ram|mapped-ram|direct-io|"
                       # help: arguments of a command
                       r"  [-\w]+: )")
 # Told when it happens, whatever is being answered. Hints may follow.
 NOTICE = re.compile(r"^(?:migration (?:to|from)|load of migration from) \S.*\n(?:hint: .*\n)*", re.M)
-OWN_MEMBERS = {"x-handover", "x-handover-timeout", "x-switchover-timeout", "x-multifd-sync", "x-multifd-zero", "x-multifd-timeout", "direct-io"}
+OWN_MEMBERS = {"x-handover", "x-handover-timeout", "x-switchover-timeout", "x-stall-timeout",
+               "x-multifd-sync", "x-multifd-zero", "x-multifd-timeout", "direct-io"}
 OWN_CAPABILITIES = {"x-sparse-ram", "mapped-ram"}
 
 

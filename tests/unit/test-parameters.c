@@ -93,6 +93,7 @@ static const char default_lines[] = "announce-initial: 50 ms\n"
                                     "x-handover: on\n"
                                     "x-handover-timeout: 30000 ms\n"
                                     "x-switchover-timeout: 5000 ms\n"
+                                    "x-stall-timeout: 0 ms\n"
                                     "x-multifd-sync: auto\n"
                                     "x-multifd-zero: auto\n"
                                     "x-multifd-timeout: 30000 ms\n"
@@ -135,7 +136,7 @@ static void test_json_reports_the_defaults(void **state)
         "\"multifd-zlib-level\":1,\"multifd-zstd-level\":1,\"x-vcpu-dirty-limit-period\":1000,"
         "\"vcpu-dirty-limit\":1,\"mode\":\"normal\",\"x-handover\":true,\"x-handover-timeout\":"
         "30000,"
-        "\"x-switchover-timeout\":5000,"
+        "\"x-switchover-timeout\":5000,\"x-stall-timeout\":0,"
         "\"x-multifd-sync\":\"auto\",\"x-multifd-zero\":\"auto\",\"x-multifd-timeout\":30000,"
         "\"direct-io\":false}";
     MigParameters p;

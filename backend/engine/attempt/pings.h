@@ -21,3 +21,7 @@ enum {
     PING_LOADED = 3,
     PING_RUNS = 4,
 };
+
+/* Values of a SHUT with a failure. QEMU sends 1; any other than 0 is a failure for it. */
+#define SHUT_FAILED 1u
+#define SHUT_BUSY   2u /* another source has the destination */

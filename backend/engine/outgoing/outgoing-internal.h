@@ -3,7 +3,7 @@
  * calls only files above it in this list:
  *
  *     control.c       requests of other threads, and fault points
- *     watch.c         a destination that does not answer during the pause
+ *     watch.c         a destination that makes no progress
  *     main-channel.c  checks, and writes to the main channel
  *     waits.c, gates.c, lane-*.c
  *     precopy.c       passes
@@ -47,20 +47,27 @@ typedef struct {
     uint64_t link_us, receiver_us, limiter_us;
 } Waits;
 
-/* See watch.c. */
+/* What the destination is watched for, and by which parameter. See watch.c. */
+typedef enum {
+    WATCH_NOTHING,   /* an operator ends this pause */
+    WATCH_RUNNING,   /* the guest runs, here or there: x-stall-timeout */
+    WATCH_PAUSED,    /* it is paused for the switchover, before the commit: x-switchover-timeout */
+    WATCH_COMMITTED, /* after the commit: x-handover-timeout */
+} WatchPhase;
+
 typedef struct {
-    GThread *thread; /* NULL = none */
-    atomic_bool gave_up;
+    GThread *thread;     /* NULL = none */
+    _Atomic int gave_up; /* the WatchPhase in which it did; WATCH_NOTHING = it did not */
 
     /* Under the lock of the migration. */
-    bool armed;
+    WatchPhase phase;
     bool package; /* postcopy: it may be given up after the commit decision too */
     bool quit;
 
     /* Valid once @gave_up is set. */
     uint64_t silent_ms;
     bool awaited_answer;
-} SwitchoverWatch;
+} OutgoingWatch;
 
 struct Outgoing {
     /* Constant while the thread runs. */
@@ -83,7 +90,7 @@ struct Outgoing {
     Connector *recovery;        /* under @lock: of an attempt to resume a paused postcopy */
     bool abandoned;             /* under @lock: the wait for the destination's answer ends */
     Waits waits;
-    SwitchoverWatch watch;
+    OutgoingWatch watch;
 
     /* The outgoing thread only. */
     StreamWriter *writer;
@@ -128,21 +135,26 @@ bool outgoing_fault_on(void *outgoing, const char *point, Transport *transport, 
 
 /* ---- watch.c ---- */
 
-/* new makes the thread, before the guest is paused. The thread watches the destination from begin
- * (the guest is paused, @ran is set) to end (the commit). After package, the package of postcopy
- * can be taken back. free comes last. */
+/* new makes the thread, which watches for WATCH_RUNNING. For a guest that was paused before,
+ * WATCH_PAUSED is the same as WATCH_RUNNING. After package, the package of postcopy can be taken
+ * back. free comes last. */
 bool outgoing_watch_new(Outgoing *o, GError **error);
-void outgoing_watch_begin(Outgoing *o);
+void outgoing_watch_for(Outgoing *o, WatchPhase phase);
 void outgoing_watch_package(Outgoing *o);
-void outgoing_watch_end(Outgoing *o);
 void outgoing_watch_free(Outgoing *o);
 
 /* Bytes that all connections have sent and that the destination has not taken yet: in buffers here
  * and on the way. @outgoing: an Outgoing. */
 uint64_t outgoing_unread(void *outgoing);
 
-/* True with the reason when the watch has ended the attempt. */
+/* True with the reason when the watch has ended the attempt, or a connection of postcopy. */
 bool outgoing_gave_up(Outgoing *o, GError **error);
+
+/* Replaces *@error by that reason, if there is one. */
+void outgoing_prefer_stall(Outgoing *o, GError **error);
+
+/* Postcopy has another connection: forgets what became of the one before. */
+void outgoing_watch_again(Outgoing *o, WatchPhase phase);
 
 /* ---- main-channel.c ---- */
 

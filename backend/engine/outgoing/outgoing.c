@@ -28,6 +28,7 @@ static bool connect_to_peer(Outgoing *o, GError **error)
     pthread_mutex_lock(&o->lock);
     o->transport = t;
     pthread_mutex_unlock(&o->lock);
+    migration_note_connected(o->migration);
     if (outgoing_is_cancelled(o)) {
         transport_shutdown(t); /* cancelled before there was a transport */
     }
@@ -168,10 +169,8 @@ static void finish_failed(Outgoing *o, GError **error)
         return;
     }
 
-    GError *silence = NULL;
-    if (outgoing_gave_up(o, &silence)) {
-        g_clear_error(error);
-        *error = silence;
+    if (outgoing_gave_up(o, NULL)) {
+        outgoing_prefer_stall(o, error);
     } else {
         prefer_peer_error(o, error);
     }
@@ -199,7 +198,7 @@ static void *outgoing_thread(void *data)
     g_autoptr(GError) error = NULL;
 
     outgoing_free(g_steal_pointer(&o->config.predecessor));
-    if (!make_lane(o, &error) || !connect_to_peer(o, &error) ||
+    if (!make_lane(o, &error) || !connect_to_peer(o, &error) || !outgoing_watch_new(o, &error) ||
         !LANE_CALL(o->lane, begin, &error) || !begin_stream(o, &error) ||
         !(outgoing_has(o, CAPABILITY_BACKGROUND_SNAPSHOT)
               ? outgoing_background_snapshot(o, &error)

@@ -93,9 +93,7 @@ static bool switch_over(Outgoing *o, GError **error)
 {
     Migration *m = o->migration;
 
-    if (!outgoing_watch_new(o, error)) {
-        return false;
-    }
+    outgoing_watch_for(o, WATCH_NOTHING);
     /* As in QEMU the status changes first, unless the guest waits for the operator in between. */
     if (!outgoing_has(o, CAPABILITY_PAUSE_BEFORE_SWITCHOVER) &&
         !migration_move(m, MIGRATION_ACTIVE, MIGRATION_POSTCOPY_ACTIVE)) {
@@ -109,7 +107,7 @@ static bool switch_over(Outgoing *o, GError **error)
         !outgoing_pre_switchover(o, MIGRATION_POSTCOPY_ACTIVE, error)) {
         return false;
     }
-    outgoing_watch_begin(o);
+    outgoing_watch_for(o, WATCH_PAUSED);
     if (!outgoing_sync(o, error)) {
         return false;
     }
@@ -123,12 +121,12 @@ static bool switch_over(Outgoing *o, GError **error)
     if (!commit(o, error)) {
         return false;
     }
-    outgoing_watch_end(o);
     migration_mark(m, MARK_DEVICES);
     migration_note_postcopy(m);
     o->pace.limit = &o->config.settings->max_postcopy_bandwidth;
     o->pace.phase_bytes = &m->counters.postcopy_bytes;
     atomic_store(&o->left, true);
+    outgoing_watch_for(o, WATCH_RUNNING);
     if (atomic_load(&o->pause_wanted)) {
         outgoing_pause(o);
     }
@@ -284,6 +282,7 @@ bool outgoing_postcopy(Outgoing *o, GError **error)
             outgoing_refused(o, reason);
             return true;
         }
+        outgoing_prefer_stall(o, &reason);
         if (!outgoing_recover(o, reason)) {
             return true;
         }

@@ -19,7 +19,11 @@ static void close_connection(Outgoing *o)
         urgent_sender_shutdown(o->urgent);
     }
     transport_shutdown(o->transport);
-    g_clear_pointer(&o->return_path, source_return_path_free);
+
+    pthread_mutex_lock(&o->lock);
+    SourceReturnPath *return_path = g_steal_pointer(&o->return_path);
+    pthread_mutex_unlock(&o->lock);
+    source_return_path_free(return_path); /* joins its thread, which uses the transport */
 
     pthread_mutex_lock(&o->lock);
     UrgentSender *urgent = g_steal_pointer(&o->urgent);
@@ -76,8 +80,11 @@ static bool ask_for_bitmap(Outgoing *o, size_t block, const char *idstr, DirtyMa
 {
     source_return_path_expect_bitmap(o->return_path, idstr, received);
     postcopy_put_recv_bitmap(o->writer, idstr);
-    if (!outgoing_flush(o, error) || !outgoing_fault(o, "src-recover-bitmap", error) ||
-        !source_return_path_wait_bitmap(o->return_path, error)) {
+    bool asked = outgoing_flush(o, error) && outgoing_fault(o, "src-recover-bitmap", error);
+    wait_clock_begin(&o->waits.answer);
+    bool answered = asked && source_return_path_wait_bitmap(o->return_path, error);
+    wait_clock_end(&o->waits.answer);
+    if (!answered) {
         g_prefix_error(error, "asking which pages have arrived: ");
         return false;
     }
@@ -90,8 +97,11 @@ static bool agree(Outgoing *o, DirtyMap **received, GError **error)
     size_t n;
     RamBlock *const *blocks = guest_blocks(o->config.guest, &n);
 
-    o->return_path = source_return_path_new(o->transport, o->requests, error);
-    if (o->return_path == NULL || !outgoing_fault(o, "src-recover", error) ||
+    SourceReturnPath *return_path = source_return_path_new(o->transport, o->requests, error);
+    pthread_mutex_lock(&o->lock);
+    o->return_path = return_path;
+    pthread_mutex_unlock(&o->lock);
+    if (return_path == NULL || !outgoing_fault(o, "src-recover", error) ||
         !urgent_sender_at_open(o->urgent, error)) {
         return false;
     }
@@ -102,8 +112,11 @@ static bool agree(Outgoing *o, DirtyMap **received, GError **error)
     }
     stream_put_ping(o->writer, o->attempt);
     stream_put_command(o->writer, COMMAND_POSTCOPY_RESUME, NULL, 0);
-    if (!outgoing_flush(o, error) || !outgoing_fault(o, "src-recover-resume", error) ||
-        !source_return_path_wait_resume_ack(o->return_path, error)) {
+    bool asked = outgoing_flush(o, error) && outgoing_fault(o, "src-recover-resume", error);
+    wait_clock_begin(&o->waits.answer);
+    bool answered = asked && source_return_path_wait_resume_ack(o->return_path, error);
+    wait_clock_end(&o->waits.answer);
+    if (!answered) {
         g_prefix_error(error, "waiting for the destination to go on: ");
         return false;
     }
@@ -118,6 +131,7 @@ static bool recover(Outgoing *o, GError **error)
     DirtyMap **received = g_new0(DirtyMap *, n);
 
     migration_move(o->migration, MIGRATION_POSTCOPY_PAUSED, MIGRATION_POSTCOPY_RECOVER);
+    outgoing_watch_again(o, WATCH_PAUSED); /* the guest waits for its pages */
     for (size_t i = 0; i < n; i++) {
         received[i] = dirty_map_new(blocks[i]->n_pages);
     }
@@ -177,7 +191,10 @@ static void give_up(Outgoing *o)
     Migration *m = o->migration;
 
     guest_stop(o->config.guest, RUN_STATE_POSTMIGRATE);
-    migration_set_owner(m, OWNER_UNKNOWN, "it left in postcopy and the connection was given up");
+    migration_set_owner(m, OWNER_UNKNOWN,
+                        o->confirmed ? "the destination had confirmed that it runs there, and the "
+                                       "connection was given up"
+                                     : "it left in postcopy and the connection was given up");
     migration_set_error(m, "the operator gave up waiting in postcopy");
     migration_move(m, MIGRATION_POSTCOPY_PAUSED, MIGRATION_FAILED);
 }
@@ -196,7 +213,9 @@ bool outgoing_recover(Outgoing *o, const GError *reason)
         bool connected = open_connection(o, connector, &error);
         bool ok = connected && recover(o, &error);
 
+        outgoing_prefer_stall(o, &error);
         drop_connector(o);
+        outgoing_watch_again(o, WATCH_RUNNING);
         if (ok) {
             o->confirmed = true;
             migration_set_owner(m, OWNER_PEER, "the destination goes on with it");

@@ -9,6 +9,7 @@
 #include "backend/base/fault.h"
 #include "backend/base/lock.h"
 #include "backend/base/prompt-thread.h"
+#include "backend/engine/attempt/pings.h"
 #include "backend/stream/return-path.h"
 
 struct SourceReturnPath {
@@ -140,12 +141,18 @@ static void *read_return_path(void *data)
         }
     }
 
+    g_autofree char *cause =
+        g_error_matches(error, MIG_ERROR, MIG_ERROR_CANCELLED) ? NULL : mig_error_first_line(error);
     pthread_mutex_lock(&rp->lock);
     rp->ended = g_steal_pointer(&error);
     pthread_cond_broadcast(&rp->changed);
     pthread_mutex_unlock(&rp->lock);
     /* Else a writer that waits for room in the peer's buffer would wait for ever. */
-    transport_shutdown(rp->transport);
+    if (cause != NULL) {
+        transport_shutdown_because(rp->transport, cause);
+    } else {
+        transport_shutdown(rp->transport);
+    }
     if (rp->requests != NULL) {
         page_requests_wake(rp->requests);
     }
@@ -186,14 +193,23 @@ void source_return_path_free(SourceReturnPath *rp)
     g_free(rp);
 }
 
+static void set_refused(uint32_t verdict, GError **error)
+{
+    g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "%s (SHUT %u)",
+                verdict == 0           ? "the destination ended the migration early"
+                : verdict == SHUT_BUSY ? "the destination is busy with another source"
+                                       : "the destination reported a failure",
+                verdict);
+    if (verdict != 0 && verdict != SHUT_BUSY) {
+        mig_error_hint(error, "info migrate there says which");
+    }
+}
+
 /* Under the lock: true with the error when the destination has ended the migration. */
 static bool has_failed(SourceReturnPath *rp, GError **error)
 {
     if (rp->has_verdict) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
-                    rp->verdict != 0 ? "the destination reported a failure (SHUT %u)"
-                                     : "the destination ended the migration early (SHUT %u)",
-                    rp->verdict);
+        set_refused(rp->verdict, error);
         return true;
     }
     if (rp->ended != NULL) {
@@ -302,8 +318,7 @@ Verdict source_return_path_wait_verdict(SourceReturnPath *rp, int64_t timeout_us
             if (rp->verdict == 0) {
                 return VERDICT_OK;
             }
-            g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
-                        "the destination reported a failure (SHUT %u)", rp->verdict);
+            set_refused(rp->verdict, error);
             return VERDICT_REFUSED;
         }
         if (rp->ended != NULL) {

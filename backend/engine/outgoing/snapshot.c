@@ -193,6 +193,7 @@ static bool finish(Outgoing *o, Moment *moment, GError **error)
     if (!outgoing_flush(o, error) || !outgoing_fault(o, "src-after-eof", error)) {
         return false;
     }
+    outgoing_watch_for(o, WATCH_NOTHING); /* what follows has a limit of its own */
     transport_set_finish_timeout(
         o->transport,
         (uint32_t)MIN(atomic_load(&o->config.settings->x_handover_timeout), G_MAXINT));

@@ -103,15 +103,18 @@ static bool commit(Outgoing *o, const char *description, GError **error)
     if (outgoing_has(o, CAPABILITY_X_IGNORE_SHARED)) {
         shared_ram_yield(o->config.guest);
     }
+    outgoing_watch_for(o, WATCH_COMMITTED);
     migration_set_owner(o->migration, OWNER_UNKNOWN,
                         "the end of the stream was sent, no answer yet");
     struct iovec *iov = stream_writer_iov(o->writer, &n);
     bool ok = transport_write_all(o->transport, iov, n, &accepted, error);
     if (!ok && accepted == 0) {
+        outgoing_watch_for(o, WATCH_NOTHING);
         atomic_compare_exchange_strong(&o->decision, &committed, DECISION_OPEN);
         g_prefix_error(error, "sending the end of the stream: ");
         return false;
     }
+    outgoing_watch_for(o, WATCH_NOTHING); /* what follows has limits of its own */
     g_clear_error(error); /* EOF is the first byte: a lost description does not matter */
     stream_writer_reset(o->writer);
     pace_count(&o->pace, bytes);
@@ -210,6 +213,7 @@ static void await_verdict(Outgoing *o)
         outgoing_refused(o, error);
         break;
     case VERDICT_LOST:
+        outgoing_prefer_stall(o, &error);
         lost(o, error);
         break;
     }
@@ -243,15 +247,13 @@ bool outgoing_switchover(Outgoing *o, GError **error)
 {
     g_autofree char *description = NULL;
 
-    if (!outgoing_watch_new(o, error)) {
-        return false;
-    }
+    outgoing_watch_for(o, WATCH_NOTHING);
     outgoing_stop_guest(o);
     if (!outgoing_fault(o, "src-stopped", error) ||
         !outgoing_pre_switchover(o, MIGRATION_DEVICE, error)) {
         return false;
     }
-    outgoing_watch_begin(o);
+    outgoing_watch_for(o, WATCH_PAUSED);
     if (!outgoing_last_pass(o, error) || !outgoing_fault(o, "src-ram-end", error)) {
         return false;
     }
@@ -265,7 +267,6 @@ bool outgoing_switchover(Outgoing *o, GError **error)
         !commit(o, description, error)) {
         return false;
     }
-    outgoing_watch_end(o);
     /* The guest left: a failure injected here is a failure of the link. */
     if (!outgoing_fault(o, "src-after-eof", NULL)) {
         transport_shutdown(o->transport);
