@@ -124,6 +124,7 @@ static void on_channel(Listener *l, ChannelType type, Transport *transport, void
     } else {
         m = new_incoming_attempt(e, transport_name(transport));
     }
+    migration_note_connected(m);
     migration_move(m, MIGRATION_SETUP, MIGRATION_ACTIVE);
     const IncomingConfig config = {
         .guest = e->guest,
@@ -134,6 +135,7 @@ static void on_channel(Listener *l, ChannelType type, Transport *transport, void
         .parameters = e->parameters,
         .door_is_open = door_is_open,
         .door_data = e,
+        .silent_ms = listener_is_reusable(l) ? INCOMING_SILENT_MS : 0,
     };
     e->incoming = incoming_new(&config, e->autostart, &error);
     if (e->incoming == NULL) {
@@ -153,6 +155,31 @@ static void on_listener_notice(Listener *l, const char *text, void *data)
 {
     (void)l;
     notice(data, text);
+}
+
+/* QEMU from 9.0 on sends nothing on the main channel before all channels have answered: then there
+ * is no attempt yet that could say why it failed. */
+static void on_unexpected(Listener *l, ChannelType type, void *data)
+{
+    Engine *e = data;
+    g_autofree char *text = NULL;
+
+    (void)l;
+    if (type != CHANNEL_MULTIFD) {
+        return;
+    }
+    if (e->incoming != NULL) {
+        incoming_note_multifd(e->incoming);
+        return;
+    }
+    if (e->last == NULL || e->last->outgoing || migration_get_status(e->last) != MIGRATION_SETUP) {
+        return;
+    }
+    text = g_strdup_printf("migration from %s failed: " INCOMING_NO_MULTIFD, e->last->peer);
+    migration_note_connected(e->last);
+    migration_set_error(e->last, INCOMING_NO_MULTIFD);
+    migration_set_outcome(e->last, text);
+    migration_move(e->last, MIGRATION_SETUP, MIGRATION_FAILED);
 }
 
 static bool source_has_left(void *data)
@@ -212,6 +239,9 @@ void engine_listen(Engine *e, const Address *address, int fd, BackendReply *repl
     static const ListenerCallbacks callbacks = {
         .channel = on_channel,
         .notice = on_listener_notice,
+        .unexpected = on_unexpected,
+        .busy_answer = "\0\1\0\4\0\0\0\2", /* SHUT_BUSY */
+        .busy_answer_size = 8,
         .source_has_left = source_has_left,
     };
 

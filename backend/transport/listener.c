@@ -96,6 +96,11 @@ static void on_admitted(int fd, ChannelType type, const char *peer, void *data)
     if (l->busy && type == CHANNEL_MAIN) {
         g_autofree char *text =
             g_strdup_printf("Extra incoming migration connection; ignoring (from %s)", peer);
+        if (l->callbacks.busy_answer_size > 0 &&
+            send(fd, l->callbacks.busy_answer, l->callbacks.busy_answer_size,
+                 MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+            /* It has left: there is nobody to tell. */
+        }
         close(fd);
         listener_notice(l, text);
         return;
@@ -126,7 +131,20 @@ static gboolean on_next(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-static const LobbyCallbacks lobby_callbacks = { .admit = on_admitted, .dropped = on_dropped };
+static void on_unexpected(ChannelType type, void *data)
+{
+    Listener *l = data;
+
+    if (l->callbacks.unexpected != NULL) {
+        l->callbacks.unexpected(l, type, l->data);
+    }
+}
+
+static const LobbyCallbacks lobby_callbacks = {
+    .admit = on_admitted,
+    .dropped = on_dropped,
+    .unexpected = on_unexpected,
+};
 
 static void stop_accepting(Listener *l)
 {

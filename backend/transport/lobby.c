@@ -85,6 +85,12 @@ static Recognised is_multifd(const uint8_t *bytes, size_t got)
     return begins_with(bytes, got, "\x11\x22\x33\x44", 4);
 }
 
+/* The magic and the version of a channel's first packet: no accident. */
+static bool is_multifd_source(const uint8_t *bytes, size_t got)
+{
+    return begins_with(bytes, got, "\x11\x22\x33\x44\0\0\0\1", 8) == IS_CHANNEL;
+}
+
 /* Recognises command 10. */
 static Recognised is_recovery(const uint8_t *bytes, size_t got)
 {
@@ -241,6 +247,13 @@ static void look(Waiting *w, bool polled)
         return;
     case IS_STRANGER: {
         g_autofree char *why = describe_bytes(bytes, MIN((size_t)got, 4));
+        LobbyCallbacks callbacks = w->lobby->callbacks;
+        void *data = w->lobby->data;
+
+        /* Before the notice, whose callback may free the lobby. */
+        if (callbacks.unexpected != NULL && is_multifd_source(bytes, (size_t)got)) {
+            callbacks.unexpected(CHANNEL_MULTIFD, data);
+        }
         drop(w, why);
         return;
     }

@@ -145,6 +145,9 @@ static int teardown(void **state)
 
 /* ---- one load ---- */
 
+static unsigned patience_for_silence; /* ms; 0 = without a limit */
+static bool keeps_open;               /* the source does not close after its bytes */
+
 /* Loads the bytes into the guest; returns the final status and the text of the outcome. */
 static MigrationStatus load(Fixture *f, const uint8_t *bytes, size_t length, char **ret_outcome)
 {
@@ -155,7 +158,9 @@ static MigrationStatus load(Fixture *f, const uint8_t *bytes, size_t length, cha
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     assert_int_equal(send(fds[0], bytes, length, MSG_DONTWAIT), length);
-    shutdown(fds[0], SHUT_WR);
+    if (!keeps_open) {
+        shutdown(fds[0], SHUT_WR);
+    }
     guest_stop(f->guest, RUN_STATE_INMIGRATE);
     migration_move(m, MIGRATION_NONE, MIGRATION_SETUP);
     migration_move(m, MIGRATION_SETUP, MIGRATION_ACTIVE);
@@ -163,7 +168,11 @@ static MigrationStatus load(Fixture *f, const uint8_t *bytes, size_t length, cha
     Transport *t = transport_new_from_fd(fds[1], "test", &error);
     assert_non_null(t);
     Incoming *in = incoming_new(
-        &(IncomingConfig){ .guest = f->guest, .timer = &timer, .migration = m, .transport = t },
+        &(IncomingConfig){ .guest = f->guest,
+                           .timer = &timer,
+                           .migration = m,
+                           .transport = t,
+                           .silent_ms = patience_for_silence },
         false, NULL);
 
     WAIT_UNTIL(migration_status_is_over(migration_get_status(m)));
@@ -181,6 +190,24 @@ static bool ram_is(const Fixture *f, const uint8_t *expected)
 {
     size_t n;
     return memcmp(guest_blocks(f->guest, &n)[0]->host, expected, RAM_SIZE) == 0;
+}
+
+/* A connection that says that it is a migration, and nothing more, must not keep the place. */
+static void test_a_source_without_a_configuration_is_given_up(void **state)
+{
+    static const size_t said[] = { 4, 8, 12 };
+    Fixture *f = *state;
+
+    patience_for_silence = 100;
+    keeps_open = true;
+    for (size_t i = 0; i < G_N_ELEMENTS(said); i++) {
+        g_autofree char *outcome = NULL;
+
+        assert_int_equal(load(f, f->stream->data, said[i], &outcome), MIGRATION_FAILED);
+        assert_non_null(strstr(outcome, "said too little to be one"));
+    }
+    patience_for_silence = 0;
+    keeps_open = false;
 }
 
 static void test_whole_stream_loads(void **state)
@@ -322,6 +349,7 @@ static void test_memory_populated_before_is_not_dropped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_source_without_a_configuration_is_given_up),
         cmocka_unit_test(test_whole_stream_loads),
         cmocka_unit_test(test_memory_populated_before_is_not_dropped),
         cmocka_unit_test(test_a_cut_stream_is_refused),

@@ -55,6 +55,7 @@ static int setup(void **state)
     f->guest = guest_new(&(GuestOptions){ .machine = "none", .memory = RAM_SIZE }, NULL);
     f->recv = multifd_recv_new(&(MultifdRecvConfig){
         .settings = { .channels = 1, .wait_ms = patience_ms() },
+        .silent_ms = 200,
         .guest = f->guest,
         .counters = &f->counters,
         .stats = f->stats,
@@ -119,6 +120,24 @@ static int our_end_of_a_channel(Fixture *f)
     put_sync(fds[0]);
     multifd_recv_add(f->recv, transport_new_from_fd(fds[1], "channel", NULL));
     return fds[0];
+}
+
+/* Its channels are open, and nothing comes on them: only half a pass was sent. */
+static void test_silent_channels_of_a_source_that_is_gone(void **state)
+{
+    Fixture *f = *state;
+    g_autoptr(GError) error = NULL;
+    int fd = our_end_of_a_channel(f);
+    size_t n;
+
+    g_autoptr(Placer) placer = placer_new(guest_blocks(f->guest, &n), 1);
+    multifd_recv_start(f->recv, placer);
+    assert_true(multifd_recv_sync(f->recv, &error));
+    f->left = true;
+    assert_false(multifd_recv_sync(f->recv, &error));
+    assert_non_null(strstr(error->message, "its multifd channels send nothing more"));
+    multifd_recv_free(g_steal_pointer(&f->recv)); /* before the placer */
+    close(fd);
 }
 
 /* The main channel is over for longer than a moment, and its channel still stands at the door: the
@@ -229,6 +248,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_source_that_is_gone_has_a_moment, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_silent_channels_of_a_source_that_is_gone, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_a_channel_at_the_door_is_not_given_up, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_none_is_waited_for_when_none_came, setup, teardown),

@@ -53,7 +53,8 @@ struct Incoming {
 
     MultifdRecv *multifd; /* NULL = off; constant */
     atomic_bool door_quiet;
-    GError *channel_error; /* under @lock: a channel failed before @prefetch was there */
+    atomic_bool multifd_refused; /* a multifd channel was dropped, because the capability is off */
+    GError *channel_error;       /* under @lock: a channel failed before @prefetch was there */
 
     /* The thread only. */
     Prefetch *prefetch;
@@ -76,6 +77,7 @@ struct Incoming {
     bool runs;         /* POSTCOPY_RUN: the guest is here, even if the connection dies */
     PageRun run;
     bool pages_began;
+    bool ram_ended; /* END of the ram section: the source has stopped writing to its guest */
 };
 
 static inline bool incoming_has(const Incoming *in, MigCapability id)

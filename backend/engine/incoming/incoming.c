@@ -15,6 +15,7 @@
 #include "backend/base/error.h"
 #include "backend/base/fault.h"
 #include "backend/base/lock.h"
+#include "backend/engine/attempt/pings.h"
 
 /* ---- the end ---- */
 
@@ -49,18 +50,22 @@ static void stand_unknown(Incoming *in, const GError *error)
 static void give_up(Incoming *in, const GError *error)
 {
     Migration *m = in->migration;
-    g_autofree char *first_line = mig_error_first_line(error);
+    bool refused =
+        atomic_load(&in->multifd_refused) && !g_str_has_prefix(error->message, INCOMING_NO_MULTIFD);
+    const char *because = refused ? INCOMING_NO_MULTIFD ": " : "";
+    g_autofree char *line = mig_error_first_line(error);
+    g_autofree char *first_line = g_strconcat(because, line, NULL);
     g_autofree char *text =
-        g_strdup_printf("load of migration from %s failed: %s", m->peer, error->message);
+        g_strdup_printf("load of migration from %s failed: %s%s", m->peer, because, error->message);
     g_autoptr(GError) reset_error = NULL;
 
     if (in->faults != NULL) {
         incoming_drop_channel(in); /* from here on no thread places pages */
         page_faults_stop(in->faults);
     }
-    if (in->return_path) {
-        incoming_answer(in, RETURN_SHUT, 1, NULL);
-    }
+    /* Also before the source has opened the return path: it reads the answer in any case, and one
+     * that does not is not harmed by it. */
+    incoming_answer(in, RETURN_SHUT, SHUT_FAILED, NULL);
     if (in->multifd != NULL) {
         multifd_recv_stop(in->multifd); /* from here on no channel places pages */
     }
@@ -90,6 +95,30 @@ static void lose(Incoming *in)
     migration_end(m, MIGRATION_FAILED);
 }
 
+/* A stream without END of the ram section is a background snapshot: its guest never left. From a
+ * file it is started, which is what the snapshot is for; on a connection it would be a second
+ * copy. */
+static void keep_snapshot(Incoming *in)
+{
+    Migration *m = in->migration;
+    g_autofree char *text = g_strdup_printf(
+        "migration from %s completed: it is a background snapshot, and its guest runs on at the "
+        "source; this copy stays paused. cont -f runs it",
+        m->peer);
+
+    guest_fill(in->config.guest);
+    guest_stop(in->config.guest, RUN_STATE_PAUSED);
+    migration_set_owner(m, OWNER_UNKNOWN,
+                        "a background snapshot came over a connection: its guest runs on at the "
+                        "source");
+    if (in->return_path) {
+        incoming_answer(in, RETURN_SHUT, 0, NULL);
+    }
+    migration_set_outcome(m, text);
+    migration_move(m, MIGRATION_ACTIVE, MIGRATION_COMPLETED);
+    incoming_drain(in, NULL);
+}
+
 /* After EOF: takes the guest over. "completed" is set after the answer: a client that sees it may
  * migrate the guest again, which ends this connection. */
 static void take_over(Incoming *in)
@@ -103,6 +132,10 @@ static void take_over(Incoming *in)
         return;
     }
     incoming_fault(in, "dst-eof", NULL);
+    if (two_way && !in->ram_ended) {
+        keep_snapshot(in);
+        return;
+    }
     if (!guest_claim_ram(in->config.guest, &error)) {
         give_up(in, error); /* shared RAM that another process, maybe the source, still owns */
         return;
@@ -141,6 +174,10 @@ static bool begin_reading(Incoming *in, GError **error)
         return incoming_mapped_init(in, error);
     }
     Prefetch *prefetch = prefetch_new(in->config.transport, error);
+    if (prefetch != NULL && in->config.silent_ms != 0) {
+        prefetch_set_deadline(prefetch,
+                              g_get_monotonic_time() + (int64_t)in->config.silent_ms * 1000);
+    }
     MIG_LOCK(&in->lock);
 
     in->prefetch = prefetch; /* from here on a failed multifd channel can wake this thread */
@@ -277,6 +314,11 @@ bool incoming_has_dropped(const Incoming *in)
 bool incoming_in_postcopy(const Incoming *in)
 {
     return in->faults != NULL && !migration_status_is_over(migration_get_status(in->migration));
+}
+
+void incoming_note_multifd(Incoming *in)
+{
+    atomic_store(&in->multifd_refused, true);
 }
 
 void incoming_shutdown(Incoming *in)

@@ -25,7 +25,14 @@ typedef struct {
     /* Main thread: true while every connection is accepted and identified. NULL = always. */
     bool (*door_is_open)(void *data);
     void *door_data;
+    /* How long the source may take to send its configuration, in ms, and how long its multifd
+     * channels may be silent after it has closed the main one. 0 = no limit, for a medium that no
+     * source has spoken on yet. */
+    unsigned silent_ms;
 } IncomingConfig;
+
+/* For a source that has begun to speak. */
+#define INCOMING_SILENT_MS (30 * 1000)
 
 /* Starts the thread. ENGINE_EVENT_ENDED comes when it is about to return. @autostart: run the guest
  * when it has arrived, if the source ran it. */
@@ -47,6 +54,12 @@ bool incoming_has_dropped(const Incoming *in);
 /* True while postcopy has begun and is not over: missing RAM must not be read, and the attempt
  * cannot be cancelled. */
 bool incoming_in_postcopy(const Incoming *in);
+
+/* Main thread: a multifd channel was dropped during this attempt, because the capability is off
+ * here. Should the attempt fail, this is why. */
+void incoming_note_multifd(Incoming *in);
+#define INCOMING_NO_MULTIFD                                                                        \
+    "the source sends pages over multifd channels, and capability multifd is off here"
 
 /* Updates the figures of page faults in the record. */
 void incoming_note_faults(Incoming *in);

@@ -189,6 +189,9 @@ static bool take_configuration(Incoming *in, const StreamRecord *record, GError 
         return false;
     }
     in->has_configuration = true;
+    if (in->prefetch != NULL) {
+        prefetch_set_deadline(in->prefetch, 0);
+    }
     return incoming_fault(in, "dst-setup", error);
 }
 
@@ -308,6 +311,7 @@ static bool take_page(Incoming *in, const StreamRecord *record, GError **error)
 static bool take_section_end(Incoming *in, const StreamRecord *record, GError **error)
 {
     if (strcmp(record->idstr, "ram") == 0 && record->section_type == STREAM_SECTION_END) {
+        in->ram_ended = true;
         return incoming_fault(in, "dst-ram-end", error);
     }
     return true;

@@ -260,6 +260,36 @@ static bool wait_for_missing(MultifdRecv *r, bool *asked, GError **error)
     return true;
 }
 
+/* Under the lock: waits up to LOOK_US for the SYNCs of channels that have come. What they have sent
+ * is read, whether the main channel is there or not; a source without a main channel sends nothing
+ * new. */
+static bool wait_for_syncs(MultifdRecv *r, uint64_t *received, GError **error)
+{
+    int64_t now = g_get_monotonic_time();
+    uint64_t bytes = 0;
+    bool unread = false;
+
+    for (unsigned i = 0; i < r->n_come; i++) {
+        bytes += atomic_load(&r->channels[i].stats->bytes);
+        /* A channel that waits for the others does not read. */
+        unread = unread || (r->channels[i].reached < r->points &&
+                            transport_is_readable(r->channels[i].transport));
+    }
+    if (bytes != *received || unread || !r->config.source_left(r->config.data)) {
+        *received = bytes;
+        r->left_us = now;
+    }
+    if (now - r->left_us > (int64_t)r->config.silent_ms * 1000) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_IO,
+                            "the source has closed the main channel in the middle of a pass, and "
+                            "its multifd channels send nothing more");
+        return false;
+    }
+    mig_cond_wait_until(&r->changed, &r->lock,
+                        now + LOOK_US); /* each SYNC and each end signals it */
+    return true;
+}
+
 void multifd_recv_look_again(MultifdRecv *r)
 {
     MIG_LOCK(&r->lock);
@@ -284,6 +314,7 @@ bool multifd_recv_none_came(MultifdRecv *r)
 
 bool multifd_recv_sync(MultifdRecv *r, GError **error)
 {
+    uint64_t received = 0;
     bool asked = false;
     MIG_LOCK(&r->lock);
 
@@ -293,9 +324,8 @@ bool multifd_recv_sync(MultifdRecv *r, GError **error)
         if (has_failed(r, error)) {
             return false;
         }
-        if (count_known(r) == r->config.settings.channels) {
-            pthread_cond_wait(&r->changed, &r->lock); /* each SYNC and each end signals it */
-        } else if (!wait_for_missing(r, &asked, error)) {
+        bool complete = count_known(r) == r->config.settings.channels;
+        if (complete ? !wait_for_syncs(r, &received, error) : !wait_for_missing(r, &asked, error)) {
             return false;
         }
     }

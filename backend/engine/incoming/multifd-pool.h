@@ -36,6 +36,8 @@ typedef struct {
      * the first call; after that the callee owns it. Call multifd_recv_look_again() when the answer
      * may have changed. NULL = always true. The main channel's thread. */
     bool (*door_is_quiet)(void *data, bool *asked);
+    /* How long the channels of a source that has closed the main channel may be silent, in ms. */
+    unsigned silent_ms;
 } MultifdRecvConfig;
 
 MultifdRecv *multifd_recv_new(const MultifdRecvConfig *config);

@@ -87,6 +87,7 @@ void incoming_multifd_init(Incoming *in)
         .failed = failed,
         .source_left = source_left,
         .door_is_quiet = door_is_quiet,
+        .silent_ms = in->config.silent_ms != 0 ? in->config.silent_ms : INCOMING_SILENT_MS,
     });
 }
 
@@ -127,9 +128,7 @@ bool incoming_multifd_eos(Incoming *in, GError **error)
 bool incoming_multifd_flush(Incoming *in, GError **error)
 {
     if (in->multifd == NULL) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                            "the source sends pages over multifd channels, "
-                            "and capability multifd is off here");
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_FORMAT, INCOMING_NO_MULTIFD);
         return false;
     }
     in->flush_seen = true;

@@ -5,6 +5,7 @@
  */
 #include "backend/engine/incoming/read-ahead.h"
 
+#include "backend/base/error.h"
 #include "backend/base/fault.h"
 #include "backend/base/lock.h"
 
@@ -34,6 +35,7 @@ struct Prefetch {
 
     /* The consumer only. */
     uint64_t taken;
+    int64_t deadline_us;
 };
 
 /* Waits for a free buffer; NULL when the consumer has ended. */
@@ -152,6 +154,11 @@ void prefetch_fail(Prefetch *p, const GError *error)
     pthread_cond_broadcast(&p->changed);
 }
 
+void prefetch_set_deadline(Prefetch *p, int64_t deadline_us)
+{
+    p->deadline_us = deadline_us;
+}
+
 uint8_t *prefetch_next(Prefetch *p, size_t *ret_count, GError **error)
 {
     MIG_LOCK(&p->lock);
@@ -162,7 +169,20 @@ uint8_t *prefetch_next(Prefetch *p, size_t *ret_count, GError **error)
     p->hungry = true;
     pthread_cond_broadcast(&p->changed);
     while (p->filled == p->taken && !p->ended && p->failure == NULL) {
-        pthread_cond_wait(&p->changed, &p->lock);
+        if (p->deadline_us == 0) {
+            pthread_cond_wait(&p->changed, &p->lock);
+        } else if (!mig_cond_wait_until(&p->changed, &p->lock, p->deadline_us) &&
+                   p->filled == p->taken && !p->ended && p->failure == NULL) {
+            if (transport_is_readable(p->transport)) {
+                p->deadline_us += G_USEC_PER_SEC; /* this process was stopped meanwhile */
+                continue;
+            }
+            *ret_count = 0;
+            p->hungry = false;
+            g_set_error_literal(error, MIG_ERROR, MIG_ERROR_IO,
+                                "the source said too little to be one, and sends nothing more");
+            return NULL;
+        }
     }
     p->hungry = false;
     if (p->failure != NULL) {
