@@ -28,8 +28,9 @@
 #include "backend/base/error.h"
 #include "backend/base/fault.h"
 
-#define STDERR_KEPT 4096
-#define PIPE_ROOM   (1024 * 1024)
+#define STDERR_KEPT  4096
+#define STDERR_READS 64 /* in one go */
+#define PIPE_ROOM    (1024 * 1024)
 /* How long to wait for the error message of a child that does not read any more. */
 #define LAST_WORDS_MS 200
 /* A pipe does not report that it has become empty, so it is polled at this interval. */
@@ -77,12 +78,13 @@ static void reap(ExecTransport *exec)
     pthread_mutex_unlock(&exec->lock);
 }
 
-/* Reads what the child has written to standard error so far. */
+/* Reads what the child has written to standard error so far; of one that writes without an end, a
+ * part, so that the caller sees its deadline. */
 static void drain_stderr(ExecTransport *exec)
 {
     char buffer[1024];
 
-    while (exec->stderr_fd >= 0) {
+    for (int i = 0; i < STDERR_READS && exec->stderr_fd >= 0; i++) {
         ssize_t got = read(exec->stderr_fd, buffer, sizeof buffer);
 
         if (got < 0 && errno == EINTR) {
@@ -224,24 +226,21 @@ static void hear_last_words(ExecTransport *exec)
     }
 }
 
-/* Sets QEMU's text for a failed read or write, with the child's message as a hint if there is
- * one. */
+/* Sets QEMU's text for a failed read or write, with the child's message after it if there is one.
+ */
 static void set_io_error(ExecTransport *exec, const char *what, GError **error)
 {
     int errnum = errno;
 
-    mig_error_set_errno(error, errnum, "Unable to %s command", what);
     if (errnum == EPIPE) {
         hear_last_words(exec);
     }
-    if (exec->collected) {
-        g_autofree char *failure = describe_failure(exec);
-        if (failure != NULL) {
-            mig_error_hint(error, "%s", failure);
-        } else {
-            mig_error_hint(error, "exec: '%s' ended before it had read everything", exec->command);
-        }
+    g_autofree char *failure = exec->collected ? describe_failure(exec) : NULL;
+    if (failure == NULL && exec->collected) {
+        failure = g_strdup_printf("exec: '%s' ended before it had read everything", exec->command);
     }
+    g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "Unable to %s command: %s%s%s", what,
+                g_strerror(errnum), failure != NULL ? ": " : "", failure != NULL ? failure : "");
 }
 
 /* ---- the transport ---- */

@@ -165,7 +165,7 @@ static void test_failed_child_fails_the_end_of_the_stream(void **state)
 static void test_child_that_stops_reading_is_explained(void **state)
 {
     static const struct {
-        const char *command, *hint;
+        const char *command, *end;
     } rows[] = {
         { "echo gone >&2; exit 4", "failed with exit status 4: gone" },
         { "exit 0", "ended before it had read everything" },
@@ -179,8 +179,8 @@ static void test_child_that_stops_reading_is_explained(void **state)
         assert_false(write_size(t, MORE_THAN_A_PIPE, &error));
         assert_true(g_error_matches(error, MIG_ERROR, MIG_ERROR_IO));
         g_autofree char *line = mig_error_first_line(error);
-        assert_string_equal(line, "Unable to write to command: Broken pipe");
-        assert_non_null(strstr(error->message, rows[i].hint));
+        assert_true(g_str_has_prefix(line, "Unable to write to command: Broken pipe: exec: "));
+        assert_non_null(strstr(line, rows[i].end));
     }
 }
 
