@@ -4,6 +4,7 @@
  */
 #include "commands/hmp/hmp-internal.h"
 
+#include "backend/base/json.h"
 #include "backend/tables/info.h"
 
 static void run_stop(HmpCall *call)
@@ -11,15 +12,40 @@ static void run_stop(HmpCall *call)
     call_request(call, "stop", NULL, call_finish_with);
 }
 
+static void force_cont(HmpCall *call)
+{
+    json_object *args = json_object_new_object();
+
+    json_add_flag(args, "x-force", TRUE);
+    call_request(call, "cont", args, call_finish_with);
+}
+
+/* Where the destination has said that it has the guest, -f makes a second copy, unless it has died
+ * since: a person is asked again. */
+static void cont_owner_known(HmpCall *call, json_object *owner, const GError *error)
+{
+    if (error || !g_str_has_prefix(json_text(owner, "owner"), "peer")) {
+        force_cont(call);
+        return;
+    }
+    call->hmp->asked = call->command;
+    call_print(call,
+               "the guest is elsewhere: %s. cont -f again runs it here as it was when it was "
+               "handed over; if it runs there, there are two copies then, which can never be "
+               "joined again\n",
+               json_text(owner, "evidence"));
+    call_finish(call, HMP_OK);
+}
+
 static void run_cont(HmpCall *call)
 {
-    json_object *args = NULL;
-
-    if (call_has(call, "f")) {
-        args = json_object_new_object();
-        json_add_flag(args, "x-force", TRUE);
+    if (!call_has(call, "f")) {
+        call_request(call, "cont", NULL, call_finish_with);
+    } else if ((call->hmp->flags & HMP_PERSON) && !call->hmp->asked) {
+        call_request(call, "x-query-owner", NULL, cont_owner_known);
+    } else {
+        force_cont(call);
     }
-    call_request(call, "cont", args, call_finish_with);
 }
 
 static void quit_done(HmpCall *call, json_object *value, const GError *error)
@@ -70,7 +96,8 @@ const Command cmd_cont = {
     .params = "",
     .help = "resume emulation",
     .args = (const ArgSpec[]){ { "f", ARG_FLAG, .optional = true,
-                                 .help = "even when the guest may run elsewhere" },
+                                 .help = "even when the guest may run elsewhere: as it was when "
+                                         "it was handed over" },
                                { 0 } },
     .run = run_cont,
 };

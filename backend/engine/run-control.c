@@ -63,6 +63,21 @@ static void refuse_second_copy(Engine *e, Owner owner, const char *evidence, Bac
     backend_reply_error(reply, error);
 }
 
+/* The operator answers for the other copy, if there is one. What is known of it must not be lost.
+ */
+static void note_taken_back(Migration *m, const char *known)
+{
+    g_autofree char *evidence =
+        g_strdup_printf("cont -f took it back; another copy may run at %s: %s", m->peer, known);
+    g_autofree char *text = g_strdup_printf(
+        "migration %s %s: cont -f runs the guest here as it was when it was handed over. Another "
+        "copy may run (%s); the two can never be joined again",
+        m->outgoing ? "to" : "from", m->peer, known);
+
+    migration_set_owner(m, OWNER_HERE, evidence);
+    migration_set_outcome(m, text);
+}
+
 /* Starts the guest from @state, which no migration thread leaves by itself. False: the state has
  * changed, try again. */
 static bool cont_standing(Engine *e, RunState state, bool force, BackendReply *reply)
@@ -92,7 +107,7 @@ static bool cont_standing(Engine *e, RunState state, bool force, BackendReply *r
         return false;
     }
     if (owner != OWNER_HERE) {
-        migration_set_owner(e->last, OWNER_HERE, "the operator took it back with cont -f");
+        note_taken_back(e->last, evidence);
     }
     engine_announce(e, ENGINE_EVENT_RESUME);
     backend_reply_return(reply, NULL);
