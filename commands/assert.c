@@ -94,16 +94,14 @@ static void run_assert(HmpCall *call)
 
 /* ---- expect ---- */
 
-/* Indents the lines of the output to set them apart from the message around them. */
-static char *indent(const char *output)
+/* Indents the lines of the output to set them apart from the message before them. */
+static void print_indented(HmpCall *call, const char *output)
 {
     g_auto(GStrv) lines = g_strsplit(output, "\n", -1);
-    g_autoptr(GString) text = g_string_new(NULL);
 
     for (char **line = lines; *line && !(**line == '\0' && !line[1]); line++) {
-        g_string_append_printf(text, "\n  %s", *line);
+        call_print(call, "  %s\n", *line);
     }
-    return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
 static void run_expect(HmpCall *call)
@@ -126,11 +124,11 @@ static void run_expect(HmpCall *call)
         return;
     }
     if (!matches) {
-        g_autofree char *shown = indent(output);
-
-        g_set_error(&error, MIG_ERROR, MIG_ERROR_GENERIC, "expected /%s/, but the output was%s%s",
-                    pattern, *shown ? ":" : " empty", shown);
-        call_fail(call, HMP_ERROR_ASSERT, error);
+        g_set_error(&error, MIG_ERROR, MIG_ERROR_GENERIC, "expected /%s/, but the output was%s",
+                    pattern, *output ? ":" : " empty");
+        call_report(call, error);
+        print_indented(call, output);
+        call_finish(call, HMP_ERROR_ASSERT);
         return;
     }
     call_finish(call, HMP_OK);

@@ -85,7 +85,10 @@ static void print_text(HmpCall *call, json_object *value, const GError *error)
         call_fail(call, HMP_ERROR_FAILED, error);
         return;
     }
-    call_print(call, "%s%s", text, *text != '\0' && !g_str_has_suffix(text, "\n") ? "\n" : "");
+    call_print_lines(call, text);
+    if (*text != '\0' && !g_str_has_suffix(text, "\n")) {
+        call_print(call, "\n");
+    }
     call_finish(call,
                 g_str_has_prefix(text, "Error: ") || g_str_has_prefix(text, "unknown command:")
                     ? HMP_ERROR_FAILED

@@ -206,7 +206,8 @@ static void run_echo(HmpCall *call)
 {
     const char *text = call_text(call, "text");
 
-    call_print(call, "%s\n", text ? text : "");
+    call_print_lines(call, text ? text : "");
+    call_print(call, "\n");
     call_finish(call, HMP_OK);
 }
 

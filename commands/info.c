@@ -140,7 +140,7 @@ static void print_migrate(HmpCall *call, json_object *value, const GError *error
         return;
     }
     mig_info_format_hmp(value, text);
-    call_print(call, "%s", text->str);
+    call_print_lines(call, text->str);
     call_set_value(call, value);
     if (json_member(value, "status")) {
         call_request(call, "x-query-migrate-history", NULL, print_history);
@@ -190,7 +190,7 @@ static void print_parameters(HmpCall *call, json_object *value, const GError *er
 
     if (!error) {
         parameters_format_hmp(value, text);
-        call_print(call, "%s", text->str);
+        call_print_lines(call, text->str);
         print_foreign(call, value);
     }
     call_finish_with(call, value, error);

@@ -181,7 +181,11 @@ static void on_print(const char *text, void *data)
 {
     Batch *batch = data;
 
-    console_print(batch->console, text);
+    if (batch->json) {
+        console_print_json(batch->console, text);
+    } else {
+        console_print(batch->console, text);
+    }
 }
 
 static void on_progress(json_object *info, json_object *history, void *data)

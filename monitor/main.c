@@ -13,6 +13,7 @@
 #include "backend/base/fault.h"
 #include "backend/base/inherited-fd.h"
 #include "backend/base/json.h"
+#include "backend/base/shown.h"
 #include "commands/hmp/json-line.h"
 #include "monitor/program.h"
 #include "monitor/startup.h"
@@ -41,9 +42,7 @@ static void show_notice(Program *program, json_object *data)
         return;
     }
     if (program->stage == STAGE_PROMPT) {
-        g_autofree char *line = g_strconcat(json_object_get_string(text), "\n", NULL);
-
-        console_print(program->console, line);
+        console_tell(program->console, json_object_get_string(text));
     } else {
         console_complain(program->console, "%s", json_object_get_string(text));
     }
@@ -275,13 +274,17 @@ int main(int argc, char **argv)
     startup_prepare_process();
     setlocale(LC_CTYPE, "");
     if (!options_parse(argc, argv, &program.options, &error)) {
-        fprintf(stderr, "migmon: %s\ntry: migmon --help\n", error->message);
+        g_autofree char *shown = shown_message(error->message);
+
+        fprintf(stderr, "migmon: %s\ntry: migmon --help\n", shown);
         return EXIT_CODE_USAGE;
     }
     if (options_text(&program.options, &text, &error)) {
         options_clear(&program.options);
         if (text == NULL) {
-            fprintf(stderr, "migmon: %s\n", error->message);
+            g_autofree char *shown = shown_message(error->message);
+
+            fprintf(stderr, "migmon: %s\n", shown);
             return EXIT_CODE_USAGE;
         }
         return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? EXIT_CODE_REFUSED : EXIT_CODE_OK;

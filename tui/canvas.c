@@ -1,6 +1,7 @@
 /*
  * See canvas.h.
  */
+#include "backend/base/shown.h"
 #include "tui/canvas.h"
 
 #include <stdarg.h>
@@ -143,21 +144,20 @@ void canvas_cell(Canvas *canvas, Rect area, int x, int y, Style style, gunichar 
     }
 }
 
-/* Reads a character and advances *text; bytes that are not UTF-8 become question marks. */
+/* Reads a character and advances *text. */
 static gunichar next_character(const char **text)
 {
-    gunichar ch = g_utf8_get_char_validated(*text, -1);
+    gunichar ch = g_utf8_get_char(*text);
 
-    if (ch == (gunichar)-1 || ch == (gunichar)-2) {
-        (*text)++;
-        return '?';
-    }
     *text = g_utf8_next_char(*text);
     return ch;
 }
 
-int canvas_text(Canvas *canvas, Rect area, int x, int y, Style style, const char *text)
+int canvas_text(Canvas *canvas, Rect area, int x, int y, Style style, const char *raw)
 {
+    g_autofree char *shown = shown_line(raw);
+    const char *text = shown;
+
     while (*text != '\0') {
         gunichar ch = next_character(&text);
 
@@ -233,8 +233,10 @@ Rect canvas_rule(Canvas *canvas, Rect area, Style style, const char *title)
     return (Rect){ area.x, area.y + 1, area.w, MAX(area.h - 1, 0) };
 }
 
-int canvas_columns(const char *text)
+int canvas_columns(const char *raw)
 {
+    g_autofree char *shown = shown_line(raw);
+    const char *text = shown;
     int columns = 0;
 
     while (*text != '\0') {
@@ -243,13 +245,15 @@ int canvas_columns(const char *text)
     return columns;
 }
 
-char *canvas_fit(const char *text, int width)
+char *canvas_fit(const char *raw, int width)
 {
+    g_autofree char *shown = shown_line(raw);
+    const char *text = shown;
     GString *out;
     int columns = 0;
 
     if (canvas_columns(text) <= width) {
-        return g_strdup(text);
+        return g_steal_pointer(&shown);
     }
     out = g_string_new(NULL);
     while (width > 0) {

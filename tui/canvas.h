@@ -1,7 +1,7 @@
 /*
  * A picture of the screen in memory: cells with one character and one style each. Panes draw it;
- * curses.c and tests read it. Control characters in a text become question marks, so that they
- * cannot reach the terminal. Any thread, one at a time.
+ * curses.c and tests read it. Texts are shown as backend/base/shown.h does, so that no control
+ * character reaches the terminal. Any thread, one at a time.
  */
 #pragma once
 

@@ -2,6 +2,7 @@
  * See model.h. Replies fill the present sample (model-take.c); this file keeps
  * the rings: samples, passes, log.
  */
+#include "backend/base/shown.h"
 #include "tui/model-internal.h"
 
 #include <math.h>
@@ -224,9 +225,9 @@ void model_log(TuiModel *model, LogLevel level, int64_t now_us, int64_t wall_us,
     va_list args;
 
     va_start(args, format);
-    entry->text = g_strdup_vprintf(format, args);
+    g_autofree char *raw = g_strdup_vprintf(format, args);
     va_end(args);
-    g_strdelimit(g_strchomp(entry->text), "\n", ' ');
+    entry->text = g_strdelimit(shown_message(g_strchomp(raw)), "\n", ' ');
     entry->level = level;
     entry->time_us = now_us;
     entry->wall_us = wall_us;

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "backend/base/json.h"
+#include "backend/base/shown.h"
 #include "backend/base/size.h"
 
 static json_object *last_pass(json_object *history, size_t *ret_count)
@@ -162,7 +163,7 @@ char *progress_line(json_object *info, json_object *history, int width)
     uint64_t ms = elapsed_ms(info, history);
     Line line = { .n = 0 };
 
-    add_part(&line, "", 0, g_strdup(*status != '\0' ? status : "starting"));
+    add_part(&line, "", 0, shown_line(*status != '\0' ? status : "starting"));
     if (ram) {
         add_memory(&line, ram, history);
     }
@@ -184,9 +185,9 @@ char *progress_summary(json_object *info, json_object *history, json_object *own
 
     last_pass(history, &passes);
     passes = MAX(passes, (size_t)json_number(ram, "dirty-sync-count"));
-    g_string_append(out, *json_text(info, "status") ? json_text(info, "status") : "no migration");
+    shown_append(out, "%s", *json_text(info, "status") ? json_text(info, "status") : "no migration");
     if (*reason != '\0') {
-        g_string_append_printf(out, " (%s)", reason);
+        shown_append(out, " (%s)", reason);
     }
     if (ms > 0) {
         g_autofree char *time = seconds(ms);
@@ -205,8 +206,8 @@ char *progress_summary(json_object *info, json_object *history, json_object *own
         g_string_append_printf(out, " in %zu pass%s", passes, passes == 1 ? "" : "es");
     }
     if (*where != '\0') {
-        g_string_append_printf(out, "; guest: %s%s%s%s", where, *evidence ? " (" : "", evidence,
-                               *evidence ? ")" : "");
+        shown_append(out, "; guest: %s%s%s%s", where, *evidence ? " (" : "", evidence,
+                     *evidence ? ")" : "");
     }
     return g_string_free(out, FALSE);
 }

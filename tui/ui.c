@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "backend/base/shown.h"
 #include "tui/ui-internal.h"
 
 Ui *ui_new(TuiModel *model, const UiOps *ops, void *data)
@@ -79,9 +80,9 @@ void ui_say(Ui *ui, bool bad, const char *format, ...)
 
     g_free(ui->message);
     va_start(args, format);
-    ui->message = g_strdup_vprintf(format, args);
+    g_autofree char *raw = g_strdup_vprintf(format, args);
     va_end(args);
-    g_strdelimit(g_strchomp(ui->message), "\n", ' ');
+    ui->message = g_strdelimit(shown_message(g_strchomp(raw)), "\n", ' ');
     ui->message_bad = bad;
 }
 

@@ -34,15 +34,23 @@ void mig_error_hint(GError **error, const char *format, ...)
     g_autofree char *hint = g_strdup_vprintf(format, args);
     va_end(args);
 
-    char *longer = g_strdup_printf("%s\nhint: %s", (*error)->message, hint);
+    char *longer = g_strconcat((*error)->message, MIG_ERROR_HINT, hint, NULL);
     g_free((*error)->message);
     (*error)->message = longer;
 }
 
+const char *mig_error_hints(const char *message)
+{
+    const char *ours = strstr(message, MIG_ERROR_HINT);
+    const char *sizes = strstr(message, MIG_ERROR_SIZE_HINT);
+    const char *end = message + strlen(message);
+
+    return MIN(ours != NULL ? ours : end, sizes != NULL ? sizes : end);
+}
+
 char *mig_error_first_line(const GError *error)
 {
-    const char *end = strchrnul(error->message, '\n');
-    return g_strndup(error->message, (gsize)(end - error->message));
+    return g_strndup(error->message, (gsize)(mig_error_hints(error->message) - error->message));
 }
 
 void mig_error_set_errno(GError **error, int errnum, const char *format, ...)

@@ -23,6 +23,13 @@ typedef enum {
     MIG_ERROR_UNSUPPORTED,       /* this build or this machine cannot do it */
 } MigErrorCode;
 
+/* What separates the hints of a message, and the message from the first of them. */
+#define MIG_ERROR_HINT "\nhint: "
+/* QEMU's own hint after a size that it does not understand. */
+#define MIG_ERROR_SIZE_HINT                                                                        \
+    "\nOptional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-"                 \
+    "\nand exabytes, respectively."
+
 /* The QMP error class name of @error; static string. */
 const char *mig_error_class(const GError *error);
 
@@ -30,7 +37,11 @@ const char *mig_error_class(const GError *error);
  * @error or *@error is NULL. */
 void mig_error_hint(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
-/* The message up to the first newline, which is QEMU's text. Caller frees. */
+/* Where the hints of @message begin: a newline, or its end. Other newlines are not ours. */
+const char *mig_error_hints(const char *message);
+
+/* The message without its hints: QEMU's text. It is a line unless another program wrote a newline.
+ * Caller frees. */
 char *mig_error_first_line(const GError *error);
 
 /* Sets "TEXT: strerror(errnum)" with code MIG_ERROR_IO. */

@@ -266,7 +266,11 @@ GError *link_error_from(json_object *object)
                         : strcmp(class, "DeviceNotActive") == 0 ? MIG_ERROR_DEVICE_NOT_ACTIVE
                                                                 : MIG_ERROR_GENERIC;
 
-    return g_error_new_literal(MIG_ERROR, code, *text != '\0' ? text : "it said no reason");
+    /* Hints are ours: a program that writes some of its own shall not look like it. */
+    g_auto(GStrv) parts = g_strsplit(text, MIG_ERROR_HINT, -1);
+    g_autofree char *plain = g_strjoinv(" hint: ", parts);
+
+    return g_error_new_literal(MIG_ERROR, code, *plain != '\0' ? plain : "it said no reason");
 }
 
 /* Removes the request of a reply from the requests in flight. */

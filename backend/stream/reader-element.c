@@ -39,8 +39,8 @@ Step reader_refuse_because(StreamReader *r, GError *reason, GError **error)
     g_autofree char *place = stream_reader_where(r);
 
     /* Not g_prefix_error: other programs compare the first line. */
-    r->failure = g_error_new(reason->domain, reason->code, "%s\n%s", reason->message, place);
-    g_error_free(reason);
+    r->failure = reason;
+    mig_error_hint(&r->failure, "%s", place);
     r->state = AT_BAD;
     g_propagate_error(error, g_error_copy(r->failure));
     return STEP_BAD;

@@ -10,6 +10,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "backend/base/shown.h"
+
 const char *const migration_status_names[] = {
     [MIGRATION_NONE] = "none",
     [MIGRATION_SETUP] = "setup",
@@ -193,15 +195,15 @@ static void format_sockets(json_object *list, GString *out)
         if (strcmp(type, "inet") == 0) {
             /* Brackets make the line a valid URI; QEMU omits them. */
             bool v6 = strchr(host, ':') != NULL;
-            g_string_append_printf(out, "\ttcp:%s%s%s:%s\n", v6 ? "[" : "", host, v6 ? "]" : "",
+            shown_append(out, "\ttcp:%s%s%s:%s\n", v6 ? "[" : "", host, v6 ? "]" : "",
                                    member_string(address, "port"));
         } else if (strcmp(type, "unix") == 0) {
-            g_string_append_printf(out, "\tunix:%s\n", member_string(address, "path"));
+            shown_append(out, "\tunix:%s\n", member_string(address, "path"));
         } else if (strcmp(type, "vsock") == 0) {
-            g_string_append_printf(out, "\tvsock:%s:%s\n", member_string(address, "cid"),
+            shown_append(out, "\tvsock:%s:%s\n", member_string(address, "cid"),
                                    member_string(address, "port"));
         } else {
-            g_string_append_printf(out, "\t%s:%s\n", type, member_string(address, "str"));
+            shown_append(out, "\t%s:%s\n", type, member_string(address, "str"));
         }
     }
     g_string_append_c(out, ']');
@@ -260,13 +262,13 @@ void mig_info_format_hmp(json_object *reply, GString *out)
         g_string_append(out, "Outgoing migration blocked:\n");
     }
     for (size_t i = 0; i < list_length(blocked); i++) {
-        g_string_append_printf(out, "  %s\n",
+        shown_append(out, "  %s\n",
                                json_object_get_string(json_object_array_get_idx(blocked, i)));
     }
     if (strcmp(status, "failed") == 0 && *error != '\0') {
-        g_string_append_printf(out, "Migration status: %s (%s)\n", status, error);
+        shown_append(out, "Migration status: %s (%s)\n", status, error);
     } else if (*status != '\0') {
-        g_string_append_printf(out, "Migration status: %s\n", status);
+        shown_append(out, "Migration status: %s\n", status);
     }
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         format_row(&rows[i], reply, *status != '\0', out);

@@ -12,6 +12,7 @@
 
 #include "backend/base/error.h"
 #include "backend/base/json.h"
+#include "backend/base/shown.h"
 #include "backend/base/size.h"
 
 /* ---- from text ---- */
@@ -41,9 +42,7 @@ static json_object *byte_size_from_text(const ParamDesc *desc, const char *text,
         REFUSE(error, "Value '%s' is out of range for parameter '%s'", text, desc->name);
     } else {
         REFUSE(error,
-               "Parameter '%s' expects a non-negative number below 2^64\n"
-               "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\n"
-               "and exabytes, respectively.",
+               "Parameter '%s' expects a non-negative number below 2^64" MIG_ERROR_SIZE_HINT,
                desc->name);
     }
     return NULL;
@@ -148,14 +147,14 @@ void parameters_format_hmp(json_object *reply, GString *out)
             format_mapping(reply, desc->name, out);
             continue;
         case PARAM_STRING:
-            g_string_append_printf(out, "%s: '%s'", desc->name, json_object_get_string(value));
+            shown_append(out, "%s: '%s'", desc->name, json_object_get_string(value));
             break;
         case PARAM_BOOL:
             g_string_append_printf(out, "%s: %s", desc->name,
                                    json_object_get_boolean(value) ? "on" : "off");
             break;
         case PARAM_ENUM:
-            g_string_append_printf(out, "%s: %s", desc->name, json_object_get_string(value));
+            shown_append(out, "%s: %s", desc->name, json_object_get_string(value));
             break;
         default:
             g_string_append_printf(out, "%s: %" PRIu64, desc->name, json_object_get_uint64(value));

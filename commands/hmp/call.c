@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "backend/base/error.h"
+#include "backend/base/shown.h"
 #include "commands/hmp/json-line.h"
 
 /* ---- arguments ---- */
@@ -69,16 +70,34 @@ void call_print(HmpCall *call, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    g_autofree char *text = g_strdup_vprintf(format, args);
+    /* JSON is for programs: they get every byte. */
+    g_autofree char *text =
+        is_json(call) ? g_strdup_vprintf(format, args) : shown_vprintf(format, args);
     va_end(args);
     print_text(call, text);
+}
+
+void call_print_lines(HmpCall *call, const char *text)
+{
+    g_autofree char *shown = is_json(call) ? g_strdup(text) : shown_lines(text);
+
+    print_text(call, shown);
+}
+
+/* Prints a line that begins with @before. */
+static void print_message(HmpCall *call, const char *before, const char *text)
+{
+    g_autofree char *shown = is_json(call) ? g_strdup(text) : shown_message(text);
+    g_autofree char *line = g_strdup_printf("%s: %s\n", before, shown);
+
+    print_text(call, line);
 }
 
 /* Prints @text as a line that begins with @before, or adds it to the list of the object. */
 static void remark(HmpCall *call, json_object **list, const char *before, const char *text)
 {
     if (!is_json(call)) {
-        call_print(call, "%s: %s\n", before, text);
+        print_message(call, before, text);
         return;
     }
     if (!*list) {
@@ -127,7 +146,7 @@ void call_report(HmpCall *call, const GError *error)
     if (is_json(call)) {
         keep_error(call, error);
     }
-    call_print(call, "Error: %s\n", error->message);
+    print_message(call, "Error", error->message);
 }
 
 /* If the line failed without a message, its last line is the error: guest_verify's verdict. */
@@ -288,18 +307,19 @@ static char *syntax_text(HmpCall *call, const GError *error, const char *end)
     g_autoptr(GString) text = g_string_new(NULL);
     g_autofree char *first = mig_error_first_line(error);
     const char *hints = error->message + strlen(first);
+    g_autofree char *shown_first = shown_message(first), *shown_hints = shown_message(hints);
 
-    g_string_append(text, first);
+    g_string_append(text, shown_first);
     /* HMP prints no newline here when the option was a lone dash. */
     if (!g_str_has_suffix(first, ": unsupported option -")) {
         g_string_append_c(text, '\n');
     }
     if (end) {
-        g_string_append_printf(text, "Try \"help %.*s\" for more information\n",
-                               (int)(end - call->line), call->line);
+        shown_append(text, "Try \"help %.*s\" for more information\n", (int)(end - call->line),
+                     call->line);
     }
     if (*hints != '\0') {
-        g_string_append_printf(text, "%s\n", hints + 1);
+        g_string_append_printf(text, "%s\n", shown_hints + 1);
     }
     return g_string_free(g_steal_pointer(&text), FALSE);
 }

@@ -72,7 +72,10 @@ bool call_is_batch(const HmpCall *call);
 
 /* ---- output ---- */
 
+/* Arguments are shown as values (backend/base/shown.h): a newline in one begins no line. */
 void call_print(HmpCall *call, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* Whole lines: text of another monitor, or made with shown_append(). */
+void call_print_lines(HmpCall *call, const char *text);
 void call_warn(HmpCall *call, const char *text);
 /* "hint: ..." after the output of a command that succeeded. */
 void call_hint(HmpCall *call, const char *format, ...) G_GNUC_PRINTF(2, 3);

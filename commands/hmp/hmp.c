@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backend/base/error.h"
+#include "backend/base/shown.h"
 #include "commands/hmp/hmp-internal.h"
 
 static void session_warned(const char *text, void *data)
@@ -20,7 +21,8 @@ static void session_warned(const char *text, void *data)
     if (hmp->call) {
         call_warn(hmp->call, text);
     } else {
-        g_autofree char *line = g_strdup_printf("warning: %s\n", text);
+        g_autofree char *shown = shown_message(text);
+        g_autofree char *line = g_strdup_printf("warning: %s\n", shown);
         hmp->callbacks.print(line, hmp->data);
     }
 }

@@ -49,15 +49,15 @@ char *json_line_take(json_object *object)
 json_object *json_error(const GError *error)
 {
     g_autofree char *first = mig_error_first_line(error);
-    const char *rest = strchr(error->message, '\n');
+    const char *rest = error->message + strlen(first);
     json_object *object = json_object_new_object();
     /* For a broken quote help prints only a hint, which then is the description. */
     const char *desc = g_str_has_prefix(first, "hint: ") ? first + strlen("hint: ") : first;
 
     json_add_text(object, "class", mig_error_class(error));
     json_add_text(object, "desc", desc);
-    if (rest) {
-        rest += g_str_has_prefix(rest, "\nhint: ") ? strlen("\nhint: ") : 1;
+    if (*rest != '\0') {
+        rest += g_str_has_prefix(rest, MIG_ERROR_HINT) ? strlen(MIG_ERROR_HINT) : 1;
         json_add_text(object, "hint", rest);
     }
     return object;

@@ -2,6 +2,7 @@
  * See document.h. The document is a list of blocks; each writer walks it
  * once.
  */
+#include "backend/base/shown.h"
 #include "commands/report/document.h"
 
 #include <stdarg.h>
@@ -33,24 +34,11 @@ static void block_free(void *data)
     g_free(block);
 }
 
-/* Replaces control characters by '?', because texts of a peer are printed on the terminal. */
-static char *clean(const char *text)
-{
-    char *copy = g_utf8_make_valid(text, -1);
-
-    for (char *c = copy; *c != '\0'; c++) {
-        if (((unsigned char)*c < 0x20 && *c != '\n') || *c == 0x7f) {
-            *c = '?';
-        }
-    }
-    return copy;
-}
-
 Document *document_new(const char *title)
 {
     Document *document = g_new0(Document, 1);
 
-    document->title = clean(title);
+    document->title = shown_line(title);
     document->blocks = g_ptr_array_new_with_free_func(block_free);
     return document;
 }
@@ -69,7 +57,7 @@ static Block *add_block(Document *document, BlockKind kind, const char *text)
     Block *block = g_new0(Block, 1);
 
     block->kind = kind;
-    block->text = g_strchomp(clean(text));
+    block->text = g_strchomp(shown_lines(text));
     g_ptr_array_add(document->blocks, block);
     return block;
 }
@@ -94,7 +82,7 @@ static unsigned add_cells(Block *block, const char *cell, va_list more)
     unsigned n = 0;
 
     for (; cell; cell = va_arg(more, const char *), n++) {
-        g_ptr_array_add(block->cells, clean(cell));
+        g_ptr_array_add(block->cells, shown_line(cell));
     }
     return n;
 }

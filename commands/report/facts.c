@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "backend/base/shown.h"
 #include "backend/tables/info.h"
 #include "commands/hmp/hmp-internal.h"
 
@@ -113,15 +114,15 @@ void report_facts_read(ReportFacts *facts, json_object *replies)
     MigrationStatus status;
 
     *facts = (ReportFacts){
-        .name = json_text(json_member(replies, "query-name"), "name"),
-        .status = info_status(info),
-        .direction = json_text(history, "direction"),
-        .peer = json_text(history, "peer"),
-        .outcome = json_text(history, "outcome"),
-        .error = json_text(info, "error-desc"),
-        .owner = json_text(json_member(replies, "x-query-owner"), "owner"),
-        .evidence = json_text(json_member(replies, "x-query-owner"), "evidence"),
-        .run_state = json_text(json_member(replies, "query-status"), "status"),
+        .name = shown_line(json_text(json_member(replies, "query-name"), "name")),
+        .status = shown_line(info_status(info)),
+        .direction = shown_line(json_text(history, "direction")),
+        .peer = shown_line(json_text(history, "peer")),
+        .outcome = shown_message(json_text(history, "outcome")),
+        .error = shown_line(json_text(info, "error-desc")),
+        .owner = shown_line(json_text(json_member(replies, "x-query-owner"), "owner")),
+        .evidence = shown_line(json_text(json_member(replies, "x-query-owner"), "evidence")),
+        .run_state = shown_line(json_text(json_member(replies, "query-status"), "status")),
         .elapsed_ms = MAX(json_number(history, "elapsed-ms"), json_number(info, "total-time")),
         .total = MAX(json_number(history, "total-bytes"), json_number(ram, "total")),
         .sent = MAX(json_number(history, "transferred-bytes"), json_number(ram, "transferred")),
@@ -153,6 +154,12 @@ void report_facts_read(ReportFacts *facts, json_object *replies)
 
 void report_facts_clear(ReportFacts *facts)
 {
+    char *texts[] = { facts->name,  facts->status, facts->direction, facts->peer,     facts->outcome,
+                      facts->error, facts->owner,  facts->evidence,  facts->run_state };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+        g_free(texts[i]);
+    }
     g_free(facts->samples);
     g_free(facts->passes);
 }

@@ -22,10 +22,10 @@ typedef struct {
     uint64_t pages, dirtied_pages;
 } ReportPass;
 
-/* Texts are never NULL and are valid as long as the replies. */
+/* Texts are never NULL and are as a person may see them (backend/base/shown.h). */
 typedef struct {
-    const char *name, *status, *direction, *peer, *outcome, *error;
-    const char *owner, *evidence, *run_state;
+    char *name, *status, *direction, *peer, *outcome, *error;
+    char *owner, *evidence, *run_state;
     bool outgoing;
     bool over;
     int64_t began_us; /* since 1970; 0 = not known */

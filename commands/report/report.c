@@ -182,7 +182,7 @@ static void print_report(HmpCall *call, const Report *report)
 
     call_set_value(call, value);
     json_object_put(value);
-    call_print(call, "%s", text);
+    call_print_lines(call, text);
     call_finish(call, HMP_OK);
 }
 

@@ -1,6 +1,7 @@
 /*
  * See svg.h.
  */
+#include "backend/base/shown.h"
 #include "commands/report/svg.h"
 
 #include <math.h>
@@ -13,19 +14,9 @@ struct Svg {
 /* XML cannot contain control characters, not even escaped. */
 static char *safe(const char *text)
 {
-    g_autofree char *valid = g_utf8_make_valid(text, -1);
+    g_autofree char *shown = shown_line(text);
 
-    for (char *c = valid; *c != '\0'; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f) {
-            *c = ' ';
-        }
-    }
-    for (char *c = valid; (c = strchr(c, '\xef')) != NULL; c++) { /* U+FFFE, U+FFFF */
-        if (c[1] == '\xbf' && (c[2] == '\xbe' || c[2] == '\xbf')) {
-            c[2] = '\xbd';
-        }
-    }
-    return g_markup_escape_text(valid, -1);
+    return g_markup_escape_text(shown, -1);
 }
 
 /* A number in XML syntax, independent of the locale. */

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backend/base/shown.h"
 #include "commands/hmp/hmp.h"
 #include "monitor/server/line-discipline.h"
 #include "monitor/sink.h"
@@ -95,8 +96,11 @@ static void flush_soon(Client *client)
 }
 
 /* Prints with \r\n at line ends, as a terminal needs it. */
-static void client_print(Client *client, const char *text)
+static void client_print(Client *client, const char *lines)
 {
+    g_autofree char *shown = shown_lines(lines);
+    const char *text = shown;
+
     while (*text != '\0') {
         size_t length = strcspn(text, "\n");
 
@@ -260,14 +264,16 @@ static void *accept_client(SocketServer *server, int fd, const void *data)
     return client;
 }
 
-static void tell_notice(Client *client, const char *text)
+static void tell_notice(Client *client, const char *notice)
 {
+    g_autofree char *text = shown_message(notice);
+
     if (client->busy) {
         client_print(client, text);
         client_print(client, "\n");
         return;
     }
-    g_queue_push_tail(&client->notices, g_strdup(text));
+    g_queue_push_tail(&client->notices, g_steal_pointer(&text));
     if (client->notices.length > MAX_NOTICES) {
         g_free(g_queue_pop_head(&client->notices));
     }

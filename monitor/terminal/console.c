@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backend/base/shown.h"
 #include "commands/hmp/json-line.h"
 #include "monitor/sink.h"
 #include "monitor/terminal/terminal.h"
@@ -128,7 +129,7 @@ void console_divert(Console *console, void (*take)(const char *text, void *data)
     }
 }
 
-void console_print(Console *console, const char *text)
+static void print(Console *console, const char *text)
 {
     if (text[0] == '\0') {
         return;
@@ -145,21 +146,42 @@ void console_print(Console *console, const char *text)
     restore_bottom_line(console);
 }
 
+void console_print(Console *console, const char *text)
+{
+    g_autofree char *shown = shown_lines(text);
+
+    print(console, shown);
+}
+
+void console_print_json(Console *console, const char *line)
+{
+    print(console, line);
+}
+
 void console_print_object(Console *console, json_object *object)
 {
     g_autofree char *line = json_line_take(object);
 
-    console_print(console, line);
+    console_print_json(console, line);
+}
+
+void console_tell(Console *console, const char *message)
+{
+    g_autofree char *shown = shown_message(message);
+    g_autofree char *line = g_strconcat(shown, "\n", NULL);
+
+    print(console, line);
 }
 
 void console_complain(Console *console, const char *format, ...)
 {
-    g_autofree char *text = NULL;
+    g_autofree char *raw = NULL, *text = NULL;
     va_list args;
 
     va_start(args, format);
-    text = g_strdup_vprintf(format, args);
+    raw = g_strchomp(g_strdup_vprintf(format, args));
     va_end(args);
+    text = shown_message(raw);
     if (console->err_terminal && console->take != NULL) {
         console->take(text, console->take_data);
         return;
@@ -168,9 +190,7 @@ void console_complain(Console *console, const char *format, ...)
         free_bottom_line(console);
     }
     sink_puts(console->err, text);
-    if (!ends_line(text)) {
-        sink_puts(console->err, "\n");
-    }
+    sink_puts(console->err, "\n");
     if (console->err_terminal) {
         restore_bottom_line(console);
     }
@@ -185,7 +205,7 @@ void console_set_status(Console *console, const char *line)
         erase_status(console);
     }
     g_free(console->status);
-    console->status = g_strdup(line);
+    console->status = line != NULL ? shown_line(line) : NULL;
     if (console->take == NULL) {
         draw_status(console);
     }

@@ -23,10 +23,15 @@ int console_width(const Console *console);
 /* Prints lines to standard output; adds a missing final newline while the bottom line is in use. */
 void console_print(Console *console, const char *text);
 
+/* Prints a message, a notice for example, as a line with its hints. */
+void console_tell(Console *console, const char *message);
+
+/* Lines for a program: not a byte is changed. */
+void console_print_json(Console *console, const char *line);
 /* Prints one line of --json and takes ownership of @object. */
 void console_print_object(Console *console, json_object *object);
 
-/* Prints errors and notices to standard error; adds a missing final newline. */
+/* Prints an error or a notice as a line with its hints to standard error. */
 void console_complain(Console *console, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 /* Sets the bottom line; NULL erases it. Only on a terminal. */

@@ -13,8 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/base/shown.h"
 #include "completion/complete.h"
 #include "monitor/terminal/history.h"
+#include "tui/canvas.h"
 
 /* The last candidates; readline's hooks carry no pointer. */
 static Completion *offered;
@@ -59,6 +61,14 @@ static char *whole_line(const char *line, const char *word, size_t length)
     memcpy(whole + offered->start, word, length);
     whole[offered->start + length] = '\0';
     return whole;
+}
+
+/* Columns of a candidate's name in the list: names of files hold any byte. */
+static int shown_columns(const Candidate *word)
+{
+    g_autofree char *text = shown_line(word->text);
+
+    return (int)g_utf8_strlen(text, -1);
 }
 
 /* The candidate adds nothing: "tcp:" after "tcp:" only has a note on what follows. */
@@ -127,16 +137,19 @@ static void print_with_notes(FILE *out, int width)
     rl_get_screen_size(&rows, &screen);
     for (unsigned i = 0; i < offered->candidates->len; i++) {
         const Candidate *word = candidate(i);
-        int columns = (int)g_utf8_strlen(word->text, -1);
+        g_autofree char *text = shown_line(word->text);
+        int columns = (int)g_utf8_strlen(text, -1);
 
         if (is_typed(word)) {
-            fprintf(out, "  %s\n", word->note);
+            g_autofree char *note = shown_line(word->note);
+
+            fprintf(out, "  %s\n", note);
             continue;
         }
-        fprintf(out, "  %s", word->text);
+        fprintf(out, "  %s", text);
         if (word->note != NULL && screen > width + 5) {
-            g_autofree char *note = g_utf8_substring(
-                word->note, 0, MIN(g_utf8_strlen(word->note, -1), screen - width - 5));
+            g_autofree char *whole = shown_line(word->note);
+            g_autofree char *note = canvas_fit(whole, screen - width - 5);
 
             fprintf(out, "%*s  %s", width - columns, "", note);
         }
@@ -153,7 +166,7 @@ static void print_in_columns(FILE *out, int width)
     rl_get_screen_size(&rows, &screen);
     per_row = MAX(1, screen / (width + 2));
     for (unsigned i = 0; i < offered->candidates->len; i++) {
-        const char *text = candidate(i)->text;
+        g_autofree char *text = shown_line(candidate(i)->text);
         bool last = (int)(i + 1) % per_row == 0 || i + 1 == offered->candidates->len;
 
         fprintf(out, "%s%*s", text, last ? 0 : width + 2 - (int)g_utf8_strlen(text, -1), "");
@@ -175,7 +188,7 @@ static void display(char **matches, int count, int longest)
         return;
     }
     for (unsigned i = 0; i < offered->candidates->len; i++) {
-        width = MAX(width, (int)g_utf8_strlen(candidate(i)->text, -1));
+        width = MAX(width, shown_columns(candidate(i)));
         notes = notes || candidate(i)->note != NULL;
     }
     rl_crlf();
