@@ -73,11 +73,6 @@ int canvas_height(const Canvas *canvas)
     return canvas->height;
 }
 
-bool canvas_is_ascii(const Canvas *canvas)
-{
-    return canvas->ascii;
-}
-
 Rect canvas_area(const Canvas *canvas)
 {
     return (Rect){ 0, 0, canvas->width, canvas->height };

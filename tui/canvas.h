@@ -50,7 +50,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Canvas, canvas_free)
 
 int canvas_width(const Canvas *canvas);
 int canvas_height(const Canvas *canvas);
-bool canvas_is_ascii(const Canvas *canvas);
 Rect canvas_area(const Canvas *canvas);
 /* Row @y: canvas_width() cells. */
 const Cell *canvas_row(const Canvas *canvas, int y);

@@ -13,7 +13,7 @@ typedef enum { CONFIG_AUTO, CONFIG_OFF, CONFIG_ON } ConfigSwitch;
 
 typedef struct {
     unsigned refresh_ms; /* 50..60000 */
-    int theme;           /* index into screen_themes */
+    int theme;           /* 0 default, 1 high-contrast, 2 mono */
     int colors;          /* as ScreenOptions */
     ConfigSwitch ascii;
     int graph; /* GraphStyle; -1 = the best for the terminal */

@@ -29,8 +29,7 @@ const char screen_rescue[] = "\033[?1006l\033[?1000l\033[?1049l\033[0m\033[?25h\
 
 /* ---- themes ---- */
 
-const char *const screen_themes[] = { "default", "high-contrast", "mono", NULL };
-enum { THEME_MONO = 2 };
+enum { THEME_MONO = 2 }; /* 0 and 1 are rows of looks */
 
 /* Colours that people with red-green colour blindness can tell apart: blue, orange, vermilion. */
 typedef struct {

@@ -12,12 +12,9 @@
 
 typedef struct {
     int colors; /* maximum: 0, 8, 16, 256; -1 = as many as the terminal has */
-    int theme;  /* index into screen_themes */
+    int theme;  /* as in TuiConfig */
     bool mouse;
 } ScreenOptions;
-
-/* "default", "high-contrast", "mono"; NULL ends. */
-extern const char *const screen_themes[];
 
 typedef struct Screen Screen;
 

@@ -74,12 +74,6 @@ void managed_query_target(Managed *m, BackendSession *session, json_object *args
 bool forward_check(Managed *m, const SchemaCommand *command, json_object *args, GError **error);
 void forward_execute(Managed *m, BackendSession *session, const SchemaCommand *command,
                      json_object *args, BackendReply *reply);
-/* Sends @command and answers @reply with the result. @fd as in qmp_peer_ask(). */
-void forward_send(QmpPeer *peer, const char *command, json_object *args, int fd,
-                  BackendReply *reply);
-/* The arguments of migrate or migrate-incoming in the form that @peer supports: channels or a
- * URI. Caller puts; NULL with an error that names @peer. */
-json_object *forward_address(QmpPeer *peer, const char *command, json_object *args, GError **error);
 void managed_peer_command(Managed *m, BackendSession *session, json_object *args,
                           BackendReply *reply);
 

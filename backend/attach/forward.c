@@ -122,7 +122,10 @@ static bool has_argument(QmpPeer *peer, const char *command, const char *argumen
            peer_schema_has_argument(qmp_peer_schema(peer), command, argument);
 }
 
-json_object *forward_address(QmpPeer *peer, const char *command, json_object *args, GError **error)
+/* The arguments of migrate or migrate-incoming in the form that @peer supports: channels or a
+ * URI. Caller puts; NULL with an error that names @peer. */
+static json_object *forward_address(QmpPeer *peer, const char *command, json_object *args,
+                                    GError **error)
 {
     json_object *channels = json_member(args, "channels");
     json_object *sent = json_object_new_object();
@@ -162,8 +165,9 @@ static void on_answer(json_object *value, const GError *error, void *data)
     }
 }
 
-void forward_send(QmpPeer *peer, const char *command, json_object *args, int fd,
-                  BackendReply *reply)
+/* Sends @command and answers @reply with the result. @fd as in qmp_peer_ask(). */
+static void forward_send(QmpPeer *peer, const char *command, json_object *args, int fd,
+                         BackendReply *reply)
 {
     qmp_peer_ask(peer, command, args, fd, on_answer, reply);
 }

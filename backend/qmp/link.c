@@ -296,11 +296,6 @@ void qmp_link_set_name(QmpLink *link, const char *name)
     link->name = g_strdup(name);
 }
 
-const char *qmp_link_name(const QmpLink *link)
-{
-    return link->name;
-}
-
 const char *qmp_link_address(const QmpLink *link)
 {
     return link->uri;

@@ -44,7 +44,6 @@ void qmp_link_free(QmpLink *link);
 
 /* Sets the name of the other end in messages; initially the address. */
 void qmp_link_set_name(QmpLink *link, const char *name);
-const char *qmp_link_name(const QmpLink *link);
 const char *qmp_link_address(const QmpLink *link); /* as a URI */
 
 bool qmp_link_is_up(const QmpLink *link);

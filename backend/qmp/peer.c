@@ -62,6 +62,7 @@ static char *circumstances(const QmpPeer *peer)
 /* ---- requests ---- */
 
 static void schedule_poll(QmpPeer *peer);
+static void look(QmpPeer *peer);
 
 static void on_answer(json_object *value, const GError *error, void *data)
 {
@@ -81,7 +82,7 @@ static void on_answer(json_object *value, const GError *error, void *data)
         if (strcmp(ask->command, "query-migrate") == 0) {
             schedule_poll(ask->peer);
         } else if (!noted && !g_str_has_prefix(ask->command, "query-")) {
-            qmp_peer_look(ask->peer); /* the command may have changed the migration */
+            look(ask->peer); /* the command may have changed the migration */
         }
     }
     if (ask->done != NULL) {
@@ -207,7 +208,8 @@ static void schedule_poll(QmpPeer *peer)
     peer->poll = g_timeout_add((guint)MAX(period - passed_ms, 1), on_poll, peer);
 }
 
-void qmp_peer_look(QmpPeer *peer)
+/* Polls now, because a migration was started or is about to change. */
+static void look(QmpPeer *peer)
 {
     g_clear_handle_id(&peer->poll, g_source_remove);
     if (!peer->polling && peer->told_ready) {
@@ -255,7 +257,7 @@ static void on_event(const char *name, json_object *event_data, int64_t time_us,
         peer->events_on = true;
         peer->differs = 0;
         peer_set_text(&peer->status, status);
-        qmp_peer_look(peer);
+        look(peer);
         ask_status(peer);
     } else if (strcmp(name, "STOP") == 0 || strcmp(name, "RESUME") == 0) {
         peer_set_text(&peer->run_state, *name == 'S' ? "paused" : "running");
@@ -364,7 +366,7 @@ static void on_answers(const char *command, unsigned ms, void *data)
     if (peer->question < G_N_ELEMENTS(first_questions)) {
         ask_first(peer); /* continues the questions that the silence interrupted */
     } else {
-        qmp_peer_look(peer);
+        look(peer);
     }
 }
 

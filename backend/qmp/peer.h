@@ -47,9 +47,6 @@ void qmp_peer_free(QmpPeer *peer);
 void qmp_peer_ask(QmpPeer *peer, const char *command, json_object *arguments, int fd,
                   QmpLinkDone done, void *data);
 
-/* Polls now, because a migration was started or is about to change. */
-void qmp_peer_look(QmpPeer *peer);
-
 /* "QEMU 7.2.22", "migmon 0.1.0". */
 const char *qmp_peer_version(const QmpPeer *peer);
 /* Version as one number, 70222 for 7.2.22. */

@@ -17,7 +17,7 @@ const SchemaType schema_str = { .kind = SCHEMA_STR, .name = "str" };
 const SchemaType schema_bool = { .kind = SCHEMA_BOOL, .name = "bool" };
 const SchemaType schema_int = { .kind = SCHEMA_INT, .name = "int" };
 const SchemaType schema_uint64 = { .kind = SCHEMA_UINT64, .name = "uint64" };
-const SchemaType schema_size = { .kind = SCHEMA_SIZE, .name = "size" };
+static const SchemaType size_type = { .kind = SCHEMA_SIZE, .name = "size" };
 const SchemaType schema_str_list = LIST(schema_str);
 
 static const SchemaType uint8_type = { .kind = SCHEMA_UINT8, .name = "uint8" };
@@ -58,7 +58,7 @@ static const SchemaType node_alias =
 static const SchemaType node_alias_list = LIST(node_alias);
 
 /* The type of each parameter from the schema column of parameters.def: as set and as reported. */
-#define SET_size                &schema_size
+#define SET_size                &size_type
 #define SET_uint64              &schema_uint64
 #define SET_uint32              &uint32_type
 #define SET_uint8               &uint8_type
@@ -136,7 +136,7 @@ const SchemaType schema_migration_status = ENUM("MigrationStatus", migration_sta
 #define INFO_int                 schema_int
 #define INFO_uint32              uint32_type
 #define INFO_uint64              schema_uint64
-#define INFO_size                schema_size
+#define INFO_size                size_type
 #define INFO_number              number_type
 #define INFO_uint32_list         uint32_list
 #define INFO_socket_address_list socket_address_list
@@ -285,7 +285,7 @@ const SchemaType *const schema_named_types[] = {
     &schema_bool,
     &schema_int,
     &schema_uint64,
-    &schema_size,
+    &size_type,
     &uint8_type,
     &uint16_type,
     &uint32_type,

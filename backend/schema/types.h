@@ -5,7 +5,7 @@
 
 #include "backend/schema/schema.h"
 
-extern const SchemaType schema_any, schema_str, schema_bool, schema_int, schema_uint64, schema_size;
+extern const SchemaType schema_any, schema_str, schema_bool, schema_int, schema_uint64;
 extern const SchemaType schema_str_list;
 
 extern const SchemaType schema_capability_status_list;

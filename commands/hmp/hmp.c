@@ -103,11 +103,6 @@ json_object *hmp_target(const Hmp *hmp)
     return backend_target(hmp->backend);
 }
 
-BackendSession *hmp_session(Hmp *hmp)
-{
-    return hmp->session;
-}
-
 const char *hmp_banner(void)
 {
     return "migmon " MIGMON_VERSION " monitor (QEMU 8.2 HMP) - type 'help' for more information";

@@ -61,9 +61,7 @@ typedef void (*HmpDone)(HmpResult result, void *data);
 void hmp_execute(Hmp *hmp, const char *line, HmpDone done, void *data);
 bool hmp_is_busy(const Hmp *hmp);
 
-/* The session of this monitor. Lines of a QMP client use the client's session, so both share
- * getfd. */
-BackendSession *hmp_session(Hmp *hmp);
+/* For lines of a QMP client: they use the client's session, so both share getfd. */
 Hmp *hmp_new_with_session(const Command *const *commands, Backend *backend, BackendSession *session,
                           const HmpCallbacks *callbacks, void *data, unsigned flags);
 

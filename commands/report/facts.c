@@ -164,11 +164,6 @@ void report_facts_clear(ReportFacts *facts)
     g_free(facts->passes);
 }
 
-bool report_facts_any(const ReportFacts *facts)
-{
-    return strcmp(facts->status, "none") != 0;
-}
-
 /* ---- figures that follow from them ---- */
 
 char *report_transport(const ReportFacts *facts)

@@ -50,9 +50,6 @@ typedef struct {
 void report_facts_read(ReportFacts *facts, json_object *replies);
 void report_facts_clear(ReportFacts *facts);
 
-/* True when there was a migration. */
-bool report_facts_any(const ReportFacts *facts);
-
 /* The scheme of the peer's address: "tcp"; caller frees. */
 char *report_transport(const ReportFacts *facts);
 

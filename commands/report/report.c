@@ -36,7 +36,7 @@ const char *report_format_help(ReportFormat format)
     return formats[format].help;
 }
 
-bool report_format_from_name(const char *name, ReportFormat *ret, GError **error)
+static bool format_from_name(const char *name, ReportFormat *ret, GError **error)
 {
     for (int i = 0; i < REPORT__COUNT; i++) {
         if (strcmp(report_format_names[i], name) == 0) {
@@ -50,7 +50,8 @@ bool report_format_from_name(const char *name, ReportFormat *ret, GError **error
     return false;
 }
 
-bool report_format_of_file(const char *path, ReportFormat *ret, GError **error)
+/* Chooses the format by the ending of the file name. */
+static bool format_of_file(const char *path, ReportFormat *ret, GError **error)
 {
     g_autofree char *name = g_path_get_basename(path);
     const char *ending = strrchr(name, '.');
@@ -80,7 +81,8 @@ static void add_setting(const char *name, const char *value, const char *initial
     json_object_array_add(data, o);
 }
 
-json_object *report_to_json(json_object *replies, int64_t now_us)
+/* The JSON report as an object. Caller puts. */
+static json_object *to_json(json_object *replies, int64_t now_us)
 {
     json_object *o = json_object_new_object(), *settings = json_object_new_array();
     ReportFacts facts;
@@ -104,7 +106,7 @@ json_object *report_to_json(json_object *replies, int64_t now_us)
 
 static char *make_json(json_object *replies, int64_t now_us)
 {
-    json_object *o = report_to_json(replies, now_us);
+    json_object *o = to_json(replies, now_us);
     char *text = g_strconcat(
         json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE),
         "\n", NULL);
@@ -178,7 +180,7 @@ static void print_report(HmpCall *call, const Report *report)
 {
     int64_t now = g_get_real_time();
     g_autofree char *text = report_make(report->replies, report->format, now);
-    json_object *value = report_to_json(report->replies, now);
+    json_object *value = to_json(report->replies, now);
 
     call_set_value(call, value);
     json_object_put(value);
@@ -261,8 +263,8 @@ static void run_report(HmpCall *call)
     if (path && strcmp(path, "-") == 0) {
         path = NULL;
     }
-    if (format ? !report_format_from_name(format, &wanted, &error)
-               : path && !report_format_of_file(path, &wanted, &error)) {
+    if (format ? !format_from_name(format, &wanted, &error)
+               : path && !format_of_file(path, &wanted, &error)) {
         call_fail(call, HMP_ERROR_SYNTAX, error);
         return;
     }

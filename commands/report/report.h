@@ -16,14 +16,9 @@ typedef enum { REPORT_TEXT, REPORT_MARKDOWN, REPORT_JSON, REPORT_SVG, REPORT__CO
 extern const char *const report_format_names[];        /* REPORT__COUNT entries, then NULL */
 const char *report_format_ending(ReportFormat format); /* ".md" */
 const char *report_format_help(ReportFormat format);
-bool report_format_from_name(const char *name, ReportFormat *ret, GError **error);
-/* Chooses the format by the ending of the file name. */
-bool report_format_of_file(const char *path, ReportFormat *ret, GError **error);
 
 /* The report; caller frees. @replies: as report_facts_read(). @now_us: since 1970. */
 char *report_make(json_object *replies, ReportFormat format, int64_t now_us);
-/* The JSON report as an object. Caller puts. */
-json_object *report_to_json(json_object *replies, int64_t now_us);
 
 /* ---- for the files of the report ---- */
 

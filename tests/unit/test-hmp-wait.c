@@ -1,4 +1,5 @@
 /* commands/: lines that wait, batches, JSON, and the life of a line. */
+#include "commands/hmp/hmp-internal.h"
 #include "tests/unit/hmp-fake.h"
 
 static void emit_status(Fixture *f, const char *status)
@@ -495,8 +496,8 @@ static void test_monitor_on_a_session_of_somebody_else(void **state)
     Hmp *second =
         hmp_new_with_session(command_table, &f.fake.base, session, &callbacks, &f, HMP_NO_WAIT);
 
-    assert_ptr_equal(hmp_session(second), session);
-    assert_ptr_not_equal(hmp_session(f.hmp), session);
+    assert_ptr_equal(second->session, session);
+    assert_ptr_not_equal(f.hmp->session, session);
     canned(&f, "query-name", "{\"name\":\"b\"}");
     hmp_execute(second, "info name", on_done, &f);
     finish(&f);
