@@ -1,6 +1,7 @@
 /*
- * Replies and events into the model. Whatever lacks reads as nothing: an older
- * or another backend gives fewer members.
+ * Stores the content of replies and events in the model. A member that a reply
+ * does not have reads as empty or 0, because another version of a backend can
+ * have fewer members.
  */
 #include <string.h>
 
@@ -25,7 +26,8 @@ static void take_migrate(TuiModel *model, json_object *reply)
     now->has_downtime = json_object_object_get_ex(reply, "downtime", NULL);
     now->downtime_ms = json_number(reply, "downtime");
     if (!ram && now->has_ram && !sample_is_running(now) && *now->status) {
-        now->rate = now->dirty_rate = 0; /* failed or cancelled: QEMU says no more, we remember */
+        /* QEMU reports no RAM after a failure or a cancel: keep the last figures. */
+        now->rate = now->dirty_rate = 0;
         return;
     }
     now->has_ram = ram != NULL;
@@ -83,7 +85,7 @@ static void take_downtime(TuiModel *model, json_object *reply)
     downtime->total = json_number(reply, "total-us");
 }
 
-/* While it runs the newest second counts, afterwards the whole. */
+/* The shares of the last second while the migration runs, and of the whole migration afterwards. */
 static void take_time(ModelSample *now, json_object *history)
 {
     json_object *newest = json_member(history, "time-last-second");
@@ -110,8 +112,8 @@ static void take_history(TuiModel *model, json_object *reply)
     model_set_text(&now->advice, json_text(reply, "advice"));
     take_time(now, reply);
     now->threshold = json_number(reply, "threshold-bytes");
-    if (json_number(model->migrate, "total-time") ==
-        0) { /* only the history of a destination has it */
+    /* A destination reports the time in its history only. */
+    if (json_number(model->migrate, "total-time") == 0) {
         now->elapsed_ms = json_number(reply, "elapsed-ms");
     }
     take_downtime(model, json_member(reply, "downtime"));
@@ -182,7 +184,8 @@ static void take_map(TuiModel *model, json_object *reply)
     model_set_map(model, map);
 }
 
-/* Commands whose replies the model understands, and which of them it keeps as they are. */
+/* The commands whose replies the model reads. @kept: offset of the member that holds the whole
+ * reply, 0 = not kept. */
 static const struct {
     const char *command;
     void (*take)(TuiModel *model, json_object *reply);
@@ -227,7 +230,7 @@ static LogLevel level_of_status(const char *status)
                                                : LEVEL_INFO;
 }
 
-/* What the other end of an attached pair says. */
+/* An event of the attached destination. */
 static void take_peer_event(TuiModel *model, json_object *data, int64_t now_us, int64_t wall_us)
 {
     const char *side = json_text(data, "side"), *name = json_text(data, "event");
@@ -259,7 +262,7 @@ void model_event(TuiModel *model, const char *name, json_object *data, int64_t n
         model_log(model, LEVEL_INFO, now_us, wall_us, "the guest stopped here");
     } else if (strcmp(name, "RESUME") == 0) {
         model_log(model, LEVEL_INFO, now_us, wall_us, "the guest runs here");
-    } else if (strcmp(name, "MIGRATION_PASS") != 0) { /* the history says more about a pass */
+    } else if (strcmp(name, "MIGRATION_PASS") != 0) { /* take_pass() logs passes */
         model_log(model, LEVEL_DEBUG, now_us, wall_us, "event %s", name);
     }
 }

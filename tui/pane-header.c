@@ -1,6 +1,6 @@
 /*
- * The panes that answer the first questions: where the guest is, whether the
- * migration will finish, how long the pause would be. Pure.
+ * The header and the progress pane. They show where the guest is, whether the
+ * migration will finish, and how long the pause would be. Pure.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "tui/progress.h"
 #include "tui/ui-internal.h"
 
-/* Every state has a glyph and its word. */
+/* A glyph is always followed by the name of its status. */
 static const struct {
     const char *status;
     gunichar glyph;
@@ -101,7 +101,7 @@ static void draw_state(const Ui *ui, Rect area, Canvas *canvas, int y)
     }
 }
 
-/* "source: running, active" of each attached end; why it cannot be asked, where it cannot. */
+/* "source: running, active" for each attached end, or the reason why it does not answer. */
 static int draw_ends(Rect area, Canvas *canvas, int x, int y, json_object *ends)
 {
     for (size_t i = 0; i < json_length(ends); i++) {
@@ -138,7 +138,7 @@ static void draw_owner(const Ui *ui, Rect area, Canvas *canvas, int y)
     }
     if (model_ends(ui->model) && !ui->frozen) {
         draw_ends(area, canvas, x, y, model_ends(ui->model));
-        return; /* the evidence in short */
+        return; /* the ends replace the evidence */
     }
     canvas_printf(canvas, area, x + 2, y, STYLE_DIM, "%s", sample->evidence);
 }
@@ -170,7 +170,8 @@ void pane_bar(const Ui *ui, Canvas *canvas, Rect area, int x, int y, int width, 
     }
 }
 
-/* Will it finish? From the passes alone: what is left in the middle of a pass says nothing. */
+/* Whether the migration will finish. Only ends of passes count: the amount left during a pass does
+ * not show whether passes get shorter. */
 static char *verdict(const Ui *ui, Style *ret_style)
 {
     const ModelSample *sample = ui_sample(ui);
@@ -209,7 +210,7 @@ static char *pause_text(const ModelSample *sample, Style *ret_style)
                                sample->downtime_ms, sample->downtime_limit_ms);
     }
     if (*sample->verdict && sample_is_running(sample)) {
-        return g_strdup(""); /* it has said that */
+        return g_strdup(""); /* the verdict contains it */
     }
     if (sample->expected_ms > 0 && sample_is_running(sample)) {
         *ret_style = sample->expected_ms > sample->downtime_limit_ms ? STYLE_WARN : STYLE_GOOD;

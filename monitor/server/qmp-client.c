@@ -1,13 +1,14 @@
 /*
  * See qmp-client.h. Main thread.
  *
- * In-band requests run one after another in the order they came, broken ones
- * included, so that replies keep that order; out-of-band ones pass them. While
- * eight wait, or replies are not read, the connection is not read from.
+ * In-band requests run one after another in the order of arrival. This includes
+ * requests that are not valid, so that replies keep the order. Out-of-band
+ * requests overtake them. The connection is not read while eight requests wait
+ * or while the client does not read its replies.
  *
- * Everything happens in turns of the main loop (take_turn), never from inside
- * a callback of a lower layer. A client is counted: one reference is the
- * server's, one for each request that the backend has.
+ * All work is done in turns of the main loop (take_turn), never inside a
+ * callback of a lower layer. A client has a count of references: one of the
+ * server, and one of each request that the backend is working on.
  */
 #include "monitor/server/qmp-client.h"
 
@@ -27,16 +28,16 @@
 
 #define QUEUE_MAX    8
 #define OUTPUT_LIMIT (4u << 20)
-/* No new request is begun while more than this waits to be read. */
+/* No request is started while more bytes than this wait for the client to read them. */
 #define OUTPUT_BEHIND (1u << 20)
 #define READ_CHUNK    (16u << 10)
 
 typedef struct {
     QmpClient *client;
-    json_object *request; /* as it came; NULL also for JSON's null */
-    GError *error;        /* instead of a request: it was no JSON */
+    json_object *request; /* as received; NULL also for JSON's null */
+    GError *error;        /* set instead of @request when the input was not JSON */
     bool in_band;
-    int fd; /* that came with it and that it asks for; -1 = none */
+    int fd; /* received with the request, which needs one; -1 = none */
 } Request;
 
 struct QmpClient {
@@ -49,13 +50,13 @@ struct QmpClient {
     JsonFramer *framer;
     bool negotiated;
     bool oob;
-    GQueue queue;     /* Request that wait */
-    Request *running; /* the in-band one in work */
-    bool quitting;    /* @running is quit: its reply goes before the event that it causes */
+    GQueue queue;     /* Request, waiting */
+    Request *running; /* the in-band request that runs */
+    bool quitting;    /* @running is quit: its reply is sent before the event that it causes */
     char *late_event;
-    PassedFds fds; /* came with the bytes read last; no request has taken them */
-    bool took;     /* a request was complete since these bytes */
-    QmpHmp *hmp;   /* made when first needed */
+    PassedFds fds; /* received with the last bytes, and not taken by a request yet */
+    bool took;     /* a request was complete after these bytes */
+    QmpHmp *hmp;   /* created at the first use */
     guint watch;
     guint turn;
     bool drained; /* the framer holds nothing complete */
@@ -104,7 +105,8 @@ static void send_with_id(QmpClient *client, json_object *reply, const Request *r
     json_object_put(reply);
 }
 
-/* Ends a request; exactly one of @value and @error. The client may be closed by now. */
+/* Sends the reply, with exactly one of @value and @error, and frees the request. The client may
+ * have been closed meanwhile. */
 static void finish(Request *request, json_object *value, const GError *error)
 {
     QmpClient *client = request->client;
@@ -159,7 +161,7 @@ static void on_reply(json_object *value, const GError *error, void *data)
     QmpClient *client = request->client;
     int fd;
 
-    /* A descriptor that a refused getfd did not take is not for the next one. */
+    /* A getfd that was refused did not take its descriptor: the next getfd must not get it. */
     while (!client->freed && request->in_band &&
            (fd = backend_session_pop_fd(client->session)) >= 0) {
         close(fd);
@@ -168,14 +170,14 @@ static void on_reply(json_object *value, const GError *error, void *data)
     client_unref(client);
 }
 
-/* ---- commands that are the server's own ---- */
+/* ---- commands that the server handles itself ---- */
 
 static void negotiate(Request *request, json_object *arguments)
 {
     QmpClient *client = request->client;
 
     for (JsonEach name = json_each(json_member(arguments, "enable")); json_next(&name);) {
-        /* The schema has no other value than this. */
+        /* The schema allows only this value. */
         client->oob |= strcmp(json_string(name.value), "oob") == 0;
     }
     client->negotiated = true;
@@ -208,7 +210,7 @@ static void run_hmp(Request *request, json_object *arguments)
 
 /* ---- dispatch ---- */
 
-/* Checked arguments for the server's own commands. */
+/* Checks the arguments of the commands that the server handles itself. */
 static bool arguments_are_good(Request *request, const char *name, json_object *arguments)
 {
     g_autoptr(GError) error = NULL;
@@ -283,9 +285,9 @@ static bool wants_fd(json_object *request)
 }
 
 /*
- * A descriptor belongs to the request it came with and ends with it, refused or not: kept for a
- * later one it would be the wrong target. Clients send it with the request, with its first bytes,
- * or with a blank before it.
+ * Closes descriptors that no request has taken. A descriptor is only for the request that it was
+ * sent with; a later request would use the wrong file. Clients send it with the whole request, with
+ * the first bytes of it, or with a blank before it.
  */
 static void drop_unclaimed_fds(QmpClient *client)
 {
@@ -313,7 +315,7 @@ static void take_request(QmpClient *client, json_object *value, GError *error)
     }
 }
 
-/* Fills the queue from what was read. */
+/* Moves complete requests from the framer to the queue. */
 static void take_requests(QmpClient *client)
 {
     while (client->queue.length < QUEUE_MAX) {
@@ -379,7 +381,7 @@ static gboolean take_turn(void *data)
     take_requests(client);
     if (client->running == NULL && client->queue.length > 0) {
         client->running = g_queue_pop_head(&client->queue);
-        client->drained = false; /* there may be room for what waits in the framer */
+        client->drained = false; /* the queue has room again for requests in the framer */
         dispatch(client->running);
         schedule(client);
     } else if (client->eof && client->running == NULL) {
@@ -450,7 +452,7 @@ void qmp_client_free(QmpClient *client)
         g_source_remove(client->turn);
     }
     if (qmp_hmp_is_busy(client->hmp)) {
-        request_free(client->running); /* the line is abandoned, and nobody else has its request */
+        request_free(client->running); /* only the abandoned line refers to it */
     }
     qmp_hmp_free(client->hmp);
     g_queue_clear_full(&client->queue, (GDestroyNotify)request_free);
@@ -481,7 +483,7 @@ void qmp_client_flush(QmpClient *client, unsigned timeout_ms)
     sink_flush(client->sink, timeout_ms);
 }
 
-/* Scripts grep for '"status": "completed"', so the blanks are where QEMU puts them. */
+/* Scripts search for '"status": "completed"', so blanks are placed like QEMU's. */
 char *qmp_text(json_object *value)
 {
     const char *plain = json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN |
