@@ -22,7 +22,7 @@ bool engine_can_limit(const Engine *e, GError **error)
 
 void engine_limit_notice(void *engine, const char *text)
 {
-    event_post(((Engine *)engine)->events, ENGINE_EVENT_NOTICE, NULL, 0, text);
+    event_post(((Engine *)engine)->events, ENGINE_EVENT_NOTICE, text);
 }
 
 /* ---- which vCPUs ---- */

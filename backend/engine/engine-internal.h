@@ -1,8 +1,9 @@
 /*
- * The engine behind the backend contract; main thread only. engine.c: life and dispatch. migrate.c,
- * migrate-incoming.c: commands of the source and of the destination. history.c: queries about both.
- * run-control.c: run control and plain queries. descriptors.c: descriptors. guest.c: what only
- * migmon's guest can do. unsupported.c: what this build refuses.
+ * The engine behind the backend contract; main thread only. engine.c: life and dispatch. facts.c:
+ * what is known before a request is allowed. migrate.c, migrate-incoming.c: commands of the source
+ * and of the destination. history.c: queries about both. run-control.c: run control and plain
+ * queries. descriptors.c: descriptors. guest.c: what only migmon's guest can do. unsupported.c:
+ * what this build refuses.
  */
 #pragma once
 
@@ -60,17 +61,29 @@ typedef struct {
 typedef void (*EngineCommand)(Engine *e, BackendSession *session, json_object *args,
                               BackendReply *reply);
 
+/* ---- facts.c ---- */
+/* Makes @m (NULL = none) the attempt that queries report. */
+void engine_set_last(Engine *e, Migration *m);
 /* True while the newest attempt is neither over nor only waiting for a source. */
 bool engine_migration_runs(const Engine *e);
-
+/* The owner of the guest according to the newest attempt. */
+Owner engine_last_owner(const Engine *e);
+/* The status of the newest attempt if it has that direction, else none. */
+MigrationStatus engine_status_of(const Engine *e, bool outgoing);
+/* True while a guest arrives in postcopy and part of its RAM is still missing. */
+bool engine_in_postcopy(const Engine *e);
+/* True while a postcopy in that direction waits for the operator. */
+bool engine_is_paused(const Engine *e, bool outgoing);
+/* False with the error while part of the RAM is still at the source and must not be read. */
+bool engine_ram_is_whole(const Engine *e, GError **error);
 /* This side's facts for the rules (backend/tables/rules.h); the caller adds its request. */
 Facts engine_facts(Engine *e);
-
-/* Publishes changed limits to the threads. */
-void engine_apply_settings(Engine *e);
-
-/* Emits STOP or RESUME before the reply of the present command. */
-void engine_announce(Engine *e, EngineEventType type);
+/* The address in "uri" or "channels" of @command. */
+Address *engine_address_from_arguments(json_object *args, const char *command, GError **error);
+/* Takes a descriptor that getfd gave to this session; *@ret_fd is unchanged for other kinds of
+ * address. */
+bool engine_take_named_fd(BackendSession *session, const Address *address, int *ret_fd,
+                          GError **error);
 
 /* ---- migrate.c ---- */
 void engine_migrate(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
@@ -81,17 +94,6 @@ void engine_query_migrate(Engine *e, BackendSession *session, json_object *args,
 /* Called when the thread of @m is about to end. */
 void engine_migration_ended(Engine *e, Migration *m);
 void engine_migrate_clear(Engine *e);
-
-/* Makes @m (NULL = none) the attempt that queries report. */
-void engine_set_last(Engine *e, Migration *m);
-/* The owner of the guest according to the newest attempt. */
-Owner engine_last_owner(const Engine *e);
-/* The address in "uri" or "channels" of @command. */
-Address *engine_address_from_arguments(json_object *args, const char *command, GError **error);
-/* Takes a descriptor that getfd gave to this session; *@ret_fd is unchanged for other kinds of
- * address. */
-bool engine_take_named_fd(BackendSession *session, const Address *address, int *ret_fd,
-                          GError **error);
 
 /* ---- migrate-incoming.c ---- */
 void engine_migrate_incoming(Engine *e, BackendSession *session, json_object *args,
@@ -104,6 +106,8 @@ void engine_migration_completed(Engine *e, Migration *m);
  * guest, or when a source has connected. */
 bool engine_stop_waiting(Engine *e);
 void engine_stop_listening(Engine *e);
+/* Sets which channels the listener accepts beside main channels. */
+void engine_want_channels(Engine *e);
 void engine_reap_incoming(Engine *e);
 /* Ends a completed incoming attempt whose thread still waits for the source to close, so that the
  * guest may leave again. */
@@ -128,16 +132,6 @@ void engine_pause(Engine *e, BackendSession *session, json_object *args, Backend
 void engine_recover(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
 /* migrate with "resume": resumes a paused postcopy. */
 void engine_resume(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-/* True while a guest arrives in postcopy and part of its RAM is still missing. */
-bool engine_in_postcopy(const Engine *e);
-/* False with the error while part of the RAM is still at the source and must not be read. */
-bool engine_ram_is_whole(const Engine *e, GError **error);
-/* True while a postcopy in that direction waits for the operator. */
-bool engine_is_paused(const Engine *e, bool outgoing);
-/* A connection that is not a main channel; @transport is taken. */
-void engine_take_postcopy_channel(Engine *e, ChannelType type, Transport *transport);
-/* Sets which channels the listener accepts beside main channels. */
-void engine_want_channels(Engine *e);
 
 /* ---- multifd.c ---- */
 /* A connection that began as a multifd channel; @transport is taken. */
@@ -204,8 +198,6 @@ void engine_query_replication(Engine *e, BackendSession *session, json_object *a
                               BackendReply *reply);
 void engine_query_threads(Engine *e, BackendSession *session, json_object *args,
                           BackendReply *reply);
-/* The status of the newest attempt if it has that direction, else none. */
-MigrationStatus engine_status_of(const Engine *e, bool outgoing);
 
 /* ---- unsupported.c ---- */
 /* Answers a command that the engine does not have. */

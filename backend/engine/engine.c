@@ -9,80 +9,21 @@
 #include "backend/base/error.h"
 #include "backend/base/inherited-fd.h"
 #include "backend/engine/fdset.h"
-#include "backend/guest/memory/missing-pages.h"
-
-/* ---- facts ---- */
-
-static bool has_write_protect(const Engine *e, GError **error)
-{
-    size_t n;
-    RamBlock *const *blocks = guest_blocks(e->guest, &n);
-
-    for (size_t i = 0; i < n; i++) {
-        if (!blocks[i]->backing.sync_wp) {
-            g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                                "Background-snapshot is not compatible with guest memory "
-                                "configuration");
-            mig_error_hint(error, "RAM block '%s' (%s): %s", blocks[i]->idstr,
-                           blocks[i]->backing.name,
-                           "it takes userfaultfd write-protect with a handler: memfd, /dev/shm or "
-                           "huge pages, Linux 5.19 or newer");
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool ask_host(void *data, HostNeed need, GError **error)
-{
-    const Engine *e = data;
-
-    switch (need) {
-    case HOST_WRITE_PROTECT:
-        return has_write_protect(e, error);
-    case HOST_DIRTY_RING:
-        return engine_can_limit(e, error);
-    case HOST_PAGE_FAULTS:
-        return page_faults_possible(e->guest, error);
-    case HOST_LOCKED_PAGES:
-        /* Locked memory: one packet for each channel, and the kernel counts two more pages for
-         * each. */
-        return transport_may_lend(
-            e->parameters.multifd_channels * (MULTIFD_PAGES + 2) * MIG_PAGE_SIZE, error);
-    case HOST_ANY:
-        break;
-    }
-    g_assert_not_reached();
-}
-
-Facts engine_facts(Engine *e)
-{
-    RunState state = guest_run_state(e->guest);
-    Owner owner = engine_last_owner(e);
-
-    return (Facts){
-        .capabilities = e->capabilities,
-        .parameters = &e->parameters,
-        .running = engine_migration_runs(e),
-        .listening = e->incoming_address != NULL,
-        .inmigrate = state == RUN_STATE_INMIGRATE,
-        .postmigrate = state == RUN_STATE_POSTMIGRATE,
-        .last_incoming = e->last != NULL && !e->last->outgoing,
-        .owner_here = owner == OWNER_HERE,
-        .unconfirmed = owner == OWNER_UNKNOWN && migration_get_status(e->last) == MIGRATION_FAILED,
-        .paused = engine_is_paused(e, false),
-        .answering = e->incoming_reply != NULL,
-        .owner = owner_name(owner),
-        .host = ask_host,
-        .host_data = e,
-    };
-}
 
 /* ---- parameters and capabilities ---- */
 
 static void warn_session(void *data, const char *text)
 {
     backend_session_warn(data, text);
+}
+
+/* Publishes changed limits to the threads. */
+static void apply_settings(Engine *e)
+{
+    live_settings_store(&e->settings, &e->parameters);
+    if (e->outgoing != NULL) {
+        outgoing_settings_changed(e->outgoing);
+    }
 }
 
 static void set_parameters(Engine *e, BackendSession *session, json_object *args,
@@ -103,7 +44,7 @@ static void set_parameters(Engine *e, BackendSession *session, json_object *args
         backend_reply_error(reply, error);
         return;
     }
-    engine_apply_settings(e);
+    apply_settings(e);
     if (e->listener != NULL) {
         engine_want_channels(e); /* multifd-channels limits the number of accepted channels */
     }
@@ -142,14 +83,6 @@ static void query_capabilities(Engine *e, BackendSession *session, json_object *
 {
     (void)session, (void)args;
     backend_reply_return(reply, capabilities_to_json(e->capabilities));
-}
-
-void engine_apply_settings(Engine *e)
-{
-    live_settings_store(&e->settings, &e->parameters);
-    if (e->outgoing != NULL) {
-        outgoing_settings_changed(e->outgoing);
-    }
 }
 
 /* ---- dispatch ---- */
@@ -272,12 +205,6 @@ static void handle_event(const EngineEvent *event, void *data)
     }
 }
 
-void engine_announce(Engine *e, EngineEventType type)
-{
-    event_post(e->events, type, NULL, 0, NULL);
-    event_queue_drain(e->events);
-}
-
 /* ---- life ---- */
 
 static void engine_free(Backend *backend)
@@ -347,7 +274,7 @@ Backend *engine_new(const EngineOptions *options, GError **error)
     e->autostart = !options->paused;
     e->fdsets = fdsets_new();
     parameters_init(&e->parameters);
-    engine_apply_settings(e);
+    apply_settings(e);
     if (options->incoming != NULL) {
         if (!start_incoming(e, options->incoming, error)) {
             backend_free(&e->base);

@@ -3,9 +3,6 @@
  */
 #include "backend/engine/engine-internal.h"
 
-#include <string.h>
-
-#include "backend/base/error.h"
 #include "backend/base/fd.h"
 #include "backend/base/inherited-fd.h"
 #include "backend/tables/info.h"
@@ -71,7 +68,7 @@ void engine_reap_arrived(Engine *e)
 
 static void notice(Engine *e, const char *text)
 {
-    event_post(e->events, ENGINE_EVENT_NOTICE, NULL, 0, text);
+    event_post(e->events, ENGINE_EVENT_NOTICE, text);
 }
 
 /* Makes the record of an incoming attempt; it is in setup until a source connects. Listening does
@@ -90,6 +87,53 @@ static Migration *new_incoming_attempt(Engine *e, const char *peer)
     engine_set_last(e, m);
     migration_move(m, MIGRATION_NONE, MIGRATION_SETUP);
     return m;
+}
+
+/* ---- connections ---- */
+
+static void refuse_channel(Engine *e, const Transport *transport, const char *why)
+{
+    g_autofree char *text =
+        g_strdup_printf("dropped a connection from %s: %s", transport_name(transport), why);
+
+    event_post(e->events, ENGINE_EVENT_NOTICE, text);
+}
+
+/* A connection that is not a main channel; @transport is taken. */
+static void take_postcopy_channel(Engine *e, ChannelType type, Transport *transport)
+{
+    g_autoptr(Transport) own = transport;
+    g_autoptr(GError) error = NULL;
+
+    if (type == CHANNEL_RECOVERY) {
+        if (!transport_is_two_way(own)) {
+            refuse_channel(e, own, "it goes one way only, and a recovery needs answers");
+        } else if (engine_in_postcopy(e) && incoming_recover(e->incoming, own)) {
+            g_steal_pointer(&own);
+        } else {
+            refuse_channel(e, own, "no postcopy is paused here");
+        }
+    } else if (e->incoming == NULL || !incoming_add_channel(e->incoming, own, &error)) {
+        refuse_channel(e, own, error != NULL ? error->message : "no migration runs");
+    } else {
+        g_steal_pointer(&own);
+    }
+}
+
+void engine_want_channels(Engine *e)
+{
+    bool paused = engine_is_paused(e, false);
+
+    listener_want(e->listener, CHANNEL_RECOVERY, paused);
+    listener_want(e->listener, CHANNEL_MULTIFD,
+                  capability_is_on(e->capabilities, CAPABILITY_MULTIFD)
+                      ? (unsigned)e->parameters.multifd_channels
+                      : 0);
+    listener_want(e->listener, CHANNEL_PAGES,
+                  capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_PREEMPT));
+    if (paused) {
+        listener_set_busy(e->listener, true); /* no new source may replace the guest */
+    }
 }
 
 static bool door_is_open(void *data)
@@ -113,7 +157,7 @@ static void on_channel(Listener *l, ChannelType type, Transport *transport, void
         type = CHANNEL_RECOVERY; /* a descriptor: its first bytes were not examined */
     }
     if (type != CHANNEL_MAIN) {
-        engine_take_postcopy_channel(e, type, transport);
+        take_postcopy_channel(e, type, transport);
         return;
     }
     listener_set_busy(l, true);

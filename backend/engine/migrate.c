@@ -1,81 +1,16 @@
 /*
  * The migration commands of the engine. Main thread.
  *
- * migrate passes through five files: engine.c (dispatch and facts), this one, address-uri.c or
- * address-json.c, rules.c, and connector.c. An attempt gets a record (Migration) only after all
- * checks have passed, so that a refused command leaves no trace.
+ * From the dispatch in engine.c on, migrate passes through five files: this one, facts.c,
+ * address-uri.c or address-json.c, rules.c, and connector.c. An attempt gets a record (Migration)
+ * only after all checks have passed, so that a refused command leaves no trace.
  */
 #include "backend/engine/engine-internal.h"
 
-#include <string.h>
-#include <unistd.h>
-
 #include "backend/base/error.h"
 #include "backend/base/fd.h"
-#include "backend/base/inherited-fd.h"
 #include "backend/engine/attempt/shared-ram.h"
 #include "backend/tables/info.h"
-
-bool engine_migration_runs(const Engine *e)
-{
-    return e->last != NULL && !migration_status_is_over(migration_get_status(e->last)) &&
-           (e->outgoing != NULL || e->incoming != NULL);
-}
-
-void engine_set_last(Engine *e, Migration *m)
-{
-    migration_unref(e->last);
-    e->last = migration_ref(m);
-}
-
-/* ---- addresses ---- */
-
-Address *engine_address_from_arguments(json_object *args, const char *command, GError **error)
-{
-    json_object *uri = json_object_object_get(args, "uri");
-    json_object *channels = json_object_object_get(args, "channels");
-    size_t n = channels != NULL ? json_object_array_length(channels) : 0;
-
-    if (uri != NULL && n > 0) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                    "'uri' and 'channels' arguments are mutually exclusive; exactly one of the two "
-                    "should be present in '%s' qmp command ",
-                    command);
-        return NULL;
-    }
-    if (uri == NULL && n == 0) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                    "neither 'uri' or 'channels' argument are specified in '%s' qmp command ",
-                    command);
-        return NULL;
-    }
-    if (n > 1) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                            "Channel list has more than one entries");
-        return NULL;
-    }
-    if (uri != NULL) {
-        return address_from_uri(json_object_get_string(uri), error);
-    }
-    return address_from_json(json_object_object_get(json_object_array_get_idx(channels, 0), "addr"),
-                             error);
-}
-
-bool engine_take_named_fd(BackendSession *session, const Address *address, int *ret_fd,
-                          GError **error)
-{
-    if (address->kind != ADDRESS_FD) {
-        return true;
-    }
-    *ret_fd = backend_session_take_named_fd(session, address->path);
-    if (*ret_fd < 0) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                    "File descriptor named '%s' has not been found", address->path);
-        mig_error_hint(error, "pass it on this monitor with getfd (SCM_RIGHTS) first");
-        return false;
-    }
-    return true;
-}
 
 /* ---- the end of an attempt ---- */
 
@@ -99,13 +34,6 @@ void engine_migration_ended(Engine *e, Migration *m)
 }
 
 /* ---- outgoing ---- */
-
-Owner engine_last_owner(const Engine *e)
-{
-    g_autofree char *evidence = NULL;
-
-    return e->last != NULL ? migration_get_owner(e->last, &evidence) : OWNER_HERE;
-}
 
 /* The steps that can fail at once. The record then has status failed, as in QEMU for files,
  * descriptors and children. */

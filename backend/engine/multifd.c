@@ -31,7 +31,7 @@ static gboolean on_early_timeout(void *data)
 
     e->early_timer = 0;
     engine_multifd_drop_early(e);
-    event_post(e->events, ENGINE_EVENT_NOTICE, NULL, 0, text);
+    event_post(e->events, ENGINE_EVENT_NOTICE, text);
     return G_SOURCE_REMOVE;
 }
 
@@ -58,7 +58,7 @@ void engine_multifd_channel(Engine *e, Transport *transport)
         g_autofree char *text = g_strdup_printf("dropped a multifd channel from %s: %s",
                                                 transport_name(transport), why);
         transport_free(transport);
-        event_post(e->events, ENGINE_EVENT_NOTICE, NULL, 0, text);
+        event_post(e->events, ENGINE_EVENT_NOTICE, text);
         return;
     }
     if (e->early_channels == NULL) {

@@ -6,22 +6,6 @@
 #include "backend/base/error.h"
 #include "backend/base/fd.h"
 
-bool engine_in_postcopy(const Engine *e)
-{
-    return e->incoming != NULL && incoming_in_postcopy(e->incoming);
-}
-
-bool engine_ram_is_whole(const Engine *e, GError **error)
-{
-    if (!engine_in_postcopy(e)) {
-        return true;
-    }
-    g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                        "part of the guest's RAM is still at the source (postcopy)");
-    mig_error_hint(error, "info migrate shows how much; wait until the migration has completed");
-    return false;
-}
-
 void engine_start_postcopy(Engine *e, BackendSession *session, json_object *args,
                            BackendReply *reply)
 {
@@ -72,12 +56,6 @@ void engine_pause(Engine *e, BackendSession *session, json_object *args, Backend
 
 /* ---- recovery ---- */
 
-bool engine_is_paused(const Engine *e, bool outgoing)
-{
-    return (outgoing ? e->outgoing != NULL : engine_in_postcopy(e)) &&
-           engine_status_of(e, outgoing) == MIGRATION_POSTCOPY_PAUSED;
-}
-
 void engine_recover(Engine *e, BackendSession *session, json_object *args, BackendReply *reply)
 {
     g_autoptr(GError) address_error = NULL;
@@ -120,50 +98,4 @@ void engine_resume(Engine *e, BackendSession *session, json_object *args, Backen
         return;
     }
     backend_reply_return(reply, NULL);
-}
-
-/* ---- channels that connect during an incoming postcopy ---- */
-
-static void refuse_channel(Engine *e, const Transport *transport, const char *why)
-{
-    g_autofree char *text =
-        g_strdup_printf("dropped a connection from %s: %s", transport_name(transport), why);
-
-    event_post(e->events, ENGINE_EVENT_NOTICE, NULL, 0, text);
-}
-
-void engine_take_postcopy_channel(Engine *e, ChannelType type, Transport *transport)
-{
-    g_autoptr(Transport) own = transport;
-    g_autoptr(GError) error = NULL;
-
-    if (type == CHANNEL_RECOVERY) {
-        if (!transport_is_two_way(own)) {
-            refuse_channel(e, own, "it goes one way only, and a recovery needs answers");
-        } else if (engine_in_postcopy(e) && incoming_recover(e->incoming, own)) {
-            g_steal_pointer(&own);
-        } else {
-            refuse_channel(e, own, "no postcopy is paused here");
-        }
-    } else if (e->incoming == NULL || !incoming_add_channel(e->incoming, own, &error)) {
-        refuse_channel(e, own, error != NULL ? error->message : "no migration runs");
-    } else {
-        g_steal_pointer(&own);
-    }
-}
-
-void engine_want_channels(Engine *e)
-{
-    bool paused = engine_is_paused(e, false);
-
-    listener_want(e->listener, CHANNEL_RECOVERY, paused);
-    listener_want(e->listener, CHANNEL_MULTIFD,
-                  capability_is_on(e->capabilities, CAPABILITY_MULTIFD)
-                      ? (unsigned)e->parameters.multifd_channels
-                      : 0);
-    listener_want(e->listener, CHANNEL_PAGES,
-                  capability_is_on(e->capabilities, CAPABILITY_POSTCOPY_PREEMPT));
-    if (paused) {
-        listener_set_busy(e->listener, true); /* no new source may replace the guest */
-    }
 }

@@ -13,6 +13,13 @@
  * starts again from the beginning.
  */
 
+/* Emits STOP or RESUME before the reply of the present command. */
+static void announce(Engine *e, EngineEventType type)
+{
+    event_post(e->events, type, NULL);
+    event_queue_drain(e->events);
+}
+
 static void wish_autostart(Engine *e, bool autostart)
 {
     e->autostart = autostart;
@@ -42,7 +49,7 @@ void engine_stop(Engine *e, BackendSession *session, json_object *args, BackendR
         case RUN_STATE_RUNNING:
             done = guest_change(e->guest, RUN_STATE_RUNNING, RUN_STATE_PAUSED);
             if (done) {
-                engine_announce(e, ENGINE_EVENT_STOP);
+                announce(e, ENGINE_EVENT_STOP);
             }
             break;
         default:
@@ -109,7 +116,7 @@ static bool cont_standing(Engine *e, RunState state, bool force, BackendReply *r
     if (owner != OWNER_HERE) {
         note_taken_back(e->last, evidence);
     }
-    engine_announce(e, ENGINE_EVENT_RESUME);
+    announce(e, ENGINE_EVENT_RESUME);
     backend_reply_return(reply, NULL);
     return true;
 }

@@ -25,12 +25,6 @@ static void answer_empty_list(Engine *e, BackendSession *session, json_object *a
 
 /* ---- a migration under way ---- */
 
-MigrationStatus engine_status_of(const Engine *e, bool outgoing)
-{
-    return e->last != NULL && e->last->outgoing == outgoing ? migration_get_status(e->last)
-                                                            : MIGRATION_NONE;
-}
-
 /* The state is compared with the source's status, as in QEMU. Only pre-switchover waits to be
  * continued; in any other status a matching command has no effect. */
 void engine_migrate_continue(Engine *e, BackendSession *session, json_object *args,

@@ -6,7 +6,6 @@
 
 #include "backend/base/clock.h"
 #include "backend/base/lock.h"
-#include "backend/engine/attempt/migration.h"
 
 struct EventQueue {
     pthread_mutex_t lock;
@@ -18,7 +17,9 @@ struct EventQueue {
 
 static void event_free(EngineEvent *event)
 {
-    migration_unref(event->migration);
+    if (event->migration != NULL) {
+        event->drop(event->migration);
+    }
     g_free(event->text);
     g_free(event);
 }
@@ -88,8 +89,8 @@ void event_queue_free(EventQueue *queue)
     g_free(queue);
 }
 
-void event_post(EventQueue *queue, EngineEventType type, Migration *migration, uint64_t number,
-                const char *text)
+void event_post_of(EventQueue *queue, EngineEventType type, Migration *migration,
+                   GDestroyNotify drop, uint64_t number, const char *text)
 {
     EngineEvent *event = g_new0(EngineEvent, 1);
 
@@ -98,9 +99,15 @@ void event_post(EventQueue *queue, EngineEventType type, Migration *migration, u
     event->status = type == ENGINE_EVENT_STATUS ? (MigrationStatus)number : MIGRATION_NONE;
     event->number = number;
     event->text = g_strdup(text);
-    event->migration = migration != NULL ? migration_ref(migration) : NULL;
+    event->migration = migration;
+    event->drop = drop;
     pthread_mutex_lock(&queue->lock);
     g_queue_push_tail(&queue->waiting, event);
     pthread_mutex_unlock(&queue->lock);
     g_source_set_ready_time(queue->source, 0);
+}
+
+void event_post(EventQueue *queue, EngineEventType type, const char *text)
+{
+    event_post_of(queue, type, NULL, NULL, 0, text);
 }

@@ -28,7 +28,8 @@ typedef struct {
     MigrationStatus status;
     uint64_t number;
     char *text;           /* owned */
-    Migration *migration; /* reference, may be NULL */
+    Migration *migration; /* NULL = of no migration */
+    GDestroyNotify drop;  /* called with @migration at the end */
 } EngineEvent;
 
 typedef struct EventQueue EventQueue;
@@ -37,9 +38,12 @@ typedef struct EventQueue EventQueue;
 EventQueue *event_queue_new(void (*handle)(const EngineEvent *event, void *data), void *data);
 void event_queue_free(EventQueue *queue);
 
-/* Any thread. @text is copied, @migration referenced. */
-void event_post(EventQueue *queue, EngineEventType type, Migration *migration, uint64_t number,
-                const char *text);
+/* Any thread. @text is copied. */
+void event_post(EventQueue *queue, EngineEventType type, const char *text);
+
+/* The same with a reference to @migration, which is taken and later released by @drop. */
+void event_post_of(EventQueue *queue, EngineEventType type, Migration *migration,
+                   GDestroyNotify drop, uint64_t number, const char *text);
 
 /* Main thread: handles the queued events now, so that events of a command come before its reply. */
 void event_queue_drain(EventQueue *queue);

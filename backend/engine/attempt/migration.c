@@ -93,6 +93,16 @@ void migration_unref(Migration *m)
     g_free(m);
 }
 
+static void drop_reference(void *m)
+{
+    migration_unref(m);
+}
+
+void migration_post(Migration *m, EngineEventType type, uint64_t number, const char *text)
+{
+    event_post_of(m->events, type, migration_ref(m), drop_reference, number, text);
+}
+
 MigrationStatus migration_get_status(Migration *m)
 {
     MIG_LOCK(&m->lock);
@@ -121,7 +131,7 @@ bool migration_move(Migration *m, MigrationStatus from, MigrationStatus to)
         }
     }
     /* Posted under the lock, so that events come in the order of the moves. */
-    event_post(m->events, ENGINE_EVENT_STATUS, m, to, NULL);
+    migration_post(m, ENGINE_EVENT_STATUS, to, NULL);
     return true;
 }
 
@@ -168,7 +178,7 @@ void migration_set_outcome(Migration *m, const char *text)
 
     g_free(m->outcome);
     m->outcome = g_strdup(text);
-    event_post(m->events, ENGINE_EVENT_NOTICE, m, 0, text);
+    migration_post(m, ENGINE_EVENT_NOTICE, 0, text);
 }
 
 void migration_set_owner(Migration *m, Owner owner, const char *evidence)

@@ -104,6 +104,9 @@ Migration *migration_ref(Migration *m);
 void migration_unref(Migration *m);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Migration, migration_unref)
 
+/* Posts an event of this migration, which holds a reference to it. Any thread. @text is copied. */
+void migration_post(Migration *m, EngineEventType type, uint64_t number, const char *text);
+
 MigrationStatus migration_get_status(Migration *m);
 
 /* Moves @from -> @to, posts the MIGRATION event and records the time. False when another thread

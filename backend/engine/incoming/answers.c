@@ -93,13 +93,13 @@ void incoming_start_guest(Incoming *in, const char *evidence)
             !guest_change(guest, RUN_STATE_PAUSED, RUN_STATE_RUNNING)) {
             return;
         }
-        event_post(in->migration->events, ENGINE_EVENT_RESUME, in->migration, 0, NULL);
+        migration_post(in->migration, ENGINE_EVENT_RESUME, 0, NULL);
     } else {
         guest_start(guest);
-        event_post(in->migration->events, ENGINE_EVENT_RESUME, in->migration, 0, NULL);
+        migration_post(in->migration, ENGINE_EVENT_RESUME, 0, NULL);
         if (!atomic_load(&in->autostart) &&
             guest_change(guest, RUN_STATE_RUNNING, RUN_STATE_PAUSED)) {
-            event_post(in->migration->events, ENGINE_EVENT_STOP, in->migration, 0, NULL);
+            migration_post(in->migration, ENGINE_EVENT_STOP, 0, NULL);
         }
     }
 }

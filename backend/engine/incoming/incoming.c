@@ -73,7 +73,7 @@ static void give_up(Incoming *in, const GError *error)
      * confirmed, it may be the only copy. */
     if (atomic_load(&in->dropped)) {
         if (!guest_reset(in->config.guest, &reset_error)) {
-            event_post(m->events, ENGINE_EVENT_NOTICE, m, 0, reset_error->message);
+            migration_post(m, ENGINE_EVENT_NOTICE, 0, reset_error->message);
         }
         migration_set_owner(m, OWNER_NONE,
                             "nothing has arrived here completely; nothing runs here");
@@ -213,7 +213,7 @@ static void *incoming_thread(void *data)
         multifd_recv_stop(in->multifd);
     }
     transport_shutdown(in->config.transport);
-    event_post(in->migration->events, ENGINE_EVENT_ENDED, in->migration, 0, NULL);
+    migration_post(in->migration, ENGINE_EVENT_ENDED, 0, NULL);
     return NULL;
 }
 

@@ -24,9 +24,9 @@ bool outgoing_may_switch_over(Outgoing *o)
     }
     if (!o->ack_missed) {
         o->ack_missed = true;
-        event_post(o->migration->events, ENGINE_EVENT_NOTICE, o->migration, 0,
-                   "ready to switch over, but the destination has not said that it is "
-                   "(switchover-ack must be on there too)");
+        migration_post(o->migration, ENGINE_EVENT_NOTICE, 0,
+                       "ready to switch over, but the destination has not said that it is "
+                       "(switchover-ack must be on there too)");
     }
     source_return_path_wait_ack(o->return_path, ACK_STEP_US);
     return false;

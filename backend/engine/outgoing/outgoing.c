@@ -214,7 +214,7 @@ static void *outgoing_thread(void *data)
     }
     /* Takes about 20 ms a GiB, so it comes after the final status. */
     g_clear_pointer(&o->config.tracker, dirty_tracker_free);
-    event_post(o->migration->events, ENGINE_EVENT_ENDED, o->migration, 0, NULL);
+    migration_post(o->migration, ENGINE_EVENT_ENDED, 0, NULL);
     return NULL;
 }
 

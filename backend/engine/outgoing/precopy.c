@@ -51,7 +51,7 @@ bool outgoing_sync(Outgoing *o, GError **error)
     auto_converge_sync(&o->converge, dirtied * MIG_PAGE_SIZE, atomic_load(&c->transferred),
                        mig_clock_now_us());
     pace_begin_pass(&o->pace, outgoing_remaining(o));
-    event_post(o->migration->events, ENGINE_EVENT_PASS, o->migration, o->pace.pass.number, NULL);
+    migration_post(o->migration, ENGINE_EVENT_PASS, o->pace.pass.number, NULL);
     return true;
 }
 

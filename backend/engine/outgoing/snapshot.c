@@ -105,13 +105,13 @@ static bool take_moment(Outgoing *o, Moment *moment, GError **error)
     guest_hold(o->config.guest);
     state = guest_run_state(o->config.guest);
     if (state == RUN_STATE_RUNNING) {
-        event_post(m->events, ENGINE_EVENT_STOP, m, 0, NULL);
+        migration_post(m, ENGINE_EVENT_STOP, 0, NULL);
     }
     ok = take_moment_held(o, moment, state, error);
     guest_unhold(o->config.guest);
     migration_mark(m, MARK_OVER);
     if (state == RUN_STATE_RUNNING) {
-        event_post(m->events, ENGINE_EVENT_RESUME, m, 0, NULL);
+        migration_post(m, ENGINE_EVENT_RESUME, 0, NULL);
     }
     return ok && outgoing_fault(o, "src-moment", error);
 }

@@ -24,7 +24,7 @@ void outgoing_stop_guest(Outgoing *o)
     migration_mark(m, MARK_STOPPED);
     o->ran = o->state_before == RUN_STATE_RUNNING;
     if (o->ran) {
-        event_post(m->events, ENGINE_EVENT_STOP, m, 0, NULL);
+        migration_post(m, ENGINE_EVENT_STOP, 0, NULL);
     }
     o->stopped = true;
     o->pace.phase_bytes = &m->counters.downtime_bytes;
@@ -42,16 +42,16 @@ void outgoing_resume_guest(Outgoing *o)
     } else if (!guest_claim_ram(o->config.guest, &error)) {
         /* Its memory was offered to the destination, and another process has claimed it. */
         guest_stop(o->config.guest, RUN_STATE_PAUSED);
-        event_post(o->migration->events, ENGINE_EVENT_NOTICE, o->migration, 0, error->message);
+        migration_post(o->migration, ENGINE_EVENT_NOTICE, 0, error->message);
     } else if (atomic_load(&o->keep_stopped)) {
         guest_stop(o->config.guest, RUN_STATE_PAUSED);
     } else {
         guest_start(o->config.guest);
-        event_post(o->migration->events, ENGINE_EVENT_RESUME, o->migration, 0, NULL);
+        migration_post(o->migration, ENGINE_EVENT_RESUME, 0, NULL);
         /* "stop" came after the check above: the operator saw a guest that was paused. */
         if (atomic_load(&o->keep_stopped) &&
             guest_change(o->config.guest, RUN_STATE_RUNNING, RUN_STATE_PAUSED)) {
-            event_post(o->migration->events, ENGINE_EVENT_STOP, o->migration, 0, NULL);
+            migration_post(o->migration, ENGINE_EVENT_STOP, 0, NULL);
         }
     }
 }
@@ -134,7 +134,7 @@ static void release_ram(Outgoing *o)
                        MARK_OVER); /* in postcopy the pause was over when the guest ran there */
     }
     if (!guest_empty(o->config.guest, &error)) {
-        event_post(o->migration->events, ENGINE_EVENT_NOTICE, o->migration, 0, error->message);
+        migration_post(o->migration, ENGINE_EVENT_NOTICE, 0, error->message);
     }
 }
 
