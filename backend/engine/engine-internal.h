@@ -57,9 +57,9 @@ typedef struct {
     BackendReply *verify_reply;
 } Engine;
 
-/* A row of the dispatch table. */
-typedef void (*EngineCommand)(Engine *e, BackendSession *session, json_object *args,
-                              BackendReply *reply);
+/* A command: answers @reply now or later. */
+typedef void EngineCommand(Engine *e, BackendSession *session, json_object *args,
+                           BackendReply *reply);
 
 /* ---- facts.c ---- */
 /* Makes @m (NULL = none) the attempt that queries report. */
@@ -86,18 +86,13 @@ bool engine_take_named_fd(BackendSession *session, const Address *address, int *
                           GError **error);
 
 /* ---- migrate.c ---- */
-void engine_migrate(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_migrate_cancel(Engine *e, BackendSession *session, json_object *args,
-                           BackendReply *reply);
-void engine_query_migrate(Engine *e, BackendSession *session, json_object *args,
-                          BackendReply *reply);
+EngineCommand engine_migrate, engine_migrate_cancel, engine_query_migrate;
 /* Called when the thread of @m is about to end. */
 void engine_migration_ended(Engine *e, Migration *m);
 void engine_migrate_clear(Engine *e);
 
 /* ---- migrate-incoming.c ---- */
-void engine_migrate_incoming(Engine *e, BackendSession *session, json_object *args,
-                             BackendReply *reply);
+EngineCommand engine_migrate_incoming;
 /* Listens for --incoming of the command line; @reply gets the outcome, as for migrate-incoming. */
 void engine_listen(Engine *e, const Address *address, int fd, BackendReply *reply);
 /* Called when @m has completed: the hand-over is done, but its thread may still be cleaning up. */
@@ -116,22 +111,15 @@ void engine_reap_arrived(Engine *e);
 json_object *engine_listening_addresses(const Engine *e);
 
 /* ---- history.c ---- */
-void engine_query_owner(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_query_history(Engine *e, BackendSession *session, json_object *args,
-                          BackendReply *reply);
-void engine_query_ram_map(Engine *e, BackendSession *session, json_object *args,
-                          BackendReply *reply);
+EngineCommand engine_query_owner, engine_query_history, engine_query_ram_map;
 /* The status of the newest attempt has changed: samples its counters while it runs. */
 void engine_watch_course(Engine *e);
 void engine_history_clear(Engine *e);
 
 /* ---- postcopy.c ---- */
-void engine_start_postcopy(Engine *e, BackendSession *session, json_object *args,
-                           BackendReply *reply);
-void engine_pause(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_recover(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+EngineCommand engine_start_postcopy, engine_pause, engine_recover;
 /* migrate with "resume": resumes a paused postcopy. */
-void engine_resume(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+EngineCommand engine_resume;
 
 /* ---- multifd.c ---- */
 /* A connection that began as a multifd channel; @transport is taken. */
@@ -141,36 +129,19 @@ void engine_multifd_hand_over_early(Engine *e);
 void engine_multifd_drop_early(Engine *e);
 
 /* ---- run-control.c ---- */
-void engine_stop(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_cont(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_quit(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_query_status(Engine *e, BackendSession *session, json_object *args,
-                         BackendReply *reply);
-void engine_query_name(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_query_uuid(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_query_version(Engine *e, BackendSession *session, json_object *args,
-                          BackendReply *reply);
+EngineCommand engine_stop, engine_cont, engine_quit, engine_query_status, engine_query_name,
+    engine_query_uuid, engine_query_version;
 /* Answers a cont -f that waited for the outgoing thread to release the guest. */
 void engine_settle_cont(Engine *e);
 
 /* ---- dirty-rate.c ---- */
-void engine_calc_dirty_rate(Engine *e, BackendSession *session, json_object *args,
-                            BackendReply *reply);
-void engine_query_dirty_rate(Engine *e, BackendSession *session, json_object *args,
-                             BackendReply *reply);
-void engine_query_dirty_pages(Engine *e, BackendSession *session, json_object *args,
-                              BackendReply *reply);
+EngineCommand engine_calc_dirty_rate, engine_query_dirty_rate, engine_query_dirty_pages;
 /* The guest is paused and an incoming migration needs its memory: ends measurements and limits. */
 void engine_dirty_let_go(Engine *e);
 void engine_dirty_clear(Engine *e); /* when no migration is left */
 
 /* ---- dirty-limit.c ---- */
-void engine_set_dirty_limit(Engine *e, BackendSession *session, json_object *args,
-                            BackendReply *reply);
-void engine_cancel_dirty_limit(Engine *e, BackendSession *session, json_object *args,
-                               BackendReply *reply);
-void engine_query_dirty_limit(Engine *e, BackendSession *session, json_object *args,
-                              BackendReply *reply);
+EngineCommand engine_set_dirty_limit, engine_cancel_dirty_limit, engine_query_dirty_limit;
 /* For query-migrate: the dirty limit of the running migration. */
 void engine_fill_dirty_limit(const Engine *e, MigInfo *info);
 /* False, with QEMU's text, when the machine does not support capability dirty-limit. */
@@ -178,26 +149,11 @@ bool engine_can_limit(const Engine *e, GError **error);
 void engine_limit_notice(void *engine, const char *text); /* any thread */
 
 /* ---- descriptors.c ---- */
-void engine_getfd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_closefd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_add_fd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_remove_fd(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_query_fdsets(Engine *e, BackendSession *session, json_object *args,
-                         BackendReply *reply);
+EngineCommand engine_getfd, engine_closefd, engine_add_fd, engine_remove_fd, engine_query_fdsets;
 
 /* ---- trivial-answers.c ---- */
-void engine_announce_self(Engine *e, BackendSession *session, json_object *args,
-                          BackendReply *reply);
-void engine_delvm(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_job_verb(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_migrate_continue(Engine *e, BackendSession *session, json_object *args,
-                             BackendReply *reply);
-void engine_query_colo(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_query_jobs(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_query_replication(Engine *e, BackendSession *session, json_object *args,
-                              BackendReply *reply);
-void engine_query_threads(Engine *e, BackendSession *session, json_object *args,
-                          BackendReply *reply);
+EngineCommand engine_announce_self, engine_delvm, engine_job_verb, engine_migrate_continue,
+    engine_query_colo, engine_query_jobs, engine_query_replication, engine_query_threads;
 
 /* ---- unsupported.c ---- */
 /* Answers a command that the engine does not have. */
@@ -206,11 +162,6 @@ void engine_refuse(Engine *e, const SchemaCommand *command, json_object *args, B
 bool engine_warn_disks(BackendSession *session, json_object *args);
 
 /* ---- guest.c ---- */
-void engine_query_guest(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_guest_set(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_guest_verify(Engine *e, BackendSession *session, json_object *args,
-                         BackendReply *reply);
-void engine_guest_plant(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_fault_release(Engine *e, BackendSession *session, json_object *args,
-                          BackendReply *reply);
+EngineCommand engine_query_guest, engine_guest_set, engine_guest_verify, engine_guest_plant,
+    engine_fault_release;
 void engine_guest_clear(Engine *e);

@@ -89,7 +89,7 @@ static void query_capabilities(Engine *e, BackendSession *session, json_object *
 
 static const struct {
     const char *name;
-    EngineCommand run;
+    EngineCommand *run;
 } commands[] = {
     { "add-fd", engine_add_fd },
     { "announce-self", engine_announce_self },
