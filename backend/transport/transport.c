@@ -185,13 +185,22 @@ static bool is_kind(const Transport *t, const char *kind)
     return strcmp(t->ops->kind, kind) == 0;
 }
 
+static bool has_no_reader(const Transport *t)
+{
+    struct pollfd polled = { .fd = t->fd };
+
+    return poll(&polled, 1, 0) == 1 && (polled.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 TransportProgress transport_progress(const Transport *t)
 {
     int unread = 0;
 
-    /* SIOCOUTQ works for a socket, FIONREAD for a pipe; a file has no reader. */
-    if (t->fd < 0 || (ioctl(t->fd, SIOCOUTQ, &unread) < 0 &&
-                      (is_kind(t, "file") || ioctl(t->fd, FIONREAD, &unread) < 0))) {
+    /* SIOCOUTQ works for a socket, FIONREAD for a pipe; a file has no reader. What lies in the pipe
+     * of a reader that has left is not taken any more: the next write fails. */
+    if (t->fd < 0 || has_no_reader(t) ||
+        (ioctl(t->fd, SIOCOUTQ, &unread) < 0 &&
+         (is_kind(t, "file") || ioctl(t->fd, FIONREAD, &unread) < 0))) {
         unread = 0;
     }
     return (TransportProgress){
