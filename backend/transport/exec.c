@@ -33,6 +33,8 @@
 #define PIPE_ROOM    (1024 * 1024)
 /* How long to wait for the error message of a child that does not read any more. */
 #define LAST_WORDS_MS 200
+/* How long a child that has closed its output may take to end. */
+#define END_MS 30000
 /* A pipe does not report that it has become empty, so it is polled at this interval. */
 #define EMPTY_LOOK_MS 5
 /* Exit status of a shell for a command that cannot be run, or does not exist. */
@@ -260,7 +262,14 @@ static ssize_t exec_readv(Transport *t, const struct iovec *iov, int n, GError *
             return got;
         }
         if (got == 0) {
-            return collect(exec, error) ? 0 : -1;
+            /* The stream itself says whether it is complete: a child that does not end does not
+             * keep the guest from running. */
+            uint32_t end_ms = t->finish_timeout_ms != 0 ? t->finish_timeout_ms : END_MS;
+            return (!exec->collected && exec_wait_fd(exec, exec->pid_fd, POLLIN,
+                                                     deadline_in(end_ms)) == WAIT_TIMEOUT) ||
+                           collect(exec, error)
+                       ? 0
+                       : -1;
         }
         if (errno != EAGAIN && errno != EINTR) {
             set_io_error(exec, "read from", error);

@@ -144,7 +144,8 @@ bool transport_file_go_direct(Transport *t, GError **error);
 bool transport_end_matters(const Transport *t);
 
 /* How long finish waits for a child that has read everything but does not end; 0 = no limit
- * (default). Called by the writer before transport_finish(). */
+ * (default). Called by the writer before transport_finish(). For the reader: for a child that has
+ * closed its output; 0 = 30 s. */
 void transport_set_finish_timeout(Transport *t, uint32_t ms);
 
 /* See TransportOps.finish; true when there is nothing to do. */

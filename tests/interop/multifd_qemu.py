@@ -98,6 +98,23 @@ def a_qemu_that_waits_for_channels_does_not_keep_the_guest_paused(binary):
     return test
 
 
+def a_destination_without_multifd_says_why(binary):
+    """A QEMU 10.0 sends nothing on the main channel then: there is no attempt, and yet there is an error."""
+    def test(s):
+        path = s.path("m.sock")
+        dst = s.migmon("dst", "--incoming", f"unix:{path}", "--ram-id", "ram0", memory=MEMORY, machine="none")
+        src = s.qemu(binary, "src", memory=MEMORY)
+        configure(src, 4, "none")
+        src.set(max_bandwidth=UNLIMITED)
+        src.execute("migrate", uri=f"unix:{path}")
+        dst.wait_status("failed")
+        said = dst.execute("query-migrate")["error-desc"]
+        if "capability multifd is off here" not in said:
+            raise harness.Failure(said)
+        return said
+    return test
+
+
 def tests(version, binary):
     new = version != "7.2"
     sync = {} if new else {"x_multifd_sync": "section"}
@@ -107,6 +124,7 @@ def tests(version, binary):
             yield f"{version}_to_migmon_{words}", to_migmon(binary, n, compression, return_path=n > 2)
             yield f"migmon_to_{version}_{words}", from_migmon(binary, n, compression, **sync)
     yield f"{version}_to_migmon_64_channels", to_migmon(binary, 64, "none")
+    yield f"{version}_to_migmon_without_multifd", a_destination_without_multifd_says_why(binary)
     yield (f"migmon_without_multifd_to_{version}",
            a_qemu_that_waits_for_channels_does_not_keep_the_guest_paused(binary))
     yield f"{version}_without_multifd_to_migmon", to_migmon(binary, 2, "none", at_source=False)

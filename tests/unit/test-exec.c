@@ -162,6 +162,20 @@ static void test_failed_child_fails_the_end_of_the_stream(void **state)
     }
 }
 
+/* Its output is closed, so the stream is complete; that it does not end is its own affair. */
+static void test_child_that_does_not_end_does_not_keep_its_reader(void **state)
+{
+    (void)state;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Transport) t = start("echo all; exec >&-; exec sleep 1000", STREAM_IN);
+
+    transport_set_finish_timeout(t, 100);
+    g_autoptr(GByteArray) got = read_all(t, &error);
+    assert_null(error);
+    assert_int_equal(got->len, strlen("all\n"));
+    assert_memory_equal(got->data, "all\n", got->len);
+}
+
 static void test_child_that_stops_reading_is_explained(void **state)
 {
     static const struct {
@@ -453,6 +467,7 @@ int main(void)
         cmocka_unit_test(test_wrong_direction_is_refused),
         cmocka_unit_test(test_failed_child_fails_the_finish),
         cmocka_unit_test(test_failed_child_fails_the_end_of_the_stream),
+        cmocka_unit_test(test_child_that_does_not_end_does_not_keep_its_reader),
         cmocka_unit_test(test_child_that_stops_reading_is_explained),
         cmocka_unit_test(test_finish_knows_what_reached_nobody),
         cmocka_unit_test(test_a_child_that_never_stops_talking_does_not_move_the_end),

@@ -200,6 +200,39 @@ static void test_quit_asks_a_person_once(void **state)
     }
 }
 
+/* Only where the destination has said that it has the guest, and only a person. */
+static void test_cont_f_asks_a_person_where_the_owner_is_known(void **state)
+{
+    static const char there[] = "{\"owner\":\"peer (confirmed)\",\"evidence\":\"it runs there\"}";
+    static const struct {
+        unsigned flags;
+        const char *owner;
+        bool asks;
+    } rows[] = {
+        { HMP_PERSON, there, true },
+        { HMP_PERSON, "{\"owner\":\"unknown (commit sent)\",\"evidence\":\"no answer\"}", false },
+        { HMP_PERSON, "{\"owner\":\"here\",\"evidence\":\"it never left\"}", false },
+        { 0, there, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        Fixture f = { 0 };
+
+        set_up(&f, rows[i].flags);
+        canned(&f, "x-query-owner", rows[i].owner);
+        canned(&f, "cont", "{}");
+        begin(&f, "cont -f");
+        assert_int_equal(finish(&f), HMP_OK);
+        assert_int_equal(strstr(f.out->str, "cont -f again runs it here") != NULL, rows[i].asks);
+        assert_int_equal(strstr(f.out->str, "it runs there") != NULL, rows[i].asks);
+        begin(&f, "cont -f");
+        assert_int_equal(finish(&f), HMP_OK);
+        assert_null(strstr(f.out->str, "cont -f again"));
+        tear_down(&f);
+    }
+}
+
 static void test_interrupt_asks_to_cancel_and_waits_on(void **state)
 {
     Fixture f;
@@ -517,6 +550,7 @@ int main(void)
         cmocka_unit_test(test_a_verdict_is_told_once),
         cmocka_unit_test(test_too_late_to_cancel_ends_the_line_only),
         cmocka_unit_test(test_quit_asks_a_person_once),
+        cmocka_unit_test(test_cont_f_asks_a_person_where_the_owner_is_known),
         cmocka_unit_test(test_interrupt_asks_to_cancel_and_waits_on),
         cmocka_unit_test(test_lines_that_wait_for_none_cannot_be_interrupted),
         cmocka_unit_test(test_monitor_that_cannot_wait_says_so),

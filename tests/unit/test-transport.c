@@ -17,6 +17,7 @@
 
 #include "backend/base/error.h"
 #include "backend/base/fd.h"
+#include "backend/transport/transport-private.h"
 #include "tests/unit/patience.h"
 
 /* ---- content ---- */
@@ -428,6 +429,36 @@ static void test_a_wait_for_the_reader_is_the_receivers(void **state)
     assert_int_equal(waits.receiver_us + waits.link_us, 0);
 }
 
+/* A peer that is stopped still acknowledges, with a closed window. */
+static void test_when_a_host_is_gone(void **state)
+{
+    (void)state;
+    assert_true(tcp_host_is_gone(10, 5, 0, 60000));
+    assert_true(tcp_host_is_gone(0, 0, 4, 60000));
+    assert_false(tcp_host_is_gone(10, 5, 0, 20000));  /* for a short time only */
+    assert_false(tcp_host_is_gone(0, 0, 0, 3600000)); /* nothing is on the way: keepalive looks */
+    assert_false(tcp_host_is_gone(0, 0, 1, 110000));  /* the last probe is not answered yet */
+}
+
+/* The kernel tells only one of the threads of a connection why it has ended. */
+static void test_the_first_cause_is_told_to_all(void **state)
+{
+    g_autoptr(GError) error = NULL, other = NULL;
+    int fds[2];
+    char byte;
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    g_autoptr(Transport) t = transport_new_from_fd(fds[0], "pair", NULL);
+    transport_shutdown_because(t, "the host is gone");
+    transport_shutdown_because(t, "another reason");
+    assert_int_equal(transport_read(t, &byte, 1, &error), -1);
+    assert_string_equal(error->message, "the host is gone");
+    assert_false(transport_wait_writable(t, &other));
+    assert_string_equal(other->message, "the host is gone");
+    close(fds[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -443,6 +474,8 @@ int main(void)
         cmocka_unit_test(test_shutdown_wakes_a_writer),
         cmocka_unit_test(test_shutdown_of_a_socket_ends_the_peers_wait),
         cmocka_unit_test(test_shutdown_before_everything),
+        cmocka_unit_test(test_when_a_host_is_gone),
+        cmocka_unit_test(test_the_first_cause_is_told_to_all),
     };
 
     return cmocka_run_group_tests(tests, make_directory, remove_directory);

@@ -140,14 +140,51 @@ static bool fits(const Outgoing *o)
     return remaining <= threshold && pace_unread(&o->pace) <= threshold - remaining;
 }
 
+/* True when the peer has shown no sign that it takes part: it has not answered the first PING, or
+ * where nothing comes back has read nothing. */
+static bool is_mute(const Outgoing *o)
+{
+    if (o->return_path != NULL) {
+        return source_return_path_received(o->return_path) == 0;
+    }
+    TransportProgress progress = transport_progress(o->transport);
+    return !transport_is_two_way(o->transport) && progress.unread >= progress.written;
+}
+
+/* Everything is sent, and the peer takes nothing of it since @since_us. One that was there is
+ * waited for, as x-stall-timeout allows; one that was never there is given up. */
+static bool give_up_mute(const Outgoing *o, int64_t since_us, GError **error)
+{
+    uint64_t limit_ms = atomic_load(&o->config.settings->x_switchover_timeout);
+
+    if (limit_ms == 0 || g_get_monotonic_time() - since_us < (int64_t)limit_ms * 1000 ||
+        !is_mute(o)) {
+        return false;
+    }
+    g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
+                "the destination did not answer for %g s: it takes "
+                "nothing",
+                (double)limit_ms / 1000);
+    mig_error_hint(error,
+                   "x-switchover-timeout is how long a destination may do nothing that could "
+                   "take the guest now");
+    return true;
+}
+
 /* Waits until the destination has taken nearly all of a pass. The guest runs. */
 static bool wait_until_taken(Outgoing *o, GError **error)
 {
     const MigCounters *c = &o->migration->counters;
+    int64_t since_us = g_get_monotonic_time();
+    uint64_t unread, before = 0;
 
-    while (pace_unread(&o->pace) > atomic_load(&c->threshold) / ON_WAY_DIVISOR &&
+    while ((unread = pace_unread(&o->pace)) > atomic_load(&c->threshold) / ON_WAY_DIVISOR &&
            !atomic_load(&o->start_postcopy)) {
-        if (!outgoing_check(o, error)) {
+        if (unread != before) {
+            before = unread;
+            since_us = g_get_monotonic_time();
+        }
+        if (!outgoing_check(o, error) || give_up_mute(o, since_us, error)) {
             return false;
         }
         MIG_LOCK(&o->lock);
@@ -160,8 +197,6 @@ static bool wait_until_taken(Outgoing *o, GError **error)
 
 bool outgoing_precopy(Outgoing *o, GError **error)
 {
-    const MigCounters *c = &o->migration->counters;
-
     if (o->config.tracker != NULL && !dirty_tracker_start(o->config.tracker, error)) {
         g_prefix_error(error, "starting dirty tracking: ");
         return false;
