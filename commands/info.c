@@ -46,8 +46,8 @@ static void print_passes(HmpCall *call, json_object *history)
     }
 }
 
-/* "pause: 41 ms: stop 0.1, last sync 0.4 ms"; while it lasts "pause: 41 ms so far, the guest waits
- * for the last RAM to be sent: stop 0.1, last sync 0.4 ms" */
+/* "pause: 41 ms: stop 0.1, last sync 0.4 ms"; while it lasts "pause: 341 ms so far (41 over its
+ * limit), the guest waits for the last RAM to be sent: stop 0.1, last sync 0.4 ms" */
 static void print_pause(HmpCall *call, json_object *pause)
 {
     g_autoptr(GString) text = g_string_new(NULL);
@@ -63,10 +63,16 @@ static void print_pause(HmpCall *call, json_object *pause)
                                    (double)json_number(pause, pause_parts[i].member) / 1000);
         }
     }
-    call_print(call, "pause: %" PRIu64 " ms%s%s%s%s\n",
-               (json_number(pause, "total-us") + 500) / 1000,
-               *waits != '\0' ? " so far, the guest waits for " : "", waits, text->str,
-               text->len > 0 ? " ms" : "");
+    call_print(call, "pause: %" PRIu64 " ms", (json_number(pause, "total-us") + 500) / 1000);
+    if (*waits != '\0') {
+        call_print(call, " so far");
+        if (json_number(pause, "over-limit-us") > 0) {
+            call_print(call, " (%" PRIu64 " over its limit)",
+                       (json_number(pause, "over-limit-us") + 500) / 1000);
+        }
+        call_print(call, ", the guest waits for %s", waits);
+    }
+    call_print(call, "%s%s\n", text->str, text->len > 0 ? " ms" : "");
 }
 
 /* "time: receiver 71 %, own work 29 % (last second: receiver 100 %)" */

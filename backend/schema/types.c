@@ -217,7 +217,8 @@ static const SchemaType x_channel_list = LIST(x_channel);
 static const SchemaMember downtime_parts[] = {
 #define MIG_PAUSE_PART(mark, member, name) OPTIONAL(member, schema_int)
 #include "backend/tables/history.def"
-    MEMBER("total-us", schema_int) OPTIONAL("waits-for", schema_str) MEMBERS_END
+    MEMBER("total-us", schema_int) OPTIONAL("waits-for", schema_str)
+        OPTIONAL("over-limit-us", schema_int) MEMBERS_END
 };
 static const SchemaType x_downtime = STRUCT_OF("XDowntime", downtime_parts);
 static const SchemaMember sample_members[] = { MEMBER("time-ms", schema_int)

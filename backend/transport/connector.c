@@ -40,8 +40,8 @@ Connector *connector_new(const Address *address, int fd, GError **error)
 
     if (!maker_exists(address)) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
-                    "Parameter 'uri' expects a valid migration protocol");
-        mig_error_hint(error, "RDMA is not built into migmon");
+                    "Parameter 'uri' expects a valid migration protocol: RDMA is not built into "
+                    "migmon");
         return NULL;
     }
     g_auto(MigFd) cancel = wake_fd_new(error);

@@ -50,6 +50,8 @@ static void set_io_error(Transport *t, const char *what, GError **error)
 
     if (reason != EPIPE && reason != ECONNRESET) {
         transport_keep_cause(t, cause);
+    } else {
+        atomic_store(&t->reset, true);
     }
     mig_error_set_errno(error, reason, "Unable to %s socket", what);
 }

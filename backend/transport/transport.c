@@ -92,6 +92,11 @@ bool transport_is_shut_down(const Transport *t)
     return atomic_load(&t->shut_down);
 }
 
+bool transport_was_reset(const Transport *t)
+{
+    return atomic_load(&t->reset);
+}
+
 void transport_shutdown(Transport *t)
 {
     if (atomic_exchange(&t->shut_down, true)) {

@@ -57,6 +57,7 @@ struct Transport {
     _Atomic uint64_t written;   /* bytes that the medium has taken */
     ZeroCopy *zero_copy;        /* NULL = off; only the writer's thread */
     atomic_bool shut_down;      /* set by transport_shutdown() before it wakes anyone */
+    atomic_bool reset;          /* a call found that the peer has closed it */
     char *_Atomic cause;        /* why the connection cannot go on; NULL = not known, set once */
 };
 
@@ -104,6 +105,10 @@ bool transport_is_shut_down(const Transport *t);
 
 /* True when a read would not block. */
 bool transport_is_readable(const Transport *t);
+
+/* True when a failed read or write has found that the peer closed the connection. Whether it is
+ * told as the end of the stream or as a failure depends on what was on the way. */
+bool transport_was_reset(const Transport *t);
 
 /* True when the peer of a socket has closed it; bytes that it sent may still be unread. */
 bool transport_peer_has_left(const Transport *t);

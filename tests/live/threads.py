@@ -199,7 +199,7 @@ def threads_of_a_guest_that_stays(s):
 harness.run([
     socket_way("thread-src-main", at_once=True),
     socket_way("thread-src-rp", begins=False),
-    socket_way("thread-src-watch"),
+    socket_way("thread-src-watch", begins=False),
     socket_way("thread-src-send", capabilities=("multifd",)),
     socket_way("thread-src-pack", begins=False, capabilities=("compress",)),
     socket_way("thread-dst-main"),

@@ -245,6 +245,31 @@ def refused_before_the_return_path_is_open(s):
         expect("exit status", done.returncode, 4)
 
 
+def closed_at_any_moment(s):
+    """The words and the exit status do not depend on how far the source has come."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(s.path("closes"))
+        server.listen()
+
+        def close_after(count, unread):
+            connection, _ = server.accept()
+            with connection:
+                left = count
+                while left > 0:
+                    left -= len(connection.recv(min(left, 1 << 16)) or bytes(left))
+                if unread:
+                    connection.recv(1, socket.MSG_PEEK)
+        for count, unread in ((0, False), (0, True), (4, True), (100, True), (400, False), (20000, True), (1000000, True)):
+            closer = threading.Thread(target=close_after, args=(count, unread))
+            closer.start()
+            done = harness.run_program([harness.MIGMON, "--memory", pace.SMALL, "--machine", workload(), "-c",
+                                        "migrate_set_parameter max-bandwidth 0", "-c", f"migrate unix:{s.path('closes')}"],
+                                       text=True)
+            closer.join()
+            contains(done.stdout + done.stderr, "the destination closed the connection")
+            expect(f"exit status after {count} bytes", done.returncode, 4)
+
+
 # ---- a background snapshot over a connection ----
 
 def a_snapshot_over_a_connection_stays_paused(s):
@@ -297,4 +322,5 @@ harness.run([a_reader_that_takes_nothing(socket.AF_UNIX), a_reader_that_takes_no
              a_destination_that_stalls_in_postcopy_is_paused, a_recovery_that_is_not_answered_ends,
              a_command_that_keeps_writing_errors_is_not_waited_for, a_pause_says_what_it_waits_for,
              a_second_source_is_told_why, refused_before_the_return_path_is_open,
+             closed_at_any_moment,
              a_snapshot_over_a_connection_stays_paused, cont_f_says_what_it_does])

@@ -19,7 +19,8 @@ static void test_connector_refuses_at_once_what_it_can(void **state)
         { long_uri, long_text },
         { "tcp:h:1,ipv4=off,ipv6=off", "Cannot disable IPv4 and IPv6 at same time" },
         { "vsock:x:y", "Failed to parse cid 'x'" },
-        { "rdma:127.0.0.1:4444", "Parameter 'uri' expects a valid migration protocol" },
+        { "rdma:127.0.0.1:4444",
+          "Parameter 'uri' expects a valid migration protocol: RDMA is not built into migmon" },
         { missing_uri, missing_text },
     };
 

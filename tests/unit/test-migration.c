@@ -125,6 +125,64 @@ static void test_downtime_is_from_the_stop_to_the_end(void **state)
     g_ptr_array_unref(seen);
 }
 
+static json_object *pause_of(Migration *m, json_object **ret_history)
+{
+    *ret_history = migration_history_to_json(m, false);
+    return json_object_object_get(*ret_history, "downtime");
+}
+
+/* While the pause lasts it grows, and what it waits for has a name. */
+static void test_a_pause_that_lasts(void **state)
+{
+    EventQueue *events = event_queue_new(note_event, NULL);
+    json_object *history, *pause;
+    Migration *m;
+
+    (void)state;
+    seen = g_ptr_array_new();
+    mig_clock_fake(1000000, 5000000);
+    m = migration_new(events, true, "peer");
+    migration_move(m, MIGRATION_NONE, MIGRATION_SETUP);
+    mig_clock_advance(500000);
+    migration_note_setup(m);
+    migration_move(m, MIGRATION_SETUP, MIGRATION_ACTIVE);
+    atomic_store(&m->counters.downtime_limit, 300);
+    atomic_store(&m->counters.transferred, 1000000);
+    migration_mark(m, MARK_STOP);
+    migration_mark(m, MARK_STOPPED);
+    migration_mark(m, MARK_SYNCED);
+    mig_clock_advance(250000);
+    pause = pause_of(m, &history);
+    assert_string_equal(json_object_get_string(json_object_object_get(pause, "waits-for")),
+                        "the last RAM to be sent");
+    assert_int_equal(json_object_get_int64(json_object_object_get(pause, "total-us")), 250000);
+    assert_int_equal(json_object_get_int64(json_object_object_get(pause, "over-limit-us")), 0);
+    json_object_put(history);
+    migration_mark(m, MARK_RAM);
+    migration_mark(m, MARK_DEVICES);
+    mig_clock_advance(150000);
+    pause = pause_of(m, &history);
+    assert_string_equal(json_object_get_string(json_object_object_get(pause, "waits-for")),
+                        "the destination to take and load everything");
+    assert_int_equal(json_object_get_int64(json_object_object_get(pause, "over-limit-us")), 100000);
+    json_object_put(history);
+    mig_clock_advance(600000);
+    migration_move(m, MIGRATION_ACTIVE, MIGRATION_COMPLETED);
+    pause = pause_of(m, &history);
+    assert_null(json_object_object_get(pause, "waits-for"));
+    assert_int_equal(json_object_get_int64(json_object_object_get(pause, "total-us")), 1000000);
+    json_object_put(history);
+
+    MigInfo info = { 0 };
+    g_autofree char *error = NULL;
+    migration_fill_info(m, &info, &error);
+    assert_int_equal((int)(info.ram.mbps * 1000), 8000); /* the setup does not count */
+    mig_clock_real();
+    migration_unref(m);
+    event_queue_free(events);
+    g_ptr_array_unref(seen);
+}
+
 static json_object *sample_at(json_object *history, size_t i)
 {
     return json_object_array_get_idx(json_object_object_get(history, "samples"), i);
@@ -270,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_moves_are_announced_in_order),
         cmocka_unit_test(test_info_shows_what_the_status_has),
         cmocka_unit_test(test_downtime_is_from_the_stop_to_the_end),
+        cmocka_unit_test(test_a_pause_that_lasts),
         cmocka_unit_test(test_samples_are_taken_in_time_and_at_the_end),
         cmocka_unit_test(test_samples_thin_out),
         cmocka_unit_test(test_time_is_told_by_kind),

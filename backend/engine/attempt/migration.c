@@ -430,8 +430,13 @@ static json_object *downtime_to_json(const Migration *m)
     }
     const char *waits = awaited(m);
     if (waits != NULL) {
+        int64_t limit_us = (int64_t)atomic_load(&m->counters.downtime_limit) * 1000;
+
         before = mig_clock_now_us();
         json_object_object_add(o, "waits-for", json_object_new_string(waits));
+        if (m->status != MIGRATION_PRE_SWITCHOVER && limit_us > 0) {
+            add_int(o, "over-limit-us", MAX(before - m->marks[MARK_STOP] - limit_us, 0));
+        }
     }
     add_int(o, "total-us", before - m->marks[MARK_STOP]);
     return o;

@@ -131,7 +131,9 @@ static void *read_return_path(void *data)
         uint8_t bytes[RETURN_PATH_MAX_LENGTH + 4];
         ssize_t n = transport_read(rp->transport, bytes, sizeof bytes, &error);
 
-        if (n == 0) {
+        if (n == 0 || (n < 0 && transport_was_reset(rp->transport) &&
+                       !transport_is_shut_down(rp->transport))) {
+            g_clear_error(&error);
             g_set_error_literal(&error, MIG_ERROR, MIG_ERROR_IO,
                                 "the destination closed the connection");
         } else if (n > 0) {
