@@ -104,16 +104,26 @@ static bool set_cancelled(const Connector *connector, GError **error)
     return false;
 }
 
+/* As wait_fd(): 0, an errno, or -1 for cancelled. */
+static int await_fd(const Connector *connector, int fd, short events, int timeout_ms)
+{
+    switch (wait_fd(fd, events, connector->cancel_fd, timeout_ms)) {
+    case WAIT_WOKEN:
+        return -1;
+    case WAIT_FAILED:
+        return errno;
+    default:
+        return 0;
+    }
+}
+
 /* The outcome of a connect that was begun on @fd: 0, an errno, or -1 for cancelled. */
 static int await_connect(const Connector *connector, int fd)
 {
-    int reason = 0;
+    int reason = await_fd(connector, fd, POLLOUT, -1);
     socklen_t length = sizeof reason;
 
-    if (wait_fd(fd, POLLOUT, connector->cancel_fd, -1) == WAIT_WOKEN) {
-        return -1;
-    }
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &reason, &length) < 0) {
+    if (reason == 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &reason, &length) < 0) {
         return errno;
     }
     return reason;
@@ -134,8 +144,9 @@ static int connect_fd(const Connector *connector, int fd, const struct sockaddr 
             return errno;
         }
         /* The queue of the Unix socket is full. */
-        if (wait_fd(-1, 0, connector->cancel_fd, UNIX_RETRY_MS) == WAIT_WOKEN) {
-            return -1;
+        int reason = await_fd(connector, -1, 0, UNIX_RETRY_MS);
+        if (reason != 0) {
+            return reason;
         }
     }
 }
@@ -188,8 +199,9 @@ static int connect_inet(Connector *connector, GError **error)
     if (job == NULL) {
         return -1;
     }
-    if (wait_fd(resolve_fd(job), POLLIN, connector->cancel_fd, -1) == WAIT_WOKEN) {
-        set_cancelled(connector, error);
+    reason = await_fd(connector, resolve_fd(job), POLLIN, -1);
+    if (reason != 0) {
+        set_connect_error(connector, reason, error);
         return -1;
     }
     struct addrinfo *found = resolve_take(job, error);

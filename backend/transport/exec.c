@@ -136,30 +136,32 @@ static WaitResult exec_wait_fd(ExecTransport *exec, int fd, short events, int64_
         if (n == 0) {
             return WAIT_TIMEOUT;
         }
+        if (n < 0 && errno != EINTR && errno != EAGAIN) {
+            return WAIT_FAILED;
+        }
         if (n < 0) {
-            g_assert(errno == EINTR || errno == EAGAIN);
-        } else if (polled[0].revents != 0) {
+            continue;
+        }
+        if (polled[0].revents != 0) {
             return WAIT_WOKEN;
-        } else {
-            if (polled[2].revents != 0) {
-                drain_stderr(exec);
-            }
-            if (polled[1].revents != 0) {
-                return WAIT_READY;
-            }
-            if (timeout == 0) {
-                return WAIT_TIMEOUT; /* also while the child keeps writing to standard error */
-            }
+        }
+        if (polled[2].revents != 0) {
+            drain_stderr(exec);
+        }
+        if (polled[1].revents != 0) {
+            return WAIT_READY;
+        }
+        if (timeout == 0) {
+            return WAIT_TIMEOUT; /* also while the child keeps writing to standard error */
         }
     }
 }
 
 static bool exec_wait(ExecTransport *exec, int fd, short events, GError **error)
 {
-    if (exec_wait_fd(exec, fd, events, 0) == WAIT_WOKEN) {
-        return transport_set_cancelled(&exec->base, error);
-    }
-    return true;
+    WaitResult result = exec_wait_fd(exec, fd, events, 0);
+
+    return transport_waited(&exec->base, result, errno, error);
 }
 
 /* ---- result of the child ---- */
@@ -316,8 +318,8 @@ static bool await_empty(ExecTransport *exec, int64_t deadline_us, GError **error
         WaitResult result =
             exec_wait_fd(exec, t->fd, 0, deadline_us == 0 ? look : MIN(look, deadline_us));
 
-        if (result == WAIT_WOKEN) {
-            return transport_set_cancelled(t, error);
+        if (!transport_waited(t, result, errno, error)) {
+            return false;
         }
         if (ioctl(t->fd, FIONREAD, &unread) < 0 || unread == 0) {
             return true;
@@ -358,7 +360,12 @@ static bool exec_finish(Transport *t, GError **error)
     if (!taken) {
         return false;
     }
-    if (!exec->collected && exec_wait_fd(exec, exec->pid_fd, POLLIN, deadline) == WAIT_TIMEOUT) {
+    WaitResult result =
+        exec->collected ? WAIT_READY : exec_wait_fd(exec, exec->pid_fd, POLLIN, deadline);
+    if (!transport_waited(t, result, errno, error)) {
+        return false;
+    }
+    if (result == WAIT_TIMEOUT) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
                     "exec: '%s' has read everything, but did not end within %u ms", exec->command,
                     t->finish_timeout_ms);
@@ -481,6 +488,10 @@ static bool make_pipe(MigFd *ret_read, MigFd *ret_write, GError **error)
     }
     *ret_read = fds[0];
     *ret_write = fds[1];
+    if (fds[0] < 0 || fds[1] < 0) {
+        mig_error_set_errno(error, EMFILE, "Unable to make a pipe");
+        return false;
+    }
     return true;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/un.h>
 
 #include "backend/base/fd.h"
+#include "backend/base/wake-fd.h"
 #include "backend/transport/transport.h"
 
 /* ---- common part (transport.c) ---- */
@@ -22,7 +23,8 @@ void transport_clear(Transport *t);
 /* The free function of implementations without further resources. */
 void transport_destroy(Transport *t);
 
-typedef enum { WAIT_READY, WAIT_WOKEN, WAIT_TIMEOUT } WaitResult;
+/* WAIT_FAILED: with errno, for example because the kernel has no memory for the wait. */
+typedef enum { WAIT_READY, WAIT_WOKEN, WAIT_TIMEOUT, WAIT_FAILED } WaitResult;
 
 /* Waits until @fd (-1 = none) has one of @events or @wake_fd is readable; a wake-up has priority.
  * @timeout_ms -1 = no limit. */
@@ -33,6 +35,8 @@ WaitResult wait_fd(int fd, short events, int wake_fd, int timeout_ms);
 /* wait_fd() on the transport's own descriptor; false with an error once it is shut down, or when
  * the peer's host does not answer. */
 bool transport_wait(Transport *t, short events, GError **error);
+/* True unless @result is the end of the wait by a shutdown or by the failure @errnum. */
+bool transport_waited(const Transport *t, WaitResult result, int errnum, GError **error);
 
 /* Keeps the first error of any thread: the kernel reports it to one of them only. */
 void transport_keep_cause(Transport *t, const char *cause);
@@ -44,10 +48,6 @@ bool tcp_host_is_gone(unsigned unacked, unsigned retransmits, unsigned probes, u
 
 /* The error of every call on a transport that was shut down; returns false. */
 bool transport_set_cancelled(const Transport *t, GError **error);
-
-/* eventfd that stays readable once written; -1 with an error. */
-int wake_fd_new(GError **error);
-void wake_fd_signal(int fd);
 
 /* ---- sends without a copy (zero-copy.c); no effect unless prepared ---- */
 

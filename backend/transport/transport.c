@@ -14,32 +14,10 @@
 #include <linux/sockios.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "backend/base/error.h"
-
-int wake_fd_new(GError **error)
-{
-    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-
-    if (fd < 0) {
-        mig_error_set_errno(error, errno, "Unable to make an event descriptor");
-    }
-    return fd;
-}
-
-void wake_fd_signal(int fd)
-{
-    uint64_t one = 1;
-    ssize_t n;
-
-    do {
-        n = write(fd, &one, sizeof one);
-    } while (n < 0 && errno == EINTR);
-    g_assert(n == sizeof one || errno == EAGAIN); /* EAGAIN: readable already */
-}
 
 bool transport_init(Transport *t, const TransportOps *ops, int fd, char *name, GError **error)
 {
@@ -135,6 +113,18 @@ bool transport_set_cancelled(const Transport *t, GError **error)
     return false;
 }
 
+bool transport_waited(const Transport *t, WaitResult result, int errnum, GError **error)
+{
+    if (result == WAIT_WOKEN) {
+        return transport_set_cancelled(t, error);
+    }
+    if (result == WAIT_FAILED) {
+        mig_error_set_errno(error, errnum, "Unable to wait for %s", t->name);
+        return false;
+    }
+    return true;
+}
+
 WaitResult wait_fd(int fd, short events, int wake_fd, int timeout_ms)
 {
     struct pollfd polled[] = {
@@ -146,7 +136,9 @@ WaitResult wait_fd(int fd, short events, int wake_fd, int timeout_ms)
     do {
         n = poll(polled, G_N_ELEMENTS(polled), timeout_ms);
     } while (n < 0 && (errno == EINTR || errno == EAGAIN));
-    g_assert(n >= 0);
+    if (n < 0) {
+        return WAIT_FAILED;
+    }
     if (n == 0) {
         return WAIT_TIMEOUT;
     }
@@ -158,21 +150,20 @@ bool transport_wait(Transport *t, short events, GError **error)
     bool writes = (events & POLLOUT) != 0, reachable = true;
     int look_ms = t->ops->is_reachable != NULL ? TRANSPORT_LOOK_MS : -1;
     WaitResult result;
+    int errnum;
 
     if (writes) {
         wait_clock_begin(&t->blocked);
     }
     do {
         result = wait_fd(t->fd, events, t->wake_fd, look_ms);
+        errnum = errno;
         reachable = result != WAIT_TIMEOUT || t->ops->is_reachable(t, error);
     } while (result == WAIT_TIMEOUT && reachable);
     if (writes) {
         wait_clock_end(&t->blocked);
     }
-    if (result == WAIT_WOKEN) {
-        return transport_set_cancelled(t, error);
-    }
-    return reachable;
+    return reachable && transport_waited(t, result, errnum, error);
 }
 
 void transport_get_waits(const Transport *t, TransportWaits *ret)

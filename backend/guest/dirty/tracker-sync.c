@@ -20,19 +20,13 @@
 #include "backend/guest/dirty/tracker-internal.h"
 
 #include <errno.h>
-#include <linux/userfaultfd.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "backend/base/error.h"
-#include "backend/base/fault.h"
-#include "backend/base/fd.h"
+#include "backend/guest/memory/uffd-handler.h"
 #include "backend/guest/memory/userfaultfd.h"
 
-#define MESSAGES 32
 /* Protecting a page that is protected already is harmless, and one call over a small gap is cheaper
  * than two calls. */
 #define BRIDGE_GAP ((size_t)16)
@@ -41,14 +35,11 @@ typedef struct {
     DirtyTracker base;
 
     /* Set before the handler starts, constant while it runs. */
-    int uffd;
-    int quit;            /* eventfd that ends the handler */
+    UffdHandler *handler;
+    int uffd;            /* the handler's */
     size_t n_registered; /* blocks, from the first on */
-    GThread *handler;
-    DirtyMap **written; /* one a block: the handler sets, sync takes */
+    DirtyMap **written;  /* one a block: the handler sets, sync takes */
 
-    /* Odd while the handler handles faults. */
-    _Atomic uint64_t batch;
     /* First errno of the handler that makes the tracking incomplete, 0 = none. */
     _Atomic int failure;
 
@@ -67,7 +58,6 @@ static DirtyTracker *sync_create(void)
     SyncTracker *t = g_new0(SyncTracker, 1);
 
     t->uffd = -1;
-    t->quit = -1;
     return &t->base;
 }
 
@@ -78,8 +68,11 @@ static void sync_free(DirtyTracker *tracker)
 
 /* ---- the handler thread ---- */
 
-static void handle_write(SyncTracker *t, uint64_t address)
+static void handle_write(void *data, int uffd, uint64_t address, int thread_id)
 {
+    SyncTracker *t = data;
+
+    (void)thread_id;
     for (size_t i = 0; i < t->base.n_blocks; i++) {
         const RamBlock *block = t->base.blocks[i];
         uint64_t granule = block->backing.granule;
@@ -91,62 +84,16 @@ static void handle_write(SyncTracker *t, uint64_t address)
         offset -= offset % granule;
         dirty_map_set(t->written[i], offset / MIG_PAGE_SIZE, granule / MIG_PAGE_SIZE);
 
-        int errnum = uffd_write_protect(t->uffd, block->guest + offset, granule, false);
+        int errnum = uffd_write_protect(uffd, block->guest + offset, granule, false);
         /* ENOENT: tracking was just stopped, and stop wakes the vCPUs. After any other error the
          * guest must still run: it runs untracked from here, and the next sync fails. */
         if (errnum != 0 && errnum != ENOENT) {
             int none = 0;
 
             atomic_compare_exchange_strong(&t->failure, &none, errnum);
-            uffd_unregister(t->uffd, block->guest, block->size);
+            uffd_unregister(uffd, block->guest, block->size);
         }
         return;
-    }
-}
-
-static void handle_faults(SyncTracker *t)
-{
-    struct uffd_msg messages[MESSAGES];
-    ssize_t n;
-
-    atomic_fetch_add(&t->batch, 1);
-    n = read(t->uffd, messages, sizeof messages);
-    for (ssize_t i = 0; i < n / (ssize_t)sizeof messages[0]; i++) {
-        if (messages[i].event == UFFD_EVENT_PAGEFAULT) {
-            handle_write(t, messages[i].arg.pagefault.address);
-        }
-    }
-    atomic_fetch_add(&t->batch, 1);
-}
-
-static gpointer handler_main(gpointer data)
-{
-    SyncTracker *t = data;
-    struct pollfd fds[] = {
-        { .fd = t->uffd, .events = POLLIN },
-        { .fd = t->quit, .events = POLLIN },
-    };
-
-    while (fds[1].revents == 0) {
-        if (poll(fds, G_N_ELEMENTS(fds), -1) < 0) {
-            g_assert(errno == EINTR || errno == EAGAIN);
-            continue;
-        }
-        if (fds[0].revents != 0) {
-            handle_faults(t);
-        }
-    }
-    return NULL;
-}
-
-/* Returns when every fault whose bit was set before the call is handled. The handler's batches are
- * short and never wait, so this wait is short. */
-static void wait_for_handler(SyncTracker *t)
-{
-    uint64_t batch = atomic_load(&t->batch);
-
-    while (batch % 2 != 0 && atomic_load(&t->batch) == batch) {
-        g_thread_yield();
     }
 }
 
@@ -162,12 +109,8 @@ static void sync_stop(DirtyTracker *tracker)
         uffd_unregister(t->uffd, tracker->blocks[i]->guest, tracker->blocks[i]->size);
     }
     t->n_registered = 0;
-    if (t->handler != NULL) {
-        eventfd_write(t->quit, 1);
-        g_thread_join(g_steal_pointer(&t->handler));
-    }
-    mig_fd_clear(&t->uffd);
-    mig_fd_clear(&t->quit);
+    g_clear_pointer(&t->handler, uffd_handler_free);
+    t->uffd = -1;
     for (size_t i = 0; i < tracker->n_blocks; i++) {
         dirty_map_free(t->written[i]);
         dirty_map_free(t->taken[i]);
@@ -179,17 +122,13 @@ static void sync_stop(DirtyTracker *tracker)
 
 static bool open_and_run(SyncTracker *t, GError **error)
 {
-    t->uffd = uffd_open(uffd_features_sync, error);
-    if (t->uffd < 0) {
+    t->handler = uffd_handler_new(uffd_features_sync, "thread-dirty-handler", "dirty-handler",
+                                  handle_write, t, error);
+    if (t->handler == NULL) {
         return false;
     }
-    t->quit = eventfd(0, EFD_CLOEXEC);
-    if (t->quit < 0) {
-        mig_error_set_errno(error, errno, "making an eventfd");
-        return false;
-    }
-    t->handler = fault_thread_new("thread-dirty-handler", "dirty-handler", handler_main, t, error);
-    return t->handler != NULL;
+    t->uffd = uffd_handler_fd(t->handler);
+    return true;
 }
 
 static bool sync_start(DirtyTracker *tracker, GError **error)
@@ -197,7 +136,6 @@ static bool sync_start(DirtyTracker *tracker, GError **error)
     SyncTracker *t = (SyncTracker *)tracker;
     size_t n = tracker->n_blocks;
 
-    atomic_store(&t->batch, 0);
     atomic_store(&t->failure, 0);
     t->written = g_new0(DirtyMap *, n);
     t->taken = g_new0(DirtyMap *, n);
@@ -274,7 +212,7 @@ static bool sync_sync(DirtyTracker *tracker, size_t index, DirtyMap *into, uint6
     DirtyMap *taken = t->taken[index];
 
     dirty_map_move(t->written[index], taken);
-    wait_for_handler(t);
+    uffd_handler_settle(t->handler);
 
     int errnum = protect_taken(t, block, taken);
     if (errnum == 0) {

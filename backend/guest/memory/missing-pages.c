@@ -12,21 +12,15 @@
 #include "backend/guest/memory/missing-pages.h"
 
 #include <errno.h>
-#include <linux/userfaultfd.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "backend/base/error.h"
-#include "backend/base/fault.h"
 #include "backend/base/fd.h"
 #include "backend/base/lock.h"
-#include "backend/base/prompt-thread.h"
 #include "backend/guest/memory/page-waits.h"
+#include "backend/guest/memory/uffd-handler.h"
 #include "backend/guest/memory/userfaultfd.h"
 
-#define MESSAGES 32
 /* A received page is mapped together with the pages behind it, which will probably be touched
  * too. */
 #define AROUND_PAGES ((size_t)16)
@@ -44,9 +38,8 @@ struct PageFaults {
     void *data;
     FaultBlock *blocks;
     size_t n_blocks;
-    int uffd;
-    int quit;
-    GThread *handler;
+    UffdHandler *handler;
+    int uffd; /* the handler's; -1 = it does not run */
     bool stopped;
 
     pthread_mutex_t lock;
@@ -102,7 +95,7 @@ PageFaults *page_faults_new(Guest *guest, PageFaultsRequest request, void *data)
 
     pf->request = request;
     pf->data = data;
-    pf->uffd = pf->quit = -1;
+    pf->uffd = -1;
     pthread_mutex_init(&pf->lock, NULL);
     pf->waits = page_waits_new(guest);
     pf->blocks = g_new0(FaultBlock, pf->n_blocks);
@@ -133,7 +126,7 @@ static bool is_here(const FaultBlock *b, size_t page)
 
 /* Maps a page that is in the file, or a hole that is known to be zero. Another thread may map it at
  * the same time. */
-static void map_received(PageFaults *pf, const FaultBlock *b, size_t page)
+static void map_received(int uffd, const FaultBlock *b, size_t page)
 {
     uint8_t *at = b->ram->guest + page * MIG_PAGE_SIZE;
     size_t length = b->step * MIG_PAGE_SIZE, mapped, around;
@@ -142,16 +135,16 @@ static void map_received(PageFaults *pf, const FaultBlock *b, size_t page)
     if (b->step == 1) {
         around = MIN(page + AROUND_PAGES, b->ram->n_pages);
         around = dirty_map_run_end(b->received, page, around) - page;
-        errnum = uffd_continue(pf->uffd, at, around * MIG_PAGE_SIZE, &mapped);
+        errnum = uffd_continue(uffd, at, around * MIG_PAGE_SIZE, &mapped);
     } else {
         (void)*(volatile uint8_t *)(b->ram->host + page * MIG_PAGE_SIZE); /* zeroes for a hole */
-        errnum = uffd_continue(pf->uffd, at, length, &mapped);
+        errnum = uffd_continue(uffd, at, length, &mapped);
     }
-    if (mapped == 0 && errnum == EFAULT && uffd_zero(pf->uffd, at, length) == EEXIST) {
-        errnum = uffd_continue(pf->uffd, at, length, &mapped);
+    if (mapped == 0 && errnum == EFAULT && uffd_zero(uffd, at, length) == EEXIST) {
+        errnum = uffd_continue(uffd, at, length, &mapped);
     }
     if (mapped == 0) {
-        uffd_wake(pf->uffd, at, length); /* mapped already: the vCPU retries */
+        uffd_wake(uffd, at, length); /* mapped already: the vCPU retries */
     }
 }
 
@@ -182,8 +175,9 @@ static FaultAnswer take_fault(PageFaults *pf, size_t block, size_t page, int thr
     return page_waits_begin(pf->waits, thread_id, block, page) ? FAULT_REQUEST : FAULT_KNOWN;
 }
 
-static void handle_fault(PageFaults *pf, uint64_t address, int thread_id)
+static void handle_fault(void *data, int uffd, uint64_t address, int thread_id)
 {
+    PageFaults *pf = data;
     size_t block, page;
 
     if (!find_block(pf, address, &block, &page)) {
@@ -191,7 +185,7 @@ static void handle_fault(PageFaults *pf, uint64_t address, int thread_id)
     }
     switch (take_fault(pf, block, page, thread_id)) {
     case FAULT_HERE:
-        map_received(pf, &pf->blocks[block], page);
+        map_received(uffd, &pf->blocks[block], page);
         break;
     case FAULT_REQUEST:
         pf->request(pf->data, block, page, pf->blocks[block].step);
@@ -199,32 +193,6 @@ static void handle_fault(PageFaults *pf, uint64_t address, int thread_id)
     case FAULT_KNOWN:
         break;
     }
-}
-
-static gpointer handler_main(gpointer data)
-{
-    PageFaults *pf = data;
-    struct uffd_msg messages[MESSAGES];
-    struct pollfd fds[] = {
-        { .fd = pf->uffd, .events = POLLIN },
-        { .fd = pf->quit, .events = POLLIN },
-    };
-
-    prompt_thread();
-    while (fds[1].revents == 0) {
-        if (poll(fds, G_N_ELEMENTS(fds), -1) < 0) {
-            g_assert(errno == EINTR || errno == EAGAIN);
-            continue;
-        }
-        ssize_t n = fds[0].revents != 0 ? read(pf->uffd, messages, sizeof messages) : 0;
-        for (ssize_t i = 0; i < n / (ssize_t)sizeof messages[0]; i++) {
-            if (messages[i].event == UFFD_EVENT_PAGEFAULT) {
-                handle_fault(pf, messages[i].arg.pagefault.address,
-                             (int)messages[i].arg.pagefault.feat.ptid);
-            }
-        }
-    }
-    return NULL;
 }
 
 /* ---- start and stop ---- */
@@ -248,15 +216,12 @@ bool page_faults_start(PageFaults *pf, GError **error)
 {
     g_assert(pf->handler == NULL);
     count_missing(pf);
-    pf->uffd = uffd_open(uffd_features_postcopy, error);
-    if (pf->uffd < 0) {
+    pf->handler = uffd_handler_new(uffd_features_postcopy, "thread-dst-fault", "mig/dst/fault",
+                                   handle_fault, pf, error);
+    if (pf->handler == NULL) {
         return false;
     }
-    pf->quit = eventfd(0, EFD_CLOEXEC);
-    if (pf->quit < 0) {
-        mig_error_set_errno(error, errno, "making an eventfd");
-        return false;
-    }
+    pf->uffd = uffd_handler_fd(pf->handler);
     for (size_t i = 0; i < pf->n_blocks; i++) {
         RamBlock *ram = pf->blocks[i].ram;
 
@@ -265,8 +230,7 @@ bool page_faults_start(PageFaults *pf, GError **error)
             return false;
         }
     }
-    pf->handler = fault_thread_new("thread-dst-fault", "mig/dst/fault", handler_main, pf, error);
-    return pf->handler != NULL;
+    return true;
 }
 
 void page_faults_stop(PageFaults *pf)
@@ -278,12 +242,8 @@ void page_faults_stop(PageFaults *pf)
     for (size_t i = 0; i < pf->n_blocks && pf->uffd >= 0; i++) {
         uffd_unregister(pf->uffd, pf->blocks[i].ram->guest, pf->blocks[i].ram->size);
     }
-    if (pf->handler != NULL) {
-        eventfd_write(pf->quit, 1);
-        g_thread_join(g_steal_pointer(&pf->handler));
-    }
-    mig_fd_clear(&pf->uffd);
-    mig_fd_clear(&pf->quit);
+    g_clear_pointer(&pf->handler, uffd_handler_free);
+    pf->uffd = -1;
 
     MIG_LOCK(&pf->lock);
     page_waits_give_up(pf->waits);

@@ -13,21 +13,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/userfaultfd.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "backend/base/error.h"
-#include "backend/base/fault.h"
-#include "backend/base/fd.h"
 #include "backend/base/lock.h"
+#include "backend/guest/memory/uffd-handler.h"
 #include "backend/guest/memory/userfaultfd.h"
-
-#define MESSAGES 32
 
 typedef struct {
     RamBlock *ram;
@@ -47,9 +40,8 @@ struct RamSnapshot {
     SnapshotBlock *blocks;
     size_t n_blocks;
     size_t n_registered; /* blocks, from the first on */
-    int uffd;
-    int quit; /* eventfd that ends the handler */
-    GThread *handler;
+    UffdHandler *handler;
+    int uffd;            /* the handler's */
     _Atomic int failure; /* first errno that left a write unprotected, 0 = none */
 
     pthread_mutex_t lock;
@@ -79,8 +71,11 @@ static void put_aside(RamSnapshot *s, size_t index, size_t page)
     s->peak = MAX(s->peak, s->copies.length);
 }
 
-static void handle_write(RamSnapshot *s, uint64_t address)
+static void handle_write(void *data, int uffd, uint64_t address, int thread_id)
 {
+    RamSnapshot *s = data;
+
+    (void)thread_id;
     for (size_t i = 0; i < s->n_blocks; i++) {
         RamBlock *ram = s->blocks[i].ram;
         uint64_t granule = ram->backing.granule;
@@ -96,41 +91,17 @@ static void handle_write(RamSnapshot *s, uint64_t address)
         }
         pthread_mutex_unlock(&s->lock);
 
-        int errnum = uffd_write_protect(s->uffd, ram->guest + offset, granule, false);
+        int errnum = uffd_write_protect(uffd, ram->guest + offset, granule, false);
         /* ENOENT: the snapshot has ended and waiting vCPUs were woken. After any other error the
          * guest continues and the snapshot is lost. */
         if (errnum != 0 && errnum != ENOENT) {
             int none = 0;
 
             atomic_compare_exchange_strong(&s->failure, &none, errnum);
-            uffd_unregister(s->uffd, ram->guest, ram->size);
+            uffd_unregister(uffd, ram->guest, ram->size);
         }
         return;
     }
-}
-
-static gpointer handler_main(gpointer data)
-{
-    RamSnapshot *s = data;
-    struct uffd_msg messages[MESSAGES];
-    struct pollfd fds[] = {
-        { .fd = s->uffd, .events = POLLIN },
-        { .fd = s->quit, .events = POLLIN },
-    };
-
-    while (fds[1].revents == 0) {
-        if (poll(fds, G_N_ELEMENTS(fds), -1) < 0) {
-            g_assert(errno == EINTR || errno == EAGAIN);
-            continue;
-        }
-        ssize_t n = fds[0].revents != 0 ? read(s->uffd, messages, sizeof messages) : 0;
-        for (ssize_t i = 0; i < n / (ssize_t)sizeof messages[0]; i++) {
-            if (messages[i].event == UFFD_EVENT_PAGEFAULT) {
-                handle_write(s, messages[i].arg.pagefault.address);
-            }
-        }
-    }
-    return NULL;
 }
 
 /* ---- begin and end ---- */
@@ -185,24 +156,20 @@ static bool make_block(RamSnapshot *s, size_t index, RamBlock *ram, GError **err
 
 static bool open_and_run(RamSnapshot *s, GError **error)
 {
-    s->uffd = uffd_open(uffd_features_sync, error);
-    if (s->uffd < 0) {
+    s->handler = uffd_handler_new(uffd_features_sync, "thread-src-pages", "mig/src/pages",
+                                  handle_write, s, error);
+    if (s->handler == NULL) {
         return false;
     }
-    s->quit = eventfd(0, EFD_CLOEXEC);
-    if (s->quit < 0) {
-        mig_error_set_errno(error, errno, "making an eventfd");
-        return false;
-    }
-    s->handler = fault_thread_new("thread-src-pages", "mig/src/pages", handler_main, s, error);
-    return s->handler != NULL;
+    s->uffd = uffd_handler_fd(s->handler);
+    return true;
 }
 
 RamSnapshot *ram_snapshot_new(RamBlock *const *blocks, size_t n_blocks, GError **error)
 {
     g_autoptr(RamSnapshot) s = g_new0(RamSnapshot, 1);
 
-    s->uffd = s->quit = -1;
+    s->uffd = -1;
     pthread_mutex_init(&s->lock, NULL);
     g_queue_init(&s->copies);
     s->blocks = g_new0(SnapshotBlock, n_blocks);
@@ -231,12 +198,7 @@ void ram_snapshot_free(RamSnapshot *s)
     for (size_t i = 0; i < s->n_registered; i++) {
         uffd_unregister(s->uffd, s->blocks[i].ram->guest, s->blocks[i].ram->size);
     }
-    if (s->handler != NULL) {
-        eventfd_write(s->quit, 1);
-        g_thread_join(s->handler);
-    }
-    mig_fd_clear(&s->uffd);
-    mig_fd_clear(&s->quit);
+    uffd_handler_free(s->handler);
     for (size_t i = 0; i < s->n_blocks; i++) {
         dirty_map_free(s->blocks[i].data);
         dirty_map_free(s->blocks[i].secured);

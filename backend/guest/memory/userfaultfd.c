@@ -60,10 +60,14 @@ int uffd_open(uint64_t features, GError **error)
 
         g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED, "userfaultfd is not available: %s",
                     g_strerror(errnum));
-        mig_error_hint(error, errnum == ENOSYS
-                                  ? "the kernel needs CONFIG_USERFAULTFD"
-                                  : "a container's seccomp profile may forbid userfaultfd; else "
-                                    "set sysctl vm.unprivileged_userfaultfd=1 or run as root");
+        if (errnum == ENOSYS) {
+            mig_error_hint(error, "the kernel needs CONFIG_USERFAULTFD");
+        } else if (errnum == EMFILE) {
+            mig_error_hint(error, "this process has no descriptor left: raise its ulimit -n");
+        } else if (errnum == EPERM || errnum == EACCES) {
+            mig_error_hint(error, "a container's seccomp profile may forbid userfaultfd; else "
+                                  "set sysctl vm.unprivileged_userfaultfd=1 or run as root");
+        }
         return -1;
     }
 
