@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <errno.h>
 #include <glib.h>
 #include <unistd.h>
 
@@ -23,4 +24,15 @@ static inline int mig_fd_steal(MigFd *fd)
     int stolen = *fd;
     *fd = -1;
     return stolen;
+}
+
+/* As fsync(), but a signal does not end it. */
+static inline int mig_fd_sync(int fd)
+{
+    int result;
+
+    do {
+        result = fsync(fd);
+    } while (result < 0 && errno == EINTR);
+    return result;
 }

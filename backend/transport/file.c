@@ -49,8 +49,8 @@ static ssize_t file_writev(Transport *t, const struct iovec *iov, int n, GError 
 
 static bool file_finish(Transport *t, GError **error)
 {
-    if (fsync(t->fd) < 0 && errno != EINVAL && errno != EROFS) {
-        mig_error_set_errno(error, errno, "Unable to write to file");
+    if (mig_fd_sync(t->fd) < 0 && errno != EINVAL && errno != EROFS) {
+        mig_error_set_errno(error, errno, "%s is written, but not safe on its medium", t->name);
         return false;
     }
     return true;

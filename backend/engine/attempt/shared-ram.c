@@ -4,9 +4,9 @@
 #include "backend/engine/attempt/shared-ram.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 #include "backend/base/error.h"
+#include "backend/base/fd.h"
 
 bool ram_is_shared(const RamBlock *block)
 {
@@ -42,8 +42,9 @@ bool shared_ram_save(const Guest *guest, GError **error)
     RamBlock *const *blocks = guest_blocks(guest, &n);
 
     for (size_t i = 0; i < n; i++) {
-        if (ram_is_shared(blocks[i]) && fsync(blocks[i]->fd) < 0) {
-            mig_error_set_errno(error, errno, "making RAM file '%s' safe", blocks[i]->path);
+        if (ram_is_shared(blocks[i]) && mig_fd_sync(blocks[i]->fd) < 0) {
+            mig_error_set_errno(error, errno, "RAM file '%s' is not safe on its medium",
+                                blocks[i]->path);
             return false;
         }
     }

@@ -231,7 +231,9 @@ static void finish_one_way(Outgoing *o)
                     transport_finish(o->transport, &error);
 
     outgoing_account_waits(o);
-    if (!finished && transport_undelivered(o->transport) >= o->last_bytes) {
+    if (!finished && o->config.to_file) {
+        came_back(o, "the file is not safe, and nobody has loaded it", error);
+    } else if (!finished && transport_undelivered(o->transport) >= o->last_bytes) {
         came_back(o, "the end of the stream was read by nobody", error);
     } else if (!finished) {
         lost(o, error);
