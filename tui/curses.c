@@ -319,14 +319,25 @@ Screen *screen_open(const ScreenOptions *options, GError **error)
         mig_error_set_errno(error, errno, "the terminal cannot be opened");
         return NULL;
     }
+    FILE *out = fdopen(fd, "w");
+    if (out == NULL) {
+        mig_error_set_errno(error, errno, "the terminal cannot be opened");
+        close(fd);
+        return NULL;
+    }
     screen = g_new0(Screen, 1);
     screen->options = *options;
-    screen->out = fdopen(fd, "w");
+    screen->out = out;
     screen->bytes = g_string_new(NULL);
     pthread_mutex_init(&screen->lock, NULL);
     mig_cond_init(&screen->wake);
     mig_cond_init(&screen->gone);
-    screen->thread = g_thread_new("screen", run, screen);
+    screen->thread = g_thread_try_new("screen", run, screen, error);
+    if (screen->thread == NULL) {
+        g_prefix_error(error, "the terminal cannot be opened: ");
+        free_screen(screen);
+        return NULL;
+    }
     return screen;
 }
 

@@ -123,8 +123,8 @@ static void look_at_inet(Check *check, const Address *address)
     if (bind(fd, (struct sockaddr *)&name, size) == 0) {
         return;
     }
-    if (errno == EACCES || errno == EPERM) {
-        check->doubtful = true; /* refused for this process; QEMU may run as another user */
+    if (errno != EADDRINUSE && errno != EADDRNOTAVAIL) {
+        check->doubtful = true; /* a limit of this process; QEMU has others */
         return;
     }
     bool taken = errno == EADDRINUSE;

@@ -4,6 +4,8 @@
  */
 #include "backend/base/error.h"
 
+#include <errno.h>
+#include <netdb.h>
 #include <string.h>
 
 /* Not G_DEFINE_QUARK: the first thread with an error would write its cache, a data race. */
@@ -60,4 +62,9 @@ void mig_error_set_errno(GError **error, int errnum, const char *format, ...)
     g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);
     g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "%s: %s", text, g_strerror(errnum));
+}
+
+const char *mig_error_of_lookup(int code)
+{
+    return code == EAI_SYSTEM ? g_strerror(errno) : gai_strerror(code);
 }

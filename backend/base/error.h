@@ -44,5 +44,9 @@ const char *mig_error_hints(const char *message);
  * Caller frees. */
 char *mig_error_first_line(const GError *error);
 
+/* What getaddrinfo() means by @code; call it at once, since errno is part of the answer. Static
+ * string. */
+const char *mig_error_of_lookup(int code);
+
 /* Sets "TEXT: strerror(errnum)" with code MIG_ERROR_IO. */
 void mig_error_set_errno(GError **error, int errnum, const char *format, ...) G_GNUC_PRINTF(3, 4);

@@ -4,6 +4,7 @@
  */
 #include "backend/guest/guest-internal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
@@ -64,6 +65,10 @@ static bool refuse_used_file(const char *path, GError **error)
 {
     g_auto(MigFd) fd = open(path, O_RDONLY | O_CLOEXEC);
 
+    if (fd < 0 && errno != ENOENT) {
+        mig_error_set_errno(error, errno, "--ram-file: looking into '%s'", path);
+        return false;
+    }
     if (fd < 0 || lseek(fd, 0, SEEK_DATA) < 0) {
         return true;
     }

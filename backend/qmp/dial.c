@@ -23,9 +23,9 @@ typedef struct {
     atomic_int refs;
     char *host, *port;
     struct addrinfo *found;
-    int code;
-    atomic_bool ready; /* the two above are written */
-    QmpDial *dial;     /* main thread only; NULL after qmp_dial_free() */
+    const char *failure; /* NULL = found */
+    atomic_bool ready;   /* the two above are written */
+    QmpDial *dial;       /* main thread only; NULL after qmp_dial_free() */
 } Lookup;
 
 struct QmpDial {
@@ -203,9 +203,9 @@ static gboolean lookup_over(void *data)
     if (!atomic_load(&lookup->ready)) {
         return G_SOURCE_CONTINUE; /* impossible: it is posted after that */
     }
-    if (dial != NULL && lookup->code != 0) {
+    if (dial != NULL && lookup->failure != NULL) {
         finish(dial, g_error_new(MIG_ERROR, MIG_ERROR_IO, "address resolution failed for %s:%s: %s",
-                                 lookup->host, lookup->port, gai_strerror(lookup->code)));
+                                 lookup->host, lookup->port, lookup->failure));
     } else if (dial != NULL) {
         dial->next = lookup->found;
         try_next(dial);
@@ -219,7 +219,8 @@ static void *look_up(void *data)
     Lookup *lookup = data;
     const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
 
-    lookup->code = getaddrinfo(lookup->host, lookup->port, &hints, &lookup->found);
+    int code = getaddrinfo(lookup->host, lookup->port, &hints, &lookup->found);
+    lookup->failure = code != 0 ? mig_error_of_lookup(code) : NULL;
     atomic_store(&lookup->ready, true);
     g_idle_add_full(G_PRIORITY_DEFAULT, lookup_over, lookup, NULL);
     return NULL;
@@ -238,8 +239,12 @@ static void connect_inet(QmpDial *dial)
 
     int code = pthread_create(&thread, NULL, look_up, lookup);
     if (code != 0) {
+        g_autofree char *name = address_to_uri(dial->address);
+        GError *error = NULL;
+
         lookup_unref(lookup);
-        fail(dial, code);
+        mig_error_set_errno(&error, code, "cannot connect to %s: making a thread", name);
+        finish(dial, error);
         return;
     }
     pthread_detach(thread);

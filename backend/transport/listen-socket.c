@@ -189,7 +189,11 @@ static bool clear_path(const Address *address, const SocketAddr *addr, GError **
         return false;
     }
     g_auto(MigFd) probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (probe >= 0 && connect(probe, (const struct sockaddr *)&addr->addr, addr->length) < 0 &&
+    if (probe < 0) {
+        mig_error_set_errno(error, errno, "Failed to create Unix socket");
+        return false;
+    }
+    if (connect(probe, (const struct sockaddr *)&addr->addr, addr->length) < 0 &&
         errno == ECONNREFUSED) {
         unlink(address->path);
         return true;

@@ -71,7 +71,7 @@ static struct addrinfo *ask(const Question *question, int *ret_code, GError **er
     if (code != 0) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "address resolution failed for %s:%s: %s",
                     question->host == NULL ? "" : question->host, question->port,
-                    code == EAI_SYSTEM ? g_strerror(errno) : gai_strerror(code));
+                    mig_error_of_lookup(code));
         return NULL;
     }
     return found;

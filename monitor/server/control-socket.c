@@ -108,7 +108,11 @@ static bool clear_stale_socket(const struct sockaddr_un *address, GError **error
         return false;
     }
     probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (probe >= 0 && connect(probe, (const struct sockaddr *)address, sizeof(*address)) < 0 &&
+    if (probe < 0) {
+        mig_error_set_errno(error, errno, "Failed to create a socket");
+        return false;
+    }
+    if (connect(probe, (const struct sockaddr *)address, sizeof(*address)) < 0 &&
         errno == ECONNREFUSED) {
         unlink(path);
         return true;
@@ -298,7 +302,7 @@ static bool listen_tcp(ControlSocket *control, const char *text, GError **error)
     result = getaddrinfo(host, port, &hints, &list);
     if (result != 0) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "address resolution failed for %s:%s: %s", host,
-                    port, gai_strerror(result));
+                    port, mig_error_of_lookup(result));
         return false;
     }
     good = listen_addresses(control, list, strspn(port, "0") == strlen(port), host, error);

@@ -138,6 +138,10 @@ static bool dashboard_export(const TuiModel *model, const char *path, GError **e
 
     if (file == NULL) {
         mig_error_set_errno(error, errno, "%s", path);
+        if (fd >= 0) {
+            close(fd);
+            unlink(path);
+        }
         return false;
     }
     for (uint64_t i = model_first(model); i < model_end(model); i++) {

@@ -14,7 +14,7 @@ class Terminal(harness.Process):
 
     crashed = False  # a test killed it: a sanitizer reports that, rightly
 
-    def __init__(self, scene, name, *options, memory=pace.SMALL, width=80, height=24):
+    def __init__(self, scene, name, *options, memory=pace.SMALL, width=80, height=24, env=None):
         self.scene = scene
         self.name = name
         self.socket = scene.path("tmux")
@@ -27,9 +27,10 @@ class Terminal(harness.Process):
         pid_path = scene.path(f"{name}.pid")
         program = shlex.join(["sh", "-c", f'echo $$ > {pid_path}.new; mv {pid_path}.new {pid_path}; exec "$0" "$@"',
                               *self.argv])
+        settings = " ".join(f"{key}={shlex.quote(value)}" for key, value in (env or {}).items())
         # The shell stays when migmon has ended, and so does the screen.
         command = (f"cd {scene.dir}; exec 2>>{self.log}; XDG_STATE_HOME={scene.dir} XDG_CONFIG_HOME={scene.dir} "
-                   f"TERM=tmux-256color {program}; echo \"ended with $?\"; cat")
+                   f"TERM=tmux-256color {settings} {program}; echo \"ended with $?\"; cat")
         self.tmux("new-session", "-d", "-s", name, "-x", str(width), "-y", str(height), command)
         harness.wait_for(f"{name} is started", lambda: os.path.exists(pid_path))
         with open(pid_path) as file:

@@ -12,6 +12,7 @@
  */
 #include "backend/engine/outgoing/page-encoder.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -221,7 +222,8 @@ PageEncoder *xbzrle_encoder_new(const LiveSettings *settings, CodecCounters *cou
     x->cache_size = atomic_load(&settings->xbzrle_cache_size);
     if (!make_cache(x, x->cache_size)) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
-                    "no memory for an XBZRLE cache of %" G_GUINT64_FORMAT " bytes", x->cache_size);
+                    "no memory for an XBZRLE cache of %" G_GUINT64_FORMAT " bytes: %s",
+                    x->cache_size, g_strerror(ENOMEM));
         mig_error_hint(error, "migrate_set_parameter xbzrle-cache-size takes less");
         xbzrle_free(&x->base);
         return NULL;

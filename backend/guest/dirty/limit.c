@@ -287,9 +287,14 @@ static void apply(DirtyLimit *l)
     forget_unlimited(l);
     l->changed = true;
     if (!l->thread_runs && in_force(l)) {
-        l->thread_runs = pthread_create(&l->thread, NULL, dirty_limit_thread, l) == 0;
+        int errnum = pthread_create(&l->thread, NULL, dirty_limit_thread, l);
+
+        l->thread_runs = errnum == 0;
         if (!l->thread_runs) {
-            l->notice(l->notice_data, "dirty limit: its thread cannot be started");
+            g_autofree char *text =
+                g_strdup_printf("dirty limit: its thread cannot be started (%s); set it once more",
+                                g_strerror(errnum));
+            l->notice(l->notice_data, text);
         }
     }
     pthread_cond_broadcast(&l->wake);
