@@ -2,8 +2,8 @@
 
   faults.py [MODE ...]
 
-Cells run a few at a time (MIGMON_TEST_JOBS). A run plays a part of each mode's cells by turns (MIGMON_TEST_SHARE,
-MIGMON_TEST_TURN: harness.by_turns), all of them without that.
+Cells run a few at a time (MIGMON_TEST_JOBS). A run plays a part of each mode's cells by turns, half of the part that
+other tests play (MIGMON_TEST_SHARE, MIGMON_TEST_TURN: harness.by_turns), all of them without that.
 """
 
 import concurrent.futures
@@ -61,7 +61,8 @@ def wanted_cells(points):
     them has some of each point and of each fault."""
     cells = [(point, column) for point, row in points.items() for column, cell in row.items() if cell != "-"]
     cells.sort(key=lambda cell: zlib.crc32(" ".join(cell).encode()))
-    return set(harness.by_turns(cells))
+    share = harness.share()
+    return set(harness.by_turns(cells, share if share == 1 else 2 * share))
 
 
 def run_mode(pool, mode, faults, points):

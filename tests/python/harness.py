@@ -329,10 +329,6 @@ class Process:
     def rush(self):
         self.set(max_postcopy_bandwidth=0)
 
-    def address(self):
-        """Where a destination listens, once it does."""
-        return wait_for(f"{self.name} listens", lambda: self.execute("query-migrate").get("socket-address"))[0]
-
     def passes(self, count):
         """Waits for so many more passes."""
         def done():
@@ -598,13 +594,16 @@ def real_qemus():
     return found
 
 
-def by_turns(cases, share=None):
-    """A part of @cases, another one each turn: every Nth of them, from one that MIGMON_TEST_TURN chooses, where
-    MIGMON_TEST_SHARE is N (1: all). At least one."""
-    share = int(os.environ.get("MIGMON_TEST_SHARE", "1")) if share is None else share
-    share = min(share, max(len(cases), 1))
-    turn = int(os.environ.get("MIGMON_TEST_TURN", "0")) % share
-    return cases[turn::share]
+def share():
+    """MIGMON_TEST_SHARE is N where a test plays every Nth of its cases (1: all)."""
+    return int(os.environ.get("MIGMON_TEST_SHARE", "1"))
+
+
+def by_turns(cases, every=None):
+    """A part of @cases, another one each turn: every Nth of them (share()), from one that MIGMON_TEST_TURN chooses. At
+    least one."""
+    every = min(every or share(), max(len(cases), 1))
+    return cases[int(os.environ.get("MIGMON_TEST_TURN", "0")) % every::every]
 
 
 def run(tests):
