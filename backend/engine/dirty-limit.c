@@ -64,7 +64,7 @@ static void set_rate(Engine *e, VcpuRange range, uint64_t rate)
 static bool set_limit(Engine *e, json_object *args, GError **error)
 {
     uint64_t rate = json_object_get_uint64(json_object_object_get(args, "dirty-rate"));
-    g_autoptr(DirtyTracker) possible = NULL;
+    g_autoptr(DirtyTracker) tracker = NULL;
     VcpuRange range;
 
     if (guest_n_vcpus(e->guest) == 0) {
@@ -76,8 +76,11 @@ static bool set_limit(Engine *e, json_object *args, GError **error)
     }
     /* Memory that cannot be tracked is an error of this command, not a later one of the counting
      * thread. */
-    if (rate != 0 && (possible = dirty_share_join(e->dirty, error)) == NULL) {
-        return false;
+    if (rate != 0) {
+        tracker = dirty_share_join(e->dirty, error);
+        if (tracker == NULL) {
+            return false;
+        }
     }
     set_rate(e, range, dirty_limit_from_mib(rate));
     return true;

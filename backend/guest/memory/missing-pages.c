@@ -141,7 +141,7 @@ static void map_received(int uffd, const FaultBlock *b, size_t page)
         errnum = uffd_continue(uffd, at, length, &mapped);
     }
     if (mapped == 0 && errnum == EFAULT && uffd_zero(uffd, at, length) == EEXIST) {
-        errnum = uffd_continue(uffd, at, length, &mapped);
+        (void)uffd_continue(uffd, at, length, &mapped);
     }
     if (mapped == 0) {
         uffd_wake(uffd, at, length); /* mapped already: the vCPU retries */
