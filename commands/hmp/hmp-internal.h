@@ -79,7 +79,6 @@ void call_print_lines(HmpCall *call, const char *text);
 void call_warn(HmpCall *call, const char *text);
 /* "hint: ..." after the output of a command that succeeded. */
 void call_hint(HmpCall *call, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
 /* Prints "Error: TEXT"; the line continues. */
 void call_report(HmpCall *call, const GError *error);
 

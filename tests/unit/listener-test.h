@@ -1,7 +1,6 @@
 /*
  * What the tests of listeners and connectors share: a listener whose callbacks
  * write down what they saw, and connections made from a thread of their own.
- * Each test includes it once; a helper that a test does not need is no fault.
  */
 #pragma once
 
@@ -23,25 +22,10 @@
 #include "backend/transport/transport.h"
 #include "tests/unit/patience.h"
 
-#pragma GCC diagnostic ignored "-Wunused-function"
+extern char *directory;
 
-static char *directory;
-
-static char *path_of(const char *name)
-{
-    return g_build_filename(directory, name, NULL);
-}
-
-static Address *parse(const char *uri)
-{
-    g_autoptr(GError) error = NULL;
-    Address *address = address_from_uri(uri, &error);
-
-    if (address == NULL) {
-        fail_msg("%s: %s", uri, error->message);
-    }
-    return address;
-}
+char *path_of(const char *name);
+Address *parse(const char *uri);
 
 /* ---- what the callbacks saw ---- */
 
@@ -56,96 +40,16 @@ typedef struct {
     bool free_in_ready, free_in_channel, free_in_notice;
 } Seen;
 
-static void free_listener(Seen *seen)
-{
-    g_clear_pointer(&seen->listener, listener_free);
-}
-
-static void on_ready(Listener *l, const GError *error, void *data)
-{
-    Seen *seen = data;
-
-    assert_ptr_equal(l, seen->listener); /* so never before listener_new() returned */
-    assert_false(seen->ready);
-    seen->ready = true;
-    if (seen->free_in_ready) {
-        free_listener(seen);
-    }
-    seen->error = error == NULL ? NULL : mig_error_first_line(error);
-}
-
-static void on_channel(Listener *l, ChannelType type, Transport *transport, void *data)
-{
-    Seen *seen = data;
-
-    assert_true(seen->ready);
-    assert_ptr_equal(l, seen->listener);
-    seen->type = type;
-    transport_free(seen->transport);
-    seen->transport = transport;
-    seen->channels++;
-    if (seen->free_in_channel) {
-        free_listener(seen);
-    }
-}
-
-static void on_notice(Listener *l, const char *text, void *data)
-{
-    Seen *seen = data;
-
-    (void)l;
-    print_message("notice: %s\n", text);
-    g_ptr_array_add(seen->notices, g_strdup(text));
-    if (seen->free_in_notice) {
-        free_listener(seen);
-    }
-}
-
-static const ListenerCallbacks callbacks = { .channel = on_channel, .notice = on_notice };
-
-static void begin(Seen *seen, const Address *address, int fd)
-{
-    seen->notices = g_ptr_array_new_with_free_func(g_free);
-    seen->listener = listener_new(address, fd, &callbacks, on_ready, seen);
-    assert_false(seen->ready);
-}
-
-static void end(Seen *seen)
-{
-    free_listener(seen);
-    transport_free(seen->transport);
-    g_free(seen->error);
-    g_ptr_array_unref(seen->notices);
-    memset(seen, 0, sizeof *seen);
-}
-
-static void run_what_is_due(void)
-{
-    while (g_main_context_iteration(NULL, FALSE)) {}
-}
+void free_listener(Seen *seen);
+void start_listening(Seen *seen, const Address *address, int fd);
+void stop_listening(Seen *seen);
+void run_what_is_due(void);
 
 /* A listener that must work. */
-static void listen_at(Seen *seen, const Address *address)
-{
-    begin(seen, address, -1);
-    RUN_UNTIL(seen->ready);
-    if (seen->error != NULL) {
-        fail_msg("%s", seen->error);
-    }
-    assert_true(listener_is_reusable(seen->listener));
-}
+void listen_at(Seen *seen, const Address *address);
 
-static void listen_uri(Seen *seen, const char *uri)
-{
-    g_autoptr(Address) address = parse(uri);
-
-    listen_at(seen, address);
-}
-
-static const Address *bound(const Seen *seen, guint i)
-{
-    return g_ptr_array_index(listener_addresses(seen->listener), i);
-}
+void listen_uri(Seen *seen, const char *uri);
+const Address *bound(const Seen *seen, guint i);
 
 /* ---- connecting ---- */
 
@@ -156,82 +60,14 @@ typedef struct {
     GThread *thread;
 } Opening;
 
-static gpointer open_thread(gpointer data)
-{
-    Opening *opening = data;
-
-    opening->transport = connector_open(opening->connector, &opening->error);
-    return NULL;
-}
-
-static void start_opening(Opening *opening, const Address *address)
-{
-    opening->connector = connector_new(address, -1, NULL);
-    assert_non_null(opening->connector);
-    opening->thread = g_thread_new("open", open_thread, opening);
-}
-
-static void join_opening(Opening *opening)
-{
-    g_thread_join(opening->thread);
-    connector_free(opening->connector);
-}
-
-static Transport *connect_to(const Address *address)
-{
-    Opening opening = { 0 };
-
-    start_opening(&opening, address);
-    join_opening(&opening);
-    if (opening.transport == NULL) {
-        fail_msg("%s", opening.error->message);
-    }
-    return opening.transport;
-}
-
-static void say(Transport *t, const char *text)
-{
-    struct iovec iov = { (void *)text, strlen(text) };
-
-    assert_true(transport_write_all(t, &iov, 1, NULL, NULL));
-}
-
-static void assert_reads(Transport *t, const char *text)
-{
-    char byte;
-
-    for (; *text != '\0'; text++) {
-        assert_int_equal(transport_read(t, &byte, 1, NULL), 1);
-        assert_int_equal(byte, *text);
-    }
-}
+void start_opening(Opening *opening, const Address *address);
+void join_opening(Opening *opening);
+Transport *connect_to(const Address *address);
+void say(Transport *t, const char *text);
+void assert_reads(Transport *t, const char *text);
 
 /* A connection to @address becomes a channel whose bytes are all there. */
-static void assert_channel(Seen *seen, const Address *address)
-{
-    g_autoptr(Transport) t = connect_to(address);
-    unsigned before = seen->channels;
+void assert_channel(Seen *seen, const Address *address);
 
-    say(t, "QEVM and more");
-    RUN_UNTIL(seen->channels > before);
-    assert_true(transport_is_two_way(seen->transport));
-    assert_reads(seen->transport, "QEVM and more");
-    say(seen->transport, "answer");
-    assert_reads(t, "answer");
-}
-
-static int make_directory(void **state)
-{
-    (void)state;
-    signal(SIGPIPE, SIG_IGN); /* as the program does */
-    directory = g_dir_make_tmp("migmon-listener-XXXXXX", NULL);
-    return directory == NULL ? -1 : 0;
-}
-
-static int remove_directory(void **state)
-{
-    (void)state;
-    int failed = rmdir(directory);
-    g_free(directory);
-    return failed;
-}
+int make_directory(void **state);
+int remove_directory(void **state);

@@ -16,104 +16,18 @@
  * Bytes as text: pairs of hex digits, 'ascii' between quotes, and <COUNT*XX>
  * for a byte COUNT times; blanks mean nothing. Appends to @out.
  */
-static inline void stream_test_bytes(GByteArray *out, const char *text)
-{
-    while (*text != '\0') {
-        uint8_t byte;
-        if (*text == ' ') {
-            text++;
-        } else if (*text == '\'') {
-            for (text++; *text != '\''; text++) {
-                g_byte_array_append(out, (const guint8 *)text, 1);
-            }
-            text++;
-        } else if (*text == '<') {
-            char *end;
-            guint64 count = g_ascii_strtoull(text + 1, &end, 10);
-            g_assert(*end == '*');
-            byte = (uint8_t)g_ascii_strtoull(end + 1, &end, 16);
-            g_assert(*end == '>');
-            guint before = out->len;
-            g_byte_array_set_size(out, before + (guint)count);
-            memset(out->data + before, byte, count);
-            text = end + 1;
-        } else {
-            g_assert(g_ascii_isxdigit(text[0]) && g_ascii_isxdigit(text[1]));
-            byte = (uint8_t)(g_ascii_xdigit_value(text[0]) << 4 | g_ascii_xdigit_value(text[1]));
-            g_byte_array_append(out, &byte, 1);
-            text += 2;
-        }
-    }
-}
+void stream_test_bytes(GByteArray *out, const char *text);
 
 /* False with the error set makes stream_test_feed() stop with STREAM_BAD. */
 typedef bool StreamTestRecord(const StreamRecord *record, void *data, GError **error);
 
 /* The whole stream in pieces of @chunk bytes, by turns copied into the reader's buffer and lent to
  * it (with too little headroom now and then); @record may be NULL. */
-static inline StreamResult stream_test_feed(StreamReader *r, const uint8_t *bytes, size_t length,
-                                            size_t chunk, StreamTestRecord *record, void *data,
-                                            GError **error)
-{
-    const size_t headroom = 4200;
-    uint8_t *lent[2] = { NULL };
-    unsigned turn = 0;
-    StreamResult result;
-
-    for (;;) {
-        StreamRecord found;
-        size_t room;
-
-        result = stream_reader_next(r, &found, error);
-        if (result == STREAM_RECORD) {
-            if (record != NULL && !record(&found, data, error)) {
-                result = STREAM_BAD;
-                break;
-            }
-            continue;
-        }
-        if (result != STREAM_MORE) {
-            break;
-        }
-        size_t count = MIN(chunk, length);
-        if (count == 0) {
-            stream_reader_end(r);
-            continue;
-        }
-        if (turn++ % 3 != 0) {
-            uint8_t **buffer = &lent[turn % 2];
-
-            g_free(*buffer);
-            *buffer = g_malloc(headroom + count);
-            memcpy(*buffer + headroom, bytes, count);
-            stream_reader_lend(r, *buffer + headroom, turn % 5 == 0 ? 8 : headroom, count);
-        } else {
-            uint8_t *space = stream_reader_space(r, &room);
-
-            g_assert(room > 0);
-            count = MIN(room, count);
-            memcpy(space, bytes, count);
-            stream_reader_filled(r, count);
-        }
-        bytes += count;
-        length -= count;
-    }
-    g_free(lent[0]);
-    g_free(lent[1]);
-    return result;
-}
+StreamResult stream_test_feed(StreamReader *r, const uint8_t *bytes, size_t length, size_t chunk,
+                              StreamTestRecord *record, void *data, GError **error);
 
 /* Appends what waits in @w and empties it. */
-static inline void stream_test_drain(StreamWriter *w, GByteArray *out)
-{
-    int count;
-    struct iovec *iov = stream_writer_iov(w, &count);
-
-    for (int i = 0; i < count; i++) {
-        g_byte_array_append(out, iov[i].iov_base, (guint)iov[i].iov_len);
-    }
-    stream_writer_reset(w);
-}
+void stream_test_drain(StreamWriter *w, GByteArray *out);
 
 /* ---- a machine that is known to the tests: RAM and one device ---- */
 
@@ -126,6 +40,7 @@ static inline void stream_test_drain(StreamWriter *w, GByteArray *out)
 #define SETUP  HEAD START LIST EOS FOOTER /* 79 */
 #define PART   "02 00000002"
 #define END    "03 00000002" EOS FOOTER /* 18 */
+
 /* Shortest stream that may end: a machine without RAM. */
 #define NO_RAM HEAD "04 00000002 03'ram' 00000000 00000004 0000000000000004" EOS FOOTER /* 55 */
 
@@ -134,41 +49,8 @@ typedef struct {
     uint64_t *list;
 } TestDevice;
 
-static const VmStateField stream_test_fields[] = {
-    { .name = "n", .type = FIELD_U32, .offset = offsetof(TestDevice, n) },
-    { .name = "list",
-      .type = FIELD_U64_LIST,
-      .offset = offsetof(TestDevice, list),
-      .count_offset = offsetof(TestDevice, n) },
-    { 0 },
-};
-static const VmStateDesc stream_test_device = {
-    .name = "device",
-    .idstr = "device",
-    .version = 2,
-    .minimum_version = 1,
-    .fields = stream_test_fields,
-};
+extern const VmStateDesc stream_test_device;
 
-static inline const VmStateDesc *stream_test_find(void *data, const char *idstr, uint32_t instance,
-                                                  uint32_t version, GError **error)
-{
-    (void)data;
-    (void)version;
-    if (strcmp(idstr, "device") == 0 && instance == 1) {
-        return &stream_test_device;
-    }
-    g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "Unknown savevm section or instance '%s' %u",
-                idstr, instance);
-    return NULL;
-}
-
-static inline StreamReader *stream_test_reader(void)
-{
-    return stream_reader_new(&(StreamReaderConfig){
-        .find_device = stream_test_find,
-        .max_list = 3000000,
-        .max_ram = 0x100000,
-        .buffer_size = 64 * 1024,
-    });
-}
+const VmStateDesc *stream_test_find(void *data, const char *idstr, uint32_t instance,
+                                    uint32_t version, GError **error);
+StreamReader *stream_test_reader(void);

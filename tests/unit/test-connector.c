@@ -81,7 +81,7 @@ static void test_one_connector_opens_several_sockets_but_one_file(void **state)
         say(t, "QEVM");
         RUN_UNTIL(seen.channels == i);
     }
-    end(&seen);
+    stop_listening(&seen);
 
     g_autoptr(Connector) once = connector_new(file, -1, NULL);
     g_autoptr(Transport) t = connector_open(once, NULL);

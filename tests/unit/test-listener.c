@@ -30,7 +30,7 @@ static void test_unix_connection_becomes_a_channel(void **state)
     assert_true(g_str_has_prefix(transport_name(seen.transport), uri));
     assert_channel(&seen, address); /* and again */
     assert_int_equal(seen.notices->len, 0);
-    end(&seen);
+    stop_listening(&seen);
     assert_int_equal(stat(path, &info), -1);
 }
 
@@ -49,7 +49,7 @@ static void test_abstract_names(void **state)
         listen_at(&seen, address);
         assert_int_equal(bound(&seen, 0)->tight, tight[i] == FLAG_OFF ? FLAG_OFF : FLAG_ON);
         assert_channel(&seen, address);
-        end(&seen);
+        stop_listening(&seen);
     }
 }
 
@@ -66,7 +66,7 @@ static void test_port_0_is_reported(void **state)
     assert_channel(&seen, bound(&seen, 0));
     assert_string_equal(seen.transport->ops->kind, "tcp");
     assert_true(g_str_has_prefix(transport_name(seen.transport), "tcp:127.0.0.1:"));
-    end(&seen);
+    stop_listening(&seen);
 }
 
 static void test_names_are_looked_up(void **state)
@@ -78,7 +78,7 @@ static void test_names_are_looked_up(void **state)
     g_autofree char *uri = g_strdup_printf("tcp:localhost:%s,keep-alive=on", bound(&seen, 0)->port);
     g_autoptr(Address) address = parse(uri);
     assert_channel(&seen, address);
-    end(&seen);
+    stop_listening(&seen);
 }
 
 static void test_ipv6(void **state)
@@ -97,7 +97,7 @@ static void test_ipv6(void **state)
     assert_string_equal(transport_name(t), uri);
     assert_channel(&seen, address);
     assert_true(g_str_has_prefix(transport_name(seen.transport), "tcp:[::1]:"));
-    end(&seen);
+    stop_listening(&seen);
 }
 
 static void test_empty_host_is_every_address_at_one_port(void **state)
@@ -115,7 +115,7 @@ static void test_empty_host_is_every_address_at_one_port(void **state)
         assert_string_equal(bound(&seen, i)->port, bound(&seen, 0)->port);
         assert_channel(&seen, address);
     }
-    end(&seen);
+    stop_listening(&seen);
 }
 
 static void test_both_families_on_one_socket(void **state)
@@ -130,7 +130,7 @@ static void test_both_families_on_one_socket(void **state)
     g_autofree char *uri = g_strdup_printf("tcp:127.0.0.1:%s", bound(&seen, 0)->port);
     g_autoptr(Address) address = parse(uri);
     assert_channel(&seen, address);
-    end(&seen);
+    stop_listening(&seen);
 }
 
 /* False where this kernel has no vsock, or none that reaches itself. */
@@ -141,11 +141,11 @@ static bool vsock_carries(void)
     Opening opening = { 0 };
     bool there = false;
 
-    begin(&seen, any, -1);
+    start_listening(&seen, any, -1);
     RUN_UNTIL(seen.ready);
     if (seen.error != NULL) {
         print_message("%s\n", seen.error);
-        end(&seen);
+        stop_listening(&seen);
         return false;
     }
     assert_string_not_equal(bound(&seen, 0)->port, "4294967295");
@@ -162,7 +162,7 @@ static bool vsock_carries(void)
         print_message("%s\n", opening.error->message);
         g_clear_error(&opening.error);
     }
-    end(&seen);
+    stop_listening(&seen);
     return there;
 }
 
@@ -187,13 +187,13 @@ static void test_port_range_takes_the_next_free_one(void **state)
 
     listen_uri(&second, range);
     assert_true(atoi(bound(&second, 0)->port) > port);
-    begin(&third, taken, -1);
+    start_listening(&third, taken, -1);
     RUN_UNTIL(third.ready);
     assert_string_equal(third.error, "Failed to find an available port: Address already in use");
     assert_int_equal(listener_addresses(third.listener)->len, 0);
-    end(&first);
-    end(&second);
-    end(&third);
+    stop_listening(&first);
+    stop_listening(&second);
+    stop_listening(&third);
 }
 
 static void test_bad_addresses_are_told_by_ready(void **state)
@@ -244,16 +244,16 @@ static void test_bad_addresses_are_told_by_ready(void **state)
         Seen seen = { 0 };
 
         print_message("%s\n", rows[i].uri);
-        begin(&seen, address, -1);
+        start_listening(&seen, address, -1);
         RUN_UNTIL(seen.ready);
         assert_non_null(seen.error);
         assert_string_equal(seen.error, rows[i].text);
-        end(&seen);
-        begin(&seen, address, -1);
+        stop_listening(&seen);
+        start_listening(&seen, address, -1);
         seen.free_in_ready = true;
         RUN_UNTIL(seen.ready);
         assert_string_equal(seen.error, rows[i].text);
-        end(&seen);
+        stop_listening(&seen);
     }
     assert_true(g_file_test(file, G_FILE_TEST_IS_REGULAR)); /* and kept */
     unlink(file);
@@ -272,10 +272,10 @@ static void test_unknown_host_is_told(void **state)
     Opening opening = { 0 };
 
     (void)state;
-    begin(&seen, address, -1);
+    start_listening(&seen, address, -1);
     RUN_UNTIL(seen.ready);
     assert_true(g_str_has_prefix(seen.error, text));
-    end(&seen);
+    stop_listening(&seen);
 
     start_opening(&opening, address);
     join_opening(&opening);
@@ -296,11 +296,11 @@ static void test_listener_can_go_before_it_is_ready(void **state)
         g_autoptr(Address) address = parse(uris[i]);
         Seen seen = { 0 };
 
-        begin(&seen, address, -1);
+        start_listening(&seen, address, -1);
         free_listener(&seen);
         run_what_is_due();
         assert_false(seen.ready);
-        end(&seen);
+        stop_listening(&seen);
     }
 }
 
@@ -321,12 +321,12 @@ static void test_stale_socket_is_replaced_and_a_live_one_is_not(void **state)
     close(dead); /* the path stays */
 
     listen_at(&seen, address);
-    begin(&other, address, -1);
+    start_listening(&other, address, -1);
     RUN_UNTIL(other.ready);
     assert_string_equal(other.error, text);
-    end(&other);
+    stop_listening(&other);
     assert_channel(&seen, address); /* undisturbed */
-    end(&seen);
+    stop_listening(&seen);
 }
 
 static void test_path_of_another_is_not_unlinked(void **state)
@@ -339,9 +339,9 @@ static void test_path_of_another_is_not_unlinked(void **state)
     listen_uri(&first, uri);
     assert_int_equal(unlink(path), 0);
     listen_uri(&second, uri);
-    end(&first);
+    stop_listening(&first);
     assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
-    end(&second);
+    stop_listening(&second);
     assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
 }
 
@@ -352,7 +352,7 @@ static void assert_single(const char *uri, int fd, const char *text)
     Seen seen = { 0 };
 
     print_message("%s\n", uri);
-    begin(&seen, address, fd);
+    start_listening(&seen, address, fd);
     RUN_UNTIL(seen.ready);
     if (seen.error != NULL) {
         fail_msg("%s", seen.error);
@@ -361,14 +361,14 @@ static void assert_single(const char *uri, int fd, const char *text)
     assert_int_equal(listener_addresses(seen.listener)->len, 0);
     RUN_UNTIL(seen.channels == 1);
     assert_reads(seen.transport, text);
-    end(&seen);
+    stop_listening(&seen);
 
     if (fd < 0) { /* and freeing in the callback is fine */
         seen.free_in_channel = true;
-        begin(&seen, address, -1);
+        start_listening(&seen, address, -1);
         RUN_UNTIL(seen.channels == 1);
         assert_null(seen.listener);
-        end(&seen);
+        stop_listening(&seen);
     }
 }
 
@@ -408,13 +408,13 @@ static void test_listening_descriptor_is_listened_on(void **state)
     assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof addr), 0);
     assert_int_equal(listen(fd, 5), 0);
     g_auto(MigFd) other = dup(fd);
-    begin(&seen, address, fd);
+    start_listening(&seen, address, fd);
     RUN_UNTIL(seen.ready);
     assert_null(seen.error);
     assert_true(listener_is_reusable(seen.listener));
     assert_int_equal(bound(&seen, 0)->kind, ADDRESS_INET);
     assert_channel(&seen, bound(&seen, 0));
-    end(&seen);
+    stop_listening(&seen);
     assert_false(fcntl(other, F_GETFL) & O_NONBLOCK);
 }
 
@@ -429,10 +429,10 @@ static void test_descriptor_of_the_wrong_direction_is_refused(void **state)
     assert_int_equal(pipe(pipes), 0);
     assert_null(connector_new(address, pipes[0], &error)); /* and not taken */
     assert_string_equal(error->message, "fd:p is not open for writing");
-    begin(&seen, address, pipes[1]); /* taken in any case */
+    start_listening(&seen, address, pipes[1]); /* taken in any case */
     RUN_UNTIL(seen.ready);
     assert_string_equal(seen.error, "fd:p is not open for reading");
-    end(&seen);
+    stop_listening(&seen);
     char byte;
     assert_int_equal(read(pipes[0], &byte, 1), 0);
     close(pipes[0]);

@@ -60,7 +60,7 @@ static void test_strays_are_dropped_with_a_word(void **state)
         }
         assert_int_equal(seen.channels, 0);
         assert_channel(&seen, bound(&seen, 0));
-        end(&seen);
+        stop_listening(&seen);
     }
 }
 
@@ -82,7 +82,7 @@ static void test_first_word_may_come_in_pieces(void **state)
     }
     RUN_UNTIL(seen.channels == 1);
     assert_reads(seen.transport, "QEVM");
-    end(&seen);
+    stop_listening(&seen);
 }
 
 static void test_multifd_channels_are_told_apart(void **state)
@@ -107,7 +107,7 @@ static void test_multifd_channels_are_told_apart(void **state)
     RUN_UNTIL(seen.channels == 3);
     assert_int_equal(seen.type, CHANNEL_MAIN);
     assert_reads(seen.transport, "QEVM");
-    end(&seen);
+    stop_listening(&seen);
 }
 
 static void test_silent_crowd_does_not_keep_the_migration_out(void **state)
@@ -125,7 +125,7 @@ static void test_silent_crowd_does_not_keep_the_migration_out(void **state)
     assert_true(has_notice(&seen, "too many connections wait"));
     assert_channel(&seen, bound(&seen, 0));
     assert_int_equal(seen.channels, 1);
-    end(&seen);
+    stop_listening(&seen);
     for (size_t i = 0; i < SILENT; i++) {
         transport_free(crowd[i]);
     }
@@ -285,7 +285,7 @@ static void test_busy_listener_drops_further_channels(void **state)
     assert_int_equal(seen.channels, 1);
     listener_set_busy(seen.listener, false);
     assert_channel(&seen, bound(&seen, 0));
-    end(&seen);
+    stop_listening(&seen);
 }
 
 static void test_callbacks_may_free_the_listener(void **state)
@@ -300,7 +300,7 @@ static void test_callbacks_may_free_the_listener(void **state)
     RUN_UNTIL(seen.channels == 1);
     assert_null(seen.listener);
     assert_reads(seen.transport, "QEVM");
-    end(&seen);
+    stop_listening(&seen);
 
     seen.free_in_notice = true;
     listen_uri(&seen, "tcp:127.0.0.1:0");
@@ -308,7 +308,7 @@ static void test_callbacks_may_free_the_listener(void **state)
     say(stray, "SSH-2.0");
     RUN_UNTIL(seen.notices->len == 1);
     assert_null(seen.listener);
-    end(&seen);
+    stop_listening(&seen);
 
     seen.free_in_notice = true; /* when the crowd is too big */
     listen_uri(&seen, "tcp:127.0.0.1:0");
@@ -319,7 +319,7 @@ static void test_callbacks_may_free_the_listener(void **state)
     }
     RUN_UNTIL(seen.notices->len == 1);
     assert_null(seen.listener);
-    end(&seen);
+    stop_listening(&seen);
     for (size_t i = 0; i < G_N_ELEMENTS(crowd); i++) {
         transport_free(crowd[i]);
     }
@@ -368,7 +368,7 @@ static void test_channels_are_known_by_their_first_word_when_they_are_wanted(voi
                 assert_int_equal(seen.type, beside[i].type);
             }
             transport_free(t);
-            end(&seen);
+            stop_listening(&seen);
         }
     }
 }
@@ -384,7 +384,7 @@ static void test_a_channel_of_pages_that_says_nothing_leaves_without_a_word(void
     transport_free(connect_to(bound(&seen, 0)));
     assert_channel(&seen, bound(&seen, 0)); /* the main loop has seen the other one go */
     assert_int_equal(seen.notices->len, 0);
-    end(&seen);
+    stop_listening(&seen);
 }
 
 static void test_pages_and_recovery_come_while_the_listener_is_busy(void **state)
@@ -406,7 +406,7 @@ static void test_pages_and_recovery_come_while_the_listener_is_busy(void **state
     assert_int_equal(seen.type, CHANNEL_PAGES);
     transport_free(main);
     transport_free(t);
-    end(&seen);
+    stop_listening(&seen);
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /*
  * What the tests of transports share: a folder of their own and transports made of descriptors.
- * Each includes it once.
+ *
  */
 #pragma once
 
@@ -11,36 +11,9 @@
 
 #include "backend/transport/transport.h"
 
-static char *directory;
+extern char *directory;
 
-G_GNUC_UNUSED static char *path_of(const char *name)
-{
-    return g_build_filename(directory, name, NULL);
-}
-
-static Transport *take_fd(int fd)
-{
-    g_autoptr(GError) error = NULL;
-    Transport *t = transport_new_from_fd(fd, "fd:test", &error);
-
-    if (t == NULL) {
-        fail_msg("%s", error->message);
-    }
-    return t;
-}
-
-static int make_directory(void **state)
-{
-    (void)state;
-    signal(SIGPIPE, SIG_IGN); /* as the program does */
-    directory = g_dir_make_tmp("migmon-transport-XXXXXX", NULL);
-    return directory == NULL ? -1 : 0;
-}
-
-static int remove_directory(void **state)
-{
-    (void)state;
-    int failed = rmdir(directory); /* a test that leaves a file behind fails here */
-    g_free(directory);
-    return failed;
-}
+char *path_of(const char *name);
+Transport *take_fd(int fd);
+int make_directory(void **state);
+int remove_directory(void **state);
