@@ -78,12 +78,7 @@ char *settings_refusal(const Ui *ui, unsigned row)
 
 static bool is_on(const Ui *ui, const char *name)
 {
-    for (JsonEach row = json_each(model_reply_capabilities(ui->model)); json_next(&row);) {
-        if (strcmp(json_text(row.value, "capability"), name) == 0) {
-            return json_flag(row.value, "state");
-        }
-    }
-    return false;
+    return capability_in(model_reply_capabilities(ui->model), name) > 0;
 }
 
 bool settings_is_on(const Ui *ui, MigCapability capability)

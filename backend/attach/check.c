@@ -4,10 +4,9 @@
  */
 #include "backend/attach/check.h"
 
-#include <string.h>
-
 #include "backend/base/error.h"
 #include "backend/base/json.h"
+#include "backend/tables/capabilities.h"
 
 /* ---- facts ---- */
 
@@ -23,14 +22,7 @@ const char *check_text(Check *check, Side side, const char *name, const char *me
 
 int check_capability(Check *check, Side side, const char *name)
 {
-    json_object *list = check_fact(check, side, "capabilities");
-
-    for (JsonEach row = json_each(list); json_next(&row);) {
-        if (strcmp(json_text(row.value, "capability"), name) == 0) {
-            return json_flag(row.value, "state");
-        }
-    }
-    return -1;
+    return capability_in(check_fact(check, side, "capabilities"), name);
 }
 
 void check_find(Check *check, Severity severity, Side side, const char *observed,

@@ -14,27 +14,6 @@
 #include "backend/tables/capabilities.h"
 #include "backend/tables/parameters.h"
 
-static const char *name_at(json_object *list, size_t i)
-{
-    return json_text(json_at(list, i), "capability");
-}
-
-static bool state_at(json_object *list, size_t i)
-{
-    return json_flag(json_at(list, i), "state");
-}
-
-/* -1 = the side does not know it. */
-static int state_of(json_object *list, const char *name)
-{
-    for (size_t i = 0; i < json_length(list); i++) {
-        if (strcmp(name_at(list, i), name) == 0) {
-            return state_at(list, i);
-        }
-    }
-    return -1;
-}
-
 static void add_capability(json_object *list, const char *name, bool on)
 {
     json_object *row = json_object_new_object();
@@ -48,7 +27,7 @@ static void add_capability(json_object *list, const char *name, bool on)
 static void change_capability(Move *move, Side side, const char *name, bool on)
 {
     Restore *before = &move->before;
-    int now = state_of(steps_reply(move->looked, side, "capabilities"), name);
+    int now = capability_in(steps_reply(move->looked, side, "capabilities"), name);
 
     if (now < 0 || now == (int)on) {
         return;
@@ -74,15 +53,15 @@ static bool plan_capabilities(Move *move, GError **error)
     g_autoptr(Address) address = address_from_uri(move->uri, NULL);
     bool two_way = address != NULL && address_has(address, TRAIT_TWO_WAY);
 
-    for (size_t i = 0; i < json_length(here); i++) {
-        const char *name = name_at(here, i), *side = side_of_capability(name);
-        bool on = state_at(here, i);
+    for (JsonEach row = json_each(here); json_next(&row);) {
+        const char *name = json_text(row.value, "capability"), *side = side_of_capability(name);
+        bool on = json_flag(row.value, "state");
 
         if (strcmp(side, "source") == 0 || strcmp(name, "events") == 0 ||
             (strcmp(side, "destination") == 0 && !on)) {
             continue;
         }
-        if (on && state_of(there, name) < 0) {
+        if (on && capability_in(there, name) < 0) {
             g_autofree char *title = managed_title(move->managed, SIDE_DESTINATION);
 
             g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,

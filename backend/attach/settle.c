@@ -7,6 +7,7 @@
 
 #include "backend/attach/attach-internal.h"
 #include "backend/base/json.h"
+#include "backend/tables/capabilities.h"
 #include "backend/tables/info.h"
 
 /* Interval and number of queries whether the destination has the guest. */
@@ -29,23 +30,13 @@ void restore_clear(Restore *restore)
     }
 }
 
-static bool has_capability(json_object *list, const char *name)
-{
-    for (JsonEach row = json_each(list); json_next(&row);) {
-        if (strcmp(json_text(row.value, "capability"), name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void add_capabilities(json_object **place, json_object *more)
 {
     if (*place == NULL) {
         *place = json_object_new_array();
     }
     for (JsonEach row = json_each(more); json_next(&row);) {
-        if (!has_capability(*place, json_text(row.value, "capability"))) {
+        if (capability_in(*place, json_text(row.value, "capability")) < 0) {
             json_object_array_add(*place, json_object_get(row.value));
         }
     }

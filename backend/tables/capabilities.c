@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "backend/base/json.h"
+
 const CapabilityDesc capability_table[CAPABILITY__COUNT] = {
 #define MIG_CAPABILITY(id, name_, since_, supported_, deprecated_, side_, help_)                   \
     [CAPABILITY_##id] = { .name = name_,                                                           \
@@ -30,15 +32,13 @@ bool capability_find(const char *name, MigCapability *ret)
 
 MigCapabilities capabilities_change(MigCapabilities set, json_object *list)
 {
-    for (size_t i = 0; i < json_object_array_length(list); i++) {
-        json_object *entry = json_object_array_get_idx(list, i);
-        const char *name = json_object_get_string(json_object_object_get(entry, "capability"));
+    for (JsonEach row = json_each(list); json_next(&row);) {
         MigCapability id = CAPABILITY__COUNT;
 
-        if (!capability_find(name, &id)) {
+        if (!capability_find(json_text(row.value, "capability"), &id)) {
             g_assert_not_reached(); /* the schema check has refused other names */
         }
-        if (json_object_get_boolean(json_object_object_get(entry, "state"))) {
+        if (json_flag(row.value, "state")) {
             set |= CAPABILITY_BIT(id);
         } else {
             set &= ~CAPABILITY_BIT(id);
@@ -64,11 +64,19 @@ json_object *capabilities_to_json(MigCapabilities set)
     for (size_t i = 0; i < CAPABILITY__COUNT; i++) {
         json_object *entry = json_object_new_object();
 
-        json_object_object_add(entry, "state",
-                               json_object_new_boolean(capability_is_on(set, (MigCapability)i)));
-        json_object_object_add(entry, "capability",
-                               json_object_new_string(capability_table[i].name));
+        json_add_flag(entry, "state", capability_is_on(set, (MigCapability)i));
+        json_add_text(entry, "capability", capability_table[i].name);
         json_object_array_add(list, entry);
     }
     return list;
+}
+
+int capability_in(json_object *list, const char *name)
+{
+    for (JsonEach row = json_each(list); json_next(&row);) {
+        if (strcmp(json_text(row.value, "capability"), name) == 0) {
+            return json_flag(row.value, "state");
+        }
+    }
+    return -1;
 }

@@ -43,3 +43,5 @@ void capabilities_warn(MigCapabilities added, void (*warn)(void *data, const cha
                        void *data);
 
 json_object *capabilities_to_json(MigCapabilities set); /* query-migrate-capabilities */
+/* Reads such a list, also one of another program: whether @name is on; -1 = it is not in @list. */
+int capability_in(json_object *list, const char *name);
