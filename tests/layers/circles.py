@@ -2,12 +2,9 @@
 
     circles.py BUILD
 
-Every circle of the libraries must lie within one of those listed in circles.txt, and every file listed there in a circle:
-the list only becomes shorter. What one room uses of another keeps the order of rooms.py.
+The files of the libraries form no circle, and what one room uses of another keeps the order of rooms.py.
 """
-import collections
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -15,7 +12,6 @@ import sys
 import rooms
 
 SKIPPED = 77  # exit status by which meson knows it
-LIST = pathlib.Path(__file__).with_name("circles.txt")
 
 # File -> file of another room: arrows against the order that no #include shows. The list may only become shorter.
 EXCEPTIONS = {
@@ -83,36 +79,19 @@ def circles(graph):
     return found
 
 
-def known_circles():
-    """The paragraphs of circles.txt: lines with '#' give the reason, the others are files."""
-    paragraphs = LIST.read_text().split("\n\n")
-    files = [{line for line in text.splitlines() if line and not line.startswith("#")} for text in paragraphs]
-    return [circle for circle in files if circle]
-
-
 def main():
     graph = arrows(pathlib.Path(sys.argv[1]))
-    found, known = circles(graph), known_circles()
     bad = []
-    for circle in found:
-        if not any(circle <= allowed for allowed in known):
-            new = circle - set().union(*known)
-            across = len({os.path.dirname(file) for file in circle}) > 1
-            bad.append(f"a circle of {len(circle)} files {'across folders ' if across else ''}that circles.txt does not have"
-                       + (f"; new in it: {', '.join(sorted(new))}" if new else ""))
-            inside = new or circle
-            bad += [f"    {file} uses {symbol} of {other}" for file in sorted(circle)
-                    for other, symbol in sorted(graph[file].items()) if other in circle and (file in inside or other in inside)]
-    still = set().union(*found)
-    bad += [f"{file} is in no circle any more: take it off circles.txt" for file in sorted(set().union(*known) - still)]
+    for circle in circles(graph):
+        bad.append(f"a circle of {len(circle)} files:")
+        bad += [f"    {file} uses {symbol} of {other}" for file in sorted(circle)
+                for other, symbol in sorted(graph[file].items()) if other in circle]
     against = {(file, other) for file in graph for other in graph[file] if not rooms.may_use(file, other)}
     bad += [f"{file} must not use {graph[file][other]} of {other}" for file, other in sorted(against - EXCEPTIONS)]
     bad += [f"{file} does not use {other} any more: take it off the list in tests/layers/circles.py"
             for file, other in sorted(EXCEPTIONS - against)]
     print("\n".join(bad), end="\n" if bad else "")
-    sizes = collections.Counter(len(circle) for circle in found)
-    print(f"{len(found)} circles with {len(still)} files:",
-          ", ".join(f"{count} of {size}" for size, count in sorted(sizes.items(), reverse=True)))
+    print(f"{len(graph)} files")
     return 1 if bad else 0
 
 
