@@ -12,7 +12,7 @@
  *     postcopy.c, snapshot.c
  *     outgoing.c      life of it all
  *
- * dirty-queue, encoders, multifd-pool, mapped-writer, page-requests, return-path, urgent, pace,
+ * dirty-queue, encoders, mapped-writer, page-requests, return-path, urgent, pace,
  * peer-watch and auto-converge are independent objects and do not include this.
  */
 #pragma once
