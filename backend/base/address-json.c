@@ -76,8 +76,7 @@ static bool fail(GError **error, const char *format, ...)
     va_start(args, format);
     g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);
-    g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC, text);
-    return false;
+    return mig_fail(error, MIG_ERROR_GENERIC, "%s", text);
 }
 
 static bool wrong_type(const char *name, const char *expected, GError **error)

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <glib.h>
+#include <stdbool.h>
 
 #define MIG_ERROR (mig_error_quark())
 GQuark mig_error_quark(void);
@@ -32,6 +33,9 @@ typedef enum {
 
 /* The QMP error class name of @error; static string. */
 const char *mig_error_class(const GError *error);
+
+/* Sets *@error from a code, a format and its arguments; false, which most callers return. */
+#define mig_fail(error, code, ...) (g_set_error((error), MIG_ERROR, (code), __VA_ARGS__), false)
 
 /* Appends one hint line to *@error ("hint: " is put in front); no effect when
  * @error or *@error is NULL. */

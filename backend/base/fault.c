@@ -273,8 +273,7 @@ bool fault_act(const char *point, bool (*act)(void *data, FaultAction action),
     if (action == FAULT_HOLD) {
         fault_hold(point, is_gone, data);
     } else if (action == FAULT_FAIL || (action != FAULT_NONE && !act(data, action))) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "fault injected at %s", point);
-        return false;
+        return mig_fail(error, MIG_ERROR_IO, "fault injected at %s", point);
     }
     return true;
 }

@@ -9,15 +9,13 @@
 
 #include "backend/base/error.h"
 
-#define REFUSE(error, ...) (g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, __VA_ARGS__), false)
-
 bool engine_can_limit(const Engine *e, GError **error)
 {
     if (guest_n_vcpus(e->guest) > 0) {
         return true;
     }
-    return REFUSE(error,
-                  "dirty-limit requires KVM with accelerator property 'dirty-ring-size' set");
+    return mig_fail(error, MIG_ERROR_GENERIC,
+                    "dirty-limit requires KVM with accelerator property 'dirty-ring-size' set");
 }
 
 void engine_limit_notice(void *engine, const char *text)
@@ -42,12 +40,13 @@ static bool take_vcpus(Engine *e, json_object *args, const char *verb, VcpuRange
         int64_t i = json_object_get_int64(index);
 
         if (i < 0 || i >= n) {
-            return REFUSE(error, "incorrect cpu index specified");
+            return mig_fail(error, MIG_ERROR_GENERIC, "incorrect cpu index specified");
         }
         *ret = (VcpuRange){ (unsigned)i, (unsigned)i + 1 };
     }
     if (dirty_limit_is_set_for_all(e->limit)) {
-        return REFUSE(error, "can't %s dirty page rate limit while migration is running", verb);
+        return mig_fail(error, MIG_ERROR_GENERIC,
+                        "can't %s dirty page rate limit while migration is running", verb);
     }
     return true;
 }
@@ -68,8 +67,9 @@ static bool set_limit(Engine *e, json_object *args, GError **error)
     VcpuRange range;
 
     if (guest_n_vcpus(e->guest) == 0) {
-        return REFUSE(error, "dirty page limit feature requires KVM with accelerator property "
-                             "'dirty-ring-size' set'");
+        return mig_fail(error, MIG_ERROR_GENERIC,
+                        "dirty page limit feature requires KVM with accelerator property "
+                        "'dirty-ring-size' set'");
     }
     if (!take_vcpus(e, args, rate != 0 ? "set" : "cancel", &range, error)) {
         return false;

@@ -14,8 +14,6 @@
 #define MAX_SAMPLE_PAGES     16384
 #define DEFAULT_SAMPLE_PAGES 512
 
-#define REFUSE(error, ...) (g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, __VA_ARGS__), false)
-
 static const char *const mode_names[] = {
     [DIRTY_RATE_PAGE_SAMPLING] = "page-sampling",
     [DIRTY_RATE_DIRTY_BITMAP] = "dirty-bitmap",
@@ -46,7 +44,7 @@ static bool take_mode(Engine *e, const char *name, DirtyRateMode *ret, GError **
         *ret = DIRTY_RATE_DIRTY_BITMAP;
         /* An arriving guest may need the kernel's only tracker. */
         return guest_run_state(e->guest) != RUN_STATE_INMIGRATE ||
-               REFUSE(error, "Guest is waiting for an incoming migration");
+               mig_fail(error, MIG_ERROR_GENERIC, "Guest is waiting for an incoming migration");
     }
     if (strcmp(name, mode_names[DIRTY_RATE_PAGE_SAMPLING]) == 0) {
         return true;
@@ -71,15 +69,16 @@ static bool take_request(Engine *e, json_object *args, DirtyRateRequest *ret, GE
 
     mode = mode != NULL ? mode : mode_names[DIRTY_RATE_PAGE_SAMPLING];
     if (time > MAX_CALC_MS / factor || time < 0 || time * factor < MIN_CALC_MS) {
-        return REFUSE(error, "Calculation time is out of range [%dms, %dms].", MIN_CALC_MS,
-                      MAX_CALC_MS);
+        return mig_fail(error, MIG_ERROR_GENERIC, "Calculation time is out of range [%dms, %dms].",
+                        MIN_CALC_MS, MAX_CALC_MS);
     }
     if (samples != NULL && strcmp(mode, mode_names[DIRTY_RATE_PAGE_SAMPLING]) != 0) {
-        return REFUSE(error, "sample-pages is used only in page-sampling mode");
+        return mig_fail(error, MIG_ERROR_GENERIC,
+                        "sample-pages is used only in page-sampling mode");
     }
     if (pages < MIN_SAMPLE_PAGES || pages > MAX_SAMPLE_PAGES) {
-        return REFUSE(error, "sample-pages is out of range[%d, %d].", MIN_SAMPLE_PAGES,
-                      MAX_SAMPLE_PAGES);
+        return mig_fail(error, MIG_ERROR_GENERIC, "sample-pages is out of range[%d, %d].",
+                        MIN_SAMPLE_PAGES, MAX_SAMPLE_PAGES);
     }
     ret->window_ms = (uint64_t)(time * factor);
     ret->samples_per_gib = (uint64_t)pages;

@@ -19,8 +19,6 @@ typedef struct {
     bool (*check)(Engine *e, json_object *args, GError **error);
 } Unsupported;
 
-#define REFUSE(error, ...) (g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, __VA_ARGS__), false)
-
 /* NULL when it is absent. */
 static const char *text_of(json_object *args, const char *name)
 {
@@ -33,14 +31,14 @@ static bool check_colo(Engine *e, json_object *args, GError **error)
 {
     return engine_status_of(e, true) == MIGRATION_COLO ||
            engine_status_of(e, false) == MIGRATION_COLO ||
-           ((void)args, REFUSE(error, "VM is not in COLO mode"));
+           ((void)args, mig_fail(error, MIG_ERROR_GENERIC, "VM is not in COLO mode"));
 }
 
 static bool check_guest_stands(Engine *e, json_object *args, GError **error)
 {
     (void)args;
     return guest_run_state(e->guest) != RUN_STATE_RUNNING ||
-           REFUSE(error, "Cannot update device state while vm is running");
+           mig_fail(error, MIG_ERROR_GENERIC, "Cannot update device state while vm is running");
 }
 
 /* ---- display ---- */
@@ -49,10 +47,9 @@ static bool check_display(Engine *e, json_object *args, GError **error)
 {
     (void)e;
     if (strcmp(text_of(args, "protocol"), "spice") != 0) {
-        return REFUSE(error, "Parameter 'protocol' expects 'spice'");
+        return mig_fail(error, MIG_ERROR_GENERIC, "Parameter 'protocol' expects 'spice'");
     }
-    g_set_error(error, MIG_ERROR, MIG_ERROR_DEVICE_NOT_ACTIVE, "SPICE is not in use");
-    return false;
+    return mig_fail(error, MIG_ERROR_DEVICE_NOT_ACTIVE, "SPICE is not in use");
 }
 
 /* ---- snapshots and objects ---- */
@@ -90,13 +87,13 @@ static bool check_snapshot_job(Engine *e, json_object *args, GError **error)
 
     (void)e;
     if (!is_identifier(id)) {
-        return REFUSE(error, "Invalid job ID '%s'", id);
+        return mig_fail(error, MIG_ERROR_GENERIC, "Invalid job ID '%s'", id);
     }
     if (json_object_array_length(devices) == 0) {
-        return REFUSE(error, "At least one device is required for snapshot");
+        return mig_fail(error, MIG_ERROR_GENERIC, "At least one device is required for snapshot");
     }
-    return REFUSE(error, "No block device node '%s'",
-                  json_object_get_string(json_object_array_get_idx(devices, 0)));
+    return mig_fail(error, MIG_ERROR_GENERIC, "No block device node '%s'",
+                    json_object_get_string(json_object_array_get_idx(devices, 0)));
 }
 
 static bool check_object(Engine *e, json_object *args, GError **error)
@@ -105,15 +102,16 @@ static bool check_object(Engine *e, json_object *args, GError **error)
     if (is_identifier(text_of(args, "id"))) {
         return true;
     }
-    return REFUSE(error, "Parameter 'id' expects an identifier\n"
-                         "Identifiers consist of letters, digits, '-', '.', '_', starting with a "
-                         "letter.");
+    return mig_fail(error, MIG_ERROR_GENERIC,
+                    "Parameter 'id' expects an identifier\n"
+                    "Identifiers consist of letters, digits, '-', '.', '_', starting with a "
+                    "letter.");
 }
 
 static bool check_object_exists(Engine *e, json_object *args, GError **error)
 {
     (void)e;
-    return REFUSE(error, "object '%s' not found", text_of(args, "id"));
+    return mig_fail(error, MIG_ERROR_GENERIC, "object '%s' not found", text_of(args, "id"));
 }
 
 /* ---- the list ---- */

@@ -217,15 +217,13 @@ bool multifd_unpack(MultifdUnpacker *unpacker, const uint8_t *bytes, size_t size
     Unpacking more = { pages.in, pages.in_left, &one, 1 };
 
     if (!ok || !unpack(unpacker, &more)) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "multifd: broken %s data",
-                    multifd_compression_name(unpacker->compression));
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT, "multifd: broken %s data",
+                        multifd_compression_name(unpacker->compression));
     }
     if (pages.out_left != 0 || more.in_left != 0 || more.out_left == 0) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "multifd: %zu bytes of %s are %s %u pages",
-                    size, multifd_compression_name(unpacker->compression),
-                    pages.out_left != 0 ? "less than" : "more than", n);
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT, "multifd: %zu bytes of %s are %s %u pages", size,
+                        multifd_compression_name(unpacker->compression),
+                        pages.out_left != 0 ? "less than" : "more than", n);
     }
     return true;
 }

@@ -76,17 +76,15 @@ static uint64_t load_be64(const uint8_t *at)
     return GUINT64_FROM_BE(value);
 }
 
-#define REFUSE(error, ...) (g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, __VA_ARGS__), false)
-
 static bool check_start(const uint8_t *bytes, GError **error)
 {
     if (load_be32(bytes) != MULTIFD_MAGIC) {
-        return REFUSE(error, "multifd: received packet magic %x expected %x", load_be32(bytes),
-                      MULTIFD_MAGIC);
+        return mig_fail(error, MIG_ERROR_FORMAT, "multifd: received packet magic %x expected %x",
+                        load_be32(bytes), MULTIFD_MAGIC);
     }
     if (load_be32(bytes + 4) != MULTIFD_VERSION) {
-        return REFUSE(error, "multifd: received packet version %u expected %u",
-                      load_be32(bytes + 4), MULTIFD_VERSION);
+        return mig_fail(error, MIG_ERROR_FORMAT, "multifd: received packet version %u expected %u",
+                        load_be32(bytes + 4), MULTIFD_VERSION);
     }
     return true;
 }
@@ -142,13 +140,12 @@ void multifd_packet_encode(const MultifdPacket *packet, uint8_t ret[MULTIFD_HEAD
 static bool decode_flags(uint32_t flags, MultifdPacket *ret, GError **error)
 {
     if (flags & FLAG_DEVICE_STATE) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
-                            "multifd: packet with state of a device: "
-                            "this machine has none that moves so");
-        return false;
+        return mig_fail(error, MIG_ERROR_UNSUPPORTED,
+                        "multifd: packet with state of a device: "
+                        "this machine has none that moves so");
     }
     if (flags & ~(FLAG_SYNC | COMPRESSION_MASK)) {
-        return REFUSE(error, "multifd: unknown flags 0x%x", flags);
+        return mig_fail(error, MIG_ERROR_FORMAT, "multifd: unknown flags 0x%x", flags);
     }
     ret->sync = (flags & FLAG_SYNC) != 0;
     for (int c = MULTIFD_PLAIN; c < MULTIFD__COMPRESSIONS; c++) {
@@ -157,9 +154,9 @@ static bool decode_flags(uint32_t flags, MultifdPacket *ret, GError **error)
             return true;
         }
     }
-    g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
-                "multifd: packet packed by a method that is not known here (flags 0x%x)", flags);
-    return false;
+    return mig_fail(error, MIG_ERROR_UNSUPPORTED,
+                    "multifd: packet packed by a method that is not known here (flags 0x%x)",
+                    flags);
 }
 
 static bool decode_pages(const uint8_t *bytes, MultifdPacket *ret, GError **error)
@@ -168,19 +165,20 @@ static bool decode_pages(const uint8_t *bytes, MultifdPacket *ret, GError **erro
     uint32_t n_pages = ret->n_normal + ret->n_zero;
 
     if (memchr(block, 0, sizeof ret->block) == NULL || *block == '\0') {
-        return REFUSE(error, "multifd: packet without a name of a RAM block");
+        return mig_fail(error, MIG_ERROR_FORMAT, "multifd: packet without a name of a RAM block");
     }
     for (const char *c = block; *c != '\0'; c++) {
         if (!g_ascii_isprint(*c)) {
-            return REFUSE(error, "multifd: name of the RAM block is not printable");
+            return mig_fail(error, MIG_ERROR_FORMAT,
+                            "multifd: name of the RAM block is not printable");
         }
     }
     g_strlcpy(ret->block, block, sizeof ret->block);
     for (uint32_t i = 0; i < n_pages; i++) {
         ret->offsets[i] = load_be64(bytes + AT_OFFSETS + 8 * i);
         if (ret->offsets[i] % STREAM_PAGE_SIZE != 0) {
-            return REFUSE(error, "multifd: offset 0x%" PRIx64 " is not that of a page",
-                          ret->offsets[i]);
+            return mig_fail(error, MIG_ERROR_FORMAT,
+                            "multifd: offset 0x%" PRIx64 " is not that of a page", ret->offsets[i]);
         }
     }
     return true;
@@ -201,14 +199,15 @@ bool multifd_packet_decode(const uint8_t bytes[MULTIFD_HEADER_BYTES], MultifdPac
     ret->data_bytes = 0;
     ret->block[0] = '\0';
     if (allocated > MULTIFD_PAGES) {
-        return REFUSE(error, "multifd: received packet with size %u expected a maximum size of %u",
-                      allocated, MULTIFD_PAGES);
+        return mig_fail(error, MIG_ERROR_FORMAT,
+                        "multifd: received packet with size %u expected a maximum size of %u",
+                        allocated, MULTIFD_PAGES);
     }
     if (ret->n_normal > allocated || ret->n_zero > allocated - ret->n_normal) {
-        return REFUSE(error,
-                      "multifd: received packet with %u normal and %u zero pages, expected "
-                      "a maximum of %u",
-                      ret->n_normal, ret->n_zero, allocated);
+        return mig_fail(error, MIG_ERROR_FORMAT,
+                        "multifd: received packet with %u normal and %u zero pages, expected "
+                        "a maximum of %u",
+                        ret->n_normal, ret->n_zero, allocated);
     }
     if (ret->n_normal + ret->n_zero == 0) {
         return true; /* the rest may be stale data of the previous packet */
@@ -219,7 +218,8 @@ bool multifd_packet_decode(const uint8_t bytes[MULTIFD_HEADER_BYTES], MultifdPac
         if (ret->compression == MULTIFD_PLAIN
                 ? ret->data_bytes != plain_bytes
                 : ret->data_bytes == 0 || ret->data_bytes > DATA_MAX) {
-            return REFUSE(error, "multifd: %u pages in %u bytes", ret->n_normal, ret->data_bytes);
+            return mig_fail(error, MIG_ERROR_FORMAT, "multifd: %u pages in %u bytes", ret->n_normal,
+                            ret->data_bytes);
         }
     }
     return decode_pages(bytes, ret, error);

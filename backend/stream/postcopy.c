@@ -28,9 +28,8 @@ bool postcopy_check_advise(const uint8_t *data, size_t length, uint64_t host_pag
     uint64_t host = 0, target = 0;
 
     if (length != ADVISE_LENGTH || !get_be64(&in, &host) || !get_be64(&in, &target)) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                    "RAM postcopy is enabled but have %zu byte advise", length);
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT, "RAM postcopy is enabled but have %zu byte advise",
+                        length);
     }
     if (host != host_pages || target != STREAM_PAGE_SIZE) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
@@ -70,8 +69,7 @@ void postcopy_put_discards(StreamWriter *w, const char *idstr, const DirtyMap *p
 
 static bool refuse_discard(GError **error, const char *what)
 {
-    g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "CMD_POSTCOPY_RAM_DISCARD %s", what);
-    return false;
+    return mig_fail(error, MIG_ERROR_FORMAT, "CMD_POSTCOPY_RAM_DISCARD %s", what);
 }
 
 bool postcopy_decode_discard(const uint8_t *data, size_t length, char ret_idstr[256],
@@ -129,9 +127,7 @@ bool postcopy_decode_recv_bitmap(const uint8_t *data, size_t length, char ret_id
     MigCursor in = { data, data + length };
 
     if (!get_name(&in, ret_idstr) || cursor_left(&in) != 0) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                            "MIG_CMD_RECV_BITMAP names no block");
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT, "MIG_CMD_RECV_BITMAP names no block");
     }
     return true;
 }

@@ -50,8 +50,7 @@ static bool refuse(GError **error, const char *format, ...)
     va_start(args, format);
     g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);
-    g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "description of the stream: %s", text);
-    return false;
+    return mig_fail(error, MIG_ERROR_FORMAT, "description of the stream: %s", text);
 }
 
 /* ---- JSON ---- */

@@ -102,19 +102,17 @@ static bool check_kind(uint16_t type, uint16_t length, Payload *ret, GError **er
 {
     if (type >= G_N_ELEMENTS(kinds) || kinds[type].name == NULL ||
         length > RETURN_PATH_MAX_LENGTH) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                    "return path: received invalid message 0x%04x length 0x%04x", type, length);
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT,
+                        "return path: received invalid message 0x%04x length 0x%04x", type, length);
     }
     *ret = kinds[type].payload;
     uint16_t fixed = fixed_length[*ret];
     bool right = has_name(*ret) ? length >= fixed + 2 && length <= fixed + 256 : length == fixed;
     if (!right) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                    "return path: received '%s' message (0x%04x) with incorrect length %u, "
-                    "expecting %u%s",
-                    kinds[type].name, type, length, fixed, has_name(*ret) ? " and a name" : "");
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT,
+                        "return path: received '%s' message (0x%04x) with incorrect length %u, "
+                        "expecting %u%s",
+                        kinds[type].name, type, length, fixed, has_name(*ret) ? " and a name" : "");
     }
     return true;
 }

@@ -155,16 +155,13 @@ static bool note_count(ListCounts *counts, const VmStateField *number, MigCursor
 static bool check_version(const VmStateDesc *desc, uint32_t version, GError **error)
 {
     if (version > desc->version) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                    "savevm: unsupported version %u for '%s' v%u", version, desc->idstr,
-                    desc->version);
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT, "savevm: unsupported version %u for '%s' v%u",
+                        version, desc->idstr, desc->version);
     }
     if (version < desc->minimum_version) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                    "savevm: version %u of '%s' is too old, the oldest that is read is %u", version,
-                    desc->idstr, desc->minimum_version);
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT,
+                        "savevm: version %u of '%s' is too old, the oldest that is read is %u",
+                        version, desc->idstr, desc->minimum_version);
     }
     return true;
 }
@@ -280,10 +277,9 @@ bool vmstate_decode(const VmStateDesc *desc, uint32_t version, MigCursor *in, ui
     case VMSTATE_OK:
         break;
     case VMSTATE_SHORT:
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                    "'%s' is cut short: %zu bytes, at least %zu expected", desc->idstr,
-                    cursor_left(in), length);
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT,
+                        "'%s' is cut short: %zu bytes, at least %zu expected", desc->idstr,
+                        cursor_left(in), length);
     case VMSTATE_BAD:
         return false;
     }

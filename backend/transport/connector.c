@@ -99,9 +99,7 @@ bool connector_is_cancelled(Connector *connector)
 
 static bool set_cancelled(const Connector *connector, GError **error)
 {
-    g_set_error(error, MIG_ERROR, MIG_ERROR_CANCELLED, "connecting to %s was cancelled",
-                connector->name);
-    return false;
+    return mig_fail(error, MIG_ERROR_CANCELLED, "connecting to %s was cancelled", connector->name);
 }
 
 /* As wait_fd(): 0, an errno, or -1 for cancelled. */

@@ -214,8 +214,7 @@ static bool collect(ExecTransport *exec, GError **error)
     }
     g_autofree char *failure = describe_failure(exec);
     if (failure != NULL) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_IO, failure);
-        return false;
+        return mig_fail(error, MIG_ERROR_IO, "%s", failure);
     }
     return true;
 }
@@ -328,10 +327,8 @@ static bool await_empty(ExecTransport *exec, int64_t deadline_us, GError **error
             break;
         }
         if (deadline_us != 0 && g_get_monotonic_time() >= deadline_us) {
-            g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
-                        "exec: '%s' did not read everything within %u ms", exec->command,
-                        t->finish_timeout_ms);
-            return false;
+            return mig_fail(error, MIG_ERROR_IO, "exec: '%s' did not read everything within %u ms",
+                            exec->command, t->finish_timeout_ms);
         }
     }
     t->undelivered = (size_t)unread;
@@ -366,10 +363,9 @@ static bool exec_finish(Transport *t, GError **error)
         return false;
     }
     if (result == WAIT_TIMEOUT) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
-                    "exec: '%s' has read everything, but did not end within %u ms", exec->command,
-                    t->finish_timeout_ms);
-        return false;
+        return mig_fail(error, MIG_ERROR_IO,
+                        "exec: '%s' has read everything, but did not end within %u ms",
+                        exec->command, t->finish_timeout_ms);
     }
     if (collect(exec, error)) {
         return true;

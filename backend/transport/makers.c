@@ -27,8 +27,7 @@ bool maker_exists(const Address *address)
 
 static bool refuse(GError **error, const char *text)
 {
-    g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC, text);
-    return false;
+    return mig_fail(error, MIG_ERROR_GENERIC, "%s", text);
 }
 
 bool maker_check(const Address *address, GError **error)

@@ -21,8 +21,7 @@ static bool fail(GError **error, const char *format, ...)
     va_start(args, format);
     g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);
-    g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC, text);
-    return false;
+    return mig_fail(error, MIG_ERROR_GENERIC, "%s", text);
 }
 
 bool socket_address_unix(const Address *address, SocketAddr *ret, GError **error)

@@ -36,9 +36,8 @@ static bool inet_is_reachable(const Transport *t, GError **error)
                           info.tcpi_last_ack_recv)) {
         return true;
     }
-    g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "the peer's host has not answered for %u s",
-                info.tcpi_last_ack_recv / 1000);
-    return false;
+    return mig_fail(error, MIG_ERROR_IO, "the peer's host has not answered for %u s",
+                    info.tcpi_last_ack_recv / 1000);
 }
 
 /* Sets the error of a failed call, and keeps it for the other thread of the connection. That the

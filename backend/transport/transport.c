@@ -106,11 +106,9 @@ bool transport_set_cancelled(const Transport *t, GError **error)
     const char *cause = atomic_load(&t->cause);
 
     if (cause != NULL) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_IO, cause);
-        return false;
+        return mig_fail(error, MIG_ERROR_IO, "%s", cause);
     }
-    g_set_error(error, MIG_ERROR, MIG_ERROR_CANCELLED, "%s was closed on this side", t->name);
-    return false;
+    return mig_fail(error, MIG_ERROR_CANCELLED, "%s was closed on this side", t->name);
 }
 
 bool transport_waited(const Transport *t, WaitResult result, int errnum, GError **error)

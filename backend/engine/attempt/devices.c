@@ -175,9 +175,7 @@ static bool load_globalstate(DeviceLoader *loader, const GlobalState *global, GE
     g_autofree char *name = g_strndup(global->runstate, sizeof global->runstate);
 
     if (!run_state_from_name(name, &loader->run_state)) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "Unknown run state '%.32s' in globalstate",
-                    name);
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT, "Unknown run state '%.32s' in globalstate", name);
     }
     loader->has_run_state = true;
     return true;
@@ -215,9 +213,7 @@ bool device_loader_is_complete(const DeviceLoader *loader, GError **error)
 {
     for (unsigned i = 0; i < guest_n_vcpus(loader->guest); i++) {
         if (!loader->vcpu_seen[i]) {
-            g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                        "stream ends without the state of vCPU %u", i);
-            return false;
+            return mig_fail(error, MIG_ERROR_FORMAT, "stream ends without the state of vCPU %u", i);
         }
     }
     return true;

@@ -68,9 +68,7 @@ static bool take_delta(PageDecoder *decoder, size_t block, const StreamRecord *r
         memset(page, 0, MIG_PAGE_SIZE);
     }
     if (!xbzrle_decode(record->data, record->length, page)) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                            "Failed to load XBZRLE page - decode error!");
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT, "Failed to load XBZRLE page - decode error!");
     }
     return !fresh || placer_page(decoder->placer, block, record->offset, page, error);
 }
@@ -103,9 +101,8 @@ static bool take_compressed(PageDecoder *decoder, size_t block, const StreamReco
         return false;
     }
     if (!inflate_page(decoder, record, page)) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                    "decompress data failed: %zu packed bytes are not a page", record->length);
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT,
+                        "decompress data failed: %zu packed bytes are not a page", record->length);
     }
     return placer_page(decoder->placer, block, record->offset, page, error);
 }

@@ -44,9 +44,8 @@ static bool check_pages(Incoming *in, GError **error)
 bool incoming_check_complete(Incoming *in, GError **error)
 {
     if (!in->has_configuration || !in->has_block_list) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "stream ends without %s",
-                    in->has_configuration ? "RAM" : "a configuration");
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT, "stream ends without %s",
+                        in->has_configuration ? "RAM" : "a configuration");
     }
     return check_pages(in, error) && device_loader_is_complete(in->devices, error);
 }
@@ -60,14 +59,11 @@ bool incoming_check_complete(Incoming *in, GError **error)
 static bool take_ping(Incoming *in, uint32_t value, GError **error)
 {
     if (!in->return_path) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "PING %u, but the return path is not open",
-                    value);
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT, "PING %u, but the return path is not open", value);
     }
     if (++in->n_pings > MAX_PINGS) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                    "more than %u PINGs, which no source has questions for", MAX_PINGS);
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT,
+                        "more than %u PINGs, which no source has questions for", MAX_PINGS);
     }
     if ((value & ATTEMPT_PING_BIT) != 0 && !recovery_take_name(in, value, error)) {
         return false;
@@ -147,10 +143,9 @@ static bool take_capabilities(const Incoming *in, const StreamRecord *record, GE
         bool ours = incoming_has(in, validated[i].id);
 
         if (theirs != ours) {
-            g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                        "Capability %s is %s, but received capability is %s", validated[i].name,
-                        ours ? "on" : "off", theirs ? "on" : "off");
-            return false;
+            return mig_fail(error, MIG_ERROR_FORMAT,
+                            "Capability %s is %s, but received capability is %s", validated[i].name,
+                            ours ? "on" : "off", theirs ? "on" : "off");
         }
     }
     for (const char *const *c = record->capabilities; c != NULL && *c != NULL; c++) {
@@ -158,8 +153,7 @@ static bool take_capabilities(const Incoming *in, const StreamRecord *record, GE
 
         /* This build does not know how that capability changes the stream. */
         if (!capability_find(*c, &id)) {
-            g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "Received unknown capability %s", *c);
-            return false;
+            return mig_fail(error, MIG_ERROR_FORMAT, "Received unknown capability %s", *c);
         }
     }
     return true;
@@ -183,10 +177,8 @@ static bool take_configuration(Incoming *in, const StreamRecord *record, GError 
     guest_uuid_bytes(in->config.guest, uuid);
     if (record->uuid != NULL && guest_uuid_is_set(in->config.guest) &&
         memcmp(record->uuid, uuid, sizeof uuid) != 0) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                    "UUID received is not the one of this guest (%s)",
-                    guest_uuid(in->config.guest));
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT, "UUID received is not the one of this guest (%s)",
+                        guest_uuid(in->config.guest));
     }
     in->has_configuration = true;
     if (in->prefetch != NULL) {
@@ -335,14 +327,14 @@ static bool take_record(Incoming *in, const StreamRecord *record, GError **error
         return begin_pages(in, error) && incoming_multifd_eos(in, error);
     case RECORD_DEVICE:
         if (!in->has_block_list) {
-            g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                        "state of device '%s' comes before the list of RAM blocks", record->idstr);
-            return false;
+            return mig_fail(error, MIG_ERROR_FORMAT,
+                            "state of device '%s' comes before the list of RAM blocks",
+                            record->idstr);
         }
         if (in->runs) {
-            g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                        "state of device '%s' comes after the guest was started", record->idstr);
-            return false;
+            return mig_fail(error, MIG_ERROR_FORMAT,
+                            "state of device '%s' comes after the guest was started",
+                            record->idstr);
         }
         if (!device_loader_load(in->devices, record, error)) {
             g_prefix_error(error, "error while loading state for instance 0x%x of device '%s': ",

@@ -70,10 +70,9 @@ static bool read_all(int fd, void *to, size_t count, uint64_t at, GError **error
             return false;
         }
         if (n == 0) {
-            g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
-                        "file ends at 0x%" PRIx64 ", %zu bytes before the end of a page", at,
-                        count);
-            return false;
+            return mig_fail(error, MIG_ERROR_IO,
+                            "file ends at 0x%" PRIx64 ", %zu bytes before the end of a page", at,
+                            count);
         }
         bytes += n;
         at += (uint64_t)n;

@@ -36,8 +36,7 @@ bool incoming_mapped_read(Incoming *in, GError **error)
     ssize_t n;
 
     if (transport_is_shut_down(in->config.transport)) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_CANCELLED, "the migration was cancelled");
-        return false;
+        return mig_fail(error, MIG_ERROR_CANCELLED, "the migration was cancelled");
     }
     in->mapped_at += (off_t)stream_reader_skip(in->reader);
     uint8_t *space = stream_reader_space(in->reader, &size);

@@ -14,8 +14,6 @@
 #include "backend/engine/attempt/shared-ram.h"
 #include "backend/transport/transport-break.h"
 
-#define REFUSE(error, ...) (g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, __VA_ARGS__), false)
-
 /* ---- calls to the pool, under its lock ---- */
 
 /* Its first packet has @id; false with the error when @id is too large or in use. */
@@ -33,9 +31,8 @@ static bool register_id(RecvChannel *channel, unsigned id, GError **error)
     }
     for (unsigned i = 0; i < r->n_come; i++) {
         if (r->channels[i].known && r->channels[i].id == id) {
-            g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                        "multifd: received id '%u' already setup'", id);
-            return false;
+            return mig_fail(error, MIG_ERROR_FORMAT, "multifd: received id '%u' already setup'",
+                            id);
         }
     }
     channel->id = id;
@@ -162,9 +159,8 @@ static bool read_init(RecvChannel *channel, GError **error)
     case READ_ALL:
         break;
     case READ_END:
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_IO,
-                            "a multifd channel ended before it said which one it is");
-        return false;
+        return mig_fail(error, MIG_ERROR_IO,
+                        "a multifd channel ended before it said which one it is");
     case READ_FAILED:
         return false;
     }
@@ -218,9 +214,7 @@ static bool read_data(RecvChannel *channel, int n, size_t size, GError **error)
         channel->header_have = got - size;
         return true;
     case READ_END:
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_IO,
-                            "the connection ended in the middle of a packet");
-        return false;
+        return mig_fail(error, MIG_ERROR_IO, "the connection ended in the middle of a packet");
     case READ_FAILED:
         break;
     }
@@ -314,16 +308,17 @@ static bool check_packet(RecvChannel *channel, size_t *ret_block, GError **error
     const RamBlock *block = guest_find_block(r->config.guest, packet->block, ret_block);
 
     if (block == NULL) {
-        return REFUSE(error, "multifd: unknown ram block %s", packet->block);
+        return mig_fail(error, MIG_ERROR_FORMAT, "multifd: unknown ram block %s", packet->block);
     }
     if (r->config.ignore_shared && ram_is_shared(block)) {
-        return REFUSE(error, "block %s should not be migrated !", block->idstr);
+        return mig_fail(error, MIG_ERROR_FORMAT, "block %s should not be migrated !", block->idstr);
     }
     for (uint32_t i = 0; i < packet->n_normal + packet->n_zero; i++) {
         if (packet->offsets[i] > block->size - MIG_PAGE_SIZE) {
-            return REFUSE(error,
-                          "multifd: offset too long %" PRIx64 " (max %" PRIx64 ") of RAM block %s",
-                          packet->offsets[i], block->size, block->idstr);
+            return mig_fail(error, MIG_ERROR_FORMAT,
+                            "multifd: offset too long %" PRIx64 " (max %" PRIx64
+                            ") of RAM block %s",
+                            packet->offsets[i], block->size, block->idstr);
         }
     }
     if (packet->n_normal > 0 && packet->compression != r->config.settings.compression) {

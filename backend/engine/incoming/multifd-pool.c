@@ -280,10 +280,9 @@ static bool wait_for_syncs(MultifdRecv *r, uint64_t *received, GError **error)
         r->left_us = now;
     }
     if (now - r->left_us > (int64_t)r->config.silent_ms * 1000) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_IO,
-                            "the source has closed the main channel in the middle of a pass, and "
-                            "its multifd channels send nothing more");
-        return false;
+        return mig_fail(error, MIG_ERROR_IO,
+                        "the source has closed the main channel in the middle of a pass, and "
+                        "its multifd channels send nothing more");
     }
     mig_cond_wait_until(&r->changed, &r->lock,
                         now + LOOK_US); /* each SYNC and each end signals it */
@@ -348,17 +347,14 @@ bool multifd_recv_finish(MultifdRecv *r, GError **error)
         const RecvChannel *channel = &r->channels[i];
 
         if (channel->reached > r->points) {
-            g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                        "multifd channel %u has more syncs than the main channel (%" PRIu64
-                        ", %" PRIu64 ")",
-                        channel->id, channel->reached, r->points);
-            return false;
+            return mig_fail(error, MIG_ERROR_FORMAT,
+                            "multifd channel %u has more syncs than the main channel (%" PRIu64
+                            ", %" PRIu64 ")",
+                            channel->id, channel->reached, r->points);
         }
     }
     if (r->placing > 0) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                            "multifd: pages come behind the last sync");
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT, "multifd: pages come behind the last sync");
     }
     r->finished = true;
     pthread_cond_broadcast(&r->changed);

@@ -128,8 +128,7 @@ bool incoming_multifd_eos(Incoming *in, GError **error)
 bool incoming_multifd_flush(Incoming *in, GError **error)
 {
     if (in->multifd == NULL) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_FORMAT, INCOMING_NO_MULTIFD);
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT, "%s", INCOMING_NO_MULTIFD);
     }
     in->flush_seen = true;
     return sync_point(in, error);

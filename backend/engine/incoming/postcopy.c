@@ -71,9 +71,8 @@ void incoming_take_channel(Incoming *in)
 
 static bool refuse_order(const StreamRecord *record, GError **error)
 {
-    g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "postcopy command %d at the wrong time",
-                record->command);
-    return false;
+    return mig_fail(error, MIG_ERROR_FORMAT, "postcopy command %d at the wrong time",
+                    record->command);
 }
 
 static bool take_advise(Incoming *in, const StreamRecord *record, GError **error)
@@ -96,8 +95,7 @@ static bool take_advise(Incoming *in, const StreamRecord *record, GError **error
 bool incoming_find_block(Incoming *in, const char *idstr, size_t *ret, GError **error)
 {
     if (guest_find_block(in->config.guest, idstr, ret) == NULL) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT, "Can't find block %s", idstr);
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT, "Can't find block %s", idstr);
     }
     return true;
 }
@@ -120,11 +118,10 @@ static bool take_discard(Incoming *in, const StreamRecord *record, GError **erro
         const PostcopyRange *range = &g_array_index(ranges, PostcopyRange, i);
 
         if (range->start >= ram->size || range->length > ram->size - range->start) {
-            g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                        "discard of 0x%" PRIx64 " bytes at 0x%" PRIx64
-                        " goes beyond RAM block '%s' of 0x%" PRIx64,
-                        range->length, range->start, idstr, ram->size);
-            return false;
+            return mig_fail(error, MIG_ERROR_FORMAT,
+                            "discard of 0x%" PRIx64 " bytes at 0x%" PRIx64
+                            " goes beyond RAM block '%s' of 0x%" PRIx64,
+                            range->length, range->start, idstr, ram->size);
         }
         if (!placer_discard(in->placer, block, range->start / MIG_PAGE_SIZE,
                             range->length / MIG_PAGE_SIZE, error)) {
@@ -207,10 +204,10 @@ bool postcopy_take_command(Incoming *in, const StreamRecord *record, GError **er
     case COMMAND_POSTCOPY_RUN:
         return take_run(in, record, error);
     default:
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                    "command %d of the stream is not supported by this build, or not at this time",
-                    record->command);
-        return false;
+        return mig_fail(
+            error, MIG_ERROR_FORMAT,
+            "command %d of the stream is not supported by this build, or not at this time",
+            record->command);
     }
 }
 
@@ -263,9 +260,7 @@ bool postcopy_take_page(Incoming *in, size_t block, const StreamRecord *record, 
         return gather(in, block, page, record->data, error);
     }
     if (record->type != RECORD_ZERO_PAGE || record->fill != 0) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                            "a page record that has no place in postcopy");
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT, "a page record that has no place in postcopy");
     }
     for (size_t i = 0; i < record->n_pages; i++) {
         if (!gather(in, block, page + i, zero_page, error)) {
@@ -297,15 +292,13 @@ bool postcopy_finish(Incoming *in, GError **error)
         return false;
     }
     if (migration_get_status(in->migration) != MIGRATION_POSTCOPY_ACTIVE) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                            "the stream ends before the source said that it goes on");
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT,
+                        "the stream ends before the source said that it goes on");
     }
     if (!await_last_pages(in)) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                    "the stream ends, but %" PRIu64 " pages never came",
-                    page_faults_missing(in->faults));
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT,
+                        "the stream ends, but %" PRIu64 " pages never came",
+                        page_faults_missing(in->faults));
     }
     return true;
 }

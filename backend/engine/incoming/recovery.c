@@ -194,9 +194,7 @@ bool incoming_add_channel(Incoming *in, Transport *transport, GError **error)
     MIG_LOCK(&in->lock);
 
     if (!in->takes_channel || in->urgent != NULL || in->quit) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                            "a channel of pages that nothing is known of");
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT, "a channel of pages that nothing is known of");
     }
     in->urgent = urgent_receiver_new(in, transport, error);
     if (in->urgent == NULL) {

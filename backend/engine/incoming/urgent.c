@@ -40,9 +40,8 @@ static bool place(UrgentReceiver *u, const StreamRecord *record, GError **error)
 
     if ((!zero && record->type != RECORD_PAGE) || (zero && record->fill != 0) ||
         record->n_pages > 1) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                            "a record that has no place among requested pages");
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT,
+                        "a record that has no place among requested pages");
     }
     atomic_fetch_add_explicit(zero ? &c->zero_pages : &c->normal_pages, 1, memory_order_relaxed);
     if (!page_faults_claim(in->faults, block, page)) {

@@ -14,8 +14,7 @@ bool outgoing_is_cancelled(const Outgoing *o)
 bool outgoing_check(Outgoing *o, GError **error)
 {
     if (outgoing_is_cancelled(o)) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_CANCELLED, "the migration was cancelled");
-        return false;
+        return mig_fail(error, MIG_ERROR_CANCELLED, "the migration was cancelled");
     }
     return !outgoing_gave_up(o, error) && !lane_failed(o->lane, error) &&
            (o->return_path == NULL || !source_return_path_failed(o->return_path, error));

@@ -105,11 +105,10 @@ static bool begin_stream(Outgoing *o, GError **error)
         }
     } else if (outgoing_has(o, CAPABILITY_RETURN_PATH) ||
                outgoing_has(o, CAPABILITY_POSTCOPY_RAM)) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED,
-                    "capability %s is on, but %s goes one way only",
-                    outgoing_has(o, CAPABILITY_POSTCOPY_RAM) ? "postcopy-ram" : "return-path",
-                    transport_name(o->transport));
-        return false;
+        return mig_fail(error, MIG_ERROR_UNSUPPORTED,
+                        "capability %s is on, but %s goes one way only",
+                        outgoing_has(o, CAPABILITY_POSTCOPY_RAM) ? "postcopy-ram" : "return-path",
+                        transport_name(o->transport));
     }
     if (outgoing_has(o, CAPABILITY_POSTCOPY_RAM)) {
         postcopy_put_advise(o->writer, page_faults_page_sizes(config->guest));

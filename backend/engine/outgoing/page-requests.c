@@ -99,11 +99,10 @@ static bool take_message(PageRequests *requests, const char *idstr, uint64_t sta
     const RamBlock *ram = guest_blocks(requests->guest, &n)[block];
     if (length == 0 || start % MIG_PAGE_SIZE != 0 || length % MIG_PAGE_SIZE != 0 ||
         start >= ram->size || length > ram->size - start) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                    "return path: 0x%" PRIx32 " bytes at 0x%" PRIx64
-                    " of block '%s' are asked for, which are no pages of it",
-                    length, start, ram->idstr);
-        return false;
+        return mig_fail(error, MIG_ERROR_FORMAT,
+                        "return path: 0x%" PRIx32 " bytes at 0x%" PRIx64
+                        " of block '%s' are asked for, which are no pages of it",
+                        length, start, ram->idstr);
     }
     requests->count++;
     *ret_block = block;

@@ -66,9 +66,7 @@ static bool open_connection(Outgoing *o, Connector *connector, GError **error)
     if (cancelled) {
         urgent_sender_free(urgent);
         transport_free(t);
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_CANCELLED,
-                            "connecting to the destination was cancelled");
-        return false;
+        return mig_fail(error, MIG_ERROR_CANCELLED, "connecting to the destination was cancelled");
     }
     return true;
 }

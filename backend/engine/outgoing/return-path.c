@@ -35,9 +35,8 @@ struct SourceReturnPath {
 
 static bool refuse_message(const ReturnPathMessage *message, GError **error)
 {
-    g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                "return path: message type %d has no place here", message->type);
-    return false;
+    return mig_fail(error, MIG_ERROR_FORMAT, "return path: message type %d has no place here",
+                    message->type);
 }
 
 /* Takes a message under the lock; false ends the path with the error. */
@@ -46,9 +45,7 @@ static bool take_message(SourceReturnPath *rp, const ReturnPathMessage *message,
     switch (message->type) {
     case RETURN_PONG:
         if (rp->pongs->len >= MAX_PONGS) {
-            g_set_error_literal(error, MIG_ERROR, MIG_ERROR_FORMAT,
-                                "return path: more answers than questions");
-            return false;
+            return mig_fail(error, MIG_ERROR_FORMAT, "return path: more answers than questions");
         }
         g_array_append_val(rp->pongs, message->value);
         return true;
