@@ -122,6 +122,22 @@ static void print_sentence(HmpCall *call, const char *label, const char *text)
     }
 }
 
+/* "since: 12.3 s in postcopy-paused", for what an operator ends. */
+static void print_since(HmpCall *call, json_object *history)
+{
+    static const char *const waits[] = { "pre-switchover", "postcopy-paused", NULL };
+    json_object *states = json_member(history, "states");
+    json_object *last = json_length(states) > 0 ? json_at(states, json_length(states) - 1) : NULL;
+    const char *status = last ? json_text(last, "status") : "";
+
+    if (g_strv_contains(waits, status)) {
+        int64_t ms = json_object_get_int64(json_member(history, "elapsed-ms")) -
+                     json_object_get_int64(json_member(last, "time-ms"));
+
+        call_print(call, "since: %.1f s in %s\n", (double)MAX(ms, 0) / 1000, status);
+    }
+}
+
 static void print_history(HmpCall *call, json_object *value, const GError *error)
 {
     if (!error) {
@@ -131,6 +147,7 @@ static void print_history(HmpCall *call, json_object *value, const GError *error
         print_sentence(call, "verdict", json_text(value, "verdict"));
         print_sentence(call, "advice", json_text(value, "advice"));
         print_pause(call, json_member(value, "downtime"));
+        print_since(call, value);
         print_faults(call, json_member(value, "page-faults"));
         print_sentence(call, "outcome", json_text(value, "outcome"));
     }

@@ -144,6 +144,8 @@ def a_destination_that_stalls_in_postcopy_is_paused(s):
     contains(outcome(src), STALL)
     dst.signal(signal.SIGCONT)
     dst.wait_status("postcopy-paused")
+    for side in (src, dst):
+        contains(side.hmp("info migrate"), " s in postcopy-paused")
     uri = f"unix:{s.path('again.sock')}"
     dst.execute("migrate-recover", uri=uri)
     src.execute("migrate", uri=uri, resume=True)
@@ -198,6 +200,7 @@ def a_pause_says_what_it_waits_for(s):
     src.execute("migrate", uri=uri)
     src.wait_status("pre-switchover")
     contains(src.hmp("info migrate"), "so far, the guest waits for migrate_continue")
+    contains(src.hmp("info migrate"), " s in pre-switchover")
 
     def paused_us():
         return src.execute("x-query-migrate-history")["downtime"]["total-us"]

@@ -22,7 +22,7 @@ VOLATILE_MEMBERS = {
 }
 PORT = re.compile(r"((?:127\.0\.0\.1|\[::1?\]|::1?):|\"port\": \")([1-9][0-9]{3,4})\b")
 
-OWN_LINE = re.compile(r"^(?:hint: |owner: |outcome: |passes: |last pass: |time: |pause: |page requests: |verdict: |advice: |x-handover|x-switchover|x-stall|x-multifd-|x-sparse-ram|mapped-ram|direct-io|"
+OWN_LINE = re.compile(r"^(?:hint: |owner: |outcome: |passes: |last pass: |time: |pause: |since: |page requests: |verdict: |advice: |x-handover|x-switchover|x-stall|x-multifd-|x-sparse-ram|mapped-ram|direct-io|"
                       # help: arguments of a command
                       r"  [-\w]+: )")
 # Told when it happens, whatever is being answered. Hints may follow.
