@@ -253,7 +253,8 @@ json_object *history_to_json(const History *history)
         json_add_number(o, "total-bytes", history->total);
         json_add_number(o, "transferred-bytes", history->transferred);
     }
-    json_add_number(o, "threshold-bytes", history->bandwidth * history->limit_ms / 1000);
+    json_add_number(o, "threshold-bytes",
+                    saturate_u64((double)history->bandwidth * (double)history->limit_ms / 1000.0));
     json_add_integer(o, "elapsed-ms",
                      history->moves->len > 0 ? (end - history->start_us) / 1000 : 0);
     json_add_text(o, "verdict", verdict);

@@ -166,10 +166,27 @@ static void test_resuming(void **state)
     history_free(history);
 }
 
+/* A figure that no link has must not come out as a small one. */
+static void test_products_saturate(void **state)
+{
+    History *history = history_new();
+    json_object *info = look(1, 1, 1, 1), *ram = json_object_object_get(info, "ram"), *whole;
+
+    (void)state;
+    json_object_object_add(ram, "mbps", json_object_new_double(1e300));
+    history_seen(history, info, 2000000);
+    json_object *value = member(history, &whole, "threshold-bytes");
+    assert_true(json_object_get_uint64(value) == UINT64_MAX);
+    json_object_put(whole);
+    json_object_put(info);
+    history_free(history);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_at_first),
+        cmocka_unit_test(test_products_saturate),
         cmocka_unit_test(test_states_and_the_next_attempt),
         cmocka_unit_test(test_passes_end_when_the_syncs_grow),
         cmocka_unit_test(test_answers_without_figures),
