@@ -192,6 +192,38 @@ def a_command_that_keeps_writing_errors_is_not_waited_for(s):
     expect("owner", src.owner(), "unknown (commit sent)")
 
 
+# ---- bytes on the way count against the downtime limit ----
+
+def bytes_on_the_way_keep_the_guest_running(s):
+    """All of an idle guest lies in the buffers of the connection: more than the limit allows, until it is read."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(s.path("reader"))
+        server.listen()
+        src = s.migmon("src", memory="4M", machine="stress,pattern=idle")
+        src.set(max_bandwidth=0, downtime_limit=100, avail_switchover_bandwidth=1000, x_switchover_timeout=0)
+        src.execute("migrate", uri=f"unix:{s.path('reader')}")
+        connection, _ = server.accept()
+        with connection:
+            seen = []
+
+            def stands():
+                seen.append(src.execute("query-migrate")["ram"].get("transferred") if src.status() == "active" else None)
+                return len(seen) > 20 and seen[-1] and len(set(seen[-20:])) == 1
+            harness.wait_for("everything is sent", stands)
+            expect("bytes left", src.execute("query-migrate")["ram"]["remaining"], 0)
+            expect("run state", src.run_state(), "running")
+            connection.settimeout(0.1)
+
+            def paused():
+                with contextlib.suppress(TimeoutError):
+                    connection.recv(1 << 20)
+                return src.run_state() == "finish-migrate"
+            harness.wait_for("the guest is paused for the rest", paused)
+            src.execute("migrate_cancel")
+            src.wait_status("cancelled")
+    src.verify()
+
+
 # ---- what the pause waits for ----
 
 def a_pause_says_what_it_waits_for(s):
@@ -323,7 +355,8 @@ def cont_f_says_what_it_does(s):
 harness.run([a_reader_that_takes_nothing(socket.AF_UNIX), a_reader_that_takes_nothing(socket.AF_INET),
              a_command_that_takes_nothing, a_stopped_destination(), a_stopped_destination("multifd"),
              a_destination_that_stalls_in_postcopy_is_paused, a_recovery_that_is_not_answered_ends,
-             a_command_that_keeps_writing_errors_is_not_waited_for, a_pause_says_what_it_waits_for,
+             a_command_that_keeps_writing_errors_is_not_waited_for, bytes_on_the_way_keep_the_guest_running,
+             a_pause_says_what_it_waits_for,
              a_second_source_is_told_why, refused_before_the_return_path_is_open,
              closed_at_any_moment,
              a_snapshot_over_a_connection_stays_paused, cont_f_says_what_it_does])
