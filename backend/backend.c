@@ -120,9 +120,14 @@ int backend_session_pop_fd(BackendSession *session)
     return fd;
 }
 
-void backend_session_set_named_fd(BackendSession *session, const char *name, int fd)
+bool backend_session_set_named_fd(BackendSession *session, const char *name, int fd)
 {
+    if (g_hash_table_size(session->named_fds) >= MAX_NAMED_FDS &&
+        !g_hash_table_contains(session->named_fds, name)) {
+        return false;
+    }
     g_hash_table_replace(session->named_fds, g_strdup(name), GINT_TO_POINTER(fd));
+    return true;
 }
 
 int backend_session_take_named_fd(BackendSession *session, const char *name)

@@ -130,7 +130,11 @@ void backend_emit_shutdown(Backend *backend, const char *reason);
 void backend_session_warn(BackendSession *session, const char *text);
 /* Takes the oldest descriptor that was pushed, -1 when there is none. The caller owns it. */
 int backend_session_pop_fd(BackendSession *session);
-/* Named descriptors (getfd). set takes @fd over and closes one with the same name. take returns
+/* Most named descriptors of one client. */
+#define MAX_NAMED_FDS 128
+
+/* Named descriptors (getfd). set takes @fd over and closes one with the same name; false, and @fd
+ * stays the caller's, when MAX_NAMED_FDS others have names. take returns
  * -1 when the name is unknown; the caller owns the descriptor. */
-void backend_session_set_named_fd(BackendSession *session, const char *name, int fd);
+bool backend_session_set_named_fd(BackendSession *session, const char *name, int fd);
 int backend_session_take_named_fd(BackendSession *session, const char *name);

@@ -18,7 +18,8 @@ static void print_row(HmpCall *call, const Command *command, const char *before)
 {
     g_autofree char *usage = command_usage(command);
 
-    g_autofree char *row = g_strdup_printf("%s%s %s -- %s\n", before, command->name, usage, command->help);
+    g_autofree char *row =
+        g_strdup_printf("%s%s %s -- %s\n", before, command->name, usage, command->help);
 
     call_print_lines(call, row); /* the help of some has several lines */
 }

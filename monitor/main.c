@@ -271,7 +271,10 @@ int main(int argc, char **argv)
     ExitCode code;
 
     inherited_fds_note();
-    startup_prepare_process();
+    if (!startup_prepare_process(&error)) {
+        fprintf(stderr, "migmon: %s\n", error->message);
+        return EXIT_CODE_USAGE;
+    }
     setlocale(LC_CTYPE, "");
     if (!options_parse(argc, argv, &program.options, &error)) {
         g_autofree char *shown = shown_message(error->message);
@@ -295,7 +298,9 @@ int main(int argc, char **argv)
     code = run(&program);
     close_front_ends(&program);
     if (code == EXIT_CODE_OK && console_has_failed(program.console)) {
-        code = EXIT_CODE_REFUSED; /* a full disk: the output is incomplete */
+        /* A full disk. A script must not take a guest that has left for one that is here. */
+        fprintf(stderr, "migmon: not all of the output could be written\n");
+        code = program.migrated ? EXIT_CODE_OK : EXIT_CODE_REFUSED;
     }
     if (program.options.json && program.stage != STAGE_PROMPT) {
         console_print_object(program.console,

@@ -3,6 +3,7 @@
  */
 #include "monitor/startup.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -10,6 +11,8 @@
 #include <unistd.h>
 
 #include "backend/base/error.h"
+
+#define LOOP_DESCRIPTORS 4
 
 /* Opens missing descriptors 0 to 2, so that no other file gets their numbers. */
 static void hold_standard_descriptors(void)
@@ -41,10 +44,30 @@ static bool has_standard_input(void)
              input.st_rdev == null.st_rdev);
 }
 
-void startup_prepare_process(void)
+/* GLib's loop and its signals need descriptors, and GLib aborts when there are none. */
+static bool can_loop(GError **error)
+{
+    int spare[LOOP_DESCRIPTORS];
+    int n = 0;
+
+    while (n < LOOP_DESCRIPTORS && (spare[n] = dup(STDERR_FILENO)) >= 0) {
+        n++;
+    }
+    if (n < LOOP_DESCRIPTORS) {
+        mig_error_set_errno(error, errno, "there are too few descriptors to start");
+        mig_error_hint(error, "raise the limit: ulimit -n");
+    }
+    for (int i = 0; i < n; i++) {
+        close(spare[i]);
+    }
+    return n == LOOP_DESCRIPTORS;
+}
+
+bool startup_prepare_process(GError **error)
 {
     hold_standard_descriptors();
     ignore_sigpipe();
+    return can_loop(error);
 }
 
 bool startup_check(const Options *options, bool batch, GError **error)

@@ -11,8 +11,9 @@
 #include "monitor/script.h"
 #include "tui/config.h"
 
-/* Opens missing descriptors 0 to 2 and ignores SIGPIPE. */
-void startup_prepare_process(void);
+/* Opens missing descriptors 0 to 2 and ignores SIGPIPE. False with an error when there are too few
+ * descriptors for the main loop, which would abort. */
+bool startup_prepare_process(GError **error);
 
 /* Settings of the dashboard: its file, then the options. */
 bool startup_configure_dashboard(const Options *options, TuiConfig *ret_config, GError **error);

@@ -34,13 +34,13 @@ static void say_status(GString *out, const ModelSample *now)
         return;
     }
     shown_append(out, "The migration%s%s is %s", sample_is_outgoing(now) ? " to " : "",
-                           sample_is_outgoing(now) ? now->peer : "", now->status);
+                 sample_is_outgoing(now) ? now->peer : "", now->status);
     if (*now->reason) {
         shown_append(out, ": %s", now->reason);
     }
     if (now->has_downtime) {
         shown_append(out, " after %.1f seconds with a pause of %" PRIu64 " ms",
-                               (double)now->elapsed_ms / 1000, now->downtime_ms);
+                     (double)now->elapsed_ms / 1000, now->downtime_ms);
     }
     g_string_append(out, ".\n");
 }
@@ -50,8 +50,8 @@ static void say_pass(GString *out, const ModelSample *now, const ModelPass *pass
     g_autofree char *left = size_format(pass->remaining), *dirty = size_format(pass->dirtied);
     g_autofree char *enough = size_format(now->threshold);
 
-    shown_append(out, "Pass %" PRIu64 " ended: %s were dirtied again, %s are to go",
-                           pass->number, dirty, left);
+    shown_append(out, "Pass %" PRIu64 " ended: %s were dirtied again, %s are to go", pass->number,
+                 dirty, left);
     if (now->threshold > 0) {
         shown_append(out, ", %s fit into the pause", enough);
     }
@@ -63,12 +63,11 @@ static void say_settings(GString *out, PlainState *state, const ModelSample *now
     if (state->begun && state->limit != now->limit) {
         g_autofree char *limit = size_format(now->limit);
 
-        shown_append(out, "The bandwidth limit is now %s%s.\n",
-                               now->limit > 0 ? limit : "off", now->limit > 0 ? " a second" : "");
+        shown_append(out, "The bandwidth limit is now %s%s.\n", now->limit > 0 ? limit : "off",
+                     now->limit > 0 ? " a second" : "");
     }
     if (state->begun && state->downtime_limit_ms != now->downtime_limit_ms) {
-        shown_append(out, "The longest pause is now %" PRIu64 " ms.\n",
-                               now->downtime_limit_ms);
+        shown_append(out, "The longest pause is now %" PRIu64 " ms.\n", now->downtime_limit_ms);
     }
     state->limit = now->limit;
     state->downtime_limit_ms = now->downtime_limit_ms;
@@ -82,9 +81,9 @@ static void say_progress(GString *out, PlainState *state, const ModelSample *now
         g_autofree char *rate = size_format(now->rate), *dirty = size_format(now->dirty_rate);
 
         shown_append(out,
-                               "It is %d percent of the way, sends %s a second; the guest dirties "
-                               "%s a second.\n",
-                               tenth * 10, rate, dirty);
+                     "It is %d percent of the way, sends %s a second; the guest dirties "
+                     "%s a second.\n",
+                     tenth * 10, rate, dirty);
         state->tenth = tenth;
     }
 }

@@ -185,7 +185,8 @@ char *progress_summary(json_object *info, json_object *history, json_object *own
 
     last_pass(history, &passes);
     passes = MAX(passes, (size_t)json_number(ram, "dirty-sync-count"));
-    shown_append(out, "%s", *json_text(info, "status") ? json_text(info, "status") : "no migration");
+    shown_append(out, "%s",
+                 *json_text(info, "status") ? json_text(info, "status") : "no migration");
     if (*reason != '\0') {
         shown_append(out, " (%s)", reason);
     }

@@ -5,7 +5,8 @@
  * separators as "U+202E", bytes that are no UTF-8 as "\xff". JSON is for programs and is not
  * changed. Results are freed by the caller. Pure; any thread.
  *
- * A newline is a matter of who wrote it: in a value it is spelled out, because it would fake a line.
+ * A newline is a matter of who wrote it: in a value it is spelled out, because it would fake a
+ * line.
  */
 #pragma once
 

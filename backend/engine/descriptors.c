@@ -27,7 +27,12 @@ void engine_getfd(Engine *e, BackendSession *session, json_object *args, Backend
         backend_reply_failure(reply, "No file descriptor supplied via SCM_RIGHTS");
         return;
     }
-    backend_session_set_named_fd(session, name, fd);
+    if (!backend_session_set_named_fd(session, name, fd)) {
+        close(fd);
+        backend_reply_failure(reply, "%d descriptors have a name already; closefd gives some back",
+                              MAX_NAMED_FDS);
+        return;
+    }
     backend_reply_return(reply, NULL);
 }
 

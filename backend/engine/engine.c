@@ -29,6 +29,8 @@ static void apply_settings(Engine *e)
 static void set_parameters(Engine *e, BackendSession *session, json_object *args,
                            BackendReply *reply)
 {
+    engine_reap_arrived(e);
+
     Facts facts = engine_facts(e);
     MigParameters merged;
     GError *error = NULL;
@@ -61,6 +63,8 @@ static void query_parameters(Engine *e, BackendSession *session, json_object *ar
 static void set_capabilities(Engine *e, BackendSession *session, json_object *args,
                              BackendReply *reply)
 {
+    engine_reap_arrived(e);
+
     Facts facts = engine_facts(e);
     GError *error = NULL;
 

@@ -196,12 +196,12 @@ static void format_sockets(json_object *list, GString *out)
             /* Brackets make the line a valid URI; QEMU omits them. */
             bool v6 = strchr(host, ':') != NULL;
             shown_append(out, "\ttcp:%s%s%s:%s\n", v6 ? "[" : "", host, v6 ? "]" : "",
-                                   member_string(address, "port"));
+                         member_string(address, "port"));
         } else if (strcmp(type, "unix") == 0) {
             shown_append(out, "\tunix:%s\n", member_string(address, "path"));
         } else if (strcmp(type, "vsock") == 0) {
             shown_append(out, "\tvsock:%s:%s\n", member_string(address, "cid"),
-                                   member_string(address, "port"));
+                         member_string(address, "port"));
         } else {
             shown_append(out, "\t%s:%s\n", type, member_string(address, "str"));
         }
@@ -262,8 +262,7 @@ void mig_info_format_hmp(json_object *reply, GString *out)
         g_string_append(out, "Outgoing migration blocked:\n");
     }
     for (size_t i = 0; i < list_length(blocked); i++) {
-        shown_append(out, "  %s\n",
-                               json_object_get_string(json_object_array_get_idx(blocked, i)));
+        shown_append(out, "  %s\n", json_object_get_string(json_object_array_get_idx(blocked, i)));
     }
     if (strcmp(status, "failed") == 0 && *error != '\0') {
         shown_append(out, "Migration status: %s (%s)\n", status, error);

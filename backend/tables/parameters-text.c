@@ -41,8 +41,7 @@ static json_object *byte_size_from_text(const ParamDesc *desc, const char *text,
     if (out_of_range) {
         REFUSE(error, "Value '%s' is out of range for parameter '%s'", text, desc->name);
     } else {
-        REFUSE(error,
-               "Parameter '%s' expects a non-negative number below 2^64" MIG_ERROR_SIZE_HINT,
+        REFUSE(error, "Parameter '%s' expects a non-negative number below 2^64" MIG_ERROR_SIZE_HINT,
                desc->name);
     }
     return NULL;

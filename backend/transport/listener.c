@@ -22,6 +22,10 @@
  * would spin. */
 #define REST_S 1
 
+/* Notices: so many at once, and one more each second. Strangers must not fill the log of this
+ * process. */
+#define NOTICES_AT_ONCE 4
+
 struct Listener {
     Address *address;
     ListenerCallbacks callbacks;
@@ -43,6 +47,11 @@ struct Listener {
     guint rest_source;
     Lobby *lobby;
 
+    unsigned notices;    /* that may be given now */
+    unsigned held_back;  /* notices that were not given, and */
+    char *last_held;     /* the last of them */
+    guint notice_source; /* each second, until all is given */
+
     int next_fd; /* a main connection that waits for the end of the attempt before it; -1 = none */
     char *next_peer;
     guint next_source;
@@ -53,11 +62,48 @@ struct Listener {
 
 /* ---- connections ---- */
 
+static void give_held_back(Listener *l)
+{
+    g_autofree char *last = g_steal_pointer(&l->last_held);
+    g_autofree char *text =
+        l->held_back == 1 ? g_strdup(last)
+                          : g_strdup_printf("%s (and %u more like it)", last, l->held_back - 1);
+
+    l->held_back = 0;
+    l->callbacks.notice(l, text, l->data);
+}
+
+static gboolean on_notice_second(gpointer data)
+{
+    Listener *l = data;
+
+    if (l->held_back > 0) {
+        give_held_back(l);
+        return G_SOURCE_CONTINUE;
+    }
+    if (++l->notices < NOTICES_AT_ONCE) {
+        return G_SOURCE_CONTINUE;
+    }
+    l->notice_source = 0;
+    return G_SOURCE_REMOVE;
+}
+
 static void listener_notice(Listener *l, const char *text)
 {
-    if (l->callbacks.notice != NULL) {
-        l->callbacks.notice(l, text, l->data);
+    if (l->callbacks.notice == NULL) {
+        return;
     }
+    if (l->notice_source == 0) {
+        l->notice_source = g_timeout_add_seconds(1, on_notice_second, l);
+    }
+    if (l->notices > 0) {
+        l->notices--;
+        l->callbacks.notice(l, text, l->data);
+        return;
+    }
+    l->held_back++;
+    g_free(l->last_held);
+    l->last_held = g_strdup(text);
 }
 
 static void on_dropped(const char *text, void *data)
@@ -373,6 +419,7 @@ Listener *listener_new(const Address *address, int fd, const ListenerCallbacks *
     l->data = data;
     l->addresses = g_ptr_array_new();
     l->accept_sources = g_array_new(FALSE, FALSE, sizeof(guint));
+    l->notices = NOTICES_AT_ONCE;
     l->next_fd = -1;
     l->passed_flags = -1;
     if (open_address(l, fd)) {
@@ -411,6 +458,10 @@ void listener_free(Listener *l)
     remove_source(&l->job_source);
     remove_source(&l->single_source);
     remove_source(&l->rest_source);
+    remove_source(&l->notice_source);
+    if (l->held_back > 0) {
+        give_held_back(l);
+    }
     drop_next(l);
     stop_accepting(l);
     remove_path(l);

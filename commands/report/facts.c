@@ -154,8 +154,9 @@ void report_facts_read(ReportFacts *facts, json_object *replies)
 
 void report_facts_clear(ReportFacts *facts)
 {
-    char *texts[] = { facts->name,  facts->status, facts->direction, facts->peer,     facts->outcome,
-                      facts->error, facts->owner,  facts->evidence,  facts->run_state };
+    char *texts[] = { facts->name,  facts->status,   facts->direction,
+                      facts->peer,  facts->outcome,  facts->error,
+                      facts->owner, facts->evidence, facts->run_state };
 
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
         g_free(texts[i]);

@@ -147,11 +147,11 @@ WRAP(DIR *, opendir, (const char *p), (p), NULL)
 WRAP(int, rename, (const char *a, const char *b), (a, b), -1)
 WRAP(int, pidfd_open, (pid_t p, unsigned f), (p, f), -1)
 WRAP(int, pthread_create,
-     (pthread_t * restrict t, const pthread_attr_t *restrict a, void *(*f)(void *),
+     (pthread_t *restrict t, const pthread_attr_t *restrict a, void *(*f)(void *),
       void *restrict d),
      (t, a, f, d), refused_errno)
 WRAP(int, posix_spawnp,
-     (pid_t * restrict p, const char *restrict f, const posix_spawn_file_actions_t *restrict a,
+     (pid_t *restrict p, const char *restrict f, const posix_spawn_file_actions_t *restrict a,
       const posix_spawnattr_t *restrict s, char *const v[restrict], char *const e[restrict]),
      (p, f, a, s, v, e), refused_errno)
 

@@ -167,13 +167,12 @@ static MigrationStatus load(Fixture *f, const uint8_t *bytes, size_t length, cha
 
     Transport *t = transport_new_from_fd(fds[1], "test", &error);
     assert_non_null(t);
-    Incoming *in = incoming_new(
-        &(IncomingConfig){ .guest = f->guest,
-                           .timer = &timer,
-                           .migration = m,
-                           .transport = t,
-                           .silent_ms = patience_for_silence },
-        false, NULL);
+    Incoming *in = incoming_new(&(IncomingConfig){ .guest = f->guest,
+                                                   .timer = &timer,
+                                                   .migration = m,
+                                                   .transport = t,
+                                                   .silent_ms = patience_for_silence },
+                                false, NULL);
 
     WAIT_UNTIL(migration_status_is_over(migration_get_status(m)));
     close(fds[0]);

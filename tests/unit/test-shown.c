@@ -17,24 +17,23 @@ static const struct {
     { "\033]0;title\a", "\\x1b]0;title\\x07" },
     { "\b\r\177", "\\x08\\x0d\\x7f" },
     { "a\nb\tc", "a\\x0ab\\x09c", "a\nb\tc", NULL },
-    { "no\nhint: look\nx", "no\\x0ahint: look\\x0ax", "no\nhint: look\nx",
-      "no\nhint: look\\x0ax" },
-    { "\xc2\x9b"                                 /* CSI of C1 */
+    { "no\nhint: look\nx", "no\\x0ahint: look\\x0ax", "no\nhint: look\nx", "no\nhint: look\\x0ax" },
+    { "\xc2\x9b" /* CSI of C1 */
       "31m",
       "U+009B31m" },
-    { "\x9b"                                     /* the same as a byte */
+    { "\x9b" /* the same as a byte */
       "31m",
       "\\x9b31m" },
     { "a\u202eb\u2066c\u2069", "aU+202EbU+2066cU+2069" },
     { "\u200e\u200f\u061c", "U+200EU+200FU+061C" },
     { "a\u2028b\u2029", "aU+2028bU+2029" },
-    { "\ufeffx\u200b", "U+FEFFxU+200B" },        /* invisible */
-    { "\xef\xbf\xbe", "U+FFFE" },                /* no character; XML forbids it */
-    { "\U000e0041", "U+E0041" },                 /* a tag, invisible */
+    { "\ufeffx\u200b", "U+FEFFxU+200B" }, /* invisible */
+    { "\xef\xbf\xbe", "U+FFFE" },         /* no character; XML forbids it */
+    { "\U000e0041", "U+E0041" },          /* a tag, invisible */
     { "gr\u00fc\u00df \u65e5\u672c \u05e9\u05dc\u05d5\u05dd \U0001f600",
       "gr\u00fc\u00df \u65e5\u672c \u05e9\u05dc\u05d5\u05dd \U0001f600" },
-    { "a\u200db", "a\u200db" },                  /* a joiner moves nothing */
-    { "\xff\xc3", "\\xff\\xc3" },                /* cut short */
+    { "a\u200db", "a\u200db" },                              /* a joiner moves nothing */
+    { "\xff\xc3", "\\xff\\xc3" },                            /* cut short */
     { "\xc0\x8a\xed\xa0\x80", "\\xc0\\x8a\\xed\\xa0\\x80" }, /* overlong, a surrogate */
 };
 
@@ -80,8 +79,8 @@ static void test_formats(void **state)
     g_autoptr(GString) out = g_string_new("> ");
     (void)state;
 
-    shown_append(out, "%s\n%5.1f%% %-4s|%*s|%.*s %c %zu %" PRIu64 " %Lf%%", "a\nb\033", 2.5, "x\n", 3,
-                 "y", 2, "zzz", 'c', (size_t)7, UINT64_MAX, 1.5L);
+    shown_append(out, "%s\n%5.1f%% %-4s|%*s|%.*s %c %zu %" PRIu64 " %Lf%%", "a\nb\033", 2.5, "x\n",
+                 3, "y", 2, "zzz", 'c', (size_t)7, UINT64_MAX, 1.5L);
     assert_string_equal(out->str, "> a\\x0ab\\x1b\n  2.5% x\\x0a  |  y|zz c 7 18446744073709551615 "
                                   "1.500000%");
     g_autofree char *marks = shown_printf("%s%s%s", "x", "", "y"); /* the marks inside arguments */
