@@ -272,6 +272,7 @@ Transport *connector_open(Connector *connector, GError **error)
     }
     t = socket_transport_new(fd, address_traits[address->kind].name, connector->name, error);
     if (t != NULL) {
+        socket_obey_keep_alive(fd, address);
         mig_fd_steal(&fd);
     }
     return t;

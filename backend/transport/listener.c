@@ -162,6 +162,7 @@ static void on_admitted(int fd, ChannelType type, const char *peer, void *data)
         listener_notice(l, text);
         return;
     }
+    socket_obey_keep_alive(fd, l->address);
     l->callbacks.channel(l, type, t, l->data);
 }
 

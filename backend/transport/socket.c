@@ -168,6 +168,15 @@ static void tune_tcp(int fd)
     }
 }
 
+void socket_obey_keep_alive(int fd, const Address *address)
+{
+    int off = 0;
+
+    if (address->keep_alive == FLAG_OFF) {
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &off, sizeof off);
+    }
+}
+
 Transport *socket_transport_new(int fd, const char *kind, const char *name, GError **error)
 {
     struct sockaddr_storage peer = { 0 };

@@ -64,6 +64,8 @@ bool zero_copy_make_room(Transport *t, GError **error);
 
 /* A connected stream socket. */
 Transport *socket_transport_new(int fd, const char *kind, const char *name, GError **error);
+/* Switches keepalive, which every connection has, off where @address says so. */
+void socket_obey_keep_alive(int fd, const Address *address);
 
 /* Pipe, FIFO or character device. @owned: the open file description is not shared. */
 Transport *pipe_transport_new(int fd, bool owned, const char *name, GError **error);

@@ -98,7 +98,47 @@ def full_output(s):
             raise harness.Failure(f"exit {done.returncode}, expected {wanted}: {done.stderr}")
 
 
+def ram_file_without_room(s):
+    """A page of the RAM file that is not there (as on a full file system): the kernel ends the process, which says why."""
+    path = s.memory_path("ram")
+    vm = s.migmon("vm", "--ram-file", path, memory="8M", machine=pace.stress(pace.calm(), "seed=4"))
+    vm.written(10)
+    os.truncate(path, 0)
+    harness.wait_for("the process has ended", lambda: vm.ended() is not None, progress=vm.output)
+    s.processes.remove(vm)
+    vm.process.stdin.close()
+    if "no room for a page of the RAM file" not in vm.output():
+        raise harness.Failure(f"ended with {vm.ended()}: {vm.output()}")
+
+
+def file_that_is_not_whole(s):
+    """What an attempt that failed has done to its file is told; a file that was cut names its own size."""
+    src = s.migmon("src", memory="8M", machine=workload())
+    uri = f"file:{s.path('old')}"
+    src.unlimited()
+    src.capability("mapped-ram")
+    src.execute("migrate", uri=uri)
+    src.wait_status("completed")
+    os.truncate(s.path("old"), 2 << 20)
+    dst = s.migmon("dst", "--incoming", "defer", memory="8M", machine=workload())
+    dst.capability("mapped-ram")
+    dst.execute("migrate-incoming", uri=uri)
+    dst.wait_status("failed")
+    text = dst.execute("query-migrate")["error-desc"]
+    if f"has {2 << 20} bytes" not in text:
+        raise harness.Failure(text)
+    again = s.migmon("again", memory="8M", machine=workload())
+    again.hold()
+    again.execute("migrate", uri=uri)
+    again.wait_status("active")
+    again.execute("migrate_cancel")
+    again.wait_status("cancelled")
+    again.wait_log("what it held before is lost")
+
+
 harness.run([
+    ram_file_without_room,
+    file_that_is_not_whole,
     strangers_do_not_fill_the_log,
     capabilities_right_after_an_arrival,
     descriptors_with_a_name_are_bounded,

@@ -64,6 +64,32 @@ static void test_failed_connections_say_where_and_why(void **state)
     }
 }
 
+static void test_keepalive_is_on_unless_the_address_says_off(void **state)
+{
+    const struct {
+        const char *option;
+        int wanted;
+    } rows[] = { { "", 1 }, { ",keep-alive=on", 1 }, { ",keep-alive=off", 0 } };
+    Seen seen = { 0 };
+
+    (void)state;
+    listen_uri(&seen, "tcp:127.0.0.1:0");
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *there = address_to_uri(bound(&seen, 0));
+        g_autofree char *uri = g_strconcat(there, rows[i].option, NULL);
+        g_autoptr(Address) address = parse(uri);
+        g_autoptr(Connector) connector = connector_new(address, -1, NULL);
+        g_autoptr(Transport) t = connector_open(connector, NULL);
+        int found = -1;
+        socklen_t length = sizeof found;
+
+        assert_non_null(t);
+        assert_int_equal(getsockopt(t->fd, SOL_SOCKET, SO_KEEPALIVE, &found, &length), 0);
+        assert_int_equal(found != 0, rows[i].wanted);
+    }
+    end(&seen);
+}
+
 static void test_one_connector_opens_several_sockets_but_one_file(void **state)
 {
     g_autofree char *path = path_of("once");
@@ -215,6 +241,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_connector_refuses_at_once_what_it_can),
         cmocka_unit_test(test_failed_connections_say_where_and_why),
+        cmocka_unit_test(test_keepalive_is_on_unless_the_address_says_off),
         cmocka_unit_test(test_one_connector_opens_several_sockets_but_one_file),
         cmocka_unit_test(test_cancel_ends_a_blocked_connect),
         cmocka_unit_test(test_cancel_before_open_counts),

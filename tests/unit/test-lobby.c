@@ -110,6 +110,19 @@ static void test_multifd_channels_are_told_apart(void **state)
     stop_listening(&seen);
 }
 
+/* How many connections the notices tell of: the listener sums up what comes too fast. */
+static unsigned count_told(const Seen *seen)
+{
+    unsigned ret = 0;
+
+    for (guint i = 0; i < seen->notices->len; i++) {
+        const char *more = strstr(g_ptr_array_index(seen->notices, i), "(and ");
+
+        ret += 1 + (more != NULL ? (unsigned)strtoul(more + strlen("(and "), NULL, 10) : 0);
+    }
+    return ret;
+}
+
 static void test_silent_crowd_does_not_keep_the_migration_out(void **state)
 {
     Transport *crowd[SILENT];
@@ -121,7 +134,7 @@ static void test_silent_crowd_does_not_keep_the_migration_out(void **state)
         crowd[i] = connect_to(bound(&seen, 0));
         run_what_is_due();
     }
-    RUN_UNTIL(seen.notices->len >= SILENT - 16);
+    RUN_UNTIL(count_told(&seen) >= SILENT - 16);
     assert_true(has_notice(&seen, "too many connections wait"));
     assert_channel(&seen, bound(&seen, 0));
     assert_int_equal(seen.channels, 1);

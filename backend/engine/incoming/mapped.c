@@ -3,6 +3,8 @@
  * pages; those are loaded after the block list. Runs on the destination's thread.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backend/base/error.h"
@@ -45,6 +47,14 @@ bool incoming_mapped_read(Incoming *in, GError **error)
     } while (n < 0 && errno == EINTR);
     if (n < 0) {
         mig_error_set_errno(error, errno, "Unable to read from file");
+        return false;
+    }
+    struct stat info;
+    if (n == 0 && fstat(fd, &info) == 0 && info.st_size < in->mapped_at) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
+                    "stream ended too early: the file has %" PRIi64
+                    " bytes, its pages reach to %" PRIi64,
+                    (int64_t)info.st_size, (int64_t)in->mapped_at);
         return false;
     }
     if (n == 0) {

@@ -138,10 +138,19 @@ static void prefer_peer_error(Outgoing *o, GError **error)
     }
 }
 
+/* What an attempt that failed has done to its file. */
+static const char *file_lost(const Outgoing *o)
+{
+    return o->transport != NULL && transport_file(o->transport) >= 0
+               ? "; the file is not whole, and what it held before is lost"
+               : "";
+}
+
 static void finish_cancelled(Outgoing *o, const char *where)
 {
     Migration *m = o->migration;
-    g_autofree char *text = g_strdup_printf("migration to %s cancelled; %s", m->peer, where);
+    g_autofree char *text =
+        g_strdup_printf("migration to %s cancelled; %s%s", m->peer, where, file_lost(o));
 
     migration_set_outcome(m, text);
     migration_move(m, MIGRATION_CANCELLING, MIGRATION_CANCELLED);
@@ -174,8 +183,9 @@ static void finish_failed(Outgoing *o, GError **error)
         prefer_peer_error(o, error);
     }
     g_autofree char *first_line = mig_error_first_line(*error);
-    g_autofree char *text = g_strdup_printf("migration to %s failed: %s; %s%s", m->peer, first_line,
-                                            where, (*error)->message + strlen(first_line));
+    g_autofree char *text =
+        g_strdup_printf("migration to %s failed: %s; %s%s%s", m->peer, first_line, where,
+                        file_lost(o), (*error)->message + strlen(first_line));
     migration_set_error(m, first_line);
     migration_set_outcome(m, text);
     if (!migration_end(m, MIGRATION_FAILED)) {

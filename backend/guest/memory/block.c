@@ -16,6 +16,7 @@
 
 #include "backend/base/error.h"
 #include "backend/base/size.h"
+#include "backend/guest/memory/bus-error.h"
 #include "backend/base/fd.h"
 #include "backend/guest/memory/backing.h"
 
@@ -222,6 +223,9 @@ static RamBlock *make_block(const char *idstr, uint64_t size, const char *path, 
         }
         return NULL;
     }
+    if (path != NULL) {
+        bus_error_explain(block);
+    }
     return g_steal_pointer(&block);
 }
 
@@ -255,6 +259,7 @@ void ram_block_free(RamBlock *block)
     if (block == NULL) {
         return;
     }
+    bus_error_forget(block);
     if (block->guest != NULL) {
         munmap(block->guest, block->size);
     }
