@@ -539,6 +539,8 @@ def play(row):
                 s.processes.remove(ended.process)
                 ended.process.process.stdin.close()
             logs = "".join([row.log or "", said, *(process.output() for process in s.processes)])
+            if "Sanitizer" in logs or "runtime error:" in logs:
+                return f"{row.key}: {logs}"
             if f"refused: {row.place[2]}" not in logs:
                 return f"{row.key}: the place was not reached"
             # An outcome that is no success names its cause.
