@@ -76,14 +76,13 @@ def requested_pages_have_a_channel_of_their_own(s):
     a_guest_that_writes_faster_than_the_link_gets_over(s, preempt=True)
 
 
-
 def strangers_do_not_displace_the_channel_of_requested_pages(s):
     """More than there are places for beside those of the announced channels."""
     src, dst, uri = pair(s, preempt=True)
     strangers = []
     with contextlib.ExitStack() as stack:
-        src.execute("x-guest-set", key="rate", value="1M")
-        src.set(max_bandwidth=8 << 20)
+        src.execute("x-guest-set", key="rate", value=str(pace.STEADY))
+        src.hold()
         src.execute("migrate", uri=uri)
         dst.wait_status("active")
         for _ in range(20):

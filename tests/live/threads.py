@@ -91,10 +91,7 @@ def in_postcopy(point):
         src, dst = pair(s, point, capabilities=("postcopy-ram", "postcopy-preempt"))
         uri = f"unix:{s.path('m.sock')}"
         dst.execute("migrate-incoming", uri=uri)
-        src.set(max_bandwidth=2 << 20, max_postcopy_bandwidth=2 << 20)
-        src.execute("migrate", uri=uri)
-        src.wait_status("active")
-        src.execute("migrate-start-postcopy")
+        src.postcopy(uri)
         return src, dst
     return test
 
@@ -118,7 +115,7 @@ def thread_dst_urgent(s):
         raise harness.Failure(dst.output())
     uri = f"unix:{s.path('again.sock')}"
     dst.execute("migrate-recover", uri=uri)
-    src.set(max_postcopy_bandwidth=0)
+    src.rush()
     src.execute("migrate", uri=uri, resume=True)
     src.wait_status("completed")
     dst.wait_status("completed")
