@@ -142,7 +142,6 @@ def a_stopped_destination_ends_the_pause(multifd=False, postcopy=False):
         expect("run state of the destination", dst.run_state(), "inmigrate")
         # Nothing of it stays behind.
         src.capability("pause-before-switchover", False)
-        src.set(x_switchover_timeout=5000)
         src.unlimited()
         src.execute("migrate", uri=uri)
         if postcopy:

@@ -307,20 +307,21 @@ class Process:
         self.set(max_bandwidth=pace.HELD, downtime_limit=0)
 
     def release(self):
-        self.set(max_bandwidth=0, downtime_limit=300)
+        self.set(max_bandwidth=0, downtime_limit=300, x_switchover_timeout=0)
 
     def address(self):
         """Where a destination listens, once it does."""
         return wait_for(f"{self.name} listens", lambda: self.execute("query-migrate").get("socket-address"))[0]
 
     def unlimited(self):
-        """The migration to come ends with its first pass, however fast the guest writes."""
-        self.set(max_bandwidth=0, downtime_limit=LONG_PAUSE)
+        """The migration to come ends with its first pass, however fast the guest writes. A destination that gets no
+        processor for some seconds of the pause has not failed."""
+        self.set(max_bandwidth=0, downtime_limit=LONG_PAUSE, x_switchover_timeout=0)
 
     def postcopy(self, uri):
         """Migrates and switches to postcopy in the first pass. Few pages come then, until rush()."""
         self.hold()
-        self.set(max_postcopy_bandwidth=pace.TRICKLE)
+        self.set(max_postcopy_bandwidth=pace.TRICKLE, x_switchover_timeout=0)
         self.execute("migrate", uri=uri)
         self.wait_status("active")
         self.execute("x-guest-set", key="rate", value=str(pace.TRICKLE))
