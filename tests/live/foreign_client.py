@@ -15,12 +15,12 @@ PATH = os.environ.get("MIGMON_GANETI")
 PYTHON = "/usr/bin/python3"
 
 
-def migrate(source, destination):
+def migrate(source, destination, *capabilities):
     """Runs the client between two processes; what it saw."""
     address = destination.execute("query-migrate")["socket-address"][0]
     program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ganeti_migrate.py")
     result = harness.run_program([PYTHON, program, source.qmp_path, destination.qmp_path, address["host"],
-                                  address["port"]], text=True, env={**os.environ, "PYTHONPATH": PATH})
+                                  address["port"], *capabilities], text=True, env={**os.environ, "PYTHONPATH": PATH})
     if result.returncode != 0:
         raise harness.Failure(f"the client: {result.stdout}{result.stderr}")
     seen = json.loads(result.stdout)
@@ -34,7 +34,7 @@ def migmon_to_migmon(s):
     dst = s.migmon("dst", "--incoming", "tcp:127.0.0.1:0", machine="stress")
     src = s.migmon("src", machine=pace.stress(pace.calm() // 4, "prefill=on", "zero=0"))
     # One that manages a QEMU has its monitor to itself; migmon takes both clients at once.
-    seen = migrate(src, dst)
+    seen = migrate(src, dst, "events", "return-path")
     steps = dst.verify()
     if seen["transferred"] < 16 << 20:
         raise harness.Failure(f"the client saw {seen}")
@@ -50,7 +50,8 @@ def beside_qemu(version, binary):
         for side in (src, dst):
             side.qmp.close()
         dst.execute = lambda command: address
-        return f"and from QEMU {version}: {'/'.join(migrate(src, dst)['statuses'])}"
+        # No events: QEMU may send those that come meanwhile before its greeting, and Ganeti fails when they are four.
+        return f"and from QEMU {version}: {'/'.join(migrate(src, dst, 'return-path')['statuses'])}"
     test.__name__ = f"qemu_{version}_to_itself"
     return test
 

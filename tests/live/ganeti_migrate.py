@@ -1,6 +1,6 @@
 """Moves a guest with the QMP client of Ganeti, as Ganeti itself does it; foreign_client.py starts this.
 
-    ganeti_migrate.py SOURCE_QMP DESTINATION_QMP HOST PORT
+    ganeti_migrate.py SOURCE_QMP DESTINATION_QMP HOST PORT CAPABILITY...
 
 Prints one JSON object. Runs under Debian's Python, with Ganeti on its path.
 """
@@ -15,6 +15,8 @@ from ganeti.hypervisor.hv_kvm import monitor
 # What Ganeti gives an instance that says nothing else.
 BANDWIDTH = 32 << 20
 DOWNTIME = 30
+# Five seconds otherwise, in which a busy machine may not come to an answer. foreign_client.py gives up before that.
+monitor.MonitorSocket._SOCKET_TIMEOUT = 3600
 
 
 def pass_descriptors(client):
@@ -32,7 +34,7 @@ def status_of(client):
 
 
 def main():
-    source_path, destination_path, host, port = sys.argv[1:]
+    source_path, destination_path, host, port, *capabilities = sys.argv[1:]
     # Each call below is a connection of its own: so Ganeti uses it.
     source, destination = monitor.QmpConnection(source_path), monitor.QmpConnection(destination_path)
     over = constants.HV_KVM_MIGRATION_VALID_STATUSES - constants.HV_KVM_MIGRATION_ACTIVE_STATUSES
@@ -40,7 +42,7 @@ def main():
 
     fdsets = pass_descriptors(source)
     for side in (source, destination):
-        side.SetMigrationCapabilities(["events", "return-path"], True)
+        side.SetMigrationCapabilities(capabilities, True)
     source.SetMigrationParameters(BANDWIDTH, DOWNTIME)
     source.StartMigration(host, port)
     while not seen or seen[-1] not in over:
