@@ -51,9 +51,18 @@ def hurry(src, uri):
     src.execute("migrate-start-postcopy")
 
 
+def rush_when_asked(src):
+    """Before any vCPU has got a processor over there all pages could be there."""
+    harness.wait_for("a page is asked for",
+                     lambda: src.execute("query-migrate").get("ram", {}).get("postcopy-requests", 0) > 0)
+    src.rush()
+
+
 def a_guest_that_writes_faster_than_the_link_gets_over(s, preempt=False):
     src, dst, uri = pair(s, preempt=preempt)
+    src.set(max_postcopy_bandwidth=pace.TRICKLE)
     hurry(src, uri)
+    rush_when_asked(src)
     completed(src, dst)
     if statuses(src) != ["setup", "active", "postcopy-active", "completed"]:
         raise harness.Failure(f"source went through {statuses(src)}")
@@ -83,6 +92,7 @@ def strangers_do_not_displace_the_channel_of_requested_pages(s):
     with contextlib.ExitStack() as stack:
         src.execute("x-guest-set", key="rate", value=str(pace.STEADY))
         src.hold()
+        src.set(max_postcopy_bandwidth=pace.TRICKLE)
         src.execute("migrate", uri=uri)
         dst.wait_status("active")
         for _ in range(20):
@@ -90,6 +100,7 @@ def strangers_do_not_displace_the_channel_of_requested_pages(s):
             strangers[-1].connect(uri.removeprefix("unix:"))
         src.execute("x-guest-set", key="rate", value="0")
         src.execute("migrate-start-postcopy")
+        rush_when_asked(src)
         completed(src, dst)
     seen = dst.execute("x-query-migrate-history")["page-faults"]
     if seen["requests"] == 0:
