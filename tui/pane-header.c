@@ -220,6 +220,15 @@ static char *pause_text(const ModelSample *sample, Style *ret_style)
     return g_strdup_printf("pause limit %" PRIu64 " ms", sample->downtime_limit_ms);
 }
 
+/* The pass under way; afterwards the last that the table has. */
+static uint64_t pass_number(const Ui *ui, const ModelSample *sample)
+{
+    const ModelPass *last =
+        sample->end_pass > sample->first_pass ? model_pass(ui->model, sample->end_pass - 1) : NULL;
+
+    return last && !sample_is_running(sample) ? last->number : MAX(sample->sync_count, UINT64_C(1));
+}
+
 void pane_draw_progress(const Ui *ui, Rect area, Canvas *canvas)
 {
     const ModelSample *sample = ui_sample(ui);
@@ -235,7 +244,7 @@ void pane_draw_progress(const Ui *ui, Rect area, Canvas *canvas)
         pane_bar(ui, canvas, area, 0, 0, width, STYLE_RATE, sample->progress);
         canvas_printf(canvas, area, width + 1, 0, STYLE_NORMAL,
                       "%3.0f %% of the way, pass %" PRIu64, sample->progress * 100,
-                      MAX(sample->sync_count, UINT64_C(1)));
+                      pass_number(ui, sample));
     } else {
         canvas_text(canvas, area, 0, 0, STYLE_DIM,
                     strcmp(sample->direction, "incoming") == 0 ? "the source knows how far it is"

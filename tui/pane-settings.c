@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "backend/base/json.h"
+#include "backend/base/duration.h"
 #include "backend/tables/capabilities.h"
 #include "backend/tables/parameters.h"
 #include "backend/tables/rules.h"
@@ -178,6 +179,31 @@ static char *quoted(const char *text)
     return g_string_free(out, FALSE);
 }
 
+/* @text with a unit of time as the number that the monitor takes: "2s" is 2000. */
+static char *without_unit(const Setting *setting, const char *text)
+{
+    long double us;
+
+    if (!setting->param || strcmp(setting->param->unit, "ms") != 0 ||
+        !duration_parse(text, 1000, &us) || us < 0 || us > 1e15L) {
+        return g_strdup(text);
+    }
+    return g_strdup_printf("%.0Lf", us / 1000);
+}
+
+char *settings_doubt(const Ui *ui, const char *name, const char *text)
+{
+    uint64_t now = model_now(ui->model)->downtime_limit_ms;
+    long double us;
+
+    if (strcmp(name, "downtime-limit") != 0 || now == 0 || !duration_parse(text, 1000, &us) ||
+        us / 1000 <= (long double)now * 10) {
+        return NULL;
+    }
+    return g_strdup_printf("The guest may pause for %.4Lg s; the limit is %.4g s now.", us / 1e6L,
+                           (double)now / 1000);
+}
+
 static char *command_of(const Ui *ui, const Setting *setting, const char *text, GError **error)
 {
     if (is_switch(setting)) {
@@ -188,11 +214,13 @@ static char *command_of(const Ui *ui, const Setting *setting, const char *text, 
                                      on ? "on" : "off")
                    : NULL;
     }
-    if (!check_parameter(setting, text, error)) {
+    g_autofree char *plain = without_unit(setting, text);
+
+    if (!check_parameter(setting, plain, error)) {
         return NULL;
     }
 
-    g_autofree char *word = quoted(text);
+    g_autofree char *word = quoted(plain);
 
     return g_strdup_printf("migrate_set_parameter %s %s", setting->name, word);
 }
@@ -246,8 +274,9 @@ void pane_draw_settings(const Ui *ui, Rect area, Canvas *canvas)
         bool edited =
             row == ui->selected && ui->overlay == OVERLAY_INPUT && ui->input_for == INPUT_SETTING;
         Style style = refusal ? STYLE_DIM : STYLE_NORMAL;
-        g_autofree char *value =
-            edited ? g_strconcat(ui->input->str, "_", NULL) : value_for_people(ui, setting);
+        g_autofree char *value = edited
+                                     ? g_strconcat(ui->input->str, ui->input_fresh ? "" : "_", NULL)
+                                     : value_for_people(ui, setting);
         g_autofree char *shown = canvas_fit(value, value_width);
         Rect line = { area.x, area.y + (int)i, area.w, 1 };
 

@@ -117,5 +117,6 @@ char *plain_say(PlainState *state, const TuiModel *model)
     }
     say_settings(out, state, now);
     state->begun = true;
-    return g_string_free(out, FALSE);
+    g_autofree char *text = g_string_free(out, FALSE);
+    return g_str_to_ascii(text, "C");
 }

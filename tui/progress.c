@@ -181,10 +181,11 @@ char *progress_summary(json_object *info, json_object *history, json_object *own
     const char *reason = json_text(info, "error-desc");
     const char *where = json_text(owner, "owner"), *evidence = json_text(owner, "evidence");
     uint64_t ms = elapsed_ms(info, history), downtime = json_number(info, "downtime");
-    size_t passes;
+    size_t n;
+    uint64_t passes = json_number(last_pass(history, &n), "pass");
 
-    last_pass(history, &passes);
-    passes = MAX(passes, (size_t)json_number(ram, "dirty-sync-count"));
+    /* The switchover begins one more, which is no row of the history. */
+    passes = passes > 0 ? passes : json_number(ram, "dirty-sync-count");
     shown_append(out, "%s",
                  *json_text(info, "status") ? json_text(info, "status") : "no migration");
     if (*reason != '\0') {
@@ -204,7 +205,7 @@ char *progress_summary(json_object *info, json_object *history, json_object *own
         g_string_append_printf(out, ", %s sent", sent);
     }
     if (passes > 0) {
-        g_string_append_printf(out, " in %zu pass%s", passes, passes == 1 ? "" : "es");
+        g_string_append_printf(out, " in %" PRIu64 " pass%s", passes, passes == 1 ? "" : "es");
     }
     if (*where != '\0') {
         shown_append(out, "; guest: %s%s%s%s", where, *evidence ? " (" : "", evidence,

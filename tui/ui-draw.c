@@ -40,10 +40,10 @@ static void draw_command(const Ui *ui, Rect area, Canvas *canvas)
     int scroll = MAX(cursor - line.w + 1, 0);
 
     canvas_text(canvas, line, -scroll, 0, STYLE_NORMAL, ui->line);
-    canvas_cell(canvas, line, cursor - scroll, 0, STYLE_SELECT,
-                *at == '\0'                                     ? ' '
-                : g_utf8_get_char_validated(at, -1) <= 0x10ffff ? g_utf8_get_char(at)
-                                                                : '?');
+    size_t bytes = g_utf8_get_char_validated(at, -1) <= 0x10ffff ? g_utf8_skip[(uint8_t)*at] : 1;
+    g_autofree char *under = g_strndup(*at != '\0' ? at : " ", bytes);
+
+    canvas_text(canvas, line, cursor - scroll, 0, STYLE_SELECT, under);
 }
 
 /* ---- overlays ---- */
@@ -83,12 +83,14 @@ static void draw_question(const Ui *ui, Canvas *canvas)
     int x;
 
     canvas_text(canvas, area, 1, 0, STYLE_NORMAL,
-                sample_is_outgoing(model_now(ui->model)) ? row->source : row->destination);
-    canvas_printf(canvas, area, 1, 1, STYLE_DIM, "Runs: %s", row->line);
+                !row->source                               ? ui->pending_text
+                : sample_is_outgoing(model_now(ui->model)) ? row->source
+                                                           : row->destination);
+    canvas_printf(canvas, area, 1, 1, STYLE_DIM, "Runs: %s", row->line ? row->line : ui->pending);
     canvas_text(canvas, area, 1, 3, STYLE_KEY, "y");
     x = canvas_text(canvas, area, 3, 3, STYLE_NORMAL, row->yes) + 4;
     canvas_text(canvas, area, x, 3, STYLE_KEY, "n");
-    canvas_text(canvas, area, x + 2, 3, STYLE_NORMAL, "continue the migration");
+    canvas_text(canvas, area, x + 2, 3, STYLE_NORMAL, row->no);
 }
 
 static void draw_input(const Ui *ui, Canvas *canvas)
@@ -96,7 +98,7 @@ static void draw_input(const Ui *ui, Canvas *canvas)
     static const char *const titles[] = {
         [INPUT_FILTER] = "Show events that match (regular expression; ! before it: that do not)",
         [INPUT_SEARCH] = "Mark events that match (regular expression; then n and N)",
-        [INPUT_DOWNTIME] = "Longest pause at the switchover, ms",
+        [INPUT_DOWNTIME] = "Longest pause at the switchover, ms (or 2s, 1.5s)",
     };
     Rect area;
 
@@ -104,7 +106,8 @@ static void draw_input(const Ui *ui, Canvas *canvas)
         return; /* edited in its row */
     }
     area = overlay_box(ui, canvas, 76, 4, titles[ui->input_for]);
-    canvas_printf(canvas, area, 0, 0, STYLE_NORMAL, "%s_", ui->input->str);
+    canvas_printf(canvas, area, 0, 0, ui->input_fresh ? STYLE_SELECT : STYLE_NORMAL, "%s%s",
+                  ui->input->str, ui->input_fresh ? "" : "_");
     canvas_text(canvas, area, 0, 1, ui->input_error ? STYLE_BAD : STYLE_DIM,
                 ui->input_error ? ui->input_error
                                 : "Enter applies the value, Escape keeps the old one");

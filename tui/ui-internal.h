@@ -37,12 +37,12 @@ typedef enum {
 } Overlay;
 
 /* Confirmations of actions that cannot be undone. */
-typedef enum { QUESTION_CANCEL, QUESTION_POSTCOPY } Question;
+typedef enum { QUESTION_CANCEL, QUESTION_POSTCOPY, QUESTION_PAUSE } Question;
 
 typedef struct {
-    const char *line; /* what yes runs */
-    const char *title, *yes;
-    const char *source, *destination; /* the consequence for each side */
+    const char *line; /* what yes runs, NULL = the pending one */
+    const char *title, *yes, *no;
+    const char *source, *destination; /* the consequence for each side, NULL = the pending text */
 } QuestionRow;
 extern const QuestionRow question_table[];
 
@@ -68,6 +68,9 @@ struct Ui {
     Question question;
     InputFor input_for;
     GString *input;
+    bool input_fresh; /* the value as it is now: the first character replaces it */
+    char *pending;    /* QUESTION_PAUSE: the line to run */
+    char *pending_text;
     char *input_error;
 
     char *message; /* result of the last key */
@@ -149,6 +152,9 @@ bool settings_is_on(const Ui *ui, MigCapability capability);
 char *settings_command(const Ui *ui, unsigned row, const char *text, GError **error);
 /* The same for the parameter @name of the tables. */
 char *settings_command_for(const Ui *ui, const char *name, const char *text, GError **error);
+/* What such a line would do that is probably a slip: a pause of more than ten times the present
+ * limit. NULL = nothing; caller frees. */
+char *settings_doubt(const Ui *ui, const char *name, const char *text);
 
 /* ---- log ---- */
 

@@ -65,11 +65,30 @@ static void execute(Ui *ui, const char *line)
     ui->ops->execute(line, ui->data);
 }
 
+/* Runs @line, which sets @name to @text; asks first if that may be a slip. */
+static void execute_setting(Ui *ui, const char *name, const char *text, const char *line)
+{
+    char *doubt = settings_doubt(ui, name, text);
+
+    ui->overlay = OVERLAY_NONE;
+    if (!doubt) {
+        execute(ui, line);
+        return;
+    }
+    ui->overlay = OVERLAY_QUESTION;
+    ui->question = QUESTION_PAUSE;
+    g_free(ui->pending);
+    g_free(ui->pending_text);
+    ui->pending = g_strdup(line);
+    ui->pending_text = doubt;
+}
+
 static void ask_for(Ui *ui, InputFor what, const char *text)
 {
     ui->overlay = OVERLAY_INPUT;
     ui->input_for = what;
     g_string_assign(ui->input, text);
+    ui->input_fresh = *text != '\0';
     g_clear_pointer(&ui->input_error, g_free);
 }
 
@@ -247,9 +266,8 @@ static void take_setting(Ui *ui, const char *text)
         ui->input_error = mig_error_first_line(error);
         return;
     }
-    ui->overlay = OVERLAY_NONE;
     g_clear_pointer(&ui->input_error, g_free);
-    execute(ui, line);
+    execute_setting(ui, settings_name(ui, ui->selected), text, line);
 }
 
 static void edit_setting(Ui *ui, uint32_t code)
@@ -394,12 +412,15 @@ const KeyRow *keys_bar(const Ui *ui, Rect area, Canvas *canvas, int column)
 
 const QuestionRow question_table[] = {
     [QUESTION_CANCEL] = { "migrate_cancel", "Cancel the migration?", "cancel it",
+                          "continue the migration",
                           "The guest goes on here. What was sent so far is lost.",
                           "The guest does not arrive here. It stays at the source." },
     [QUESTION_POSTCOPY] = { "migrate_start_postcopy", "Switch to postcopy?", "switch",
+                            "continue the migration",
                             "The guest goes on there at once; a lost link stops it until "
                             "recovered.",
                             "Only the source can do that." },
+    [QUESTION_PAUSE] = { NULL, "A long pause?", "set it", "change nothing" },
 };
 
 static void finish_input(Ui *ui)
@@ -431,12 +452,15 @@ static void finish_input(Ui *ui)
     }
     ui->overlay = OVERLAY_NONE;
     if (line) {
-        execute(ui, line);
+        execute_setting(ui, "downtime-limit", text, line);
     }
 }
 
 static void key_in_input(Ui *ui, uint32_t code)
 {
+    bool fresh = ui->input_fresh;
+
+    ui->input_fresh = false; /* an arrow keeps the value to be edited */
     if (code == KEY_ESCAPE || code == 3 || code == 7) {
         ui->overlay = OVERLAY_NONE;
         g_clear_pointer(&ui->input_error, g_free);
@@ -445,11 +469,12 @@ static void key_in_input(Ui *ui, uint32_t code)
     } else if (code == KEY_BACKSPACE || code == 8) {
         const char *last = g_utf8_find_prev_char(ui->input->str, ui->input->str + ui->input->len);
 
-        g_string_truncate(ui->input, last ? (size_t)(last - ui->input->str) : 0);
+        g_string_truncate(ui->input, last && !fresh ? (size_t)(last - ui->input->str) : 0);
     } else if (code == 21) { /* Ctrl-U */
         g_string_truncate(ui->input, 0);
     } else if (code >= 32 && code < KEY_UP && code != 127 && ui->input->len < 400 &&
                g_unichar_validate(code)) {
+        g_string_truncate(ui->input, fresh ? 0 : ui->input->len);
         g_string_append_unichar(ui->input, code);
     }
 }
@@ -460,10 +485,12 @@ static void key_in_overlay(Ui *ui, uint32_t code)
         key_in_input(ui, code);
     } else if (ui->overlay == OVERLAY_QUESTION) {
         ui->overlay = OVERLAY_NONE;
+        const QuestionRow *row = &question_table[ui->question];
+
         if (code == 'y' || code == 'Y') {
-            execute(ui, question_table[ui->question].line);
+            execute(ui, row->line ? row->line : ui->pending);
         } else {
-            ui_say(ui, false, "the migration goes on");
+            ui_say(ui, false, "%s", row->line ? "the migration goes on" : "nothing was changed");
         }
     } else if (code == KEY_DOWN || code == KEY_PAGE_DOWN) {
         ui->help_top = MIN(ui->help_top + 1, key_count - 1);

@@ -34,6 +34,8 @@ void ui_free(Ui *ui)
         return;
     }
     g_string_free(ui->input, TRUE);
+    g_free(ui->pending);
+    g_free(ui->pending_text);
     g_free(ui->input_error);
     g_free(ui->message);
     g_free(ui->filter);

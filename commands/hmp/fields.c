@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/base/duration.h"
 #include "backend/base/error.h"
 #include "backend/base/json.h"
 #include "backend/base/size.h"
@@ -180,29 +181,15 @@ static bool refuse_value(const Field *field, const char *text, const char *wante
     return false;
 }
 
-/* Conversion factors to microseconds. */
 static bool parse_time(const Field *field, const char *text, FieldValue *ret, GError **error)
 {
-    static const struct {
-        const char *suffix;
-        long double us;
-    } units[] = { { "us", 1 }, { "ms", 1e3 }, { "s", 1e6 }, { "min", 60e6 } };
-    long double own = field->kind == FIELD_MS ? 1e3 : 1, us = own;
-    bool known;
-    char *end;
-    double number = g_ascii_strtod(text, &end);
+    double own = field->kind == FIELD_MS ? 1e3 : 1;
+    long double us;
 
-    known = *end == '\0';
-    for (size_t i = 0; i < G_N_ELEMENTS(units); i++) {
-        if (strcmp(end, units[i].suffix) == 0) {
-            us = units[i].us;
-            known = true;
-        }
-    }
-    if (end == text || !known || !isfinite(number)) {
+    if (!duration_parse(text, own, &us)) {
         return refuse_value(field, text, "a time (300, 300ms, 1.5s)", error);
     }
-    ret->number = number * us / own;
+    ret->number = us / own;
     return true;
 }
 

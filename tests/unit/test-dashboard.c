@@ -241,9 +241,7 @@ static void test_bandwidth_and_pause(void **state)
     (void)state;
     board_init(&board, 80, 24);
     feed(&board, 1, "active");
-    press(&board, "+-d");
-    press_code(&board, 21);
-    press(&board, "99999999\r");
+    press(&board, "+-d99999999\r");
     assert_shows(&board, "Parameter 'downtime_limit'");
     press_code(&board, 21);
     press(&board, "500\r");
@@ -262,6 +260,62 @@ static void go_down_to(Board *board, const char *name)
     for (unsigned row = 0; !g_str_equal(settings_name(board->ui, row), name); row++) {
         press_code(board, KEY_DOWN);
     }
+}
+
+static void test_a_value_is_replaced_or_edited(void **state)
+{
+    static const struct {
+        const char *keys;
+        const char *line; /* NULL = a question */
+    } rows[] = {
+        { "500\r", "500" },   /* the first character replaces */
+        { "\r", "300" },      /* the present value */
+        { "\b2s\r", "2000" }, /* Backspace takes all of it */
+        { "1.5s\r", "1500" }, { "400ms\r", "400" }, { "0\r", "0" },
+        { "3000\r", "3000" }, /* ten times as long */
+        { "3001\r", NULL },   { "300s\r", NULL },   { "5min\r", NULL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        for (int pane = 0; pane < 2; pane++) { /* the key, and the row of the settings */
+            g_autofree char *line =
+                g_strdup_printf("execute migrate_set_parameter downtime-limit %s\n", rows[i].line);
+            Board board;
+
+            board_init(&board, 80, 24);
+            take(&board, "query-migrate-parameters", "{\"downtime-limit\":300}");
+            feed(&board, 1, "active");
+            if (pane == 1) {
+                press_code(&board, KEY_F2);
+                go_down_to(&board, "downtime-limit");
+                press(&board, "\r");
+            } else {
+                press(&board, "d");
+            }
+            press(&board, rows[i].keys);
+            if (rows[i].line == NULL) {
+                assert_shows(&board, "The guest may pause for 3");
+                assert_string_equal(board.log->str, "");
+                press(&board, "n");
+                assert_shows(&board, "nothing was changed");
+                assert_string_equal(board.log->str, "");
+            } else {
+                assert_string_equal(board.log->str, line);
+            }
+            board_clear(&board);
+        }
+    }
+
+    Board board;
+
+    board_init(&board, 80, 24);
+    feed(&board, 1, "active");
+    press(&board, "d");
+    press_code(&board, KEY_RIGHT); /* to be edited */
+    press(&board, "5\ry");
+    assert_string_equal(board.log->str, "execute migrate_set_parameter downtime-limit 3005\n");
+    board_clear(&board);
 }
 
 static void test_settings_are_checked_and_shown(void **state)
@@ -432,7 +486,7 @@ static void test_an_end_does_not_erase_the_figures(void **state)
     model_sample(board.model);
     assert_shows(&board, "× cancelled");
     assert_shows(&board, "880.0 MiB sent, 176.0 MiB to go");
-    assert_shows(&board, "pass 4");
+    assert_shows(&board, "pass 3");
     assert_hides(&board, "sent 0 B/s");
     assert_hides(&board, "dirtied 0 B/s");
     board_clear(&board);
@@ -645,6 +699,7 @@ int main(void)
         cmocka_unit_test(test_progress_never_runs_backwards),
         cmocka_unit_test(test_cancel_asks_first),
         cmocka_unit_test(test_bandwidth_and_pause),
+        cmocka_unit_test(test_a_value_is_replaced_or_edited),
         cmocka_unit_test(test_settings_are_checked_and_shown),
         cmocka_unit_test(test_what_cannot_be_done_says_why),
         cmocka_unit_test(test_freeze_and_go_back),

@@ -92,7 +92,7 @@ static const struct {
       "{\"status\":\"completed\",\"total-time\":4120,\"downtime\":120,"
       "\"ram\":{\"transferred\":1610612736,\"dirty-sync-count\":4}}",
       PASSES, "{\"owner\":\"peer (confirmed)\",\"evidence\":\"it said so\"}",
-      "completed: 4.1 s in all, downtime 120 ms, 1.5 GiB sent in 4 passes; "
+      "completed: 4.1 s in all, downtime 120 ms, 1.5 GiB sent in 2 passes; "
       "guest: peer (confirmed) (it said so)" },
     { "failed", "{\"status\":\"failed\",\"error-desc\":\"no route\"}", NULL,
       "{\"owner\":\"here\",\"evidence\":\"\"}", "failed (no route); guest: here" },
