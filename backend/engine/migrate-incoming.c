@@ -3,6 +3,7 @@
  */
 #include "backend/engine/engine-internal.h"
 
+#include "backend/base/error.h"
 #include "backend/base/fd.h"
 #include "backend/base/inherited-fd.h"
 #include "backend/tables/info.h"
@@ -89,6 +90,17 @@ static Migration *new_incoming_attempt(Engine *e, const char *peer)
     return m;
 }
 
+/* Where a source can connect, with the port that the kernel chose; NULL = nowhere. */
+static char *listening_uri(const Engine *e)
+{
+    const GPtrArray *addresses = e->listener != NULL && listener_is_reusable(e->listener)
+                                     ? listener_addresses(e->listener)
+                                     : NULL;
+
+    return addresses != NULL && addresses->len > 0 ? address_to_uri(g_ptr_array_index(addresses, 0))
+                                                   : NULL;
+}
+
 /* ---- connections ---- */
 
 static void refuse_channel(Engine *e, const Transport *transport, const char *why)
@@ -170,6 +182,7 @@ static void on_channel(Listener *l, ChannelType type, Transport *transport, void
     }
     migration_note_connected(m);
     migration_move(m, MIGRATION_SETUP, MIGRATION_ACTIVE);
+    g_autofree char *uri = listening_uri(e);
     const IncomingConfig config = {
         .guest = e->guest,
         .timer = &e->timer,
@@ -180,6 +193,7 @@ static void on_channel(Listener *l, ChannelType type, Transport *transport, void
         .door_is_open = door_is_open,
         .door_data = e,
         .silent_ms = listener_is_reusable(l) ? INCOMING_SILENT_MS : 0,
+        .listens = uri,
     };
     e->incoming = incoming_new(&config, e->autostart, &error);
     if (e->incoming == NULL) {
@@ -322,6 +336,11 @@ void engine_migrate_incoming(Engine *e, BackendSession *session, json_object *ar
     facts.address_error = address_error;
     if (!rules_allow(RULE_LISTEN, &facts, &error) ||
         !take_incoming_fd(session, address, &fd, &error)) {
+        g_autofree char *uri = listening_uri(e);
+
+        if (uri != NULL) {
+            mig_error_hint(&error, "this side listens on %s: a source may connect", uri);
+        }
         backend_reply_error(reply, error);
         return;
     }

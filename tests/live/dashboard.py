@@ -74,8 +74,6 @@ def keys_from_start_to_completion(scene):
     source.keys("C-u")
     source.type(f"{LONG_PAUSE}")  # all of the guest fits into it
     source.keys("Enter")
-    source.shows(rf"The guest may pause for {LONG_PAUSE // 1000} s")
-    source.keys("y")
     source.shows(rf"migrate_set_parameter downtime-limit {LONG_PAUSE}")
     source.shows(r"^ ✓ completed")
     source.shows(r"guest is peer \(confirmed\)")

@@ -10,6 +10,8 @@
  */
 #include "backend/engine/incoming/incoming-internal.h"
 
+#include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "backend/base/error.h"
@@ -47,6 +49,25 @@ static void stand_unknown(Incoming *in, const GError *error)
     migration_move(m, MIGRATION_ACTIVE, MIGRATION_FAILED);
 }
 
+/* Adds to the sentence @text how the stream may have ended, and what this side does now. */
+static char *advise(const Incoming *in, const GError *error, const char *text)
+{
+    g_autofree char *listens =
+        in->config.listens == NULL
+            ? g_strdup("")
+            : g_strdup_printf(MIG_ERROR_HINT "this side still listens on %s: a source may connect",
+                              in->config.listens);
+    bool cut = g_str_has_prefix(error->message, "stream ended too early") ||
+               strstr(error->message, g_strerror(EPIPE)) != NULL ||
+               strstr(error->message, g_strerror(ECONNRESET)) != NULL;
+
+    return g_strconcat(text,
+                       cut ? MIG_ERROR_HINT "the source closed the connection before the guest was "
+                                            "complete, as a cancel there does"
+                           : "",
+                       listens, NULL);
+}
+
 static void give_up(Incoming *in, const GError *error)
 {
     Migration *m = in->migration;
@@ -79,7 +100,8 @@ static void give_up(Incoming *in, const GError *error)
                             "nothing has arrived here completely; nothing runs here");
     }
     migration_set_error(m, first_line);
-    migration_set_outcome(m, text);
+    g_autofree char *advised = advise(in, error, text);
+    migration_set_outcome(m, advised);
     migration_end(m, MIGRATION_FAILED);
 }
 
@@ -231,6 +253,7 @@ Incoming *incoming_new(const IncomingConfig *config, bool autostart, GError **er
 
     in->config = *config;
     parameters_copy(&in->config.parameters, &config->parameters);
+    in->config.listens = g_strdup(config->listens);
     pthread_mutex_init(&in->lock, NULL);
     pthread_mutex_init(&in->answer_lock, NULL);
     mig_cond_init(&in->wake);
@@ -289,6 +312,7 @@ void incoming_free(Incoming *in)
     g_array_unref(in->blocks);
     g_array_unref(in->mapped);
     parameters_clear(&in->config.parameters);
+    g_free((char *)in->config.listens);
     migration_unref(in->migration);
     pthread_cond_destroy(&in->wake);
     pthread_mutex_destroy(&in->answer_lock);

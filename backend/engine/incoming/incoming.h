@@ -29,6 +29,7 @@ typedef struct {
      * channels may be silent after it has closed the main one. 0 = no limit, for a medium that no
      * source has spoken on yet. */
     unsigned silent_ms;
+    const char *listens; /* where this side listens after a failure, NULL = nowhere; copied */
 } IncomingConfig;
 
 /* For a source that has begun to speak. */
