@@ -67,6 +67,9 @@ static void quote_candidates(GPtrArray *candidates, bool always)
     for (guint i = 0; i < candidates->len; i++) {
         Candidate *candidate = g_ptr_array_index(candidates, i);
 
+        if (*candidate->text == '\0' && !candidate->final) {
+            continue; /* only its note is shown */
+        }
         if (always || needs_quotes(candidate->text)) {
             char *text = quote(candidate->text, candidate->final);
 
@@ -97,6 +100,16 @@ static void sort_candidates(GPtrArray *candidates)
             i++;
         }
     }
+}
+
+static bool only_flags(const GPtrArray *candidates)
+{
+    for (guint i = 0; i < candidates->len; i++) {
+        if (*((const Candidate *)g_ptr_array_index(candidates, i))->text != '-') {
+            return false;
+        }
+    }
+    return candidates->len > 0;
 }
 
 /* ---- the word at the cursor ---- */
@@ -134,6 +147,18 @@ static void list_options(Source *source, const ArgSpec *options, uint32_t taken)
     }
 }
 
+/* Lists the values for @spec; where none are known, what is to be typed. */
+static void list_values(Source *source, const ArgSpec *spec)
+{
+    guint before = source->values->len;
+    bool known = source_has_values(spec->kind);
+
+    source_list(source, spec->kind);
+    if (!known && source->values->len == before && spec->help && *source->prefix == '\0') {
+        source_add(source, "", spec->help, false);
+    }
+}
+
 typedef enum {
     WALK_ON,      /* something can follow it */
     WALK_DONE,    /* the cursor was in it; candidates are listed */
@@ -165,7 +190,7 @@ static Walk walk_option(const Command *command, const OptionHead *head, const ch
     word_read(*at, word);
     if (is_last(word)) {
         source->prefix = word->text;
-        source_list(source, head->spec->kind);
+        list_values(source, head->spec);
         return WALK_DONE;
     }
     *at = word->end;
@@ -255,7 +280,7 @@ static bool walk_arguments(const Command *command, const char *at, Source *sourc
             if (leading && !word->quoted) { /* options that begin with the typed text */
                 list_options(source, command->options, taken);
             }
-            source_list(source, spec->kind);
+            list_values(source, spec);
             source->before = source->first = NULL;
             return true;
         }
@@ -348,6 +373,8 @@ Completion *complete_line(const char *line, size_t point, const CompletionEnv *e
         sort_candidates(completion->candidates);
     } else if (walk_line(text, false, &source, &word)) {
         completion->start = (size_t)(word.start - text);
+        completion->only_listed =
+            *source.prefix == '\0' && !word.quoted && only_flags(completion->candidates);
         quote_candidates(completion->candidates, word.quoted);
         sort_candidates(completion->candidates);
     } else {

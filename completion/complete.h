@@ -27,6 +27,9 @@ typedef struct {
 typedef struct {
     size_t start;          /* byte offset of the word to replace */
     GPtrArray *candidates; /* Candidate, sorted by text, never NULL */
+    /* Only to be listed: the word is empty and flags are all that is known. A flag changes what a
+     * command does, so nobody gets one who has not typed its dash. */
+    bool only_listed;
 } Completion;
 
 Completion *complete_line(const char *line, size_t point, const CompletionEnv *env);

@@ -101,9 +101,12 @@ static void list_parameter_values(Source *source)
     }
 }
 
+/* For migrate_continue: no other state waits for it. */
 static void list_statuses(Source *source)
 {
-    source_list_topics(source, TOPIC_STATUS);
+    const char *waiting = migration_status_name(MIGRATION_PRE_SWITCHOVER);
+
+    source_add(source, waiting, topic_summary(TOPIC_STATUS, waiting), true);
 }
 
 /* ---- addresses ---- */
@@ -152,8 +155,12 @@ static void list_guest_keys(Source *source)
 
 static void list_guest_values(Source *source)
 {
-    if (source->before) {
-        list_strings(source, guest_set_values(source->before));
+    const char *const *values = source->before ? guest_set_values(source->before) : NULL;
+    const char *form = source->before ? guest_set_form(source->before) : NULL;
+
+    list_strings(source, values);
+    if (values == NULL && form != NULL) {
+        source_add(source, source->prefix, form, false);
     }
 }
 
@@ -211,6 +218,11 @@ static void (*const source_of[ARG_KIND__COUNT])(Source *source) = {
     [ARG_ON_ERROR] = source_list_on_error,
     [ARG_REPORT_FORMAT] = source_list_report_formats,
 };
+
+bool source_has_values(ArgKind kind)
+{
+    return source_of[kind] != NULL;
+}
 
 void source_list(Source *source, ArgKind kind)
 {

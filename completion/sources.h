@@ -35,6 +35,9 @@ bool source_offers(const Source *source, const Command *command);
 /* Adds the values of @kind; a kind without values adds nothing. */
 void source_list(Source *source, ArgKind kind);
 
+/* False for numbers, times and free text. */
+bool source_has_values(ArgKind kind);
+
 /* Adds all names and aliases of @table. */
 void source_list_commands(Source *source, const Command *const *table);
 

@@ -124,6 +124,7 @@ char **guest_describe(Guest *guest);
 /* Keys of guest_set and their values for completion; static, NULL terminated. */
 const char *const *guest_set_keys(void);
 const char *const *guest_set_values(const char *key); /* NULL for free text */
+const char *guest_set_form(const char *key);          /* what a value is; NULL: no such key */
 
 /* ---- proof ---- */
 

@@ -266,3 +266,8 @@ const char *const *guest_set_values(const char *key)
 {
     return stress_values(key);
 }
+
+const char *guest_set_form(const char *key)
+{
+    return stress_form(key);
+}

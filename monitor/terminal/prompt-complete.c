@@ -81,7 +81,7 @@ static bool is_typed(const Candidate *word)
 static char **to_matches(const char *line)
 {
     unsigned count = offered->candidates->len;
-    size_t shared = shared_length();
+    size_t shared = offered->only_listed ? 0 : shared_length();
     char **matches = calloc(count + 3, sizeof(char *));
 
     if (matches == NULL) {
@@ -92,8 +92,8 @@ static char **to_matches(const char *line)
     } else {
         matches[0] = whole_line(line, candidate(0)->text, shared);
     }
-    if (count == 1 &&
-        is_typed(candidate(0))) { /* nothing to insert: two entries make readline show a list */
+    if (count == 1 && (offered->only_listed || is_typed(candidate(0)))) {
+        /* nothing to insert: two entries make readline show a list */
         matches[1] = strdup(line);
         matches[2] = strdup("");
     }

@@ -62,6 +62,9 @@ static const struct {
     { "help MIGRATION_P", 5, "MIGRATION_PASS" },
     { "help info max", 10, "" },
     { "migrate_continue pre", 17, "pre-switchover" },
+    { "migrate_continue ", 17, "pre-switchover" },
+    { "savevm ", 7, "~" },
+    { "set_vcpu_dirty_limit ", 21, "~" },
     { "? info mig", 7, "migrate migrate_capabilities migrate_parameters migration_threads" },
     { "help migrate ", 13, "" },
     { "help help migr", 14, "" },
@@ -196,6 +199,34 @@ static void test_all_names_are_offered(void **state)
     }
 }
 
+/* Whatever the command: a flag that was not begun is listed and never inserted. */
+static void test_no_flag_comes_by_itself(void **state)
+{
+    const CompletionEnv *const envs[] = { &prompt_env, &batch_env };
+    unsigned listed_only = 0;
+
+    (void)state;
+    for (size_t e = 0; e < G_N_ELEMENTS(envs); e++) {
+        g_autoptr(Completion) commands = complete_line("", 0, envs[e]);
+
+        for (guint i = 0; i < commands->candidates->len; i++) {
+            g_autofree char *line = g_strconcat(text_of(commands, i), " ", NULL);
+            g_autofree char *begun = g_strconcat(line, "-", NULL);
+            g_autoptr(Completion) c = complete_line(line, strlen(line), envs[e]);
+            g_autoptr(Completion) more = complete_line(begun, strlen(begun), envs[e]);
+            bool flags = c->candidates->len > 0;
+
+            for (guint k = 0; k < c->candidates->len; k++) {
+                flags = flags && *text_of(c, k) == '-';
+            }
+            assert_int_equal(c->only_listed, flags);
+            assert_false(more->only_listed);
+            listed_only += flags;
+        }
+    }
+    assert_true(listed_only >= 2); /* cont, at a prompt and in a batch */
+}
+
 static void test_text_behind_the_cursor_does_not_count(void **state)
 {
     g_autoptr(Completion) c = complete_line("migr_set on", 4, NULL);
@@ -215,7 +246,7 @@ static const struct {
     { "wait --", 5, "--timeout" },
     { "wait --timeout 5 com", 17, "completed" },
     { "wait RES", 5, "RESUME" },
-    { "wait completed ", 15, "" },
+    { "wait completed ", 15, "~" },
     { "echo a b", 8, "" },
     { "on-error ", 9, "continue stop" },
     { "assert ram.tr", 7, "ram.transferred" },
@@ -226,10 +257,11 @@ static const struct {
     { "assert owner != ", 16, "here lost none peer unknown" },
     { "assert status == pre", 17, "pre-switchover" },
     { "assert downtime < ", 18, "" },
+    { "sleep ", 6, "~" },
     { "assert nosuch == ", 17, "" },
     { "set ", 4, "dir dirty uri" },
     { "set u", 4, "uri" },
-    { "set uri ", 8, "" },
+    { "set uri ", 8, "~" },
     /* a reference anywhere */
     { "migrate $", 8, "$dir~ $dirty~ $uri~" },
     { "migrate unix:$di", 13, "$dir~ $dirty~" },
@@ -297,6 +329,15 @@ static void test_guest_keys_values_and_faults(void **state)
         g_autoptr(Completion) values = complete_line(line, strlen(line), NULL);
         const char *const *known = guest_set_values(*key);
 
+        if (known == NULL) { /* nothing to insert, but what is to be typed */
+            const Candidate *form = g_ptr_array_index(values->candidates, 0);
+
+            assert_int_equal(values->candidates->len, 1);
+            assert_string_equal(form->text, "");
+            assert_false(form->final);
+            assert_string_equal(form->note, guest_set_form(*key));
+            continue;
+        }
         for (guint i = 0; i < values->candidates->len; i++) {
             assert_true(known != NULL && g_strv_contains(known, text_of(values, i)));
         }
@@ -388,6 +429,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_candidates),
         cmocka_unit_test(test_all_names_are_offered),
+        cmocka_unit_test(test_no_flag_comes_by_itself),
         cmocka_unit_test(test_text_behind_the_cursor_does_not_count),
         cmocka_unit_test(test_batch_commands_only_in_batches),
         cmocka_unit_test(test_numbers_say_what_they_mean),

@@ -66,6 +66,7 @@ char *stress_settings_text(const StressSettings *settings);
 
 const char *const *stress_keys(void);
 const char *const *stress_values(const char *key);
+const char *stress_form(const char *key); /* what a value of @key is; NULL: guest_set has it not */
 
 /* ---- pattern.c ---- */
 
@@ -95,6 +96,8 @@ void stress_vcpu_settings(const Vcpu *vcpu, StressSettings *ret);
 
 /* Steps done so far; the vCPU may run. */
 uint64_t stress_vcpu_steps(const Vcpu *vcpu);
+/* Pages that prefill has still to write; any thread. */
+uint64_t stress_vcpu_to_fill(const Vcpu *vcpu);
 
 /* Runs @steps steps in the caller's thread, without pacing; the vCPU must be stopped. For tests,
  * which need a reproducible guest. */

@@ -140,6 +140,13 @@ const char *const *stress_values(const char *key)
     return found != NULL && found->changeable && found->values != NULL ? found->values() : NULL;
 }
 
+const char *stress_form(const char *key)
+{
+    const StressKey *found = find_key(key);
+
+    return found != NULL && found->changeable ? found->allowed : NULL;
+}
+
 /* The list of keys for messages; with @at_start also the keys that cannot be changed later. */
 static char *key_list(bool at_start)
 {
