@@ -168,6 +168,33 @@ static void watch_signals(Program *program)
     g_unix_signal_add(SIGHUP, on_terminate, program);
 }
 
+static void complain(Program *program, const GError *error)
+{
+    console_complain(program->console, "migmon: %s", error->message);
+    if (program->options.json) {
+        console_print_object(program->console, json_line_with("error", json_error(error)));
+    }
+}
+
+static void fail(Program *program, ExitCode code, const GError *error)
+{
+    complain(program, error);
+    program->code = code;
+    program_end(program);
+}
+
+/* A fault of the options or of an attached QEMU comes before the complaint about nothing to do. */
+static void begin(Program *program)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (startup_has_work(&program->options, program->script != NULL, &error)) {
+        program_enter_first_stage(program);
+    } else {
+        fail(program, EXIT_CODE_USAGE, error);
+    }
+}
+
 static void on_attached(const GError *error, void *data)
 {
     Program *program = data;
@@ -177,17 +204,16 @@ static void on_attached(const GError *error, void *data)
         return;
     }
     if (error == NULL) {
-        program_enter_first_stage(program);
+        begin(program);
         return;
     }
-    console_complain(program->console, "migmon: %s", error->message);
-    program->code = EXIT_CODE_CONNECT;
-    program_end(program);
+    fail(program, EXIT_CODE_CONNECT, error);
 }
 
 static void close_front_ends(Program *program)
 {
     attach_free(program->attach);
+    fill_wait_free(program->fill);
     if (program->subscription != 0) {
         backend_unsubscribe(program->backend, program->subscription);
     }
@@ -219,8 +245,9 @@ static ExitCode set_up(Program *program, GError **error)
                     "--plain and --json do not go together: the events of --json say the same");
         return EXIT_CODE_USAGE;
     }
-    if ((program->options.dashboard || program->options.plain) &&
-        !startup_configure_dashboard(&program->options, &config, error)) {
+    if (!startup_configure_dashboard(&program->options,
+                                     program->options.dashboard || program->options.plain, &config,
+                                     error)) {
         return EXIT_CODE_USAGE;
     }
     /* Before the sockets exist: another program may wait for one and then send a signal. */
@@ -245,10 +272,7 @@ static ExitCode run(Program *program)
     watch_signals(program);
     code = set_up(program, &error);
     if (error != NULL) {
-        console_complain(program->console, "migmon: %s", error->message);
-        if (program->options.json) {
-            console_print_object(program->console, json_line_with("error", json_error(error)));
-        }
+        complain(program, error);
         return code;
     }
     if (program->options.plain) {
@@ -257,7 +281,7 @@ static ExitCode run(Program *program)
     if (program->options.connect != NULL || program->options.peer != NULL) {
         program->attach = attach_new(program->backend, &program->options, on_attached, program);
     } else {
-        program_enter_first_stage(program);
+        begin(program);
     }
     g_main_loop_run(program->loop);
     return program_was_interrupted(program) ? EXIT_CODE_INTERRUPTED : program->code;

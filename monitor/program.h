@@ -15,6 +15,7 @@
 #include "monitor/exit-code.h"
 #include "monitor/options.h"
 #include "monitor/outcome.h"
+#include "monitor/prefill.h"
 #include "monitor/script.h"
 #include "monitor/server/servers.h"
 #include "monitor/terminal/console.h"
@@ -40,6 +41,7 @@ typedef struct {
     Dashboard *dashboard; /* with the prompt */
     PlainView *plain;
     Attach *attach; /* --connect, --peer: before the first stage */
+    FillWait *fill; /* prefill=on: before the first line of a batch */
     OutcomeWait *outcome;
     Ending *end;
     unsigned subscription;

@@ -79,6 +79,9 @@ void program_shut_down(Program *program)
 
 bool program_was_interrupted(const Program *program)
 {
+    if (program->fill != NULL) {
+        return true;
+    }
     return program->batch != NULL && program->stage == STAGE_BATCH &&
            batch_is_unfinished(program->batch) && !program->batch_quit &&
            program->code != EXIT_CODE_UNKNOWN;
@@ -194,7 +197,7 @@ static void on_batch_quit(void *data)
     program->batch_quit = true;
 }
 
-static void enter_batch(Program *program)
+static void start_batch(Program *program)
 {
     static const BatchCallbacks callbacks = {
         .ended = on_batch_ended,
@@ -202,10 +205,29 @@ static void enter_batch(Program *program)
         .quit = on_batch_quit,
     };
 
-    program->stage = STAGE_BATCH;
     program->batch =
         batch_new(program->backend, program->console, g_steal_pointer(&program->script),
                   program->options.json, &callbacks, program);
+}
+
+static void on_filled(void *data)
+{
+    Program *program = data;
+
+    g_clear_pointer(&program->fill, fill_wait_free);
+    if (!program->ending) {
+        start_batch(program);
+    }
+}
+
+static void enter_batch(Program *program)
+{
+    program->stage = STAGE_BATCH;
+    if (fill_is_wanted(program->options.machine)) {
+        program->fill = fill_wait_new(program->backend, on_filled, program);
+    } else {
+        start_batch(program);
+    }
 }
 
 void program_enter_first_stage(Program *program)

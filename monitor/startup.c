@@ -79,14 +79,22 @@ bool startup_check(const Options *options, bool batch, GError **error)
         problem = "--json goes with a batch (-c, --batch, lines on standard input)";
     } else if (options->dashboard && !(terminal && isatty(STDOUT_FILENO))) {
         problem = "--dashboard needs a terminal; --plain does without";
-    } else if (!batch && !terminal && !options_serve_sockets(options) &&
-               options->incoming == NULL) {
-        problem = "nothing to do: no commands, no socket, no --incoming";
     }
     if (problem != NULL) {
         g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC, problem);
     }
     return problem == NULL;
+}
+
+bool startup_has_work(const Options *options, bool batch, GError **error)
+{
+    if (batch || isatty(STDIN_FILENO) || options_serve_sockets(options) ||
+        options->incoming != NULL) {
+        return true;
+    }
+    g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                "nothing to do: no commands, no socket, no --incoming");
+    return false;
 }
 
 bool startup_collect_script(const Options *options, Script **ret_script, GError **error)
@@ -125,10 +133,11 @@ static bool set_option(TuiConfig *config, const char *key, const char *value, GE
     return true;
 }
 
-bool startup_configure_dashboard(const Options *options, TuiConfig *ret_config, GError **error)
+bool startup_configure_dashboard(const Options *options, bool used, TuiConfig *ret_config,
+                                 GError **error)
 {
     config_init(ret_config);
-    return config_load(ret_config, error) &&
+    return (!used || config_load(ret_config, error)) &&
            set_option(ret_config, "color", options->color, error) &&
            set_option(ret_config, "theme", options->theme, error) &&
            set_option(ret_config, "refresh", options->refresh, error) &&

@@ -15,11 +15,17 @@
  * descriptors for the main loop, which would abort. */
 bool startup_prepare_process(GError **error);
 
-/* Settings of the dashboard: its file, then the options. */
-bool startup_configure_dashboard(const Options *options, TuiConfig *ret_config, GError **error);
+/* Settings of the dashboard: its file if it is @used, then the options, which are always checked.
+ */
+bool startup_configure_dashboard(const Options *options, bool used, TuiConfig *ret_config,
+                                 GError **error);
 
 /* Checks which options exclude or need each other. */
 bool startup_check(const Options *options, bool batch, GError **error);
+
+/* False with an error when the options leave nothing to do. The last of the checks: any other fault
+ * says more. */
+bool startup_has_work(const Options *options, bool batch, GError **error);
 
 /*
  * Collects the sources of lines in the order -c, --batch, standard input; *ret_script stays NULL

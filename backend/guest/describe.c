@@ -41,16 +41,21 @@ static void describe_memory(const RamBlock *block, GPtrArray *pairs)
 static void describe_workload(Guest *guest, GPtrArray *pairs)
 {
     StressSettings settings = { 0 };
-    uint64_t steps = 0;
+    uint64_t steps = 0, to_fill = 0;
 
     pthread_mutex_lock(&guest->lock);
     for (unsigned i = 0; i < guest->n_vcpus; i++) {
         stress_vcpu_settings(guest->vcpus[i], &settings);
         steps += stress_vcpu_steps(guest->vcpus[i]);
+        to_fill += stress_vcpu_to_fill(guest->vcpus[i]);
     }
     pthread_mutex_unlock(&guest->lock);
 
     add(pairs, "workload", stress_settings_text(&settings));
+    if (to_fill > 0) {
+        add(pairs, "prefill",
+            g_strdup_printf("%" PRIu64 " pages are still to be written", to_fill));
+    }
     add(pairs, "steps", g_strdup_printf("%" PRIu64 " pages written so far", steps));
 }
 

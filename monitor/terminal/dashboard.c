@@ -448,7 +448,7 @@ bool dashboard_open(Dashboard *dashboard, GError **error)
         mig_error_hint(error, "--plain shows the migration in lines");
         return false;
     }
-    if (!startup_configure_dashboard(dashboard->options, &dashboard->config, error)) {
+    if (!startup_configure_dashboard(dashboard->options, true, &dashboard->config, error)) {
         return false;
     }
     choose_style(dashboard);

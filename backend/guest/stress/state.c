@@ -92,6 +92,16 @@ void stress_vcpu_apply(Vcpu *vcpu, const StressSettings *settings)
     v->set_pages = own_set_pages(v);
 }
 
+/* For other threads; the vCPU is stopped. */
+static void publish_steps(StressVcpu *v)
+{
+    uint64_t next = v->state.position[STRESS_PREFILL_NEXT];
+    uint64_t end = MIN(v->state.position[STRESS_PREFILL_END], v->own_pages);
+
+    atomic_store(&v->steps, v->state.step);
+    atomic_store(&v->filled, next < end ? v->state.step + (end - next) : 0);
+}
+
 void stress_reset(Vcpu *vcpu)
 {
     StressVcpu *v = (StressVcpu *)vcpu;
@@ -110,7 +120,7 @@ void stress_reset(Vcpu *vcpu)
     if (v->initial.prefill) {
         v->state.position[STRESS_PREFILL_END] = v->set_pages;
     }
-    atomic_store(&v->steps, 0);
+    publish_steps(v);
 }
 
 void stress_save(const Vcpu *vcpu, VcpuState *ret)
@@ -166,7 +176,7 @@ bool stress_load(Vcpu *vcpu, const VcpuState *state, GError **error)
     v->state = *state;
     v->state.seals = seals;
     v->set_pages = own_set_pages(v);
-    atomic_store(&v->steps, state->step);
+    publish_steps(v);
     return true;
 }
 
@@ -185,6 +195,14 @@ void stress_vcpu_settings(const Vcpu *vcpu, StressSettings *ret)
 uint64_t stress_vcpu_steps(const Vcpu *vcpu)
 {
     return atomic_load_explicit(&((const StressVcpu *)vcpu)->steps, memory_order_relaxed);
+}
+
+uint64_t stress_vcpu_to_fill(const Vcpu *vcpu)
+{
+    uint64_t filled =
+        atomic_load_explicit(&((const StressVcpu *)vcpu)->filled, memory_order_relaxed);
+
+    return filled - MIN(filled, stress_vcpu_steps(vcpu));
 }
 
 void stress_vcpu_run(Vcpu *vcpu, uint64_t steps)

@@ -30,6 +30,7 @@ typedef struct {
     _Atomic unsigned throttle; /* percent */
     _Atomic uint32_t share;    /* of VCPU_WHOLE_SHARE */
     _Atomic uint64_t steps;    /* copy of state.step for other threads */
+    _Atomic uint64_t filled;   /* the step at which prefill ends; 0 without one */
     _Atomic int thread_id;     /* the kernel's thread id */
 
     /* Under @lock. */
