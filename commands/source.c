@@ -21,10 +21,8 @@ static void run_source(HmpCall *call)
     g_autoptr(GError) error = NULL;
 
     if (!callbacks->source) {
-        refuse(
-            call, HMP_ERROR_FAILED,
-            "source is for batches\nhint: migmon --batch FILE runs it; --interactive then goes on "
-            "with the prompt");
+        refuse(call, HMP_ERROR_FAILED,
+               "source is for batches and the prompt\nhint: migmon --batch FILE runs it");
     } else if (!callbacks->source(call_text(call, "file"), &error, call->hmp->data)) {
         call_fail(call, HMP_ERROR_SYNTAX, error);
     } else {
@@ -41,7 +39,7 @@ static void run_on_error(HmpCall *call)
     if (!go_on && strcmp(word, "stop") != 0) {
         refuse(call, HMP_ERROR_SYNTAX, "on-error: 'stop' or 'continue' expected");
     } else if (!callbacks->on_error) {
-        refuse(call, HMP_ERROR_FAILED, "on-error is for batches; a prompt always goes on");
+        refuse(call, HMP_ERROR_FAILED, "on-error is for batches and the prompt");
     } else {
         callbacks->on_error(go_on, call->hmp->data);
         call_finish(call, HMP_OK);

@@ -5,6 +5,10 @@
  * never blocks in the middle of a character, writes into the console's queue,
  * and has no handler of signals. While a command is executed the terminal is
  * not read, so that what is typed meanwhile is neither echoed nor lost.
+ *
+ * A terminal with bracketed paste tells pasted text from typed keys. Pasted
+ * lines stay in the line editor until Enter, and then run one after another
+ * like the lines of a file that source names: the first that fails ends them.
  */
 #include "monitor/terminal/prompt.h"
 
@@ -15,6 +19,7 @@
 
 #include "backend/base/error.h"
 #include "commands/hmp/hmp.h"
+#include "monitor/script.h"
 #include "monitor/terminal/history.h"
 #include "monitor/terminal/progress-view.h"
 #include "monitor/terminal/prompt-complete.h"
@@ -22,6 +27,13 @@
 
 #define PROMPT   "(migmon) "
 #define MAX_LINE 4095
+
+/* Bracketed paste: what asks the terminal for it, and what it sends around pasted text. */
+#define MARK_ON     "\033[?2004h"
+#define MARK_OFF    "\033[?2004l"
+#define PASTE_BEGIN "\033[200~"
+#define PASTE_END   "\033[201~"
+#define MAX_PASTE   (1u << 20)
 
 struct Prompt {
     Console *console;
@@ -33,6 +45,10 @@ struct Prompt {
     bool busy;         /* a line is being executed */
     bool asked;        /* Ctrl-C was pressed once during this wait */
     bool leaving;
+    bool brackets;  /* the terminal is asked to mark pasted text */
+    Script *script; /* pasted lines or files of source, not yet run; NULL = none */
+    bool reading;   /* the next of these lines has not come yet */
+    bool goes_on;   /* on-error continue: a line that fails does not end them */
     guint turn;
     void (*hangup)(void *data);
     void *data;
@@ -114,9 +130,19 @@ static void show_line(void *data)
 
 static void on_line(char *line);
 
+static void mark_pastes(Prompt *prompt, bool on)
+{
+    const char *bytes = on ? MARK_ON : MARK_OFF;
+
+    if (prompt->brackets) {
+        console_write_raw(prompt->console, bytes, strlen(bytes));
+    }
+}
+
 static void show_prompt(Prompt *prompt)
 {
     prompt->shown = true;
+    mark_pastes(prompt, prompt->view == NULL);
     rl_callback_handler_install(PROMPT, on_line);
     fflush(prompt->out);
     if (prompt->view == NULL) {
@@ -131,18 +157,32 @@ static void remove_line(Prompt *prompt)
         console_set_prompt(prompt->console, NULL, NULL, NULL);
         rl_callback_handler_remove();
         fflush(prompt->out);
+        mark_pastes(prompt, false);
     }
 }
 
 /* ---- lines ---- */
 
+/* Forgets the lines that have not run. @why is printed when there are some. */
+static void drop_lines(Prompt *prompt, const char *why)
+{
+    if (prompt->script != NULL && (prompt->reading || script_has_more(prompt->script))) {
+        console_tell(prompt->console, why);
+    }
+    g_clear_pointer(&prompt->script, script_free);
+    prompt->reading = false;
+    prompt->goes_on = false;
+}
+
 static void on_line_done(HmpResult result, void *data)
 {
     Prompt *prompt = data;
 
-    (void)result; /* its text is printed already */
     prompt->busy = false;
     prompt->asked = false;
+    if (result != HMP_OK && prompt->script != NULL && !prompt->goes_on) {
+        drop_lines(prompt, "the lines after it were not run");
+    }
     if (prompt->view != NULL) {
         prompt->view->busy(false, prompt->view_data);
     }
@@ -167,6 +207,65 @@ static void run_line(Prompt *prompt, const char *line)
     hmp_execute(prompt->hmp, line, on_line_done, prompt);
 }
 
+static Script *need_script(Prompt *prompt)
+{
+    if (prompt->script == NULL) {
+        prompt->script = script_new();
+    }
+    return prompt->script;
+}
+
+static void run_lines(Prompt *prompt, const char *text)
+{
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+
+    for (char **line = lines; *line != NULL; line++) {
+        script_add_command(need_script(prompt), *line);
+    }
+    schedule(prompt);
+}
+
+static void on_script_ready(void *data)
+{
+    Prompt *prompt = data;
+
+    prompt->reading = false;
+    schedule(prompt);
+}
+
+/* Runs the next line of the script, or waits for it, or notes that there is none. */
+static void run_next(Prompt *prompt)
+{
+    g_autofree char *line = NULL, *where = NULL, *echo = NULL;
+    g_autoptr(GError) error = NULL;
+
+    switch (script_next(prompt->script, &line, &where, &error)) {
+    case SCRIPT_LINE:
+        if (line[strspn(line, " \t")] == '\0') {
+            schedule(prompt);
+            return;
+        }
+        if (prompt->view == NULL) { /* run_line() does it for a view */
+            echo = g_strconcat(PROMPT, line, "\n", NULL);
+            console_print(prompt->console, echo);
+        }
+        run_line(prompt, line);
+        return;
+    case SCRIPT_WAIT:
+        prompt->reading = true;
+        script_when_ready(prompt->script, on_script_ready, prompt);
+        return;
+    case SCRIPT_ERROR:
+        echo = g_strdup_printf("Error: %s: %s", where, error->message);
+        console_tell(prompt->console, echo);
+        G_GNUC_FALLTHROUGH;
+    case SCRIPT_END:
+        drop_lines(prompt, "the lines after it were not run");
+        schedule(prompt);
+        return;
+    }
+}
+
 /* Readline's handler: Enter, or Ctrl-D at an empty line (NULL). */
 static void on_line(char *line)
 {
@@ -184,8 +283,60 @@ static void on_line(char *line)
         schedule(prompt);
         return;
     }
-    run_line(prompt, line);
+    if (strchr(line, '\n') != NULL) {
+        run_lines(prompt, line);
+    } else {
+        run_line(prompt, line);
+    }
     rl_free(line);
+}
+
+/* ---- pasted text ---- */
+
+/* What a paste may hold of control characters: line ends, and tabs as blanks. */
+static char *clean_paste(const char *bytes, size_t size)
+{
+    GString *text = g_string_sized_new(size);
+
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)bytes[i];
+
+        if (c == '\r' || c == '\n') {
+            if (c == '\r' || i == 0 || bytes[i - 1] != '\r') {
+                g_string_append_c(text, '\n');
+            }
+        } else if (c == '\t' || (c >= ' ' && c != 127)) {
+            g_string_append_c(text, c == '\t' ? ' ' : (char)c);
+        }
+    }
+    return g_strchomp(g_string_free(text, FALSE)); /* Enter is for the person */
+}
+
+/* The input begins with a paste, or with what may become one: true until all of it is there. */
+static bool take_paste(Prompt *prompt)
+{
+    const char *input = (const char *)prompt->input->data;
+    size_t size = prompt->input->len, lead = strlen(PASTE_BEGIN);
+    const char *end;
+
+    if (!prompt->brackets || size < 3 || memcmp(input, PASTE_BEGIN, MIN(size, lead)) != 0) {
+        return false;
+    }
+    end = size > lead ? memmem(input + lead, size - lead, PASTE_END, strlen(PASTE_END)) : NULL;
+    if (end == NULL && size <= MAX_PASTE) {
+        return true;
+    }
+    if (end == NULL) {
+        end = input + size;
+    }
+    g_autofree char *text = clean_paste(input + lead, (size_t)(end - input) - lead);
+    size_t used = MIN(size, (size_t)(end - input) + strlen(PASTE_END));
+
+    g_byte_array_remove_range(prompt->input, 0, (unsigned)used);
+    rl_insert_text(text);
+    rl_redisplay_function();
+    fflush(prompt->out);
+    return prompt->input->len == 0;
 }
 
 /* Bytes of the character that begins with @lead. */
@@ -199,17 +350,22 @@ static gboolean take_turn(void *data)
     Prompt *prompt = data;
 
     prompt->turn = 0;
-    if (prompt->leaving || prompt->busy || progress_view_is_busy(prompt->progress)) {
+    if (prompt->leaving || prompt->busy || prompt->reading ||
+        progress_view_is_busy(prompt->progress)) {
         /* A view has the focus and takes more than this line. */
         if (prompt->view == NULL) {
             terminal_listen(false);
         }
         return G_SOURCE_REMOVE;
     }
+    if (prompt->script != NULL) {
+        run_next(prompt);
+        return G_SOURCE_REMOVE;
+    }
     if (!prompt->shown) {
         show_prompt(prompt);
     }
-    while (prompt->shown && prompt->input->len > 0 &&
+    while (prompt->shown && prompt->input->len > 0 && !take_paste(prompt) &&
            prompt->input->len >= character_length(prompt->input->data[0])) {
         rl_callback_read_char();
         fflush(prompt->out);
@@ -262,6 +418,14 @@ static bool on_interrupt(void *data)
 {
     Prompt *prompt = data;
 
+    if (prompt->reading) {
+        drop_lines(prompt, "the rest of the lines is not run");
+        schedule(prompt);
+        return true;
+    }
+    if (prompt->script != NULL && script_has_more(prompt->script)) {
+        drop_lines(prompt, "the rest of the lines is not run");
+    }
     if (prompt->shown) {
         g_byte_array_set_size(prompt->input, 0);
         clear_line(prompt);
@@ -306,6 +470,7 @@ static const TerminalUser terminal_user = {
     .resized = on_resized,
     .redraw = on_redraw,
     .gone = on_gone,
+    .rescue = MARK_OFF,
 };
 
 /* ---- a view of the line ---- */
@@ -383,6 +548,16 @@ static bool on_dashboard(GError **error, void *data)
     return prompt->open(error, prompt->open_data);
 }
 
+static bool on_source(const char *path, GError **error, void *data)
+{
+    return script_insert_file(need_script(data), path, error);
+}
+
+static void on_error_means(bool go_on, void *data)
+{
+    ((Prompt *)data)->goes_on = go_on;
+}
+
 static void on_quit(void *data)
 {
     Prompt *prompt = data;
@@ -411,6 +586,9 @@ static void configure_readline(Prompt *prompt)
     rl_prep_term_function = prepare_nothing;
     rl_deprep_term_function = restore_nothing;
     rl_initialize();
+    /* Readline would read on until a paste is complete; take_paste() does not block. */
+    prompt->brackets = console_is_terminal(prompt->console) &&
+                       g_strcmp0(rl_variable_value("enable-bracketed-paste"), "on") == 0;
     rl_variable_bind("enable-bracketed-paste", "off");
     prompt_complete_install(prompt->hmp);
 }
@@ -421,6 +599,8 @@ Prompt *prompt_new(Backend *backend, Console *console, void (*hangup)(void *data
         .print = on_print,
         .progress = on_progress,
         .quit = on_quit,
+        .source = on_source,
+        .on_error = on_error_means,
         .dashboard = on_dashboard,
     };
     Prompt *prompt = g_new0(Prompt, 1);
@@ -453,6 +633,7 @@ void prompt_free(Prompt *prompt)
         console_print(prompt->console, "\n");
     }
     g_clear_handle_id(&prompt->turn, g_source_remove);
+    g_clear_pointer(&prompt->script, script_free);
     hmp_free(prompt->hmp);
     progress_view_free(prompt->progress);
     history_close();

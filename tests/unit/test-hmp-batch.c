@@ -310,12 +310,12 @@ static void test_lines_that_only_wait_can_be_given_up(void **state)
 
 /* ---- source and on-error belong to who runs the lines ---- */
 
-static void test_a_prompt_has_no_lines_to_source(void **state)
+static void test_a_socket_has_no_lines_to_source(void **state)
 {
     static const Row rows[] = {
-        { "source f", "Error: source is for batches\n", NULL, HMP_ERROR_FAILED,
-          "migmon --batch FILE runs it; --interactive then goes on with the prompt" },
-        { "on-error continue", "Error: on-error is for batches; a prompt always goes on\n", NULL,
+        { "source f", "Error: source is for batches and the prompt\n", NULL, HMP_ERROR_FAILED,
+          "migmon --batch FILE runs it" },
+        { "on-error continue", "Error: on-error is for batches and the prompt\n", NULL,
           HMP_ERROR_FAILED },
         { "on-error maybe", "Error: on-error: 'stop' or 'continue' expected\n", NULL,
           HMP_ERROR_SYNTAX },
@@ -340,7 +340,7 @@ int main(void)
         cmocka_unit_test(test_wait_for_an_event_that_is_yet_to_come),
         cmocka_unit_test(test_wait_for_an_event_ends_where_it_must),
         cmocka_unit_test(test_lines_that_only_wait_can_be_given_up),
-        cmocka_unit_test(test_a_prompt_has_no_lines_to_source),
+        cmocka_unit_test(test_a_socket_has_no_lines_to_source),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
