@@ -71,6 +71,9 @@ GError *unknown_command(HmpCall *call, const char *line, const LineHead *head)
 /* Our lines after QEMU's. */
 static void print_arguments(HmpCall *call, const Command *command)
 {
+    if (name_is_unstable(command->name)) {
+        call_print(call, "  unstable: %s\n", NAME_UNSTABLE);
+    }
     for (const ArgSpec *spec = command->options; spec && spec->name; spec++) {
         call_print(call, "  --%s%s%s: %s\n", spec->name, spec->value ? " " : "",
                    spec->value ? spec->value : "", spec->help);

@@ -9,6 +9,7 @@
 #include "backend/base/error.h"
 #include "backend/base/json.h"
 #include "backend/base/size.h"
+#include "commands/topics.h"
 
 /* ---- finding ---- */
 
@@ -96,6 +97,11 @@ char *setting_help(const Setting *setting)
         append_list(text, text->len > 0 ? "; one of: " : "one of: ",
                     json_member(setting->theirs, "values"));
         append_list(text, text->len > 0 ? "; " : "", json_member(setting->theirs, "features"));
+    }
+    if ((param && param->deprecated) || (setting->capability && setting->capability->deprecated)) {
+        g_string_append(text, " (deprecated)");
+    } else if ((param || setting->capability) && name_is_unstable(setting->name)) {
+        g_string_append(text, " (unstable)");
     }
     return g_string_free(text, FALSE);
 }

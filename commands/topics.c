@@ -192,9 +192,17 @@ static void tell_since(const char *since, TopicFact fact, void *data)
     fact("since", text, data);
 }
 
-static void tell_support(bool supported, const char *otherwise, const char *deprecated,
-                         TopicFact fact, void *data)
+bool name_is_unstable(const char *name)
 {
+    return g_str_has_prefix(name, "x-") || g_str_has_prefix(name, "x_");
+}
+
+static void tell_support(const char *name, bool supported, const char *otherwise,
+                         const char *deprecated, TopicFact fact, void *data)
+{
+    if (name_is_unstable(name)) {
+        fact("unstable", NAME_UNSTABLE, data);
+    }
     if (deprecated) {
         fact("deprecated", deprecated, data);
     }
@@ -276,8 +284,9 @@ static void describe_parameter(const ParamDesc *row, TopicFact fact, void *data)
     tell_range(row, fact, data);
     fact("side", row->side, data);
     tell_since(row->since, fact, data);
-    tell_support(row->supported, "without effect: it is kept, and what would need it is refused",
-                 row->deprecated, fact, data);
+    tell_support(row->name, row->supported,
+                 "without effect: it is kept, and what would need it is refused", row->deprecated,
+                 fact, data);
 }
 
 static void describe_capability(const CapabilityDesc *row, TopicFact fact, void *data)
@@ -286,8 +295,8 @@ static void describe_capability(const CapabilityDesc *row, TopicFact fact, void 
     fact("default", "off", data);
     fact("side", row->side, data);
     tell_since(row->since, fact, data);
-    tell_support(row->supported, "not supported: it can be read, not set", row->deprecated, fact,
-                 data);
+    tell_support(row->name, row->supported, "not supported: it can be read, not set",
+                 row->deprecated, fact, data);
 }
 
 /* "status (MigrationStatus)" */

@@ -17,6 +17,10 @@ typedef enum {
     TOPIC__COUNT,
 } TopicKind;
 
+/* Names that begin with x- (x_ for commands) may change; query-qmp-schema marks them too. */
+#define NAME_UNSTABLE "it may change or go away in any release"
+bool name_is_unstable(const char *name);
+
 /* "migration parameter" */
 const char *topic_kind_title(TopicKind kind);
 

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backend/base/clock.h"
 #include "backend/base/error.h"
 #include "backend/base/fd.h"
 #include "backend/base/json-framing.h"
@@ -411,6 +412,15 @@ static void on_gone(const char *why, void *data)
 
 /* ---- the connection ---- */
 
+/* QMP has no place for warnings, so they go to the operator, as QEMU writes them to its stderr. */
+static void session_warned(const char *text, void *data)
+{
+    QmpClient *client = data;
+    g_autofree char *notice = g_strdup_printf("warning: %s (asked for over QMP)", text);
+
+    backend_emit_notice(client->backend, notice, false, mig_clock_wall_us());
+}
+
 static void greet(QmpClient *client)
 {
     g_autofree char *text = g_strdup_printf(
@@ -428,7 +438,7 @@ QmpClient *qmp_client_new(Backend *backend, int fd, unsigned n_vcpus,
 
     client->refs = 1;
     client->backend = backend;
-    client->session = backend_session_new(backend, NULL, NULL);
+    client->session = backend_session_new(backend, session_warned, client);
     client->fd = fd;
     client->n_vcpus = n_vcpus;
     client->sink = sink_new(fd, OUTPUT_LIMIT, on_gone, client);
