@@ -79,7 +79,8 @@ static void run_info_target(HmpCall *call)
 /* That monitor reports a failure only in its text. */
 static void print_text(HmpCall *call, json_object *value, const GError *error)
 {
-    const char *text = error ? NULL : json_object_get_string(value);
+    g_auto(GStrv) lines = error ? NULL : g_strsplit(json_object_get_string(value), "\r\n", -1);
+    g_autofree char *text = error ? NULL : g_strjoinv("\n", lines); /* it writes for a terminal */
 
     if (error) {
         call_fail(call, HMP_ERROR_FAILED, error);

@@ -40,30 +40,24 @@ static char *command_name(const char *line)
     return g_strndup(line, strcspn(line, " \t/"));
 }
 
-/* The first line printed, without the usual prefixes of errors. */
-static char *find_reason(const Batch *batch, const char *command)
+/* A syntax error begins with the command's name, which the message has already. */
+static const char *find_reason(const Batch *batch, const char *command)
 {
     g_autofree char *lead = g_strconcat(command, ": ", NULL);
-    g_auto(GStrv) lines = g_strsplit(hmp_failure(batch->hmp), "\n", 2);
-    const char *reason = lines[0] != NULL ? g_strchug(lines[0]) : "";
-    const char *leads[] = { "Error: ", lead };
+    const char *reason = hmp_failure(batch->hmp);
 
-    for (size_t i = 0; i < G_N_ELEMENTS(leads); i++) {
-        if (g_str_has_prefix(reason, leads[i])) {
-            reason += strlen(leads[i]);
-        }
-    }
-    return g_strdup(reason);
+    return g_str_has_prefix(reason, lead) ? reason + strlen(lead) : reason;
 }
 
 static void complain(Batch *batch, HmpResult result)
 {
     g_autofree char *command = command_name(batch->line);
-    g_autofree char *reason = find_reason(batch, command);
+    const char *reason = find_reason(batch, command);
 
-    if (reason[0] == '\0') {
-        g_free(reason);
-        reason = g_strdup(result == HMP_ERROR_TIMEOUT ? "ran out of time" : "failed");
+    if (*reason == '\0') {
+        reason = result == HMP_ERROR_TIMEOUT ? "ran out of time" : "failed";
+    } else if (!batch->json && console_shows_both(batch->console)) {
+        reason = "failed"; /* the error stands above this line */
     }
     console_complain(batch->console, "%s: %s: %s", batch->where, command, reason);
 }

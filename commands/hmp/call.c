@@ -12,6 +12,7 @@
 #include "backend/base/error.h"
 #include "backend/base/shown.h"
 #include "commands/hmp/json-line.h"
+#include "commands/hmp/suggest.h"
 
 /* ---- arguments ---- */
 
@@ -143,9 +144,7 @@ static void keep_error(HmpCall *call, const GError *error)
 
 void call_report(HmpCall *call, const GError *error)
 {
-    if (is_json(call)) {
-        keep_error(call, error);
-    }
+    keep_error(call, error);
     print_message(call, "Error", error->message);
 }
 
@@ -181,7 +180,6 @@ static void print_object(HmpCall *call, HmpResult result)
                                                    : json_object_new_object());
     }
     if (result != HMP_OK) {
-        describe_failure(call, result);
         json_object_object_add(object, "error", json_object_get(call->error));
     }
     if (call->more) {
@@ -279,6 +277,9 @@ void call_finish(HmpCall *call, HmpResult result)
     HmpDone done = call->done;
     void *data = call->done_data;
 
+    if (result != HMP_OK) {
+        describe_failure(call, result);
+    }
     if (is_json(call) && !call->silent) {
         print_object(call, result);
     }
@@ -286,7 +287,7 @@ void call_finish(HmpCall *call, HmpResult result)
         g_string_assign(call->hmp->output, call->text->str);
     }
     if (call_is_batch(call) && result != HMP_OK) {
-        g_string_assign(call->hmp->failure, call->text->str);
+        g_string_assign(call->hmp->failure, json_text(call->error, "desc"));
     }
     call->hmp->call = NULL;
     call_free(call);
@@ -295,9 +296,22 @@ void call_finish(HmpCall *call, HmpResult result)
     }
 }
 
+/* A line that is wrong may only look right. */
+static GError *look_closer(const HmpCall *call, HmpResult result, const GError *error)
+{
+    GError *copy = g_error_copy(error);
+
+    if (result == HMP_ERROR_SYNTAX) {
+        suggestion_lookalike(call->line, &copy);
+    }
+    return copy;
+}
+
 void call_fail(HmpCall *call, HmpResult result, const GError *error)
 {
-    call_report(call, error);
+    g_autoptr(GError) closer = look_closer(call, result, error);
+
+    call_report(call, closer);
     call_finish(call, result);
 }
 
@@ -326,11 +340,10 @@ static char *syntax_text(HmpCall *call, const GError *error, const char *end)
 
 void call_fail_syntax(HmpCall *call, const GError *error, const char *end)
 {
-    g_autofree char *text = syntax_text(call, error, end);
+    g_autoptr(GError) closer = look_closer(call, HMP_ERROR_SYNTAX, error);
+    g_autofree char *text = syntax_text(call, closer, end);
 
-    if (is_json(call)) {
-        keep_error(call, error);
-    }
+    keep_error(call, closer);
     print_text(call, text);
     call_finish(call, HMP_ERROR_SYNTAX);
 }

@@ -31,7 +31,7 @@ struct Hmp {
     /* Only with HMP_BATCH. */
     GHashTable *variables; /* name -> value, both owned */
     GString *output;       /* of the last line with output that expect may check */
-    GString *failure;      /* output of the last line that failed */
+    GString *failure;      /* the reason of the last line that failed */
     char *place;
     const Command *asked; /* HMP_PERSON: the line before was this command, and asked for another */
     GQueue lines;         /* the lines of info history, oldest first */

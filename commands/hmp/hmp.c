@@ -201,6 +201,9 @@ const Command info_history = {
     .run = run_history,
 };
 
+/* Editors for Windows write it at the beginning of a file. */
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+
 void hmp_execute(Hmp *hmp, const char *line, HmpDone done, void *data)
 {
     HmpCall *call = g_new0(HmpCall, 1);
@@ -210,6 +213,7 @@ void hmp_execute(Hmp *hmp, const char *line, HmpDone done, void *data)
     g_assert(!hmp->call);
     hmp->call = call;
     call->hmp = hmp;
+    line += g_str_has_prefix(line, BYTE_ORDER_MARK) ? strlen(BYTE_ORDER_MARK) : 0;
     call->line = g_strdup(line);
     call->done = done;
     call->done_data = data;

@@ -78,7 +78,7 @@ bool hmp_give_up(Hmp *hmp);
 /* HMP_BATCH: names of the variables that are set, sorted. Free with g_strfreev(). */
 char **hmp_variables(const Hmp *hmp);
 
-/* HMP_BATCH: the output of the last line that failed, as text even with HMP_JSON. */
+/* HMP_BATCH: why the last line that failed did so, in one sentence; "" when it gave no reason. */
 const char *hmp_failure(const Hmp *hmp);
 
 /* HMP_JSON: the place of the next lines ("script.hmp:12") for their objects; NULL = none. */

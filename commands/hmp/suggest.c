@@ -88,6 +88,47 @@ void suggestion_offer(Suggestion *s, const char *names)
     }
 }
 
+void suggestion_lookalike(const char *line, GError **error)
+{
+    static const struct {
+        gunichar first, last;
+        const char *name, *meant;
+    } rows[] = {
+        { 0x00a0, 0x00a0, "a no-break space", "a blank" },
+        { 0x2000, 0x200a, "a typographic space", "a blank" },
+        { 0x200b, 0x200b, "an invisible space", NULL },
+        { 0x202f, 0x202f, "a narrow no-break space", "a blank" },
+        { 0x205f, 0x205f, "a typographic space", "a blank" },
+        { 0x2060, 0x2060, "an invisible joiner", NULL },
+        { 0x3000, 0x3000, "a wide space", "a blank" },
+        { 0xfeff, 0xfeff, "a byte order mark", NULL },
+        { 0x2010, 0x2015, "a typographic dash", "a -" },
+        { 0x2212, 0x2212, "a minus sign", "a -" },
+        { 0x00ab, 0x00ab, "a typographic quote", "a \"" },
+        { 0x00bb, 0x00bb, "a typographic quote", "a \"" },
+        { 0x201c, 0x201f, "a typographic quote", "a \"" },
+        { 0x2018, 0x201b, "a typographic quote", "a '" },
+    };
+    unsigned column = 1;
+
+    for (const char *at = line; *at != '\0'; column++) {
+        gunichar c = g_utf8_get_char_validated(at, -1);
+
+        if (c == (gunichar)-1 || c == (gunichar)-2) {
+            return;
+        }
+        for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+            if (c >= rows[i].first && c <= rows[i].last) {
+                mig_error_hint(error, "character %u is %s (U+%04X)%s%s", column, rows[i].name, c,
+                               rows[i].meant ? ", not " : "; remove it",
+                               rows[i].meant ? rows[i].meant : "");
+                return;
+            }
+        }
+        at = g_utf8_next_char(at);
+    }
+}
+
 void suggestion_hint(const Suggestion *s, const char *before, GError **error)
 {
     if (s->name) {

@@ -19,5 +19,9 @@ void suggestion_init(Suggestion *s, const char *word, size_t length);
 /* @names may contain aliases after bars. It must outlive the suggestion. */
 void suggestion_offer(Suggestion *s, const char *names);
 
+/* Names the first character of @line that only looks like one that the monitor knows (a no-break
+ * space, a typographic quote or dash) in a hint of *@error. */
+void suggestion_lookalike(const char *line, GError **error);
+
 /* Appends "did you mean 'NAME'?" as a hint line to *@error if a name is close. */
 void suggestion_hint(const Suggestion *s, const char *before, GError **error);

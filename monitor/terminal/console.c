@@ -60,6 +60,11 @@ bool console_is_terminal(const Console *console)
     return console->out_terminal;
 }
 
+bool console_shows_both(const Console *console)
+{
+    return console->out_terminal && console->err_terminal;
+}
+
 int console_width(const Console *console)
 {
     int columns = 80;

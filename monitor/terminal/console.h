@@ -19,6 +19,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Console, console_free)
 /* Standard output is a terminal. */
 bool console_is_terminal(const Console *console);
 int console_width(const Console *console);
+/* Standard output and standard error are both on a terminal: a person sees what goes to either. */
+bool console_shows_both(const Console *console);
 
 /* Prints lines to standard output; adds a missing final newline while the bottom line is in use. */
 void console_print(Console *console, const char *text);

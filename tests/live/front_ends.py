@@ -162,6 +162,124 @@ def nothing_to_do_and_no_room(s):
         json.loads(line.decode())
 
 
+def faults_come_before_nothing_to_do(s):
+    """A fault of any option is named, though there are no commands, no terminal and no socket."""
+    for options, code, text in [
+            (["--connect", f"unix:{nobody(s)}"], 2, "no/socket"), (["--peer", f"unix:{nobody(s)}"], 2, "no/socket"),
+            (["--connect", "nosuch:/x"], 2, "nosuch:/x"), (["--machine", "nonee"], 1, "nonee"),
+            (["--machine", "stress,rate=much"], 1, "much"), (["--uuid", "x"], 1, "uuid"),
+            (["--ram-file", s.path("no/file")], 1, "no/file"), (["--memory", "x"], 1, "not a size"),
+            (["--smp", "x"], 1, "--smp"), (["--tracker", "x"], 1, "--tracker"), (["--theme", "x"], 1, "theme"),
+            (["--color", "x"], 1, "color"), (["--refresh", "x"], 1, "refresh"),
+            (["--peer-timeout", "x"], 1, "--peer-timeout"), (["--observe"], 1, "--observe goes with"),
+            (["--batch", s.path("none")], 1, "none"), (["--nonsense"], 1, "nonsense"), ([], 1, "nothing to do")]:
+        done = harness.run_program([harness.MIGMON, "--memory", pace.SMALL, *options], text=True)
+        if done.returncode != code or text not in done.stderr or (options and "nothing to do" in done.stderr):
+            raise harness.Failure(f"{options}: exit {done.returncode}, expected {code}: {done.stderr}")
+
+
+def text_that_only_looks_right(s):
+    """A byte order mark is nothing; what only looks like a blank, a quote or a dash is named."""
+    script = s.path("script.hmp")
+    with open(script, "w", encoding="utf-8-sig") as file:
+        file.write("info status\n")
+    contains(batch(*small(), "--batch", script), "VM status: running")
+    contains(batch(*small(), *commands("\ufeff# a comment", "\ufeffinfo status")), "VM status: running")
+    for line, hint in [("info\u00a0status", "character 5 is a no-break space (U+00A0), not a blank"),
+                       ("migrate_set_capability events \u201con\u201d", "(U+201C), not a \""),
+                       ("migrate_set_parameter downtime-limit \u2212300", "a minus sign (U+2212), not a -"),
+                       ("wait \u2013timeout 5 completed", "a typographic dash (U+2013), not a -"),
+                       ("info st\u200batus", "an invisible space (U+200B); remove it")]:
+        contains(batch(*small(), *commands(line), expect=1), hint)
+    contains(batch(*small(), *commands("echo \u201cwords\u201d\u00a0\u2013")), "\u201cwords\u201d\u00a0\u2013")
+
+
+def a_batch_waits_until_the_guest_is_filled(s):
+    """The copy has every page; a guest that does not run is not waited for."""
+    path = s.path("m.sock")
+    dst = s.migmon("dst", "--incoming", f"unix:{path}", memory=pace.LARGE)
+    batch("--memory", pace.LARGE, "--machine", "stress,pattern=idle,prefill=on", *commands(f"migrate unix:{path}"))
+    dst.wait_status("completed")
+    checked, written = re.search(r"ok, (\d+) pages checked, (\d+) written", dst.hmp("guest_verify")).groups()
+    if checked != written:
+        raise harness.Failure(f"{written} of {checked} pages were written when the guest left")
+    contains(batch("--memory", pace.LARGE, "--machine", "stress,prefill=on", "-S", *commands("info status")), "prelaunch")
+
+
+def after_a_cancel_the_destination_says_where_it_listens(s):
+    path = s.path("m.sock")
+    dst = s.migmon("dst", "--incoming", f"unix:{path}")
+    src = s.migmon("src", machine=pace.stress(pace.STEADY, "prefill=on"))
+    src.hold()
+    src.execute("migrate", uri=f"unix:{path}")
+    dst.wait_status("active")
+    src.execute("migrate_cancel")
+    dst.wait_status("failed")
+    dst.wait_log("as a cancel there does")
+    dst.wait_log(f"this side still listens on unix:{path}: a source may connect")
+    contains(dst.hmp(f"migrate_incoming unix:{path}"), "The incoming migration has already been started",
+             f"this side listens on unix:{path}: a source may connect")
+    src.wait_status("cancelled")
+    src.unlimited()
+    src.execute("migrate", uri=f"unix:{path}")
+    harness.arrived(src, dst)
+
+
+def warnings_of_qmp_reach_the_operator(s):
+    """QMP has no place for a warning; help marks what is deprecated or may change."""
+    vm = s.migmon("vm")
+    vm.capability("compress")
+    vm.wait_log("warning: old compression method is deprecated")
+    vm.set(compress_level=3)
+    vm.wait_log("warning: old compression is deprecated")
+    for name, sign in [("x-checkpoint-delay", "unstable: "), ("x-ignore-shared", "unstable: "), ("x-colo", "unstable: "),
+                       ("x-vcpu-dirty-limit-period", "unstable: "), ("x_colo_lost_heartbeat", "unstable: "),
+                       ("compress", "deprecated: "), ("block-incremental", "deprecated: ")]:
+        contains(vm.hmp(f"help {name}"), sign)
+    if "unstable" in vm.hmp("help max-bandwidth"):
+        raise harness.Failure("max-bandwidth is not unstable")
+
+
+def pasted_lines_and_files_at_the_prompt(s):
+    if shutil.which("tmux") is None:
+        return "not tried: tmux is not here"
+    t = Terminal(s, "vm", "--machine", "stress", width=100, height=40)
+
+    def paste(text):
+        t.tmux("set-buffer", text)
+        t.tmux("paste-buffer", "-p", "-t", t.name)
+
+    t.shows(r"^\(migmon\)$")
+    paste("echo one$((1))\necho two\r\necho three\n")
+    t.shows(r"^echo three$")
+    if re.search("^(one|two|three)", t.screen(), re.MULTILINE):
+        raise harness.Failure(f"pasted lines ran before Enter:\n{t.screen()}")
+    t.keys("C-u", "C-c")
+    t.shows(r"^\(migmon\)\s*\Z")
+    paste("echo one\necho two\nnonsense\necho never\n")
+    t.keys("Enter")
+    t.shows(r"^\(migmon\) echo two\ntwo$")
+    t.shows(r"^unknown command: 'nonsense'\n(.*\n)*the lines after it were not run$")
+    if re.search("^never", t.screen(), re.MULTILINE):
+        raise harness.Failure(f"lines behind the error ran:\n{t.screen()}")
+    with open(s.path("inner.hmp"), "w") as file:
+        file.write("# a comment\nset word inner\necho $word\n")
+    with open(s.path("outer.hmp"), "w") as file:
+        file.write("source inner.hmp\necho outer\n")
+    t.keys("source out", "Tab", "Enter")
+    t.shows(r"^inner\n\(migmon\) echo outer\nouter\n\(migmon\)\s*\Z")
+    t.keys("source nosuch.hmp", "Enter")
+    t.shows(r"^Error: Could not open 'nosuch.hmp'")
+    # A flag that nobody began to type is listed, not inserted.
+    t.keys("cont ", "Tab", "Tab")
+    t.shows(r"^ +-f .*")
+    t.shows(r"^\(migmon\) cont\s*\Z")
+    t.keys("C-u", "sleep ", "Tab", "Tab")
+    t.shows(r"^ +seconds$")
+    t.keys("C-u", "quit", "Enter")
+    t.shows(r"^ended with 0")
+
+
 def failed_with_the_guest_on_the_destination(s):
     """Exit 6: all of the guest is there, but the source could not be told; the operator runs it there."""
     path = s.path("m.sock")
@@ -465,7 +583,8 @@ def a_stopped_prompt_gets_its_terminal_back(s):
     t.shows(r"^ended with \d")
 
 
-harness.run([a_failure_is_told_once, quit_tells_what_became_of_the_migration, signals, nothing_to_do_and_no_room,
+harness.run([faults_come_before_nothing_to_do, text_that_only_looks_right, a_batch_waits_until_the_guest_is_filled,
+             after_a_cancel_the_destination_says_where_it_listens, warnings_of_qmp_reach_the_operator, pasted_lines_and_files_at_the_prompt, a_failure_is_told_once, quit_tells_what_became_of_the_migration, signals, nothing_to_do_and_no_room,
              a_stopped_prompt_gets_its_terminal_back, exit_codes, failed_with_the_guest_on_the_destination, interrupted, the_language_of_batches,
              errors_name_file_and_line, stdin_batch_waits_for_the_migration, json_lines, traced_requests, every_planted_fault_is_named, monitor_socket,
              qmp_events_in_order, prompt])

@@ -119,6 +119,32 @@ static void test_a_failure_says_where_the_guest_is(void **state)
     }
 }
 
+/* The reason of a line that failed is its error's own, whatever else it printed. */
+static void test_a_reason_is_the_errors_own(void **state)
+{
+    (void)state;
+    for (unsigned json = 0; json < 2; json++) {
+        Fixture f;
+
+        set_up(&f, HMP_BATCH | (json ? HMP_JSON : 0));
+        canned(&f, "query-migrate", "{\"status\":\"active\"}");
+        canned(&f, "x-query-migrate-history",
+               "{\"verdict\":\"will not finish: too busy\",\"advice\":\"slow it down\"}");
+        begin(&f, "migrate unix:/s");
+        settle();
+        canned(&f, "query-migrate", "{\"status\":\"failed\",\"error-desc\":\"no way\"}");
+        canned(&f, "x-query-migrate-history",
+               "{\"outcome\":\"migration to unix:/s failed: no way; the guest goes on here\\nhint: "
+               "look\"}");
+        assert_int_equal(finish(&f), HMP_ERROR_FAILED);
+        assert_string_equal(hmp_failure(f.hmp), "no way; the guest goes on here");
+        begin(&f, "bogus");
+        assert_int_equal(finish(&f), HMP_ERROR_SYNTAX);
+        assert_string_equal(hmp_failure(f.hmp), "unknown command: 'bogus'");
+        tear_down(&f);
+    }
+}
+
 static void test_a_verdict_is_told_once(void **state)
 {
     Fixture f;
@@ -547,6 +573,7 @@ int main(void)
         cmocka_unit_test(test_migrate_looks_again_without_events),
         cmocka_unit_test(test_refused_migrate_does_not_wait),
         cmocka_unit_test(test_a_failure_says_where_the_guest_is),
+        cmocka_unit_test(test_a_reason_is_the_errors_own),
         cmocka_unit_test(test_a_verdict_is_told_once),
         cmocka_unit_test(test_too_late_to_cancel_ends_the_line_only),
         cmocka_unit_test(test_quit_asks_a_person_once),
