@@ -65,8 +65,9 @@ bool backend_check_request(json_object *request, bool oob_enabled, GError **erro
 /* Calls @trace with every request as JSON text; NULL = off. */
 void backend_set_trace(Backend *backend, void (*trace)(const char *json, void *data), void *data);
 
-/* The reply of x-query-target when something is attached, NULL when the backend is the guest of
- * this process. Borrowed; valid until the main loop runs again. */
+/* What x-query-target replies when something is attached and, as "schema", the QEMU's own
+ * reply to query-qmp-schema. NULL when the backend is the guest of this process. Borrowed; valid
+ * until the main loop runs again. */
 json_object *backend_target(Backend *backend);
 
 void backend_free(Backend *backend);

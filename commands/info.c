@@ -39,10 +39,13 @@ static void print_passes(HmpCall *call, json_object *history)
         g_autofree char *sent = size_format(json_number(last, "bytes"));
         g_autofree char *rate = size_format(json_number(last, "bytes-per-second"));
         g_autofree char *left = size_format(json_number(last, "remaining-bytes"));
+        g_autofree char *dirtied = json_member(last, "dirtied-pages")
+                                       ? g_strdup_printf(", %" PRIu64 " pages dirtied meanwhile",
+                                                         json_number(last, "dirtied-pages"))
+                                       : g_strdup("");
 
-        call_print(call, "passes: %zu\n", n);
-        call_print(call, "last pass: %s sent, %s/s, %" PRIu64 " pages dirtied meanwhile, %s left\n",
-                   sent, rate, json_number(last, "dirtied-pages"), left);
+        call_print(call, "passes: %" PRIu64 "\n", history_count_passes(history));
+        call_print(call, "last pass: %s sent, %s/s%s, %s left\n", sent, rate, dirtied, left);
     }
 }
 

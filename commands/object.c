@@ -5,6 +5,11 @@
  * TYPE,id=ID[,KEY=VALUE]...: commas separate the parts, a double comma is a
  * literal one. The first part may omit "qom-type=". Text that begins with {
  * is parsed as JSON.
+ *
+ * An attached QEMU takes only values of the types in its schema, so each text
+ * is converted by it. "a.b=1" is member b of a,
+ * "a.0=1" the first element of the list a. A text that does not fit is sent as
+ * it is, and QEMU refuses it in its own words.
  */
 #include "commands/hmp/hmp-internal.h"
 
@@ -12,6 +17,7 @@
 
 #include "backend/base/error.h"
 #include "backend/base/json-framing.h"
+#include "backend/base/size.h"
 
 #define REFUSE(error, ...) (g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, __VA_ARGS__), false)
 
@@ -97,16 +103,153 @@ static json_object *object_from_json(const char *text, GError **error)
     return NULL;
 }
 
+/* ---- types of the values ---- */
+
+/* Deeper names are not taken apart; no object of QEMU is as deep. */
+enum { MAX_DEPTH = 8 };
+
+static json_object *named(json_object *list, const char *key, const char *name)
+{
+    for (JsonEach row = json_each(list); json_next(&row);) {
+        if (strcmp(json_text(row.value, key), name) == 0) {
+            return row.value;
+        }
+    }
+    return NULL;
+}
+
+/* Puts @value into @object under "a.b.c", with an object for each name before the last. */
+static void nest(json_object *object, const char *key, json_object *value)
+{
+    const char *dot;
+
+    for (int depth = 0; depth < MAX_DEPTH && (dot = strchr(key, '.')) != NULL; depth++) {
+        g_autofree char *name = g_strndup(key, (size_t)(dot - key));
+        json_object *inner = json_member(object, name);
+
+        if (!json_object_is_type(inner, json_type_object)) {
+            inner = json_object_new_object();
+            json_object_object_add(object, name, inner);
+        }
+        object = inner;
+        key = dot + 1;
+    }
+    json_object_object_add(object, key, json_object_get(value));
+}
+
+static json_object *fit_text(const char *json_type, json_object *value)
+{
+    const char *text = json_string(value);
+    static const char *const yes[] = { "on", "yes", "true", "y", NULL };
+    static const char *const no[] = { "off", "no", "false", "n", NULL };
+    uint64_t number;
+    char *end = NULL;
+
+    if (strcmp(json_type, "boolean") == 0 &&
+        (g_strv_contains(yes, text) || g_strv_contains(no, text))) {
+        return json_object_new_boolean(g_strv_contains(yes, text));
+    }
+    if (strcmp(json_type, "int") == 0 && size_parse(text, 1, &number, NULL)) {
+        return json_object_new_uint64(number);
+    }
+    if (strcmp(json_type, "int") == 0 || strcmp(json_type, "number") == 0) {
+        bool whole = strcmp(json_type, "int") == 0;
+        int64_t integer = whole ? g_ascii_strtoll(text, &end, 10) : 0;
+        double real = whole ? 0 : g_ascii_strtod(text, &end);
+
+        if (end != text && *end == '\0') {
+            return whole ? json_object_new_int64(integer) : json_object_new_double(real);
+        }
+    }
+    return json_object_get(value);
+}
+
+static json_object *fit(json_object *schema, const char *type, json_object *value);
+
+/* {"0": ..., "1": ...} as a list; NULL when the names are not that. */
+static json_object *fit_list(json_object *schema, const char *element, json_object *value)
+{
+    json_object *list = json_object_new_array();
+    size_t n = (size_t)json_object_object_length(value);
+
+    for (size_t i = 0; i < n; i++) {
+        g_autofree char *name = g_strdup_printf("%zu", i);
+        json_object *each = json_member(value, name);
+
+        if (!each) {
+            json_object_put(list);
+            return NULL;
+        }
+        json_object_array_add(list, fit(schema, element, each));
+    }
+    return list;
+}
+
+static json_object *fit_members(json_object *schema, json_object *type, json_object *value)
+{
+    json_object *fitted = json_object_new_object();
+    json_object *chosen =
+        named(json_member(type, "variants"), "case", json_text(value, json_text(type, "tag")));
+    json_object *variant = chosen ? named(schema, "name", json_text(chosen, "type")) : NULL;
+
+    json_object_object_foreach (value, name, each) {
+        json_object *member = named(json_member(type, "members"), "name", name);
+
+        member = member ? member : named(json_member(variant, "members"), "name", name);
+        json_object_object_add(fitted, name, fit(schema, json_text(member, "type"), each));
+    }
+    return fitted;
+}
+
+/* @value, a text or an object of such, as @type of a reply of query-qmp-schema. Caller puts. */
+static json_object *fit(json_object *schema, const char *type, json_object *value)
+{
+    json_object *entry = named(schema, "name", type), *fitted = NULL;
+
+    if (!json_object_is_type(value, json_type_object)) {
+        return fit_text(json_text(entry, "json-type"), value);
+    }
+    if (strcmp(json_text(entry, "meta-type"), "array") == 0) {
+        fitted = fit_list(schema, json_text(entry, "element-type"), value);
+    } else if (strcmp(json_text(entry, "meta-type"), "object") == 0) {
+        fitted = fit_members(schema, entry, value);
+    }
+    return fitted ? fitted : json_object_get(value);
+}
+
+/* ---- the commands ---- */
+
+/* The members of @flat, all texts, as the attached QEMU wants them. Caller puts. */
+static json_object *fit_object(json_object *schema, json_object *flat)
+{
+    json_object *nested = json_object_new_object();
+    json_object *command = named(schema, "name", "object-add");
+
+    json_object_object_foreach (flat, key, value) {
+        nest(nested, key, value);
+    }
+    json_object *fitted = fit(schema, json_text(command, "arg-type"), nested);
+    json_object_put(nested);
+    return fitted;
+}
+
 static void run_object_add(HmpCall *call)
 {
     const char *text = call_text(call, "object");
     g_autoptr(GError) error = NULL;
-    json_object *args =
-        *text == '{' ? object_from_json(text, &error) : object_from_keys(text, &error);
+    bool typed = *text == '{';
+    json_object *args = typed ? object_from_json(text, &error) : object_from_keys(text, &error);
 
     if (!args) {
         call_fail(call, HMP_ERROR_SYNTAX, error);
         return;
+    }
+    json_object *schema = json_member(hmp_target(call->hmp), "schema");
+    if (!typed && schema) {
+        json_object *fitted = fit_object(schema, args);
+
+        json_object_put(args);
+        args = fitted;
     }
     call_request(call, "object-add", args, call_finish_with);
 }

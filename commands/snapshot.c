@@ -20,10 +20,17 @@ static void run_loadvm(HmpCall *call)
     call_request(call, "x-loadvm", tag_argument(call), call_finish_with);
 }
 
-/* HMP prints nothing when there is no such snapshot. */
+/* HMP prints nothing, whether there was such a snapshot or not. */
 static void delvm_done(HmpCall *call, json_object *value, const GError *error)
 {
-    if (!error && !json_flag(value, "found")) {
+    g_autoptr(GString) from = g_string_new(NULL);
+
+    for (JsonEach image = json_each(json_list(value, "images")); json_next(&image);) {
+        g_string_append_printf(from, "%s%s", from->len > 0 ? ", " : "", json_string(image.value));
+    }
+    if (!error && json_flag(value, "found")) {
+        call_hint(call, "the snapshot '%s' was deleted from %s", call_text(call, "tag"), from->str);
+    } else if (!error) {
         call_hint(call, "there is no snapshot '%s', nothing was deleted", call_text(call, "tag"));
     }
     call_finish_with(call, value, error);
@@ -43,6 +50,9 @@ static void print_snapshots(HmpCall *call, json_object *value, const GError *err
         call_print(call, "%s\n", text);
         call_finish(call, HMP_OK);
         return;
+    }
+    for (JsonEach line = json_each(value); json_next(&line);) {
+        call_print(call, "%s\n", json_string(line.value));
     }
     call_finish_with(call, value, error);
 }

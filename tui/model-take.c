@@ -47,10 +47,15 @@ static void begin_attempt(TuiModel *model, int64_t began_us)
     model->last_number = 0;
     now->attempt++;
     now->progress = 0;
-    now->has_ram = false;
+    now->has_ram = now->knows_dirty = false;
     now->first_pass = now->end_pass;
     memset(&now->downtime, 0, sizeof(now->downtime));
     model_set_map(model, NULL);
+}
+
+char *model_pass_dirtied(const ModelPass *pass)
+{
+    return pass->knows_dirtied ? size_format(pass->dirtied) : g_strdup("");
 }
 
 static void take_pass(TuiModel *model, json_object *reply)
@@ -63,15 +68,17 @@ static void take_pass(TuiModel *model, json_object *reply)
         .bytes = json_number(reply, "bytes"),
         .dirtied = json_number(reply, "dirtied-pages") * (page_size ? page_size : 4096),
         .remaining = json_number(reply, "remaining-bytes"),
+        .knows_dirtied = json_member(reply, "dirtied-pages") != NULL,
     };
-    g_autofree char *dirtied = size_format(pass.dirtied);
+    g_autofree char *dirtied = model_pass_dirtied(&pass);
     g_autofree char *left = size_format(pass.remaining);
 
+    model->now.knows_dirty |= pass.knows_dirtied;
     model->last_number = pass.number;
     model_add_pass(model, &pass);
     model_log(model, LEVEL_DEBUG, model->now_us, model->wall_us,
-              "pass %" G_GUINT64_FORMAT " ended: %s dirtied again, %s to go", pass.number, dirtied,
-              left);
+              "pass %" G_GUINT64_FORMAT " ended: %s%s%s to go", pass.number, dirtied,
+              pass.knows_dirtied ? " dirtied again, " : "", left);
 }
 
 static void take_downtime(TuiModel *model, json_object *reply)

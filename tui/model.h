@@ -27,6 +27,7 @@ typedef struct {
     uint64_t end_ms; /* since the migration began */
     uint64_t duration_ms;
     uint64_t bytes, dirtied, remaining; /* bytes */
+    bool knows_dirtied;                 /* an attached QEMU measures it once a second */
 } ModelPass;
 
 /* Parts of the pause in microseconds. */
@@ -49,6 +50,7 @@ typedef struct {
     char *verdict, *advice; /* whether it will finish, and what would help; "" = unknown */
     char *time;             /* how the newest second was spent, in shares; "" = unknown */
     bool has_ram, has_downtime;
+    bool knows_dirty; /* @dirty_rate is one, not the 0 of a rate that was not measured yet */
     uint64_t elapsed_ms, downtime_ms, expected_ms, downtime_limit_ms;
     uint64_t total, remaining, transferred, threshold; /* bytes */
     uint64_t rate, dirty_rate, limit;                  /* bytes/s; limit 0 = none */
@@ -99,6 +101,8 @@ uint64_t model_end(const TuiModel *model);
 const ModelSample *model_at(const TuiModel *model, uint64_t number);
 /* NULL when the pass was dropped because of its age. */
 const ModelPass *model_pass(const TuiModel *model, uint64_t index);
+/* How much was dirtied during a pass; "" when that is not known. Caller frees. */
+char *model_pass_dirtied(const ModelPass *pass);
 /* Log entries, oldest first. */
 unsigned model_log_length(const TuiModel *model);
 const LogEntry *model_log_entry(const TuiModel *model, unsigned index);

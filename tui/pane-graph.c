@@ -56,12 +56,10 @@ static void fill_columns(const Ui *ui, Column *columns, int n, uint64_t span_ms)
         }
         column = (int)(sample->elapsed_ms * (uint64_t)n / (span_ms + 1));
         if (column < n && sample->has_ram) {
-            bool knows_dirty = sample->end_pass > sample->first_pass;
-
             columns[column].rate += (double)sample->rate;
-            columns[column].dirty += knows_dirty ? (double)sample->dirty_rate : 0;
+            columns[column].dirty += sample->knows_dirty ? (double)sample->dirty_rate : 0;
             columns[column].n++;
-            columns[column].n_dirty += knows_dirty;
+            columns[column].n_dirty += sample->knows_dirty;
         }
     }
     for (int i = 0; i < n; i++) {
@@ -119,11 +117,10 @@ static int put_legend(Rect area, Canvas *canvas, int x, Style style, const char 
 static void draw_legend(Rect area, Canvas *canvas, const ModelSample *sample)
 {
     bool runs = sample_is_running(sample);
-    bool knows_dirty = sample->end_pass > sample->first_pass;
     int x = put_legend(area, canvas, 0, STYLE_RATE, "█ sent", sample->rate, runs);
 
     x = put_legend(area, canvas, x, STYLE_DIRTY, "● dirtied", sample->dirty_rate,
-                   runs && knows_dirty);
+                   runs && sample->knows_dirty);
     if (sample->limit > 0) {
         put_legend(area, canvas, x, STYLE_LIMIT, "┄ limit", sample->limit, true);
     }
@@ -219,7 +216,7 @@ void pane_draw_passes(const Ui *ui, Rect area, Canvas *canvas)
         if (!pass) {
             continue;
         }
-        g_autofree char *left = size_format(pass->remaining), *dirty = size_format(pass->dirtied);
+        g_autofree char *left = size_format(pass->remaining), *dirty = model_pass_dirtied(pass);
 
         canvas_printf(canvas, area, 0, y, STYLE_NORMAL, "%4" PRIu64, pass->number);
         canvas_printf(canvas, area, 6, y, STYLE_NORMAL, "%s", left);

@@ -33,8 +33,16 @@ static void say_status(GString *out, const ModelSample *now)
         g_string_append(out, "There was no migration yet.\n");
         return;
     }
-    shown_append(out, "The migration%s%s is %s", sample_is_outgoing(now) ? " to " : "",
-                 sample_is_outgoing(now) ? now->peer : "", now->status);
+    if (strcmp(now->direction, "snapshot") == 0) {
+        g_string_append(out, "A snapshot of the guest was saved.\n");
+        return;
+    }
+    if (sample_is_outgoing(now)) {
+        shown_append(out, "The migration %s%s is %s", *now->peer ? "to " : "started elsewhere",
+                     now->peer, now->status);
+    } else {
+        shown_append(out, "The migration is %s", now->status);
+    }
     if (*now->reason) {
         shown_append(out, ": %s", now->reason);
     }
@@ -47,11 +55,11 @@ static void say_status(GString *out, const ModelSample *now)
 
 static void say_pass(GString *out, const ModelSample *now, const ModelPass *pass)
 {
-    g_autofree char *left = size_format(pass->remaining), *dirty = size_format(pass->dirtied);
+    g_autofree char *left = size_format(pass->remaining), *dirty = model_pass_dirtied(pass);
     g_autofree char *enough = size_format(now->threshold);
 
-    shown_append(out, "Pass %" PRIu64 " ended: %s were dirtied again, %s are to go", pass->number,
-                 dirty, left);
+    shown_append(out, "Pass %" PRIu64 " ended: %s%s%s are to go", pass->number, dirty,
+                 pass->knows_dirtied ? " were dirtied again, " : "", left);
     if (now->threshold > 0) {
         shown_append(out, ", %s fit into the pause", enough);
     }
@@ -80,10 +88,11 @@ static void say_progress(GString *out, PlainState *state, const ModelSample *now
     if (sample_is_running(now) && sample_is_outgoing(now) && tenth > state->tenth) {
         g_autofree char *rate = size_format(now->rate), *dirty = size_format(now->dirty_rate);
 
-        shown_append(out,
-                     "It is %d percent of the way, sends %s a second; the guest dirties "
-                     "%s a second.\n",
-                     tenth * 10, rate, dirty);
+        shown_append(out, "It is %d percent of the way, sends %s a second", tenth * 10, rate);
+        if (now->knows_dirty) {
+            shown_append(out, "; the guest dirties %s a second", dirty);
+        }
+        g_string_append(out, ".\n");
         state->tenth = tenth;
     }
 }

@@ -16,6 +16,7 @@
 #include "backend/base/json.h"
 #include "backend/base/shown.h"
 #include "backend/base/size.h"
+#include "backend/tables/history.h"
 
 static json_object *last_pass(json_object *history, size_t *ret_count)
 {
@@ -133,7 +134,7 @@ static void add_memory(Line *line, json_object *ram, json_object *history)
     add_part(line, "  ", 1, g_strdup_printf("to go %s", left));
     add_part(line, " ", 5, threshold > 0 ? g_strdup_printf("(threshold %s)", enough) : NULL);
     add_part(line, "  ", 3, rate > 0 ? g_strdup_printf("%s/s", speed) : NULL);
-    if (pass && json_number(pass, "duration-ms") > 0) {
+    if (json_member(pass, "dirtied-pages") && json_number(pass, "duration-ms") > 0) {
         uint64_t dirtied = json_number(pass, "dirtied-pages") * page_size;
         g_autofree char *dirty = size_format(dirtied * 1000 / json_number(pass, "duration-ms"));
         g_autofree char *again = size_format(dirtied);
@@ -181,11 +182,9 @@ char *progress_summary(json_object *info, json_object *history, json_object *own
     const char *reason = json_text(info, "error-desc");
     const char *where = json_text(owner, "owner"), *evidence = json_text(owner, "evidence");
     uint64_t ms = elapsed_ms(info, history), downtime = json_number(info, "downtime");
-    size_t n;
-    uint64_t passes = json_number(last_pass(history, &n), "pass");
+    uint64_t syncs = json_number(ram, "dirty-sync-count");
+    uint64_t passes = history_count_passes(history);
 
-    /* The switchover begins one more, which is no row of the history. */
-    passes = passes > 0 ? passes : json_number(ram, "dirty-sync-count");
     shown_append(out, "%s",
                  *json_text(info, "status") ? json_text(info, "status") : "no migration");
     if (*reason != '\0') {
@@ -206,6 +205,8 @@ char *progress_summary(json_object *info, json_object *history, json_object *own
     }
     if (passes > 0) {
         g_string_append_printf(out, " in %" PRIu64 " pass%s", passes, passes == 1 ? "" : "es");
+    } else if (syncs > 0) { /* nobody looked at it often enough to tell its passes apart */
+        g_string_append_printf(out, ", %" PRIu64 " dirty sync%s", syncs, syncs == 1 ? "" : "s");
     }
     if (*where != '\0') {
         shown_append(out, "; guest: %s%s%s%s", where, *evidence ? " (" : "", evidence,

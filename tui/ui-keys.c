@@ -6,13 +6,22 @@
 #include <string.h>
 
 #include "backend/base/error.h"
+#include "backend/base/json.h"
 #include "backend/base/size.h"
 #include "tui/ui-internal.h"
 
 /* ---- refusals ---- */
 
+static const char *only_observes(const Ui *ui)
+{
+    return json_flag(model_target(ui->model), "observe") ? "--observe changes nothing" : NULL;
+}
+
 static const char *not_running(const Ui *ui)
 {
+    if (only_observes(ui)) {
+        return only_observes(ui);
+    }
     return sample_is_running(model_now(ui->model)) ? NULL : "no migration is under way";
 }
 
@@ -20,6 +29,9 @@ static const char *no_postcopy(const Ui *ui)
 {
     const ModelSample *now = model_now(ui->model);
 
+    if (only_observes(ui)) {
+        return only_observes(ui);
+    }
     if (strcmp(now->status, "active") != 0 || !sample_is_outgoing(now)) {
         return "no guest is leaving";
     }
@@ -39,6 +51,9 @@ static const char *not_frozen(const Ui *ui)
 
 static const char *no_limit(const Ui *ui)
 {
+    if (only_observes(ui)) {
+        return only_observes(ui);
+    }
     return model_now(ui->model)->limit > 0 ? NULL : "max-bandwidth is not limited";
 }
 
@@ -49,7 +64,7 @@ static const char *no_search(const Ui *ui)
 
 static const char *not_settings(const Ui *ui)
 {
-    return ui->focus == PANE_SETTINGS ? NULL : "in the settings (F2)";
+    return ui->focus != PANE_SETTINGS ? "in the settings (F2)" : only_observes(ui);
 }
 
 static const char *not_scrolling(const Ui *ui)
@@ -315,7 +330,12 @@ const KeyRow key_table[] = {
     { { KEY_F2 }, "F2", "set", "parameters and capabilities", show_settings },
     { { '+', '=' }, "+", "fast", "raise max-bandwidth by a quarter", change_bandwidth, no_limit },
     { { '-' }, "-", "slow", "lower max-bandwidth by a fifth", change_bandwidth, no_limit },
-    { { 'd' }, "d", "pause", "set the longest pause (downtime-limit)", ask_downtime },
+    { { 'd' },
+      "d",
+      "pause",
+      "set the longest pause (downtime-limit)",
+      ask_downtime,
+      only_observes },
     { { 'p' }, "p", "post", "switch to postcopy (asks first)", ask_postcopy, no_postcopy },
     { { ' ' }, "Spc", "hold", "freeze the picture; the migration continues", freeze, no_history },
     { { 'x' },

@@ -61,12 +61,29 @@ static bool has_arrived(QmpPeer *peer)
            is(qmp_peer_status(peer), "completed");
 }
 
+/* savevm and snapshot-save leave a completed "migration" that took no time, and the guest as it
+ * was: after one that moved the guest its run state is postmigrate. */
+bool managed_was_snapshot(QmpPeer *source)
+{
+    json_object *info = qmp_peer_info(source);
+
+    return is(json_text(info, "status"), "completed") && json_member(info, "total-time") != NULL &&
+           json_number(info, "total-time") == 0 && json_member(info, "ram") != NULL &&
+           !is(qmp_peer_run_state(source), "postmigrate") &&
+           !is(qmp_peer_run_state(source), "unknown");
+}
+
 /* The owner when the source answers. */
-static const char *owner_by_source(QmpPeer *source, QmpPeer *destination, const char **ret_more)
+static const char *owner_by_source(const Managed *m, QmpPeer *source, QmpPeer *destination,
+                                   const char **ret_more)
 {
     const char *status = qmp_peer_status(source);
     const char *state = qmp_peer_run_state(source);
 
+    if (is(state, "unknown")) {
+        *ret_more = "it is being attached";
+        return UNKNOWN;
+    }
     if (is(state, "inmigrate")) {
         return NONE;
     }
@@ -82,8 +99,12 @@ static const char *owner_by_source(QmpPeer *source, QmpPeer *destination, const 
                           "follows";
         return PEER;
     }
-    if (!is(status, "completed") || is(state, "running")) {
+    if (!is(status, "completed") || is(state, "running") || managed_was_snapshot(source)) {
         return HERE;
+    }
+    if (g_str_has_prefix(m->uri, "file:")) {
+        *ret_more = "all is written; it runs where this file is loaded";
+        return NONE;
     }
     if (has_arrived(destination)) {
         return PEER;
@@ -130,7 +151,7 @@ const char *managed_owner(Managed *m, char **ret_evidence)
     } else if (incoming && !is(qmp_peer_run_state(source), "inmigrate")) {
         owner = HERE; /* this end is where the guest arrives */
     } else {
-        owner = owner_by_source(source, destination, &more);
+        owner = owner_by_source(m, source, destination, &more);
     }
     *ret_evidence =
         g_strdup_printf("%s%s%s%s%s", more != NULL ? more : "", more != NULL ? "; " : "", first,

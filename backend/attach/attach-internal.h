@@ -19,6 +19,7 @@ typedef struct {
     Side side;
     QmpPeer *peer;            /* NULL = none */
     BackendReply *connecting; /* reply of the x-connect that is connecting this end */
+    GQueue early;             /* BackendEvent that came meanwhile, owned */
     json_object *commands;    /* command names of its human monitor, list; NULL = not known */
 } End;
 
@@ -41,7 +42,8 @@ struct Managed {
 
     /* About the migration of the attached source. */
     History *history;
-    char *uri; /* destination of a migration started here, else "" */
+    char *uri;     /* destination of a migration started here, else "" */
+    bool starting; /* a migrate was sent, so the migration that begins next is to @uri */
     Restore restore;
     Steps *settling;    /* runs after the end of a migration until the outcome is known */
     guint settle_again; /* timer: asks the destination again whether it has the guest */
@@ -83,6 +85,8 @@ bool answers_execute(Managed *m, BackendSession *session, const SchemaCommand *c
                      json_object *args, BackendReply *reply);
 /* The owner of the guest. @ret_evidence: the observations behind it; caller frees. */
 const char *managed_owner(Managed *m, char **ret_evidence);
+/* The last "migration" of @source only saved a snapshot of its guest. */
+bool managed_was_snapshot(QmpPeer *source);
 
 /* ---- settle.c: the end of a migration ---- */
 
@@ -115,6 +119,8 @@ const char *side_name(Side side);
 /* The attached source; NULL = requests go to the guest of this process. */
 QmpPeer *managed_source(const Managed *m);
 QmpPeer *managed_destination(const Managed *m);
+/* The destination of the migration that is about to start. @uri: "" = not known. */
+void managed_set_uri(Managed *m, const char *uri);
 /* The name of a side in messages. Caller frees. */
 char *managed_title(const Managed *m, Side side);
 bool managed_has(const Managed *m, Side side, const char *command, const char *argument);

@@ -27,14 +27,41 @@ static void emit_notice(Managed *m, const char *format, ...)
 
 /* ---- events of an end ---- */
 
+/* More events than that in the time of connecting: the oldest are dropped. */
+enum { MAX_EARLY = 1000 };
+
+static void early_free(void *data)
+{
+    BackendEvent *event = data;
+
+    g_free((char *)event->name);
+    json_object_put(event->data);
+    g_free(event);
+}
+
+/* Another client of ours may already use this end, and wait for what the event says. */
+static void keep_early(End *end, const BackendEvent *event)
+{
+    BackendEvent *kept = g_new0(BackendEvent, 1);
+
+    *kept = *event;
+    kept->name = g_strdup(event->name);
+    kept->data = json_object_get(event->data);
+    g_queue_push_tail(&end->early, kept);
+    if (g_queue_get_length(&end->early) > MAX_EARLY) {
+        early_free(g_queue_pop_head(&end->early));
+    }
+}
+
 static void on_event(const BackendEvent *event, void *data)
 {
     End *end = data;
     Managed *m = end->managed;
     json_object *status = NULL;
 
-    if (end->connecting != NULL) {
-        return; /* the first look has not been reported yet */
+    if (end->connecting != NULL) { /* the first look has not been reported yet */
+        keep_early(end, event);
+        return;
     }
     if (end->side == SIDE_SOURCE) {
         backend_emit(&m->base, event);
@@ -178,6 +205,10 @@ static void on_ready(const GError *error, void *data)
         ask_help(end);
     }
     backend_reply_return(reply, json_object_get(managed_target(m)));
+    for (BackendEvent *event; (event = g_queue_pop_head(&end->early)) != NULL;) {
+        on_event(event, end);
+        early_free(event);
+    }
     if (end->side == SIDE_SOURCE && !history_is_over(m->history)) {
         tell_status(m); /* a migration is running: commands that wait for one need its status */
     }
@@ -197,8 +228,7 @@ void managed_drop_end(Managed *m, Side side)
 
     if (side == SIDE_SOURCE) {
         settle_clear(m);
-        g_free(m->uri); /* belongs to a migration of that guest */
-        m->uri = g_strdup("");
+        managed_set_uri(m, ""); /* belongs to a migration of that guest */
     }
     if (peer != NULL && restore_forget(&m->restore, side)) {
         emit_notice(m,
@@ -207,6 +237,7 @@ void managed_drop_end(Managed *m, Side side)
                     qmp_peer_title(peer));
     }
     g_clear_pointer(&end->commands, json_object_put);
+    g_queue_clear_full(&end->early, early_free);
     forget_target(m);
     qmp_peer_free(peer);
     if (end->connecting != NULL) {

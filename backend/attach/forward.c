@@ -103,6 +103,9 @@ bool forward_check(Managed *m, const SchemaCommand *command, json_object *args, 
     if (qmp_peer_schema(peer) != NULL && strcmp(command->name, "migrate-set-capabilities") == 0) {
         return check_capabilities(peer, command, args, error);
     }
+    if (qmp_peer_schema(peer) != NULL && strcmp(command->name, "object-add") == 0) {
+        return true; /* QEMU checks it: it has more types of objects than our schema */
+    }
     return schema_check_arguments(command, args, error);
 }
 
@@ -177,11 +180,25 @@ static void note_address(Managed *m, json_object *args)
     json_object *channels = json_member(args, "channels");
     json_object *uri = json_member(args, "uri");
 
-    g_free(m->uri);
-    m->uri = channels != NULL ? uri_of_channels(channels, NULL)
-                              : g_strdup(uri != NULL ? json_object_get_string(uri) : "");
-    m->uri = m->uri != NULL ? m->uri : g_strdup("");
-    history_set_peer(m->history, m->uri);
+    g_autofree char *text =
+        channels != NULL ? uri_of_channels(channels, NULL) : g_strdup(json_string(uri));
+
+    managed_set_uri(m, text != NULL ? text : "");
+}
+
+typedef struct {
+    Managed *managed;
+    BackendReply *reply;
+} Start;
+
+static void on_started(json_object *value, const GError *error, void *data)
+{
+    g_autofree Start *start = data;
+
+    if (error != NULL) {
+        start->managed->starting = false; /* what begins next is somebody else's */
+    }
+    on_answer(value, error, start->reply);
 }
 
 static void forward_migrate(Managed *m, BackendSession *session, const SchemaCommand *command,
@@ -204,7 +221,9 @@ static void forward_migrate(Managed *m, BackendSession *session, const SchemaCom
         note_address(m, args);
         history_set_incoming(m->history, strcmp(command->name, "migrate-incoming") == 0);
     }
-    forward_send(managed_source(m), command->name, sent, -1, reply);
+    Start *start = g_new0(Start, 1);
+    *start = (Start){ m, reply };
+    qmp_peer_ask(managed_source(m), command->name, sent, -1, on_started, start);
     json_object_put(sent);
 }
 
@@ -268,18 +287,24 @@ static void forward_with_fd(Managed *m, BackendSession *session, const SchemaCom
 
 /* ---- requests through QEMU's human monitor ---- */
 
+/* Fails @reply with what QEMU's human monitor printed. */
+static void answer_with_text(BackendReply *reply, const char *text)
+{
+    g_autofree char *line = g_strchomp(g_strdup(text));
+
+    backend_reply_failure(reply, "%s",
+                          g_str_has_prefix(line, "Error: ") ? line + strlen("Error: ") : line);
+}
+
 static void on_text(json_object *value, const GError *error, void *data)
 {
     BackendReply *reply = data;
-    const char *text = error == NULL ? json_object_get_string(value) : NULL;
+    const char *text = json_string(value);
 
     if (error != NULL) {
         backend_reply_error(reply, g_error_copy(error));
-    } else if (text != NULL && *text != '\0') {
-        g_autofree char *line = g_strchomp(g_strdup(text));
-
-        backend_reply_failure(reply, "%s",
-                              g_str_has_prefix(line, "Error: ") ? line + strlen("Error: ") : line);
+    } else if (*text != '\0') {
+        answer_with_text(reply, text);
     } else {
         backend_reply_return(reply, NULL);
     }
@@ -294,18 +319,128 @@ static void send_line(QmpPeer *peer, const char *line, QmpLinkDone done, Backend
     json_object_put(args);
 }
 
+/* "savevm "TAG"" for x-savevm. Caller frees. */
+static char *snapshot_line(const SchemaCommand *command, json_object *args)
+{
+    g_autofree char *quoted = g_strescape(json_text(args, "tag"), NULL);
+
+    return g_strdup_printf(*quoted != '\0' ? "%s \"%s\"" : "%s%s", command->name + strlen("x-"),
+                           quoted);
+}
+
 /* There savevm, loadvm and delvm are HMP commands only, and their output is an error text. */
 static void forward_snapshot(Managed *m, BackendSession *session, const SchemaCommand *command,
                              json_object *args, BackendReply *reply)
 {
-    json_object *tag = json_member(args, "tag");
-    g_autofree char *quoted =
-        tag != NULL ? g_strescape(json_object_get_string(tag), NULL) : g_strdup("");
-    g_autofree char *line = g_strdup_printf(*quoted != '\0' ? "%s \"%s\"" : "%s%s",
-                                            command->name + strlen("x-"), quoted);
+    g_autofree char *line = snapshot_line(command, args);
 
     (void)session;
     send_line(managed_source(m), line, on_text, reply);
+}
+
+/* How many snapshots named @tag the image of @node has. */
+static size_t count_snapshots(json_object *node, const char *tag)
+{
+    size_t n = 0;
+
+    for (JsonEach row = json_each(json_list(json_member(node, "image"), "snapshots"));
+         json_next(&row);) {
+        n += strcmp(json_text(row.value, "name"), tag) == 0;
+    }
+    return n;
+}
+
+typedef struct {
+    BackendReply *reply;
+    char *tag;
+} Deletion;
+
+static void deletion_free(void *data)
+{
+    Deletion *deletion = data;
+
+    g_free(deletion->tag);
+    g_free(deletion);
+}
+
+/* QEMU's delvm says nothing whether there was such a snapshot or not: what has gone was deleted. */
+static void on_deleted(Steps *steps, const GError *error, void *data)
+{
+    Deletion *deletion = data;
+    json_object *before = steps_reply(steps, SIDE_SOURCE, "before");
+    json_object *after = steps_reply(steps, SIDE_SOURCE, "after");
+    const char *text = json_string(steps_reply(steps, SIDE_SOURCE, "text"));
+    json_object *images = json_object_new_array(), *answer = json_object_new_object();
+
+    for (JsonEach node = json_each(before); json_next(&node);) {
+        const char *name = json_text(node.value, "node-name");
+        size_t left = 0;
+
+        for (JsonEach other = json_each(after); json_next(&other);) {
+            left += strcmp(json_text(other.value, "node-name"), name) == 0
+                        ? count_snapshots(other.value, deletion->tag)
+                        : 0;
+        }
+        if (count_snapshots(node.value, deletion->tag) > left) {
+            json_object *image = json_member(node.value, "image");
+
+            json_object_array_add(images, json_object_new_string(json_text(image, "filename")));
+        }
+    }
+    json_add_flag(answer, "found", json_length(images) > 0);
+    json_object_object_add(answer, "images", images);
+    if (error != NULL) {
+        backend_reply_error(deletion->reply, g_error_copy(error));
+        json_object_put(answer);
+    } else if (*text != '\0') {
+        answer_with_text(deletion->reply, text);
+        json_object_put(answer);
+    } else {
+        backend_reply_return(deletion->reply, answer);
+    }
+    deletion_free(deletion);
+}
+
+static void forward_delvm(Managed *m, BackendSession *session, const SchemaCommand *command,
+                          json_object *args, BackendReply *reply)
+{
+    Deletion *deletion = g_new0(Deletion, 1);
+    Steps *steps = steps_new(m, on_deleted, deletion_free, deletion);
+    g_autofree char *line = snapshot_line(command, args);
+
+    (void)session;
+    *deletion = (Deletion){ reply, g_strdup(json_text(args, "tag")) };
+    steps_add(steps, SIDE_SOURCE, "query-named-block-nodes", NULL, "before", false);
+    steps_add(steps, SIDE_SOURCE, "human-monitor-command",
+              json_object_with_text("command-line", line), "text", true);
+    steps_add(steps, SIDE_SOURCE, "query-named-block-nodes", NULL, "after", false);
+    steps_run(steps);
+}
+
+static void on_snapshots(json_object *value, const GError *error, void *data)
+{
+    BackendReply *reply = data;
+
+    if (error != NULL) {
+        backend_reply_error(reply, g_error_copy(error));
+        return;
+    }
+    g_autofree char *text = g_strchomp(g_strdup(json_string(value)));
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    json_object *list = json_object_new_array();
+    for (char **line = lines; *line != NULL; line++) {
+        json_object_array_add(list, json_object_new_string(g_strchomp(*line)));
+    }
+    backend_reply_return(reply, list);
+}
+
+/* QEMU's own table. Only its human monitor makes it. */
+static void forward_info_snapshots(Managed *m, BackendSession *session,
+                                   const SchemaCommand *command, json_object *args,
+                                   BackendReply *reply)
+{
+    (void)session, (void)command, (void)args;
+    send_line(managed_source(m), "info snapshots", on_snapshots, reply);
 }
 
 static void on_peer_text(json_object *value, const GError *error, void *data)
@@ -349,8 +484,9 @@ static const struct {
     { "getfd", forward_with_fd },
     { "migrate", forward_migrate },
     { "migrate-incoming", forward_migrate },
-    { "x-delvm", forward_snapshot },
+    { "x-delvm", forward_delvm },
     { "x-loadvm", forward_snapshot },
+    { "x-query-snapshots", forward_info_snapshots },
     { "x-savevm", forward_snapshot },
 };
 

@@ -14,6 +14,10 @@
 #include "backend/tables/info.h"
 #include "backend/tables/verdict.h"
 
+/* QEMU measures the dirty rate at the first sync that comes so long after the one before. Until
+ * then its rate is 0. The rest is what a poll may be late. */
+#define RATE_US 1500000
+
 /* After a resume a paused source counts as connecting for this long. */
 #define RESUME_US 10000000
 
@@ -29,12 +33,13 @@ struct History {
     GArray *moves;  /* Move */
     GArray *passes; /* MigPass */
     char *peer, *outcome;
-    bool incoming;
+    bool incoming, snapshot;
     int64_t resuming_until_us; /* a paused source reconnects until then; 0 = it does not */
     int64_t start_us, end_us;  /* end 0 = running */
     /* The counters at the start of the current pass. */
     uint64_t sync_count, began_bytes, began_pages, began_zero;
     int64_t began_us;
+    int64_t first_sync_us; /* when it was first seen; 0 = not yet */
     /* From the last reply of query-migrate. */
     uint64_t bandwidth, limit_ms, page_size, total, transferred;
     bool active;
@@ -86,6 +91,12 @@ void history_set_incoming(History *history, bool incoming)
     history->incoming = incoming;
 }
 
+void history_set_snapshot(History *history)
+{
+    history->snapshot = true;
+    history->incoming = false;
+}
+
 void history_set_resuming(History *history)
 {
     history->resuming_until_us = mig_clock_now_us() + RESUME_US;
@@ -126,7 +137,8 @@ static void begin(History *history, int64_t now_us)
     g_array_set_size(history->passes, 0);
     set_text(&history->outcome, "");
     history->start_us = history->began_us = now_us;
-    history->end_us = 0;
+    history->end_us = history->first_sync_us = 0;
+    history->snapshot = false;
     history->sync_count = history->began_bytes = history->began_pages = history->began_zero = 0;
     history->bandwidth = history->total = history->transferred = 0;
 }
@@ -154,6 +166,11 @@ void history_status(History *history, const char *status, int64_t wall_us)
     history->end_us = is_over(status) ? now_us : 0;
 }
 
+static uint64_t pages_of(json_object *ram)
+{
+    return json_number(ram, "normal") + json_number(ram, "duplicate");
+}
+
 static void end_pass(History *history, json_object *ram, int64_t now_us)
 {
     uint64_t dirty_rate =
@@ -163,12 +180,15 @@ static void end_pass(History *history, json_object *ram, int64_t now_us)
         .start_us = history->began_us,
         .end_us = now_us,
         .bytes = json_number(ram, "transferred") - history->began_bytes,
-        .pages = json_number(ram, "normal") + json_number(ram, "duplicate") - history->began_pages,
+        .pages = pages_of(ram) - history->began_pages,
         .zero_pages = json_number(ram, "duplicate") - history->began_zero,
         .remaining_bytes = json_number(ram, "remaining"),
     };
 
-    pass.dirtied_pages = saturate_u64((double)dirty_rate * (double)(now_us - pass.start_us) / 1e6);
+    pass.dirtied_pages =
+        dirty_rate == 0 && now_us - history->first_sync_us < RATE_US
+            ? HISTORY_UNKNOWN
+            : saturate_u64((double)dirty_rate * (double)(now_us - pass.start_us) / 1e6);
     if (history->passes->len < MAX_PASSES) {
         g_array_append_val(history->passes, pass);
     }
@@ -192,16 +212,24 @@ void history_seen(History *history, json_object *info, uint64_t limit_ms)
     history->total = json_number(ram, "total");
     history->transferred = json_number(ram, "transferred");
     history->bandwidth = mbps > 0 ? saturate_u64(mbps * 1e6 / 8) : history->bandwidth;
+    if (history->end_us != 0 && count == history->sync_count && count > 0 &&
+        pages_of(ram) > history->began_pages) { /* what the guest's pause was for */
+        end_pass(history, ram, history->end_us);
+        history->began_pages = pages_of(ram);
+        return;
+    }
     if (count <= history->sync_count) {
         return;
     }
     if (history->sync_count > 0) {
         end_pass(history, ram, now_us);
         history->began_us = now_us;
+    } else {
+        history->first_sync_us = now_us;
     }
     history->sync_count = count;
     history->began_bytes = json_number(ram, "transferred");
-    history->began_pages = json_number(ram, "normal") + json_number(ram, "duplicate");
+    history->began_pages = pages_of(ram);
     history->began_zero = json_number(ram, "duplicate");
 }
 
@@ -223,11 +251,13 @@ json_object *history_to_json(const History *history)
     if (n > 0 && history->active && history->limit_ms > 0) {
         const MigPass *last = &g_array_index(history->passes, MigPass, n - 1);
 
-        facts.remaining = last->remaining_bytes;
-        facts.sent = last->pages * history->page_size;
-        facts.dirtied = last->dirtied_pages * history->page_size;
-        facts.duration_us = last->end_us - last->start_us;
-        facts.bandwidth = history->bandwidth;
+        if (last->dirtied_pages != HISTORY_UNKNOWN) {
+            facts.remaining = last->remaining_bytes;
+            facts.sent = last->pages * history->page_size;
+            facts.dirtied = last->dirtied_pages * history->page_size;
+            facts.duration_us = last->end_us - last->start_us;
+            facts.bandwidth = history->bandwidth;
+        }
     }
     g_autofree char *verdict = verdict_text(&facts);
     g_autofree char *advice = verdict_advice(&facts);
@@ -244,6 +274,7 @@ json_object *history_to_json(const History *history)
     }
     add_text(o, "direction",
              history->moves->len == 0 ? "none"
+             : history->snapshot      ? "snapshot"
              : history->incoming      ? "incoming"
                                       : "outgoing");
     add_text(o, "peer", history->peer);

@@ -21,6 +21,8 @@ void history_status(History *history, const char *status, int64_t wall_us);
 void history_seen(History *history, json_object *info, uint64_t limit_ms);
 void history_set_peer(History *history, const char *peer);
 void history_set_incoming(History *history, bool incoming);
+/* It moved no guest: QEMU saved a snapshot of it, which is a migration in its replies. */
+void history_set_snapshot(History *history);
 /* Call when a paused source was asked to reconnect. Valid until its next state or a time limit. */
 void history_set_resuming(History *history);
 void history_set_outcome(History *history, const char *outcome);

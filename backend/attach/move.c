@@ -101,9 +101,7 @@ static void start_source(Move *move)
         fail(move, error);
         return;
     }
-    g_free(m->uri);
-    m->uri = g_strdup(move->uri);
-    history_set_peer(m->history, m->uri);
+    managed_set_uri(m, move->uri);
     history_set_incoming(m->history, false);
     m->moving = steps_new(m, on_started, move_free, move);
     steps_add(m->moving, SIDE_SOURCE, "migrate", args, "migrate", true);

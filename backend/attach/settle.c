@@ -131,21 +131,29 @@ static char *not_put_back(const Managed *m, const Steps *steps)
 
 static char *compose(Managed *m, const Steps *steps, const char *status)
 {
-    const char *peer = *m->uri != '\0' ? m->uri : "its destination";
+    g_autofree char *name = *m->uri != '\0' ? g_strdup_printf("migration to %s", m->uri)
+                                            : g_strdup("migration started elsewhere");
     const char *error = error_of(steps, SIDE_SOURCE);
     g_autofree char *evidence = NULL;
     g_autofree char *theirs = their_side(m, steps);
     g_autofree char *left = not_put_back(m, steps);
 
     managed_owner(m, &evidence);
+    if (managed_was_snapshot(managed_source(m))) {
+        return g_strdup_printf("a snapshot of the guest was saved; guest %s at the source",
+                               qmp_peer_run_state(managed_source(m)));
+    }
+    if (strcmp(status, "completed") == 0 && g_str_has_prefix(m->uri, "file:")) {
+        return g_strdup_printf("the guest was saved in %s: %s", m->uri + strlen("file:"), evidence);
+    }
     if (strcmp(status, "completed") == 0) {
-        return g_strdup_printf("migration to %s completed: %s", peer, evidence);
+        return g_strdup_printf("%s completed: %s", name, evidence);
     }
     if (strcmp(status, "cancelled") == 0) {
-        return g_strdup_printf("migration to %s cancelled; guest %s at the source%s%s", peer,
+        return g_strdup_printf("%s cancelled; guest %s at the source%s%s", name,
                                qmp_peer_run_state(managed_source(m)), theirs, left);
     }
-    return g_strdup_printf("migration to %s failed: %s; guest %s at the source%s%s", peer,
+    return g_strdup_printf("%s failed: %s; guest %s at the source%s%s", name,
                            error != NULL ? error : "the source gives no reason",
                            qmp_peer_run_state(managed_source(m)), theirs, left);
 }
@@ -194,6 +202,7 @@ static void on_settled(Steps *steps, const GError *error, void *data)
 
     (void)error;
     m->settling = NULL;
+    m->starting = false;
     if (is_arriving(m, status)) {
         m->settle_tries++;
         m->settle_again = g_timeout_add(AGAIN_MS, on_settle_again, m);
@@ -201,6 +210,9 @@ static void on_settled(Steps *steps, const GError *error, void *data)
     }
     if (strcmp(status, "completed") != 0) {
         restore_clear(&m->restore);
+    }
+    if (managed_was_snapshot(managed_source(m))) {
+        history_set_snapshot(m->history);
     }
     text = compose(m, steps, status);
     history_set_outcome(m->history, text);
@@ -236,6 +248,14 @@ void settle_clear(Managed *m)
 
 void settle_status(Managed *m, const char *status, int64_t time_us)
 {
+    bool begins = history_is_over(m->history) && !is_over(status) && strcmp(status, "none") != 0;
+
+    if (begins) {
+        if (!m->starting) {
+            managed_set_uri(m, "");
+        }
+        m->starting = false;
+    }
     history_status(m->history, status, time_us);
     if (!is_over(status)) {
         settle_clear(m); /* the next migration has begun */

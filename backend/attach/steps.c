@@ -37,6 +37,16 @@ const char *side_name(Side side)
 
 /* ---- the two sides ---- */
 
+void managed_set_uri(Managed *m, const char *uri)
+{
+    char *copy = g_strdup(uri);
+
+    g_free(m->uri);
+    m->uri = copy;
+    m->starting = *uri != '\0';
+    history_set_peer(m->history, uri);
+}
+
 QmpPeer *managed_source(const Managed *m)
 {
     return m->ends[SIDE_SOURCE].peer;

@@ -70,6 +70,9 @@ json_object *managed_target(Managed *m)
         json_object_object_add(m->target, "capabilities",
                                schema != NULL ? peer_schema_capabilities(schema)
                                               : json_object_new_array());
+        json_object_object_add(m->target, "schema",
+                               schema != NULL ? json_object_get(peer_schema_list(schema))
+                                              : json_object_new_array());
         json_object_object_add(m->target, "commands",
                                commands != NULL ? json_object_get(commands)
                                                 : json_object_new_array());
@@ -88,7 +91,9 @@ void managed_query_target(Managed *m, BackendSession *session, json_object *args
     json_object_object_add(whole, "ends", describe_ends(m));
     if (known != NULL) {
         json_object_object_foreach (known, name, value) {
-            json_object_object_add(whole, name, json_object_get(value));
+            if (strcmp(name, "schema") != 0) { /* long, and only for front ends of this process */
+                json_object_object_add(whole, name, json_object_get(value));
+            }
         }
     }
     backend_reply_return(reply, whole);

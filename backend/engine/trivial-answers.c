@@ -139,6 +139,7 @@ void engine_delvm(Engine *e, BackendSession *session, json_object *args, Backend
 
     (void)e, (void)session, (void)args;
     json_object_object_add(o, "found", json_object_new_boolean(false));
+    json_object_object_add(o, "images", json_object_new_array());
     backend_reply_return(reply, o);
 }
 

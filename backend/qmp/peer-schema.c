@@ -36,6 +36,11 @@ void peer_schema_free(PeerSchema *schema)
     }
 }
 
+json_object *peer_schema_list(const PeerSchema *schema)
+{
+    return schema->list;
+}
+
 static json_object *entry_of(const PeerSchema *schema, const char *name)
 {
     return g_hash_table_lookup(schema->entries, name);

@@ -16,6 +16,9 @@ PeerSchema *peer_schema_new(json_object *list);
 void peer_schema_free(PeerSchema *schema);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PeerSchema, peer_schema_free)
 
+/* The reply itself, borrowed. */
+json_object *peer_schema_list(const PeerSchema *schema);
+
 bool peer_schema_has_command(const PeerSchema *schema, const char *command);
 bool peer_schema_has_argument(const PeerSchema *schema, const char *command, const char *argument);
 

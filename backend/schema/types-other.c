@@ -76,7 +76,8 @@ const SchemaType schema_object_type = ENUM(
 
 /* ---- migmon's own ---- */
 
-const SchemaType schema_x_deleted = STRUCT("XDeleted", MEMBER("found", schema_bool));
+const SchemaType schema_x_deleted =
+    STRUCT("XDeleted", MEMBER("found", schema_bool) MEMBER("images", schema_str_list));
 
 const SchemaType *const schema_other_types[] = {
     &schema_time_unit,

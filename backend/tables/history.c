@@ -5,6 +5,7 @@
 
 #include <glib.h>
 
+#include "backend/base/json.h"
 #include "backend/base/size.h"
 
 const PausePartDesc pause_parts[PAUSE__COUNT] = {
@@ -40,10 +41,21 @@ json_object *history_pass_to_json(const MigPass *pass, int64_t start_us)
     add_uint(o, "pass", pass->number);
     add_int(o, "start-ms", (pass->start_us - start_us) / 1000);
     add_int(o, "duration-ms", duration / 1000);
-#define MIG_PASS(field, member) add_uint(o, member, pass->field);
+#define MIG_PASS(field, member)                                                                    \
+    if (pass->field != HISTORY_UNKNOWN) {                                                          \
+        add_uint(o, member, pass->field);                                                          \
+    }
 #include "backend/tables/history.def"
     add_uint(o, "bytes-per-second", saturate_u64((double)pass->bytes * 1e6 / (double)duration));
     return o;
+}
+
+uint64_t history_count_passes(json_object *history)
+{
+    json_object *passes = json_list(history, "passes");
+    uint64_t first = json_number(json_at(passes, 0), "pass");
+
+    return json_length(passes) + (first > 0 ? first - 1 : 0);
 }
 
 json_object *history_state_to_json(const char *status, int64_t time_us, int64_t wall_us,

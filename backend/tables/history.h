@@ -6,17 +6,24 @@
 #include <json-c/json.h>
 #include <stdint.h>
 
+/* A number that is left out of the reply. */
+#define HISTORY_UNKNOWN UINT64_MAX
+
 /* One pass over RAM: from one dirty sync to the next. */
 typedef struct {
     uint64_t number;
     int64_t start_us, end_us; /* monotonic */
-    /* @dirtied_pages: found by the sync at its end. @remaining_bytes: after that sync. */
+    /* @dirtied_pages: found by the sync at its end, HISTORY_UNKNOWN = not known.
+     * @remaining_bytes: after that sync. */
 #define MIG_PASS(field, member) uint64_t field;
 #include "backend/tables/history.def"
 } MigPass;
 
 /* An element of "passes" and of "states". The reply counts times from @start_us. Caller puts. */
 json_object *history_pass_to_json(const MigPass *pass, int64_t start_us);
+/* The number of passes in a reply. Its oldest rows may have been dropped, or the first passes not
+ * been seen. */
+uint64_t history_count_passes(json_object *history);
 json_object *history_state_to_json(const char *status, int64_t time_us, int64_t wall_us,
                                    int64_t start_us);
 

@@ -109,7 +109,8 @@ static VerdictFacts last_pass(const ReportFacts *facts)
 {
     VerdictFacts verdict = { .limit_ms = facts->downtime_limit };
 
-    if (facts->n_passes > 0 && facts->downtime_limit > 0) {
+    if (facts->n_passes > 0 && facts->downtime_limit > 0 &&
+        facts->passes[facts->n_passes - 1].knows_dirtied) {
         const ReportPass *pass = &facts->passes[facts->n_passes - 1];
         uint64_t page = pass->dirtied_pages > 0 ? pass->dirtied / pass->dirtied_pages : 4096;
 

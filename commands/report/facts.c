@@ -52,6 +52,7 @@ static void read_passes(ReportFacts *facts, json_object *list, uint64_t page_siz
             .remaining = json_number(o, "remaining-bytes"),
             .pages = json_number(o, "pages"),
             .dirtied_pages = json_number(o, "dirtied-pages"),
+            .knows_dirtied = json_member(o, "dirtied-pages") != NULL,
         };
     }
 }

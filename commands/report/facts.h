@@ -20,6 +20,7 @@ typedef struct {
     uint64_t number, start_ms, duration_ms;
     uint64_t bytes, rate, dirtied, remaining; /* bytes, bytes/s */
     uint64_t pages, dirtied_pages;
+    bool knows_dirtied; /* else @dirtied is 0 */
 } ReportPass;
 
 /* Texts are never NULL and are as a person may see them (backend/base/shown.h). */

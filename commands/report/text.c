@@ -143,7 +143,8 @@ static void add_pass(Document *d, const ReportPass *pass)
     g_autofree char *rate_size = size_format(pass->rate), *left = size_format(pass->remaining);
     g_autofree char *rate = g_strdup_printf("%s/s", rate_size);
 
-    document_row(d, number, at, took, sent, rate, dirtied, left, NULL);
+    document_row(d, number, at, took, sent, rate, pass->knows_dirtied ? dirtied : "not known", left,
+                 NULL);
 }
 
 static void add_passes(Document *d, const ReportFacts *facts)

@@ -385,15 +385,15 @@ class Process:
 
 
 class Monitor(Process):
-    """A migmon that is given lines one after another. @stop: an error ends it."""
+    """A migmon that is given lines one after another. @stop: an error ends it. @first: it has begun with them."""
 
-    def __init__(self, scene, *options, name="monitor", stop=False, **environment):
+    def __init__(self, scene, *options, name="monitor", stop=False, first=True, **environment):
         super().__init__(scene, name, [MIGMON, "--name", name, "--qmp", f"unix:{scene.path(name + '.qmp')}", *options,
                                        "--batch", "-"], environment)
         scene.processes.append(self)
         self.read = 0  # characters of its output that run() has returned
         self.marks = 0
-        if not stop:
+        if not stop and first:
             self.run("on-error continue")
 
     def send(self, *lines):

@@ -110,6 +110,20 @@ static void test_passes_end_when_the_syncs_grow(void **state)
                      30 << 20);
     pass = json_object_array_get_idx(passes, 1);
     assert_int_equal(json_object_get_int64(json_object_object_get(pass, "bytes")), 30 << 20);
+    /* A rate of 0 so soon after the first sync was not measured. */
+    see(history, 4, 140 << 20, 20 << 20, 0);
+    check_count(history, "passes", 3);
+    json_object_put(whole);
+    passes = member(history, &whole, "passes");
+    pass = json_object_array_get_idx(passes, 2);
+    assert_null(json_object_object_get(pass, "dirtied-pages"));
+    pass = json_object_array_get_idx(passes, 1);
+    assert_non_null(json_object_object_get(pass, "dirtied-pages"));
+    /* The pages sent in the pause are a pass too. */
+    history_status(history, "completed", 2);
+    see(history, 4, 160 << 20, 0, 0);
+    see(history, 4, 160 << 20, 0, 0);
+    check_count(history, "passes", 4);
     /* 8 Mbit/s for 300 ms. */
     assert_int_equal(json_object_get_int64(json_object_object_get(whole, "threshold-bytes")),
                      300000);

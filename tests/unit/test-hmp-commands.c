@@ -106,8 +106,11 @@ static void test_snapshots(void **state)
     canned(&f, "x-delvm", "{\"found\":false}");
     check_row(&f, &(Row){ "delvm a", "", "x-delvm {\"tag\":\"a\"}", HMP_OK,
                           "there is no snapshot 'a', nothing was deleted" });
-    canned(&f, "x-delvm", "{\"found\":true}");
-    check_row(&f, &(Row){ "delvm a", "", "x-delvm {\"tag\":\"a\"}", HMP_OK });
+    canned(&f, "x-delvm", "{\"found\":true,\"images\":[\"/a.img\",\"/b.img\"]}");
+    check_row(&f, &(Row){ "delvm a", "", "x-delvm {\"tag\":\"a\"}", HMP_OK,
+                          "the snapshot 'a' was deleted from /a.img, /b.img" });
+    canned(&f, "x-query-snapshots", "[\"ID TAG\",\"-- a\"]");
+    check_row(&f, &(Row){ "info snapshots", "ID TAG\n-- a\n", "x-query-snapshots {}", HMP_OK });
     canned(&f, "x-query-snapshots", "!no disk\nhint: none at all");
     check_row(&f, &(Row){ "info snapshots", "no disk\n", "x-query-snapshots {}", HMP_OK });
     tear_down(&f);
