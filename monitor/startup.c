@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -63,8 +64,24 @@ static bool can_loop(GError **error)
     return n == LOOP_DESCRIPTORS;
 }
 
+/* Larger allocations are mappings of their own, which free() gives back. */
+#define MAPPED_BYTES (128 << 10)
+/* Threads come and go with each migration, and glibc gives each a heap out of up to eight for each
+ * processor, none of which becomes smaller while it is in use. */
+#define HEAPS 2
+
+/* glibc raises the first limit to 32 MiB as soon as a large buffer has been freed. The buffers of a
+ * migration then stay in the heaps of its threads: 30 MiB after some hundred migrations. */
+static void keep_heaps_small(void)
+{
+    mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
+    mallopt(M_TRIM_THRESHOLD, MAPPED_BYTES);
+    mallopt(M_ARENA_MAX, HEAPS);
+}
+
 bool startup_prepare_process(GError **error)
 {
+    keep_heaps_small();
     hold_standard_descriptors();
     ignore_sigpipe();
     return can_loop(error);
