@@ -2,9 +2,6 @@
  * Any bytes into the JSON framer and what comes out into the checks that every
  * request goes through. Two framers get the same bytes in different pieces and
  * must agree.
- *
- * With libFuzzer the entrance is LLVMFuzzerTestOneInput (build with
- * -DMIGMON_LIBFUZZER); without it the program runs the files it is given.
  */
 #include <glib.h>
 #include <json-c/json.h>
@@ -77,21 +74,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     return 0;
 }
-
-#ifndef MIGMON_LIBFUZZER
-int main(int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        g_autofree char *bytes = NULL;
-        g_autoptr(GError) error = NULL;
-        gsize size;
-
-        if (!g_file_get_contents(argv[i], &bytes, &size, &error)) {
-            g_printerr("%s\n", error->message);
-            return 1;
-        }
-        LLVMFuzzerTestOneInput((const uint8_t *)bytes, size);
-    }
-    return 0;
-}
-#endif

@@ -1,17 +1,12 @@
 /*
- * Fuzzer of everything in backend/stream that reads: the main channel in two
- * ways of cutting it into pieces, descriptions, return path, device bodies.
- *
- * With libFuzzer: clang -fsanitize=fuzzer,address,undefined -DMIGMON_LIBFUZZER.
- * Otherwise it has a main() that runs the files given as arguments once each.
+ * Any bytes as the main channel, cut into pieces in two ways that must agree:
+ * sections, pages, device bodies, and the blocks of a mapped-ram file.
  */
 #include <glib.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "backend/stream/xbzrle.h"
 #include "backend/stream/reader.h"
-#include "backend/stream/return-path.h"
 #include "tests/unit/stream-test.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -118,18 +113,6 @@ static StreamResult read_stream(const uint8_t *data, size_t size, size_t chunk, 
     return result;
 }
 
-static void read_return_path(const uint8_t *data, size_t size)
-{
-    MigCursor in = { data, data + size };
-    ReturnPathMessage message;
-
-    while (return_path_decode(&in, &message, NULL) == RETURN_PATH_MESSAGE) {
-        g_autoptr(GByteArray) out = g_byte_array_new();
-        return_path_encode(&message, out);
-        g_assert(memcmp(out->data, in.at - out->len, out->len) == 0);
-    }
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     Seen *whole = g_new0(Seen, 1);
@@ -139,28 +122,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_assert(whole->digest == pieces->digest);
     g_free(whole);
     g_free(pieces);
-    read_return_path(data, size);
-    stream_layouts_free(stream_layouts_new((const char *)data, size, NULL));
     return 0;
 }
-
-#ifndef MIGMON_LIBFUZZER
-int main(int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        g_autoptr(GError) error = NULL;
-        g_autofree char *bytes = NULL;
-        gsize length;
-
-        if (!g_file_get_contents(argv[i], &bytes, &length, &error)) {
-            fprintf(stderr, "%s\n", error->message);
-            return 1;
-        }
-        /* Of exactly this size, so that the address sanitizer sees a byte read behind it. */
-        g_autofree uint8_t *copy = g_memdup2(bytes, length);
-        LLVMFuzzerTestOneInput(copy, length);
-        printf("%s: %zu bytes\n", argv[i], (size_t)length);
-    }
-    return 0;
-}
-#endif
