@@ -19,6 +19,7 @@ MAY_USE = {
     "backend": TABLES + ["backend/schema"],
     "backend/guest": BASE,
     "backend/stream": BASE,
+    "backend/forecast": BASE,
     "backend/transport": BASE,
     "backend/engine/attempt": TABLES + BYTES,
     "backend/engine/outgoing": ATTEMPT,
