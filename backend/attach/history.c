@@ -41,7 +41,7 @@ struct History {
     int64_t began_us;
     int64_t first_sync_us; /* when it was first seen; 0 = not yet */
     /* From the last reply of query-migrate. */
-    uint64_t bandwidth, limit_ms, page_size, total, transferred;
+    uint64_t bandwidth, limit_ms, page_size, total, transferred, throttle;
     bool active;
 };
 
@@ -183,6 +183,8 @@ static void end_pass(History *history, json_object *ram, int64_t now_us)
         .pages = pages_of(ram) - history->began_pages,
         .zero_pages = json_number(ram, "duplicate") - history->began_zero,
         .remaining_bytes = json_number(ram, "remaining"),
+        .threshold_bytes = history->bandwidth * history->limit_ms / 1000,
+        .throttle = history->throttle,
     };
 
     pass.dirtied_pages =
@@ -227,6 +229,7 @@ void history_seen(History *history, json_object *info, uint64_t limit_ms)
     } else {
         history->first_sync_us = now_us;
     }
+    history->throttle = json_number(info, "cpu-throttle-percentage");
     history->sync_count = count;
     history->began_bytes = json_number(ram, "transferred");
     history->began_pages = pages_of(ram);

@@ -202,10 +202,11 @@ static const SchemaType x_state_change =
 static const SchemaType x_state_change_list = LIST(x_state_change);
 static const SchemaMember pass_members[] = {
     MEMBER("pass", schema_int) MEMBER("start-ms", schema_int) MEMBER("duration-ms", schema_int)
+        MEMBER("duration-us", schema_int)
 #define MIG_PASS(field, member) OPTIONAL(member, schema_uint64)
 #include "backend/tables/history.def"
-        MEMBER("bytes-per-second", schema_uint64) MEMBERS_END
-};
+                                                 MEMBER("bytes-per-second", schema_uint64)
+                                                     MEMBERS_END };
 static const SchemaType x_pass = STRUCT_OF("XPass", pass_members);
 static const SchemaType x_pass_list = LIST(x_pass);
 static const SchemaType x_channel =

@@ -41,6 +41,7 @@ json_object *history_pass_to_json(const MigPass *pass, int64_t start_us)
     add_uint(o, "pass", pass->number);
     add_int(o, "start-ms", (pass->start_us - start_us) / 1000);
     add_int(o, "duration-ms", duration / 1000);
+    add_int(o, "duration-us", duration);
 #define MIG_PASS(field, member)                                                                    \
     if (pass->field != HISTORY_UNKNOWN) {                                                          \
         add_uint(o, member, pass->field);                                                          \

@@ -13,8 +13,10 @@
 typedef struct {
     uint64_t number;
     int64_t start_us, end_us; /* monotonic */
-    /* @dirtied_pages: found by the sync at its end, HISTORY_UNKNOWN = not known.
-     * @remaining_bytes: after that sync. */
+    /* @dirtied_pages: found by the sync at its end, HISTORY_UNKNOWN = not known. @left_bytes,
+     * @remaining_bytes: not sent before and after that sync. @threshold_bytes: with so many left
+     * the switchover would begin. @fresh_pages: the part of @zero_pages that was never touched. The
+     * times are those of the channels, as in XTime. */
 #define MIG_PASS(field, member) uint64_t field;
 #include "backend/tables/history.def"
 } MigPass;

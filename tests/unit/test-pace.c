@@ -145,7 +145,11 @@ static void test_passes(void **state)
     pace_count(&f->pace, 100);
     pace_count_pages(&f->pace, (RamBatch){ .normal = 2, .zero = 3 });
     mig_clock_advance(SECOND / 2);
-    pace_end_pass(&f->pace, 50, 5 * MiB);
+    atomic_fetch_add(&c->limiter_us, 7);
+    atomic_fetch_add(&c->busy_us, 8);
+    atomic_store(&c->cpu_throttle, 20);
+    pace_update(&f->pace, 2 * MiB);
+    pace_end_pass(&f->pace, &(PassEnd){ 50, 3, 2 * MiB, 5 * MiB });
     assert_int_equal(f->migration->passes->len, 1);
 
     const MigPass *pass = &g_array_index(f->migration->passes, MigPass, 0);
@@ -155,22 +159,33 @@ static void test_passes(void **state)
     assert_int_equal(pass->end_us - pass->start_us, SECOND / 2);
     assert_int_equal(pass->dirtied_pages, 50);
     assert_int_equal(pass->remaining_bytes, 5 * MiB);
+    assert_int_equal(pass->left_bytes, 2 * MiB);
+    assert_int_equal(pass->fresh_pages, 3);
+    assert_int_equal(pass->threshold_bytes, atomic_load(&c->threshold));
+    assert_int_equal(pass->throttle, 20);
+    assert_int_equal(pass->limiter_us, 7);
+    assert_int_equal(pass->work_us, 8);
+    assert_int_equal(pass->link_us + pass->receiver_us, 0);
     assert_int_equal(atomic_load(&c->dirty_rate), 0); /* half a second is too short to say */
     assert_int_equal(atomic_load(&c->expected_downtime), 500);
 
     pace_begin_pass(&f->pace, 0);
     assert_int_equal(f->pace.pass.number, 2);
     assert_int_equal(f->pace.pass.bytes, 0);
+    atomic_fetch_add(&c->limiter_us, 1);
+    pace_end_pass(&f->pace, &(PassEnd){ 0 });
+    assert_int_equal(g_array_index(f->migration->passes, MigPass, 1).limiter_us, 1);
     mig_clock_advance(SECOND);
-    pace_end_pass(&f->pace, 100, 0);
+    pace_end_pass(&f->pace, &(PassEnd){ .dirtied = 100, .remaining_bytes = 0 });
     assert_int_equal(atomic_load(&c->dirty_rate), 100);
     pace_begin_pass(&f->pace, 0);
     mig_clock_advance(SECOND / 100);
-    pace_end_pass(&f->pace, 1000, 0); /* a very short pass */
+    pace_end_pass(&f->pace,
+                  &(PassEnd){ .dirtied = 1000, .remaining_bytes = 0 }); /* a very short pass */
     assert_int_equal(atomic_load(&c->dirty_rate), 100);
     pace_begin_pass(&f->pace, 0);
     mig_clock_advance(SECOND - SECOND / 100);
-    pace_end_pass(&f->pace, 0, 0);
+    pace_end_pass(&f->pace, &(PassEnd){ .dirtied = 0, .remaining_bytes = 0 });
     assert_int_equal(atomic_load(&c->dirty_rate), 1000);
 }
 
@@ -199,7 +214,7 @@ static void test_bytes_on_the_way(void **state)
     pace_update(&f->pace, 0);
     assert_int_equal(atomic_load(&c->bandwidth), MiB);
     pace_begin_pass(&f->pace, 0);
-    pace_end_pass(&f->pace, 0, 2 * MiB);
+    pace_end_pass(&f->pace, &(PassEnd){ .dirtied = 0, .remaining_bytes = 2 * MiB });
     assert_int_equal(atomic_load(&c->expected_downtime), 5000);
 }
 
@@ -214,7 +229,7 @@ static void test_products_of_settings_saturate(void **state)
     assert_true(atomic_load(&c->threshold) == UINT64_MAX);
     atomic_store(&f->settings.avail_switchover_bandwidth, 1);
     pace_begin_pass(&f->pace, 0);
-    pace_end_pass(&f->pace, 0, UINT64_MAX);
+    pace_end_pass(&f->pace, &(PassEnd){ .dirtied = 0, .remaining_bytes = UINT64_MAX });
     assert_true(atomic_load(&c->expected_downtime) == INT64_MAX);
 }
 

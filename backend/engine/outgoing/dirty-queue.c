@@ -26,6 +26,7 @@ struct RamSender {
     bool first_pass;            /* until the second sync */
     bool sparse;                /* pages that were never touched are not sent */
     _Atomic uint64_t remaining; /* set bits of all dirty maps */
+    _Atomic uint64_t fresh;     /* never-touched pages taken */
 
     pthread_mutex_t lock; /* taking: each page goes to one thread */
     size_t block;         /* cursor */
@@ -170,6 +171,9 @@ static void take_run(RamSender *sender, size_t block, size_t first, size_t end, 
         .data = dirty_map_test(b->data, first),
     };
     ret->unread = ret->data && sender->first_pass;
+    if (!ret->data) {
+        atomic_fetch_add(&sender->fresh, ret->count);
+    }
     atomic_fetch_sub(&sender->remaining, dirty_map_clear(b->dirty, first, ret->count));
     ram_map_sent(sender->map, b->base + first, ret->count);
     sender->block = block;
@@ -195,6 +199,11 @@ bool ram_sender_take_holes(RamSender *sender, size_t max_data, size_t max_hole, 
 bool ram_sender_take(RamSender *sender, size_t max_pages, RamRun *ret)
 {
     return ram_sender_take_holes(sender, max_pages, max_pages, ret);
+}
+
+uint64_t ram_sender_take_fresh(RamSender *sender)
+{
+    return atomic_exchange(&sender->fresh, 0);
 }
 
 void ram_sender_leave_holes_out(RamSender *sender)

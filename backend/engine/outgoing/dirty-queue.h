@@ -39,6 +39,9 @@ bool ram_sender_sync(RamSender *sender, uint64_t *ret_dirtied, GError **error);
 /* Pages not yet sent. */
 uint64_t ram_sender_remaining(const RamSender *sender);
 
+/* Never-touched pages taken since the last call; they were sent as zero pages. */
+uint64_t ram_sender_take_fresh(RamSender *sender);
+
 /* Pages that follow each other in one block and are to be sent. */
 typedef struct {
     unsigned block; /* index of the guest's block */

@@ -129,20 +129,36 @@ static void update_dirty_rate(Pace *pace, uint64_t dirtied)
     }
 }
 
-void pace_end_pass(Pace *pace, uint64_t dirtied, uint64_t remaining_bytes)
+/* The counters of time, in the order of the rows of history.def. */
+static void read_times(const MigCounters *c, uint64_t ret[TIME__COUNT])
+{
+#define MIG_TIME(id, counter, member, name) ret[TIME_##id] = atomic_load(&c->counter);
+#include "backend/tables/history.def"
+}
+
+void pace_end_pass(Pace *pace, const PassEnd *end)
 {
     MigCounters *c = &pace->migration->counters;
     MigPass *pass = &pace->pass;
-    uint64_t bandwidth = switchover_bandwidth(pace);
+    uint64_t bandwidth = switchover_bandwidth(pace), now_us[TIME__COUNT];
 
+    read_times(c, now_us);
     pass->end_us = mig_clock_now_us();
-    pass->dirtied_pages = dirtied;
-    pass->remaining_bytes = remaining_bytes;
+    pass->dirtied_pages = end->dirtied;
+    pass->fresh_pages = end->fresh;
+    pass->left_bytes = end->left_bytes;
+    pass->remaining_bytes = end->remaining_bytes;
+    pass->threshold_bytes = atomic_load(&c->threshold);
+    pass->throttle = atomic_load(&c->cpu_throttle);
+    pass->link_us = now_us[TIME_LINK] - pace->began_us[TIME_LINK];
+    pass->receiver_us = now_us[TIME_RECEIVER] - pace->began_us[TIME_RECEIVER];
+    pass->limiter_us = now_us[TIME_LIMITER] - pace->began_us[TIME_LIMITER];
+    pass->work_us = now_us[TIME_WORK] - pace->began_us[TIME_WORK];
     migration_add_pass(pace->migration, pass);
-    update_dirty_rate(pace, dirtied);
+    update_dirty_rate(pace, end->dirtied);
     if (bandwidth != 0) {
         atomic_store(&c->expected_downtime,
-                     saturate_i64(((double)remaining_bytes + (double)pace_unread(pace)) * 1000.0 /
+                     saturate_i64(((double)end->remaining_bytes + (double)pace_unread(pace)) * 1000.0 /
                                   (double)bandwidth));
     }
 }
@@ -158,5 +174,6 @@ void pace_begin_pass(Pace *pace, uint64_t remaining_bytes)
     if (pace->dirtied.start_us == 0) {
         pace->dirtied.start_us = pace->pass.start_us;
     }
+    read_times(c, pace->began_us);
     atomic_store(&c->remaining, remaining_bytes);
 }

@@ -38,7 +38,16 @@ typedef struct {
         uint64_t pages;
     } dirtied; /* since the dirty rate was last computed */
     MigPass pass;
+    uint64_t began_us[TIME__COUNT]; /* the counters of time when @pass began */
 } Pace;
+
+/* What a dirty sync found at the end of a pass. */
+typedef struct {
+    uint64_t dirtied;         /* pages written since the sync before */
+    uint64_t fresh;           /* never-touched pages that the pass sent */
+    uint64_t left_bytes;      /* not sent before this sync */
+    uint64_t remaining_bytes; /* and after it */
+} PassEnd;
 
 /* Begins with the limit of precopy, and with bytes that are not RAM. */
 void pace_init(Pace *pace, Migration *migration, const LiveSettings *settings);
@@ -71,7 +80,7 @@ void pace_count_pages(Pace *pace, RamBatch batch);
 /* Publishes the remaining bytes, and the rates when the window is long enough. */
 void pace_update(Pace *pace, uint64_t remaining_bytes);
 
-/* To be called at a dirty sync, which ends a pass and begins the next one; it found @dirtied
- * pages. */
-void pace_end_pass(Pace *pace, uint64_t dirtied, uint64_t remaining_bytes);
+/* To be called at a dirty sync, which ends a pass and begins the next one. The counters of time
+ * must be up to date. */
+void pace_end_pass(Pace *pace, const PassEnd *end);
 void pace_begin_pass(Pace *pace, uint64_t remaining_bytes);

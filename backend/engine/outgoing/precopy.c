@@ -25,28 +25,30 @@
 
 /* ---- passes ---- */
 
-static void end_pass(Outgoing *o, uint64_t dirtied)
+static void end_pass(Outgoing *o, uint64_t dirtied, uint64_t left_bytes)
 {
-    pace_end_pass(&o->pace, dirtied, outgoing_remaining(o));
+    PassEnd end = { dirtied, ram_sender_take_fresh(o->ram), left_bytes, outgoing_remaining(o) };
+
     outgoing_account_waits(o);
+    pace_end_pass(&o->pace, &end);
 }
 
 void outgoing_end_pass(Outgoing *o)
 {
-    end_pass(o, 0);
+    end_pass(o, 0, outgoing_remaining(o));
     atomic_store(&o->migration->counters.remaining, 0);
 }
 
 bool outgoing_sync(Outgoing *o, GError **error)
 {
     MigCounters *c = &o->migration->counters;
-    uint64_t dirtied;
+    uint64_t dirtied, left_bytes = outgoing_remaining(o);
 
     if (!ram_sender_sync(o->ram, &dirtied, error)) {
         return false;
     }
     if (atomic_load(&c->sync_count) > 0) {
-        end_pass(o, dirtied);
+        end_pass(o, dirtied, left_bytes);
     }
     auto_converge_sync(&o->converge, dirtied * MIG_PAGE_SIZE, atomic_load(&c->transferred),
                        mig_clock_now_us());
