@@ -43,11 +43,13 @@ void bus_error_explain(const RamBlock *block)
     struct sigaction action = { .sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO };
     struct sigaction found;
 
-    g_snprintf(text, sizeof text,
-               "migmon: no room for a page of the RAM file '%s': its file system is full, or the file "
-               "was cut. The guest is lost. Make room, or put the file elsewhere; --prealloc takes all of it at the "
-               "start\n",
-               block->path);
+    g_snprintf(
+        text, sizeof text,
+        "migmon: no room for a page of the RAM file '%s': its file system is full, or the file "
+        "was cut. The guest is lost. Make room, or put the file elsewhere; --prealloc takes all of "
+        "it at the "
+        "start\n",
+        block->path);
     atomic_store(&explained, block);
     sigaction(SIGBUS, NULL, &found);
     if ((found.sa_flags & SA_SIGINFO) == 0 || found.sa_sigaction != on_bus_error) {
