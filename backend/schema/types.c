@@ -200,9 +200,8 @@ static const SchemaType x_state_change =
     STRUCT("XStateChange", MEMBER("status", schema_migration_status) MEMBER("time-ms", schema_int)
                                MEMBER("wall-us", schema_int));
 static const SchemaType x_state_change_list = LIST(x_state_change);
-static const SchemaMember pass_members[] = {
-    MEMBER("pass", schema_int) MEMBER("start-ms", schema_int) MEMBER("duration-ms", schema_int)
-        MEMBER("duration-us", schema_int)
+static const SchemaMember pass_members[] = { MEMBER("pass", schema_int) MEMBER(
+    "start-ms", schema_int) MEMBER("duration-ms", schema_int) MEMBER("duration-us", schema_int)
 #define MIG_PASS(field, member) OPTIONAL(member, schema_uint64)
 #include "backend/tables/history.def"
                                                  MEMBER("bytes-per-second", schema_uint64)

@@ -40,8 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     g_autofree char *text = g_strndup((const char *)data, size);
     g_autoptr(JsonFramer) framer = json_framer_new();
-    g_autoptr(Address) address = g_utf8_validate(text, -1, NULL) ? address_from_uri(text, NULL)
-                                                                 : NULL;
+    g_autoptr(Address) address =
+        g_utf8_validate(text, -1, NULL) ? address_from_uri(text, NULL) : NULL;
     json_object *json = NULL;
 
     if (address) {

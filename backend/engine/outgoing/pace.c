@@ -158,8 +158,8 @@ void pace_end_pass(Pace *pace, const PassEnd *end)
     update_dirty_rate(pace, end->dirtied);
     if (bandwidth != 0) {
         atomic_store(&c->expected_downtime,
-                     saturate_i64(((double)end->remaining_bytes + (double)pace_unread(pace)) * 1000.0 /
-                                  (double)bandwidth));
+                     saturate_i64(((double)end->remaining_bytes + (double)pace_unread(pace)) *
+                                  1000.0 / (double)bandwidth));
     }
 }
 
