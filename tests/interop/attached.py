@@ -31,6 +31,8 @@ class Attached:
         start = real_guest.start_writing if writes else real_guest.start
         other = s.path("other.qmp")
         self.qemu = start(s, binary, "q", *disk(s), "-qmp", f"unix:{other},server=on,wait=off")
+        harness.wait_for("the second monitor listens", lambda: real_guest.is_listening(other),
+                         progress=lambda: harness.cpu_ticks(self.qemu.pid))
         self.other = harness.Qmp(other, self.qemu)
         self.monitor = harness.Monitor(s, "--connect", f"unix:{self.qemu.qmp_path}", "--peer-timeout", "600", *options)
 
