@@ -150,9 +150,9 @@ def a_guest_in_a_file(s, binary):
     need(text, rf"^outcome: the guest was saved in {path}: all is written; it runs where this file is loaded",
          r"^owner: none \(all is written; it runs where this file is loaded")
     forbid(a.monitor.output()[before:], "unknown", "dirties 0 B", " 0 B were dirtied")
-    # The closing line counts what info migrate lists.
-    passes = int(re.search(r"^passes: (\d+)", text, re.M).group(1))
-    need(text, rf"sent in {passes} pass(es)?; guest: none")
+    # The closing line counts what info migrate lists; a migration that is over before anybody looks has no list.
+    passes = re.search(r"^passes: (\d+)", text, re.M)
+    need(text, rf"sent in {passes.group(1)} pass(es)?; guest: none" if passes else r"sent, \d+ dirty syncs?; guest: none")
 
 
 def events_of_the_first_moment_arrive(s, binary):
