@@ -180,6 +180,142 @@ static void run_migrate(HmpCall *call)
     call_request(call, "query-migrate", NULL, print_migrate);
 }
 
+/* ---- explain: how the forecast came about, in six lines with its numbers ---- */
+
+/* "84 ms", "2.4 s" */
+static char *time_text(uint64_t ms)
+{
+    return ms < 1000 ? g_strdup_printf("%" PRIu64 " ms", ms)
+                     : g_strdup_printf("%.1f s", (double)ms / 1000);
+}
+
+static char *range_text(json_object *range)
+{
+    g_autofree char *low = time_text(json_number(range, "p10"));
+    g_autofree char *middle = time_text(json_number(range, "p50"));
+    g_autofree char *high = time_text(json_number(range, "p90"));
+
+    return g_strdup_printf("%s (%s to %s)", middle, low, high);
+}
+
+static char *size_of(json_object *inputs, const char *name)
+{
+    return size_format(json_number(inputs, name));
+}
+
+static void explain_guest(HmpCall *call, json_object *inputs)
+{
+    g_autofree char *limit = time_text(json_number(inputs, "downtime-limit-ms"));
+    g_autofree char *rate = size_of(inputs, "dirty-bytes-per-second");
+    g_autofree char *set = size_of(inputs, "working-set-bytes");
+
+    call_print(call,
+               "guest: dirties %s/s within %s, writes to about %s in all (from %" PRIu64 " counts)",
+               rate, limit, set, json_number(inputs, "observations"));
+    if (json_number(inputs, "throttle-percent") > 0) {
+        call_print(call, "; slowed by %" PRIu64 " %%", json_number(inputs, "throttle-percent"));
+    }
+    call_print(call, "\n");
+}
+
+static void explain_link(HmpCall *call, json_object *inputs)
+{
+    g_autofree char *now = size_of(inputs, "bandwidth");
+    g_autofree char *pause = size_of(inputs, "switchover-bandwidth");
+
+    call_print(call,
+               "link: %s/s, %s/s in the pause; max-bandwidth holds it %" PRIu64
+               " %% of the time; a dirty page takes %" PRIu64 " bytes\n",
+               now, pause, json_number(inputs, "limiter-percent"),
+               json_number(inputs, "bytes-per-dirty-page"));
+}
+
+static void explain_left(HmpCall *call, json_object *inputs)
+{
+    g_autofree char *left = size_of(inputs, "remaining-bytes");
+    g_autofree char *fits = size_of(inputs, "threshold-bytes");
+    g_autofree char *floor = size_of(inputs, "floor-bytes");
+    g_autofree char *next = time_text(json_number(inputs, "next-pass-ms"));
+
+    call_print(call,
+               "left: %s after pass %" PRIu64 ", %s fit into the pause, about %s would stay dirty "
+               "for ever; the next pass takes %s\n",
+               left, json_number(inputs, "pass"), fits, floor, next);
+}
+
+static void explain_end(HmpCall *call, json_object *forecast, json_object *inputs)
+{
+    json_object *eta = json_member(forecast, "eta-ms"), *pause = json_member(forecast, "pause-ms");
+    g_autofree char *limit = time_text(json_number(inputs, "downtime-limit-ms"));
+
+    if (eta == NULL) {
+        call_print(call, "end: none of %" PRIu64 " plays of the rest ends in time",
+                   json_number(inputs, "plays"));
+        return;
+    }
+    g_autofree char *end = range_text(eta), *paused = range_text(pause);
+    call_print(call, "end: in %s if it ends, pause %s, limit %s", end, paused, limit);
+}
+
+static void explain_needs(HmpCall *call, json_object *needs)
+{
+    uint64_t limit = json_number(needs, "downtime-limit-ms");
+    uint64_t bandwidth = json_number(needs, "bandwidth"), throttle = json_number(needs, "throttle");
+    const char *before = " ";
+
+    call_print(call, "; needs:");
+    if (limit > 0) {
+        call_print(call, "%sa downtime-limit of %" PRIu64 " ms", before, limit);
+        before = ", or ";
+    }
+    if (bandwidth > 0) {
+        g_autofree char *text = size_format(bandwidth);
+
+        call_print(call, "%s%s/s", before, text);
+        before = ", or ";
+    }
+    if (throttle > 0) {
+        call_print(call, "%sthe guest slowed by %" PRIu64 " %%", before, throttle);
+        before = ", or ";
+    }
+    call_print(call, "%s\n", *before == ' ' ? " nothing" : "");
+}
+
+static void explain(HmpCall *call, json_object *value, const GError *error)
+{
+    json_object *forecast = json_member(value, "forecast");
+    json_object *inputs = json_member(forecast, "inputs");
+
+    if (!error && forecast == NULL) {
+        call_print(call, "no forecast: the first pass of a migration from here has not ended\n");
+    } else if (!error) {
+        call_print(
+            call, "%s\nwhy: %s; %.0f %% of %" PRIu64 " plays of the rest end within %.0f s\n",
+            json_text(forecast, "text"), json_string(json_at(json_member(forecast, "reasons"), 0)),
+            json_real(forecast, "probability") * 100, json_number(inputs, "plays"),
+            (double)json_number(inputs, "horizon-ms") / 1000);
+        explain_guest(call, inputs);
+        explain_link(call, inputs);
+        explain_left(call, inputs);
+        explain_end(call, forecast, inputs);
+        explain_needs(call, json_member(forecast, "needs"));
+    }
+    call_finish_with(call, value, error);
+}
+
+static void run_explain(HmpCall *call)
+{
+    call_request(call, "x-query-migrate-history", NULL, explain);
+}
+
+const Command cmd_explain = {
+    .name = "explain",
+    .params = "",
+    .help = "show how the forecast of the migration came about: will it finish, when, with what "
+            "pause",
+    .run = run_explain,
+};
+
 /* ---- parameters and capabilities ---- */
 
 /* For a row of the tables that the attached QEMU does not have. */

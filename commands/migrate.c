@@ -69,17 +69,20 @@ static void end_wait(HmpCall *call, json_object *info, const char *failure)
     call_finish(call, HMP_OK);
 }
 
-/* Prints the verdict once, when it first predicts that the migration will not finish. */
+/* Prints the verdict when it says that the migration will not finish, and when that is taken
+ * back. */
 static void tell_verdict(HmpCall *call, json_object *history)
 {
     const char *verdict = json_text(history, "verdict");
     const char *advice = json_text(history, "advice");
     bool *told = watch_data(call);
 
-    if (*told || !g_str_has_prefix(verdict, "will not finish")) {
+    bool bad = g_str_has_prefix(verdict, "will not finish");
+
+    if (*told == bad || *verdict == '\0') {
         return;
     }
-    *told = true;
+    *told = bad;
     call_print(call, "%s\n", verdict);
     if (*advice != '\0') {
         call_hint(call, "%s", advice);

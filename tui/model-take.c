@@ -22,7 +22,6 @@ static void take_migrate(TuiModel *model, json_object *reply)
     if (json_number(reply, "total-time") > 0 || strcmp(now->status, "setup") == 0) {
         now->elapsed_ms = json_number(reply, "total-time");
     }
-    now->expected_ms = json_number(reply, "expected-downtime");
     now->has_downtime = json_object_object_get_ex(reply, "downtime", NULL);
     now->downtime_ms = json_number(reply, "downtime");
     if (!ram && now->has_ram && !sample_is_running(now) && *now->status) {

@@ -51,7 +51,7 @@ typedef struct {
     char *time;             /* how the newest second was spent, in shares; "" = unknown */
     bool has_ram, has_downtime;
     bool knows_dirty; /* @dirty_rate is one, not the 0 of a rate that was not measured yet */
-    uint64_t elapsed_ms, downtime_ms, expected_ms, downtime_limit_ms;
+    uint64_t elapsed_ms, downtime_ms, downtime_limit_ms;
     uint64_t total, remaining, transferred, threshold; /* bytes */
     uint64_t rate, dirty_rate, limit;                  /* bytes/s; limit 0 = none */
     uint64_t sync_count;

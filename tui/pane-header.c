@@ -189,15 +189,13 @@ static char *verdict(const Ui *ui, Style *ret_style)
         return g_strdup("");
     }
     if (*sample->verdict) {
-        *ret_style = g_str_has_prefix(sample->verdict, "will not") ? STYLE_WARN : STYLE_GOOD;
+        *ret_style = g_str_has_prefix(sample->verdict, "will not")      ? STYLE_WARN
+                     : g_str_has_prefix(sample->verdict, "will finish") ? STYLE_GOOD
+                                                                        : STYLE_NORMAL;
         return g_strdup(sample->verdict);
     }
     if (!last) {
         return g_strdup_printf("first pass: %s of RAM to go", left);
-    }
-    if (sample->threshold > 0 && last->remaining <= sample->threshold) {
-        *ret_style = STYLE_GOOD;
-        return g_strdup_printf("will hand over: %s left, %s fit into the pause", left, enough);
     }
     return g_strdup_printf("%s left after the last pass, %s fit into the pause", left, enough);
 }
@@ -211,11 +209,6 @@ static char *pause_text(const ModelSample *sample, Style *ret_style)
     }
     if (*sample->verdict && sample_is_running(sample)) {
         return g_strdup(""); /* the verdict contains it */
-    }
-    if (sample->expected_ms > 0 && sample_is_running(sample)) {
-        *ret_style = sample->expected_ms > sample->downtime_limit_ms ? STYLE_WARN : STYLE_GOOD;
-        return g_strdup_printf("pause would be %" PRIu64 " ms (limit %" PRIu64 " ms)",
-                               sample->expected_ms, sample->downtime_limit_ms);
     }
     return g_strdup_printf("pause limit %" PRIu64 " ms", sample->downtime_limit_ms);
 }

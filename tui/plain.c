@@ -14,6 +14,7 @@ void plain_clear(PlainState *state)
     g_free(state->status);
     g_free(state->owner);
     g_free(state->run_state);
+    g_free(state->verdict);
     memset(state, 0, sizeof(*state));
 }
 
@@ -97,6 +98,18 @@ static void say_progress(GString *out, PlainState *state, const ModelSample *now
     }
 }
 
+/* Only a change of the verdict, not each of its figures. */
+static void say_verdict(GString *out, PlainState *state, const ModelSample *now)
+{
+    static const char *const kinds[] = { "will finish", "will not finish", "not yet clear" };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        if (g_str_has_prefix(now->verdict, kinds[i]) && has_changed(&state->verdict, kinds[i])) {
+            g_string_append_printf(out, "Forecast: %s.\n", now->verdict);
+        }
+    }
+}
+
 char *plain_say(PlainState *state, const TuiModel *model)
 {
     const ModelSample *now = model_now(model);
@@ -118,6 +131,7 @@ char *plain_say(PlainState *state, const TuiModel *model)
         }
     }
     say_progress(out, state, now);
+    say_verdict(out, state, now);
     if (has_changed(&state->owner, now->owner) && *now->owner) {
         shown_append(out, "The guest is %s: %s.\n", now->owner, now->evidence);
     }

@@ -11,6 +11,7 @@ typedef struct {
     char *status;
     char *owner;
     char *run_state;
+    char *verdict; /* its first words */
     uint64_t end_pass;
     uint64_t limit, downtime_limit_ms;
     int tenth; /* of the progress, reported last */

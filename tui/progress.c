@@ -144,17 +144,10 @@ static void add_memory(Line *line, json_object *ram, json_object *history)
     }
 }
 
-/* "will not finish: ..." without its reason; NULL for one that needs no eye kept on it. */
+/* "will finish in about 3.0 s: ..." without what follows; NULL when there is none. */
 static char *short_verdict(const char *verdict)
 {
-    static const char *const worth[] = { "will not finish", "should finish" };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(worth); i++) {
-        if (g_str_has_prefix(verdict, worth[i])) {
-            return g_strdup(worth[i]);
-        }
-    }
-    return NULL;
+    return *verdict != '\0' ? g_strchomp(g_strndup(verdict, strcspn(verdict, ":("))) : NULL;
 }
 
 char *progress_line(json_object *info, json_object *history, int width)

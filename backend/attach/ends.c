@@ -89,9 +89,7 @@ static void on_seen(json_object *info, void *data)
     End *end = data;
 
     if (end->side == SIDE_SOURCE && end->peer != NULL) {
-        json_object *limit = json_member(qmp_peer_parameters(end->peer), "downtime-limit");
-
-        history_seen(end->managed->history, info, json_object_get_uint64(limit));
+        history_seen(end->managed->history, info, qmp_peer_parameters(end->peer));
     }
 }
 

@@ -10,9 +10,10 @@
 #include "backend/base/clock.h"
 #include "backend/base/json.h"
 #include "backend/base/size.h"
+#include "backend/engine/course.h"
+#include "backend/forecast/answer.h"
 #include "backend/tables/history.h"
 #include "backend/tables/info.h"
-#include "backend/tables/verdict.h"
 
 /* QEMU measures the dirty rate at the first sync that comes so long after the one before. Until
  * then its rate is 0. The rest is what a poll may be late. */
@@ -41,7 +42,9 @@ struct History {
     int64_t began_us;
     int64_t first_sync_us; /* when it was first seen; 0 = not yet */
     /* From the last reply of query-migrate. */
-    uint64_t bandwidth, limit_ms, page_size, total, transferred, throttle;
+    uint64_t bandwidth, page_size, total, transferred, throttle;
+    ForecastSettings settings; /* as far as they are known */
+    Course *course;
     bool active;
 };
 
@@ -59,12 +62,14 @@ History *history_new(void)
     history->passes = g_array_new(FALSE, FALSE, sizeof(MigPass));
     history->peer = g_strdup("");
     history->outcome = g_strdup("");
+    history->course = course_new();
     return history;
 }
 
 void history_free(History *history)
 {
     if (history != NULL) {
+        course_free(history->course);
         g_array_unref(history->moves);
         g_array_unref(history->passes);
         g_free(history->peer);
@@ -141,6 +146,8 @@ static void begin(History *history, int64_t now_us)
     history->snapshot = false;
     history->sync_count = history->began_bytes = history->began_pages = history->began_zero = 0;
     history->bandwidth = history->total = history->transferred = 0;
+    course_free(history->course);
+    history->course = course_new();
 }
 
 void history_status(History *history, const char *status, int64_t wall_us)
@@ -183,8 +190,14 @@ static void end_pass(History *history, json_object *ram, int64_t now_us)
         .pages = pages_of(ram) - history->began_pages,
         .zero_pages = json_number(ram, "duplicate") - history->began_zero,
         .remaining_bytes = json_number(ram, "remaining"),
-        .threshold_bytes = history->bandwidth * history->limit_ms / 1000,
+        .threshold_bytes = history->settings.threshold,
         .throttle = history->throttle,
+        .left_bytes = HISTORY_UNKNOWN,
+        .fresh_pages = HISTORY_UNKNOWN,
+        .link_us = HISTORY_UNKNOWN,
+        .receiver_us = HISTORY_UNKNOWN,
+        .limiter_us = HISTORY_UNKNOWN,
+        .work_us = HISTORY_UNKNOWN,
     };
 
     pass.dirtied_pages =
@@ -194,9 +207,47 @@ static void end_pass(History *history, json_object *ram, int64_t now_us)
     if (history->passes->len < MAX_PASSES) {
         g_array_append_val(history->passes, pass);
     }
+    course_add_pass(history->course, &pass, &history->settings);
 }
 
-void history_seen(History *history, json_object *info, uint64_t limit_ms)
+static void note_settings(History *history, json_object *parameters, int64_t now_us)
+{
+    uint64_t given = json_number(parameters, "avail-switchover-bandwidth");
+    uint64_t limit_ms = json_number(parameters, "downtime-limit");
+    uint64_t bandwidth = given != 0 ? given : history->bandwidth;
+    bool throttled = history->throttle > 0; /* auto-converge is on */
+
+    history->settings = (ForecastSettings){
+        .page_size = history->page_size,
+        .ram_pages = history->total / MAX(history->page_size, 1u),
+        .limit_us = (int64_t)limit_ms * 1000,
+        .max_bandwidth = json_number(parameters, "max-bandwidth"),
+        .switchover_bandwidth = given,
+        .threshold = saturate_u64((double)bandwidth * (double)limit_ms / 1000),
+        .elapsed_us = now_us - history->start_us,
+        .throttle = (unsigned)history->throttle,
+        .throttle_initial = (unsigned)json_number(parameters, "cpu-throttle-initial"),
+        .throttle_increment = (unsigned)json_number(parameters, "cpu-throttle-increment"),
+        .throttle_max = throttled ? (unsigned)json_number(parameters, "max-cpu-throttle") : 0,
+        .throttle_trigger = (unsigned)json_number(parameters, "throttle-trigger-threshold"),
+    };
+}
+
+static void begin_pass(History *history, json_object *ram, uint64_t count, int64_t now_us)
+{
+    if (history->sync_count > 0) {
+        end_pass(history, ram, now_us);
+        history->began_us = now_us;
+    } else {
+        history->first_sync_us = now_us;
+    }
+    history->sync_count = count;
+    history->began_bytes = json_number(ram, "transferred");
+    history->began_pages = pages_of(ram);
+    history->began_zero = json_number(ram, "duplicate");
+}
+
+void history_seen(History *history, json_object *info, json_object *parameters)
 {
     json_object *ram = NULL;
     int64_t now_us = mig_clock_now_us();
@@ -209,7 +260,6 @@ void history_seen(History *history, json_object *info, uint64_t limit_ms)
     double mbps = json_real(ram, "mbps");
 
     history->incoming = false; /* only a source reports "ram" */
-    history->limit_ms = limit_ms;
     history->page_size = json_number(ram, "page-size");
     history->total = json_number(ram, "total");
     history->transferred = json_number(ram, "transferred");
@@ -220,20 +270,15 @@ void history_seen(History *history, json_object *info, uint64_t limit_ms)
         history->began_pages = pages_of(ram);
         return;
     }
-    if (count <= history->sync_count) {
-        return;
+    note_settings(history, parameters, now_us);
+    course_sent(history->course, history->transferred, 0, now_us, &history->settings);
+    if (count > history->sync_count) {
+        begin_pass(history, ram, count, now_us);
+        history->throttle = json_number(info, "cpu-throttle-percentage");
     }
-    if (history->sync_count > 0) {
-        end_pass(history, ram, now_us);
-        history->began_us = now_us;
-    } else {
-        history->first_sync_us = now_us;
+    if (history->active && history->settings.limit_us > 0) {
+        course_judge(history->course, &history->settings);
     }
-    history->throttle = json_number(info, "cpu-throttle-percentage");
-    history->sync_count = count;
-    history->began_bytes = json_number(ram, "transferred");
-    history->began_pages = pages_of(ram);
-    history->began_zero = json_number(ram, "duplicate");
 }
 
 /* ---- as an answer ---- */
@@ -248,22 +293,8 @@ json_object *history_to_json(const History *history)
     json_object *o = json_object_new_object();
     json_object *states = json_object_new_array(), *passes = json_object_new_array();
     guint n = history->passes->len;
-    VerdictFacts facts = { .limit_ms = history->limit_ms };
     int64_t end = history->end_us != 0 ? history->end_us : mig_clock_now_us();
 
-    if (n > 0 && history->active && history->limit_ms > 0) {
-        const MigPass *last = &g_array_index(history->passes, MigPass, n - 1);
-
-        if (last->dirtied_pages != HISTORY_UNKNOWN) {
-            facts.remaining = last->remaining_bytes;
-            facts.sent = last->pages * history->page_size;
-            facts.dirtied = last->dirtied_pages * history->page_size;
-            facts.duration_us = last->end_us - last->start_us;
-            facts.bandwidth = history->bandwidth;
-        }
-    }
-    g_autofree char *verdict = verdict_text(&facts);
-    g_autofree char *advice = verdict_advice(&facts);
     for (guint i = 0; i < history->moves->len; i++) {
         const Move *move = &g_array_index(history->moves, Move, i);
 
@@ -287,12 +318,10 @@ json_object *history_to_json(const History *history)
         json_add_number(o, "total-bytes", history->total);
         json_add_number(o, "transferred-bytes", history->transferred);
     }
-    json_add_number(o, "threshold-bytes",
-                    saturate_u64((double)history->bandwidth * (double)history->limit_ms / 1000.0));
+    json_add_number(o, "threshold-bytes", history->settings.threshold);
     json_add_integer(o, "elapsed-ms",
                      history->moves->len > 0 ? (end - history->start_us) / 1000 : 0);
-    json_add_text(o, "verdict", verdict);
-    json_add_text(o, "advice", advice);
+    forecast_add_to_history(course_forecast(history->course), history->active, o);
     json_add_text(o, "outcome", history->outcome);
     if (mig_clock_now_us() < history->resuming_until_us) {
         json_add_flag(o, "resuming", true);

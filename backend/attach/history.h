@@ -17,8 +17,9 @@ void history_free(History *history);
 
 /* Records that a state was entered. The first state after an end begins a new history. */
 void history_status(History *history, const char *status, int64_t wall_us);
-/* Records a reply of query-migrate. @limit_ms: downtime-limit, 0 = not known. */
-void history_seen(History *history, json_object *info, uint64_t limit_ms);
+/* Records a reply of query-migrate. @parameters: the reply of query-migrate-parameters, NULL = not
+ * known. */
+void history_seen(History *history, json_object *info, json_object *parameters);
 void history_set_peer(History *history, const char *peer);
 void history_set_incoming(History *history, bool incoming);
 /* It moved no guest: QEMU saved a snapshot of it, which is a migration in its replies. */

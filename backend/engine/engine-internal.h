@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "backend/engine/course.h"
 #include "backend/engine/engine.h"
 #include "backend/engine/incoming/incoming.h"
 #include "backend/engine/outgoing/outgoing.h"
@@ -44,6 +45,7 @@ typedef struct {
     guint early_timer;
     guint drain_timer;
     guint sample_timer;
+    Course *course;      /* of @last when that is outgoing, else NULL */
     bool holds_departed; /* in inmigrate: RAM still holds all of the guest that left */
     bool autostart;      /* run the guest when it has arrived */
 

@@ -13,6 +13,8 @@ void engine_set_last(Engine *e, Migration *m)
 {
     migration_unref(e->last);
     e->last = migration_ref(m);
+    course_free(e->course);
+    e->course = m != NULL && m->outgoing ? course_new() : NULL;
 }
 
 bool engine_migration_runs(const Engine *e)

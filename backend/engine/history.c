@@ -5,6 +5,9 @@
  */
 #include "backend/engine/engine-internal.h"
 
+#include "backend/base/clock.h"
+#include "backend/forecast/answer.h"
+
 /* In postcopy the guest runs on one side while part of its RAM exists only on the other. */
 static void add_missing_pages(const Engine *e, char **evidence)
 {
@@ -39,6 +42,48 @@ void engine_query_owner(Engine *e, BackendSession *session, json_object *args, B
     backend_reply_return(reply, o);
 }
 
+/* ---- the forecast ---- */
+
+static ForecastSettings forecast_settings(const Engine *e)
+{
+    const LiveSettings *live = &e->settings;
+    const MigCounters *c = &e->last->counters;
+    bool converge = capability_is_on(e->capabilities, CAPABILITY_AUTO_CONVERGE);
+
+    return (ForecastSettings){
+        .page_size = MIG_PAGE_SIZE,
+        .ram_pages = atomic_load(&c->total) / MIG_PAGE_SIZE,
+        .limit_us = (int64_t)atomic_load(&live->downtime_limit) * 1000,
+        .max_bandwidth = atomic_load(&live->max_bandwidth),
+        .switchover_bandwidth = atomic_load(&live->avail_switchover_bandwidth),
+        .threshold = atomic_load(&c->threshold),
+        .elapsed_us = mig_clock_now_us() - e->last->start_us,
+        .throttle = (unsigned)atomic_load(&c->cpu_throttle),
+        .throttle_initial = (unsigned)atomic_load(&live->cpu_throttle_initial),
+        .throttle_increment = (unsigned)atomic_load(&live->cpu_throttle_increment),
+        .throttle_max = converge ? (unsigned)atomic_load(&live->max_cpu_throttle) : 0,
+        .throttle_trigger = (unsigned)atomic_load(&live->throttle_trigger_threshold),
+    };
+}
+
+/* Brings the forecast up to date. The passes of the pause are not part of it. */
+static void follow_course(Engine *e)
+{
+    if (e->course == NULL || !migration_is_in_precopy(e->last)) {
+        return;
+    }
+    const MigCounters *c = &e->last->counters;
+    ForecastSettings settings = forecast_settings(e);
+    g_autoptr(GArray) passes = migration_passes_after(e->last, course_newest(e->course));
+
+    course_sent(e->course, atomic_load(&c->transferred), atomic_load(&c->limiter_us),
+                mig_clock_now_us(), &settings);
+    for (guint i = 0; i < passes->len; i++) {
+        course_add_pass(e->course, &g_array_index(passes, MigPass, i), &settings);
+    }
+    course_judge(e->course, &settings);
+}
+
 void engine_query_history(Engine *e, BackendSession *session, json_object *args,
                           BackendReply *reply)
 {
@@ -51,6 +96,9 @@ void engine_query_history(Engine *e, BackendSession *session, json_object *args,
     if (e->last != NULL) {
         json_object *history = migration_history_to_json(e->last, with_samples);
 
+        follow_course(e);
+        forecast_add_to_history(e->course != NULL ? course_forecast(e->course) : NULL,
+                                migration_get_status(e->last) == MIGRATION_ACTIVE, history);
         if (e->outgoing != NULL && outgoing_is_resuming(e->outgoing)) {
             json_object_object_add(history, "resuming", json_object_new_boolean(TRUE));
         }
@@ -65,8 +113,7 @@ void engine_query_history(Engine *e, BackendSession *session, json_object *args,
     json_object_object_add(o, "passes", json_object_new_array());
     json_object_object_add(o, "threshold-bytes", json_object_new_int64(0));
     json_object_object_add(o, "elapsed-ms", json_object_new_int64(0));
-    json_object_object_add(o, "verdict", json_object_new_string(""));
-    json_object_object_add(o, "advice", json_object_new_string(""));
+    forecast_add_to_history(NULL, false, o);
     json_object_object_add(o, "outcome", json_object_new_string(""));
     backend_reply_return(reply, o);
 }
@@ -100,6 +147,7 @@ static gboolean on_sample_time(void *data)
             outgoing_account_waits(e->outgoing);
         }
         migration_sample(e->last);
+        follow_course(e);
         return G_SOURCE_CONTINUE;
     }
     e->sample_timer = 0;
@@ -119,4 +167,5 @@ void engine_history_clear(Engine *e)
         g_source_remove(e->sample_timer);
         e->sample_timer = 0;
     }
+    g_clear_pointer(&e->course, course_free);
 }

@@ -159,7 +159,9 @@ void forecaster_add_block(Forecaster *f, const ForecastBlock *block)
 {
     f->blocks[f->n_blocks++ % MAX_BLOCKS] =
         (ForecastBlock){ sane_us(block->duration_us), sane(block->bytes),
-                         sane_us(block->limiter_us), sane(block->threshold) };
+                         sane_us(block->limiter_us),  sane(block->threshold),
+                         sane_us(block->limit_us),    sane(block->max_bandwidth),
+                         block->has_settings };
 }
 
 void forecaster_add_pass(Forecaster *f, const ForecastPass *given)
@@ -507,10 +509,23 @@ static double bytes_of_a_page(const Forecaster *f, double page_size)
         bytes += (double)pass->bytes - 9.0 * (double)pass->fresh_pages;
         pages += (double)pass->pages - (double)pass->fresh_pages;
     }
-    if (f->n_passes == 1) { /* more dirty pages than pages with content: some of them are zero */
-        pages = fmax(pages, (double)pass_of_age(f, 0)->dirtied);
-    }
     return pages >= 1 && bytes > 0 ? CLAMP(bytes / pages, 9.0, page_size * 1.05) : page_size;
+}
+
+/* What @rate would have been with the present max-bandwidth. */
+static double rate_now(const ForecastBlock *block, const ForecastSettings *s, double rate)
+{
+    double before = (double)block->max_bandwidth, now = (double)s->max_bandwidth;
+    double us = (double)block->duration_us;
+    double free = (double)block->bytes * 1e6 / fmax(us - (double)block->limiter_us, us / 50);
+
+    if (before == now || !block->has_settings) {
+        return rate;
+    }
+    if (now > 0 && (now < rate || before == 0)) {
+        return fmin(rate, now);
+    }
+    return fmin(free, now > 0 ? rate * now / before : free);
 }
 
 static void set_rates(const Forecaster *f, const ForecastSettings *s, Scene *scene)
@@ -524,8 +539,14 @@ static void set_rates(const Forecaster *f, const ForecastSettings *s, Scene *sce
         if (block->bytes == 0 || block->duration_us <= 0) {
             continue;
         }
-        scene->rate[scene->n_blocks] = (double)block->bytes * 1e6 / (double)block->duration_us;
-        scene->threshold[scene->n_blocks] = (double)block->threshold / scene->page_size;
+        double rate = (double)block->bytes * 1e6 / (double)block->duration_us;
+        double change = rate_now(block, s, rate) / rate;
+
+        scene->rate[scene->n_blocks] = rate * change;
+        scene->threshold[scene->n_blocks] = (double)block->threshold / scene->page_size * change;
+        if (block->has_settings && block->limit_us > 0) {
+            scene->threshold[scene->n_blocks] *= scene->limit * 1e6 / (double)block->limit_us;
+        }
         scene->best_rate = fmax(scene->best_rate, scene->rate[scene->n_blocks]);
         scene->n_blocks++;
         bytes += (double)block->bytes;
@@ -624,12 +645,13 @@ static double time_to_dirty(const Curve *curves, unsigned n, double total, doubl
 static void find_needs(const Curve *curves, unsigned n, double total, const Scene *scene,
                        double rate, Forecast *forecast)
 {
-    double w = scene->page_bytes;
-    double pages = floor_of(curves, n, total, scene, rate);
+    double w = scene->page_bytes, pages = forecast->floor;
     double room = fmax(scene->limit - scene->fixed, scene->limit / 10);
     double fits = scene->threshold_now; /* pages */
 
-    forecast->need_limit_us = whole((pages * w / scene->switchover + scene->fixed) * 1.1 * 1e6);
+    /* The switchover begins by its own rule, which may know less of the link than we do. */
+    forecast->need_limit_us =
+        whole(pages * 1.1 * 1e6 * (fits >= 1 ? scene->limit / fits : w / scene->switchover));
     /* With the bandwidth B the pages dirtied in a pass of the limit are sent in the limit. */
     forecast->need_bandwidth = (uint64_t)whole(mean_at(curves, n, total, room) * w / room * 1.1);
     if (fits >= 1) {
@@ -753,6 +775,10 @@ const Forecast *forecaster_judge(Forecaster *f, const ForecastSettings *s)
     now.changes += now.verdict != f->last.verdict;
     now.next_pass_us = whole(next * 1e6);
     now.remaining = newest->remaining;
+    now.page_size = page_size;
+    now.limit_us = sane_us(s->limit_us);
+    now.elapsed_us = sane_us(s->elapsed_us);
+    now.throttle = newest->throttle;
     now.observations = n_observations;
     now.plays = PLAYS;
     now.page_bytes = scene.page_bytes;
@@ -767,6 +793,7 @@ const Forecast *forecaster_judge(Forecaster *f, const ForecastSettings *s)
     now.bandwidth = rate;
     now.working_set = mean_at(curves, n, total, TAU_MAX);
     now.dirty_rate = mean_at(curves, n, total, scene.limit) / fmax(scene.limit, 1e-3);
+    now.floor = floor_of(curves, n, total, &scene, rate);
     if (now.verdict != FORECAST_WILL_FINISH) {
         find_needs(curves, n, total, &scene, rate, &now);
     }

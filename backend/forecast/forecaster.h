@@ -43,6 +43,10 @@ typedef struct {
     uint64_t bytes;
     int64_t limiter_us;
     uint64_t threshold; /* bytes of RAM with which the switchover would begin at its end */
+    /* The settings of that time; without @has_settings they are those of the forecast. */
+    int64_t limit_us;
+    uint64_t max_bandwidth;
+    bool has_settings;
 } ForecastBlock;
 
 /* What holds at the moment of the forecast. */
@@ -91,6 +95,11 @@ typedef struct {
     uint64_t need_bandwidth; /* bytes/s */
     unsigned need_throttle;  /* percent */
     /* What it was made from. */
+    double page_size;            /* bytes */
+    int64_t limit_us;            /* downtime-limit */
+    int64_t elapsed_us;          /* of the attempt */
+    unsigned throttle;           /* percent of vCPU time taken from the guest */
+    double floor;                /* pages that stay dirty however many passes are made */
     double bandwidth;            /* bytes/s on the wire while the guest runs */
     double switchover_bandwidth; /* bytes/s in the pause */
     double page_bytes;           /* bytes on the wire for a dirty page */

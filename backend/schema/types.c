@@ -246,6 +246,27 @@ static const SchemaType x_page_faults =
                MEMBER("blocktime-us", schema_uint64) MEMBER("vcpu-blocktime-us", x_uint64_list)
                    MEMBER("median-us", schema_uint64) MEMBER("p99-us", schema_uint64)
                        MEMBER("max-us", schema_uint64) MEMBER("histogram", x_bucket_list));
+static const SchemaType x_forecast_verdict =
+    ENUM("XForecastVerdict", NAMES("not-yet-clear", "will-finish", "will-not-finish"));
+/* One of ten plays is below p10, one above p90. */
+static const SchemaType x_range =
+    STRUCT("XForecastRange",
+           MEMBER("p10", schema_int) MEMBER("p50", schema_int) MEMBER("p90", schema_int));
+static const SchemaType x_forecast_needs =
+    STRUCT("XForecastNeeds", OPTIONAL("downtime-limit-ms", schema_int) OPTIONAL(
+                                 "bandwidth", schema_uint64) OPTIONAL("throttle", schema_uint64));
+static const SchemaMember forecast_inputs[] = {
+#define FORECAST_INPUT(member, value) MEMBER(member, schema_uint64)
+#include "backend/forecast/forecast.def"
+    MEMBERS_END
+};
+static const SchemaType x_forecast_inputs = STRUCT_OF("XForecastInputs", forecast_inputs);
+static const SchemaType x_forecast = STRUCT(
+    "XForecast",
+    MEMBER("verdict", x_forecast_verdict) MEMBER("text", schema_str) MEMBER("advice", schema_str)
+        MEMBER("probability", number_type) OPTIONAL("eta-ms", x_range) OPTIONAL("pause-ms", x_range)
+            MEMBER("needs", x_forecast_needs) MEMBER("reasons", schema_str_list)
+                MEMBER("inputs", x_forecast_inputs));
 const SchemaType schema_x_history = STRUCT(
     "XMigrateHistory",
     MEMBER("direction", x_direction) MEMBER("peer", schema_str) OPTIONAL("connected", schema_bool)
@@ -258,7 +279,8 @@ const SchemaType schema_x_history = STRUCT(
                         "resuming",
                         schema_bool) /* paused in postcopy, and a new connection is being tried */
     OPTIONAL("time", x_time) OPTIONAL("time-last-second", x_time) MEMBER("verdict", schema_str)
-        MEMBER("advice", schema_str) MEMBER("outcome", schema_str));
+        MEMBER("advice", schema_str) OPTIONAL("forecast", x_forecast)
+            MEMBER("outcome", schema_str));
 
 static const SchemaType x_int_list = LIST(schema_int);
 const SchemaType schema_x_ram_map =
@@ -338,6 +360,11 @@ const SchemaType *const schema_named_types[] = {
     &x_sample,
     &x_bucket,
     &x_page_faults,
+    &x_forecast_verdict,
+    &x_range,
+    &x_forecast_needs,
+    &x_forecast_inputs,
+    &x_forecast,
     &schema_x_history,
     &x_guest_value,
     &x_fault_count,

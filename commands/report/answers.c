@@ -11,7 +11,6 @@
 #include "backend/base/size.h"
 #include "backend/tables/capabilities.h"
 #include "backend/tables/parameters.h"
-#include "backend/tables/verdict.h"
 #include "commands/hmp/hmp-internal.h"
 
 /* A rate above this share of a limit was limited by it. */
@@ -104,25 +103,6 @@ static char *answer_pause(const ReportFacts *facts)
 
 /* ---- what limited it ---- */
 
-/* The newest pass as input for the verdict on convergence. */
-static VerdictFacts last_pass(const ReportFacts *facts)
-{
-    VerdictFacts verdict = { .limit_ms = facts->downtime_limit };
-
-    if (facts->n_passes > 0 && facts->downtime_limit > 0 &&
-        facts->passes[facts->n_passes - 1].knows_dirtied) {
-        const ReportPass *pass = &facts->passes[facts->n_passes - 1];
-        uint64_t page = pass->dirtied_pages > 0 ? pass->dirtied / pass->dirtied_pages : 4096;
-
-        verdict.remaining = pass->remaining;
-        verdict.dirtied = pass->dirtied;
-        verdict.sent = pass->pages * page;
-        verdict.duration_us = (int64_t)MAX(pass->duration_ms, UINT64_C(1)) * 1000;
-        verdict.bandwidth = facts->threshold * 1000 / facts->downtime_limit;
-    }
-    return verdict;
-}
-
 static bool was_at_bandwidth_limit(const ReportFacts *facts)
 {
     double percent;
@@ -137,24 +117,17 @@ static bool was_at_bandwidth_limit(const ReportFacts *facts)
 
 static bool guest_was_too_fast(const ReportFacts *facts)
 {
-    VerdictFacts verdict = last_pass(facts);
-
-    return !has_status(facts, "completed") && verdict_of(&verdict) == VERDICT_NEVER;
+    return !has_status(facts, "completed") &&
+           strcmp(json_text(facts->forecast, "verdict"), "will-not-finish") == 0;
 }
 
 /* Explains why more passes would not have helped. */
 static void append_race(GString *text, const ReportFacts *facts)
 {
-    VerdictFacts pass = last_pass(facts);
-    double per_second = 1e6 / (double)pass.duration_us;
-    g_autofree char *dirtied = size_format((uint64_t)((double)pass.dirtied * per_second));
-    g_autofree char *sent = size_format((uint64_t)((double)pass.sent * per_second));
-    g_autofree char *pause = report_time((double)pass.remaining * 1e6 / (double)pass.bandwidth);
+    json_object *reasons = json_list(facts->forecast, "reasons");
 
-    g_string_append_printf(text,
-                           " The guest wrote %s/s anew in the last pass while %s/s went out: more "
-                           "passes would not have helped, the pause would have been %s.",
-                           dirtied, sent, pause);
+    g_string_append_printf(text, " More passes would not have helped: %s.",
+                           json_string(json_at(reasons, 0)));
 }
 
 /* The limiting factor, as far as it was measured, and the rates that show it. */
@@ -260,14 +233,11 @@ static void advise_on_pause(const ReportFacts *facts, GString *text)
 static char *answer_next(const ReportFacts *facts)
 {
     g_autoptr(GString) text = g_string_new(NULL);
-    VerdictFacts verdict = last_pass(facts);
 
     append_hints(text, facts->outcome);
     advise_on_pause(facts, text);
     if (guest_was_too_fast(facts)) {
-        g_autofree char *advice = verdict_advice(&verdict);
-
-        g_string_append_printf(text, "%s. ", advice);
+        g_string_append_printf(text, "%s. ", json_text(facts->forecast, "advice"));
     }
     if (facts->outgoing && was_at_bandwidth_limit(facts) && !guest_was_too_fast(facts)) {
         g_string_append(text, "A higher max-bandwidth makes it shorter, if the link has more to "

@@ -50,8 +50,6 @@ static void read_passes(ReportFacts *facts, json_object *list, uint64_t page_siz
             .rate = json_number(o, "bytes-per-second"),
             .dirtied = json_number(o, "dirtied-pages") * page_size,
             .remaining = json_number(o, "remaining-bytes"),
-            .pages = json_number(o, "pages"),
-            .dirtied_pages = json_number(o, "dirtied-pages"),
             .knows_dirtied = json_member(o, "dirtied-pages") != NULL,
         };
     }
@@ -128,6 +126,7 @@ void report_facts_read(ReportFacts *facts, json_object *replies)
         .total = MAX(json_number(history, "total-bytes"), json_number(ram, "total")),
         .sent = MAX(json_number(history, "transferred-bytes"), json_number(ram, "transferred")),
         .threshold = json_number(history, "threshold-bytes"),
+        .forecast = json_member(history, "forecast"),
         .states = json_member(history, "states"),
         .parameters = json_member(replies, "query-migrate-parameters"),
         .capabilities = json_member(replies, "query-migrate-capabilities"),

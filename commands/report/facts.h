@@ -19,7 +19,6 @@ typedef struct {
 typedef struct {
     uint64_t number, start_ms, duration_ms;
     uint64_t bytes, rate, dirtied, remaining; /* bytes, bytes/s */
-    uint64_t pages, dirtied_pages;
     bool knows_dirtied; /* else @dirtied is 0 */
 } ReportPass;
 
@@ -42,6 +41,7 @@ typedef struct {
     size_t n_samples;
     ReportPass *passes;
     size_t n_passes;
+    json_object *forecast; /* the last one, NULL = none; borrowed */
     json_object *states; /* list, NULL = not known; borrowed */
     json_object *parameters, *capabilities;
 } ReportFacts;

@@ -22,8 +22,9 @@ static void make_history(json_object *replies)
     history_set_peer(history, json_text(replies, "peer"));
     for (size_t i = 0; i < G_N_ELEMENTS(moves); i++) {
         history_status(history, moves[i], (int64_t)i);
-        history_seen(history, json_member(replies, "query-migrate"), json_number(replies, "limit"));
-        history_seen(history, replies, 300);
+        history_seen(history, json_member(replies, "query-migrate"),
+                     json_member(replies, "query-migrate-parameters"));
+        history_seen(history, replies, replies);
     }
     history_status(history, json_text(json_member(replies, "query-migrate"), "status"), 9);
     json_object_put(history_to_json(history));

@@ -15,7 +15,7 @@ ATTEMPT = TABLES + BYTES + ["backend/engine/attempt"]
 MAY_USE = {
     "backend/base": [],
     "backend/tables": BASE,
-    "backend/schema": TABLES,
+    "backend/schema": TABLES + ["backend/forecast"],  # the rows of its inputs
     "backend": TABLES + ["backend/schema"],
     "backend/guest": BASE,
     "backend/stream": BASE,
@@ -24,9 +24,9 @@ MAY_USE = {
     "backend/engine/attempt": TABLES + BYTES,
     "backend/engine/outgoing": ATTEMPT,
     "backend/engine/incoming": ATTEMPT,
-    "backend/engine": CONTRACT + ATTEMPT + ["backend/engine/outgoing", "backend/engine/incoming"],
+    "backend/engine": CONTRACT + ATTEMPT + ["backend/forecast", "backend/engine/outgoing", "backend/engine/incoming"],
     "backend/qmp": CONTRACT,
-    "backend/attach": CONTRACT + ["backend/engine", "backend/qmp"],
+    "backend/attach": CONTRACT + ["backend/forecast", "backend/engine", "backend/qmp"],
     "commands": CONTRACT,
     "completion": CONTRACT + ["commands"],
     "tui": CONTRACT + ["commands", "completion"],

@@ -19,9 +19,19 @@ static json_object *look(unsigned sync, uint64_t transferred, uint64_t remaining
     json_object_object_add(ram, "normal", json_object_new_uint64(transferred / 4096));
     json_object_object_add(ram, "duplicate", json_object_new_uint64(0));
     json_object_object_add(ram, "page-size", json_object_new_int(4096));
+    json_object_object_add(ram, "total", json_object_new_int(256 << 20));
     json_object_object_add(ram, "mbps", json_object_new_double(8.0));
     json_object_object_add(info, "ram", ram);
     return info;
+}
+
+static void see_with_limit(History *history, json_object *info, int limit_ms)
+{
+    json_object *parameters = json_object_new_object();
+
+    json_object_object_add(parameters, "downtime-limit", json_object_new_int(limit_ms));
+    history_seen(history, info, parameters);
+    json_object_put(parameters);
 }
 
 static void see(History *history, unsigned sync, uint64_t transferred, uint64_t remaining,
@@ -29,7 +39,7 @@ static void see(History *history, unsigned sync, uint64_t transferred, uint64_t 
 {
     json_object *info = look(sync, transferred, remaining, rate);
 
-    history_seen(history, info, 300);
+    see_with_limit(history, info, 300);
     json_object_put(info);
 }
 
@@ -131,6 +141,36 @@ static void test_passes_end_when_the_syncs_grow(void **state)
     history_free(history);
 }
 
+static void check_forecast(History *history, const char *wanted)
+{
+    json_object *whole, *forecast = member(history, &whole, "forecast");
+    json_object *verdict = json_object_object_get(forecast, "verdict");
+
+    assert_string_equal(json_object_get_string(verdict), wanted);
+    json_object_put(whole);
+}
+
+/* The same forecast as for a migration of the engine, from what query-migrate tells. */
+static void test_a_forecast_is_made_of_what_is_seen(void **state)
+{
+    History *history = history_new();
+    uint64_t sent = 0;
+
+    (void)state;
+    mig_clock_fake(1, 1);
+    history_status(history, "active", 1);
+    for (unsigned pass = 1; pass <= 6; pass++) {
+        see(history, pass, sent, 40 << 20, 10000);
+        sent += 1 << 20;
+        mig_clock_advance(1000000);
+    }
+    check_forecast(history, "will-not-finish");
+    see(history, 7, sent, 4096, 1);
+    check_forecast(history, "will-finish");
+    history_free(history);
+    mig_clock_real();
+}
+
 /* What a destination answers has no RAM in it, what a strange one answers may be anything. */
 static void test_answers_without_figures(void **state)
 {
@@ -144,7 +184,7 @@ static void test_answers_without_figures(void **state)
     for (size_t i = 0; i < 3; i++) {
         json_object *info = json_tokener_parse(rows[i]);
 
-        history_seen(history, info, 0);
+        history_seen(history, info, NULL);
         json_object_put(info);
     }
     assert_true(history_is_incoming(history));
@@ -152,7 +192,7 @@ static void test_answers_without_figures(void **state)
     for (size_t i = 3; i < G_N_ELEMENTS(rows); i++) {
         json_object *info = json_tokener_parse(rows[i]);
 
-        history_seen(history, info, 0);
+        history_seen(history, info, NULL);
         json_object_put(info);
     }
     check_count(history, "passes", 0);
@@ -188,7 +228,7 @@ static void test_products_saturate(void **state)
 
     (void)state;
     json_object_object_add(ram, "mbps", json_object_new_double(1e300));
-    history_seen(history, info, 2000000);
+    see_with_limit(history, info, 2000000);
     json_object *value = member(history, &whole, "threshold-bytes");
     assert_true(json_object_get_uint64(value) == UINT64_MAX);
     json_object_put(whole);
@@ -203,6 +243,7 @@ int main(void)
         cmocka_unit_test(test_products_saturate),
         cmocka_unit_test(test_states_and_the_next_attempt),
         cmocka_unit_test(test_passes_end_when_the_syncs_grow),
+        cmocka_unit_test(test_a_forecast_is_made_of_what_is_seen),
         cmocka_unit_test(test_answers_without_figures),
         cmocka_unit_test(test_resuming),
     };

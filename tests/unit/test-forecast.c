@@ -264,7 +264,7 @@ static const struct {
     double decided, right; /* percent, at least */
     double eta, pause;     /* at P90: percent of the whole time, ms; at most */
 } limits[] = {
-    { 1, 33, 100, 65, 465 },
+    { 1, 32, 100, 38, 560 },
     { 2, 54, 95, 20, 210 },
     { 3, 60, 94, 26, 245 },
     { 5, 60, 96, 38, 250 },

@@ -145,14 +145,14 @@ static void test_a_reason_is_the_errors_own(void **state)
     }
 }
 
-static void test_a_verdict_is_told_once(void **state)
+static void test_a_verdict_is_told_and_taken_back(void **state)
 {
     Fixture f;
 
     (void)state;
     set_up(&f, 0);
     canned(&f, "query-migrate", "{\"status\":\"active\"}");
-    canned(&f, "x-query-migrate-history", "{\"verdict\":\"should finish: soon\",\"advice\":\"\"}");
+    canned(&f, "x-query-migrate-history", "{\"verdict\":\"not yet clear\",\"advice\":\"\"}");
     begin(&f, "migrate unix:/s");
     settle();
     assert_string_equal(f.out->str, "");
@@ -163,6 +163,12 @@ static void test_a_verdict_is_told_once(void **state)
         settle();
     }
     assert_string_equal(f.out->str, "will not finish: too busy\nhint: slow it down\n");
+    canned(&f, "x-query-migrate-history", "{\"verdict\":\"will finish\",\"advice\":\"\"}");
+    for (int i = 0; i < 3; i++) {
+        emit_status(&f, "active");
+        settle();
+    }
+    assert_string_equal(f.out->str, "will not finish: too busy\nhint: slow it down\nwill finish\n");
     canned(&f, "query-migrate", "{\"status\":\"completed\"}");
     assert_int_equal(finish(&f), HMP_OK);
     tear_down(&f);
@@ -574,7 +580,7 @@ int main(void)
         cmocka_unit_test(test_refused_migrate_does_not_wait),
         cmocka_unit_test(test_a_failure_says_where_the_guest_is),
         cmocka_unit_test(test_a_reason_is_the_errors_own),
-        cmocka_unit_test(test_a_verdict_is_told_once),
+        cmocka_unit_test(test_a_verdict_is_told_and_taken_back),
         cmocka_unit_test(test_too_late_to_cancel_ends_the_line_only),
         cmocka_unit_test(test_quit_asks_a_person_once),
         cmocka_unit_test(test_cont_f_asks_a_person_where_the_owner_is_known),

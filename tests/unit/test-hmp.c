@@ -414,6 +414,48 @@ static void test_info_migrate_adds_its_own_lines_at_the_end(void **state)
     tear_down(&f);
 }
 
+/* A forecast as the engine reports it. */
+#define FORECAST                                                                                   \
+    "{\"verdict\":\"will-not-finish\",\"text\":\"will not finish: 62.4 MiB stay d"                 \
+    "irty, 293.0 KiB fit into the limit of 10 ms\",\"advice\":\"auto-converge slo"                 \
+    "ws the guest by about 99 %; or postcopy-ram moves it as it is\",\"probabilit"                 \
+    "y\":0.0,\"needs\":{\"downtime-limit-ms\":239,\"bandwidth\":2391802008,\"thro"                 \
+    "ttle\":99},\"reasons\":[\"about 62.4 MiB stay dirty however many passes are "                 \
+    "made; 293.0 KiB fit into the limit of 10 ms\",\"max-bandwidth holds the send"                 \
+    "ing for 90 % of the time\"],\"inputs\":{\"pass\":2,\"observations\":2,\"play"                 \
+    "s\":48,\"changes\":1,\"elapsed-ms\":2040,\"horizon-ms\":60000,\"next-pass-ms"                 \
+    "\":1912,\"downtime-limit-ms\":10,\"remaining-bytes\":63258624,\"threshold-by"                 \
+    "tes\":300000,\"floor-bytes\":65475836,\"working-set-bytes\":65475836,\"dirty"                 \
+    "-bytes-per-second\":2021282708,\"bandwidth\":29800000,\"switchover-bandwidth"                 \
+    "\":298000000,\"bytes-per-dirty-page\":3685,\"limiter-percent\":90,\"throttle"                 \
+    "-percent\":0}}"
+
+static void test_explain(void **state)
+{
+    static const char said[] =
+        "will not finish: 62.4 MiB stay dirty, 293.0 KiB fit into the limit of 10 ms\n"
+        "why: about 62.4 MiB stay dirty however many passes are made; 293.0 KiB fit into the "
+        "limit of 10 ms; 0 % of 48 plays of the rest end within 60 s\n"
+        "guest: dirties 1.9 GiB/s within 10 ms, writes to about 62.4 MiB in all (from 2 counts)\n"
+        "link: 28.4 MiB/s, 284.2 MiB/s in the pause; max-bandwidth holds it 90 % of the time; a "
+        "dirty page takes 3685 bytes\n"
+        "left: 60.3 MiB after pass 2, 293.0 KiB fit into the pause, about 62.4 MiB would stay "
+        "dirty for ever; the next pass takes 1.9 s\n"
+        "end: none of 48 plays of the rest ends in time; needs: a downtime-limit of 239 ms, or "
+        "2.2 GiB/s, or the guest slowed by 99 %\n";
+    static const char none[] =
+        "no forecast: the first pass of a migration from here has not ended\n";
+    Fixture f;
+
+    (void)state;
+    set_up(&f, 0);
+    canned(&f, "x-query-migrate-history", "{\"forecast\":" FORECAST "}");
+    check_row(&f, &(Row){ "explain", said, "x-query-migrate-history {}", HMP_OK });
+    canned(&f, "x-query-migrate-history", "{}");
+    check_row(&f, &(Row){ "explain", none, "x-query-migrate-history {}", HMP_OK });
+    tear_down(&f);
+}
+
 /* ---- guest_verify ---- */
 
 static void test_verify_verdicts(void **state)
@@ -468,6 +510,7 @@ int main(void)
         cmocka_unit_test(test_info_lines),
         cmocka_unit_test(test_info_migrate_of_an_idle_guest_is_as_qemu_prints_it),
         cmocka_unit_test(test_info_migrate_adds_its_own_lines_at_the_end),
+        cmocka_unit_test(test_explain),
         cmocka_unit_test(test_verify_verdicts),
         cmocka_unit_test(test_banner_is_the_one_scripts_look_for),
     };

@@ -7,7 +7,6 @@
 #include "backend/base/clock.h"
 #include "backend/base/size.h"
 #include "backend/guest/memory/block.h"
-#include "backend/tables/verdict.h"
 
 #define MAX_PASSES 2000u /* a migration that does not converge must not fill the memory */
 #define BIT(n)     (1u << (n))
@@ -245,6 +244,28 @@ void migration_add_pass(Migration *m, const MigPass *pass)
     g_array_append_val(m->passes, *pass);
 }
 
+bool migration_is_in_precopy(Migration *m)
+{
+    MIG_LOCK(&m->lock);
+    return m->outgoing && m->status == MIGRATION_ACTIVE && m->marks[MARK_STOP] == 0;
+}
+
+GArray *migration_passes_after(Migration *m, uint64_t after)
+{
+    GArray *passes = g_array_new(FALSE, FALSE, sizeof(MigPass));
+    MIG_LOCK(&m->lock);
+    guint first = m->passes->len;
+
+    while (first > 0 && g_array_index(m->passes, MigPass, first - 1).number > after) {
+        first--;
+    }
+    if (first < m->passes->len) {
+        g_array_append_vals(passes, &g_array_index(m->passes, MigPass, first),
+                            m->passes->len - first);
+    }
+    return passes;
+}
+
 void migration_sample(Migration *m)
 {
     MIG_LOCK(&m->lock);
@@ -373,26 +394,6 @@ static void add_uint(json_object *object, const char *key, uint64_t value)
     json_object_object_add(object, key, json_object_new_uint64(value));
 }
 
-static void add_verdict(const Migration *m, json_object *o)
-{
-    guint n = m->passes->len;
-    const MigPass *last = n > 0 ? &g_array_index(m->passes, MigPass, n - 1) : NULL;
-    VerdictFacts facts = { .limit_ms = atomic_load(&m->counters.downtime_limit) };
-
-    if (last != NULL && m->status == MIGRATION_ACTIVE && facts.limit_ms != 0) {
-        facts.remaining = last->remaining_bytes;
-        facts.sent = last->pages * MIG_PAGE_SIZE;
-        facts.dirtied = last->dirtied_pages * MIG_PAGE_SIZE;
-        facts.duration_us = last->end_us - last->start_us;
-        facts.bandwidth = saturate_u64((double)atomic_load(&m->counters.threshold) * 1000.0 /
-                                       (double)facts.limit_ms);
-    }
-    g_autofree char *text = verdict_text(&facts);
-    g_autofree char *advice = verdict_advice(&facts);
-    json_object_object_add(o, "verdict", json_object_new_string(text));
-    json_object_object_add(o, "advice", json_object_new_string(advice));
-}
-
 /* What a guest that is paused now waits for; NULL = it is not paused by this attempt. */
 static const char *awaited(const Migration *m)
 {
@@ -511,7 +512,6 @@ json_object *migration_history_to_json(Migration *m, bool with_samples)
         json_object_object_add(o, "page-faults", page_faults_to_json(&m->faults));
     }
     add_time(m, o);
-    add_verdict(m, o);
     json_object_object_add(o, "outcome", json_object_new_string(m->outcome));
     return o;
 }

@@ -139,6 +139,11 @@ void migration_mark(Migration *m, SwitchoverMark mark);
 void migration_set_faults(Migration *m, PageFaultStats *stats); /* takes over its memory */
 void migration_note_postcopy(Migration *m);                     /* the pause ends there */
 void migration_add_pass(Migration *m, const MigPass *pass);
+
+/* True while precopy sends: the guest runs and is not yet paused for the switchover. */
+bool migration_is_in_precopy(Migration *m);
+/* Copies the passes after number @after; caller unrefs. */
+GArray *migration_passes_after(Migration *m, uint64_t after);
 /* Called often while the attempt runs; adds a sample to the series when one is due. The first and
  * the last sample need no call. */
 void migration_sample(Migration *m);
