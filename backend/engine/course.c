@@ -63,6 +63,15 @@ void course_add_pass(Course *course, const MigPass *pass, const ForecastSettings
         .throttle = (unsigned)MIN(pass->throttle, 100u),
     };
 
+    for (unsigned i = 0; i < pass->n_counts; i++) {
+        const ForecastWindow window = {
+            .duration_us = pass->counts[i].us * (100 - (int64_t)seen.throttle) / 100,
+            .pages = pass->counts[i].pages,
+            .pass = pass->number,
+        };
+
+        forecaster_add_window(course->forecaster, &window);
+    }
     forecaster_add_pass(course->forecaster, &seen);
     course->newest = pass->number;
     course->threshold = pass->threshold_bytes;

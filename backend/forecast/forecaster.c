@@ -42,7 +42,7 @@
 #define MAX_STEPS  160   /* bounds the time of a play */
 #define PASS_COST  0.002 /* seconds of a pass besides sending */
 
-#define CLEARLY_YES  0.88
+#define CLEARLY_YES  0.84
 #define CLEARLY_NO   0.15
 #define DOUBT_PASSES 2
 #define DOUBT_US     INT64_C(1000000)
@@ -474,7 +474,11 @@ static Play play(const Forecaster *f, const Scene *scene, const Curve *curve, bo
                 double again = curve->n[i] * shape_share(curve->shape[i], t);
 
                 dirtied += again;
-                dirty[i] = left * dirty[i] + again * (1 - left * dirty[i] / curve->n[i]);
+                dirty[i] *= left;
+                /* What is written in turn meets what is left only when it has come round. */
+                dirty[i] = curve->shape[i]->in_turn
+                               ? fmin(dirty[i] + again, curve->n[i])
+                               : dirty[i] + again * (1 - dirty[i] / curve->n[i]);
             }
         }
         dirty[2] *= left;

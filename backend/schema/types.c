@@ -200,12 +200,16 @@ static const SchemaType x_state_change =
     STRUCT("XStateChange", MEMBER("status", schema_migration_status) MEMBER("time-ms", schema_int)
                                MEMBER("wall-us", schema_int));
 static const SchemaType x_state_change_list = LIST(x_state_change);
+static const SchemaType x_pass_count =
+    STRUCT("XPassCount", MEMBER("time-us", schema_int) MEMBER("dirtied-pages", schema_uint64));
+static const SchemaType x_pass_count_list = LIST(x_pass_count);
 static const SchemaMember pass_members[] = { MEMBER("pass", schema_int) MEMBER(
     "start-ms", schema_int) MEMBER("duration-ms", schema_int) MEMBER("duration-us", schema_int)
 #define MIG_PASS(field, member) OPTIONAL(member, schema_uint64)
 #include "backend/tables/history.def"
                                                  MEMBER("bytes-per-second", schema_uint64)
-                                                     MEMBERS_END };
+                                                     OPTIONAL("counts", x_pass_count_list)
+                                                         MEMBERS_END };
 static const SchemaType x_pass = STRUCT_OF("XPass", pass_members);
 static const SchemaType x_pass_list = LIST(x_pass);
 static const SchemaType x_channel =
@@ -356,6 +360,7 @@ const SchemaType *const schema_named_types[] = {
     &x_direction,
     &x_state_change,
     &x_pass,
+    &x_pass_count,
     &x_channel,
     &x_sample,
     &x_bucket,

@@ -33,6 +33,20 @@ static void add_uint(json_object *object, const char *member, uint64_t value)
     json_object_object_add(object, member, json_object_new_uint64(value));
 }
 
+static json_object *counts_to_json(const MigPass *pass)
+{
+    json_object *list = json_object_new_array();
+
+    for (unsigned i = 0; i < pass->n_counts; i++) {
+        json_object *o = json_object_new_object();
+
+        add_int(o, "time-us", pass->counts[i].us);
+        add_uint(o, "dirtied-pages", pass->counts[i].pages);
+        json_object_array_add(list, o);
+    }
+    return list;
+}
+
 json_object *history_pass_to_json(const MigPass *pass, int64_t start_us)
 {
     json_object *o = json_object_new_object();
@@ -48,6 +62,9 @@ json_object *history_pass_to_json(const MigPass *pass, int64_t start_us)
     }
 #include "backend/tables/history.def"
     add_uint(o, "bytes-per-second", saturate_u64((double)pass->bytes * 1e6 / (double)duration));
+    if (pass->n_counts > 0) {
+        json_object_object_add(o, "counts", counts_to_json(pass));
+    }
     return o;
 }
 

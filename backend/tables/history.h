@@ -9,14 +9,25 @@
 /* A number that is left out of the reply. */
 #define HISTORY_UNKNOWN UINT64_MAX
 
+/* Counts within a pass: the first one after 0.1 s, each next one after twice the time. */
+enum { PASS_COUNTS = 12, PASS_COUNT_FIRST_US = 100000 };
+
+typedef struct {
+    int64_t us; /* since the beginning of the pass */
+    uint64_t pages;
+} PassCount;
+
 /* One pass over RAM: from one dirty sync to the next. */
 typedef struct {
     uint64_t number;
-    int64_t start_us, end_us; /* monotonic */
-    /* @dirtied_pages: found by the sync at its end, HISTORY_UNKNOWN = not known. @left_bytes,
-     * @remaining_bytes: not sent before and after that sync. @threshold_bytes: with so many left
-     * the switchover would begin. @fresh_pages: the part of @zero_pages that was never touched. The
-     * times are those of the channels, as in XTime. */
+    int64_t start_us, end_us;      /* monotonic */
+    PassCount counts[PASS_COUNTS]; /* pages written so far within the pass; the first @n_counts */
+    unsigned n_counts;
+    /* HISTORY_UNKNOWN = not known, as the last six are where a QEMU does not tell. @dirtied_pages:
+     * found by the sync at its end. @left_bytes, @remaining_bytes: not sent before
+     * and after that sync. @threshold_bytes: with so many left the switchover would begin.
+     * @fresh_pages: the part of @zero_pages that was never touched. The times are those of the
+     * channels, as in XTime. */
 #define MIG_PASS(field, member) uint64_t field;
 #include "backend/tables/history.def"
 } MigPass;

@@ -90,6 +90,8 @@ def blocks(history):
 def passes(history):
     for row in history["passes"]:
         end = row["start-ms"] + row["duration-us"] / 1000
+        for count in row.get("counts", []):  # known only when the pass is over
+            yield end - 0.001, f"window {count['time-us']} {count['dirtied-pages']} {row['pass']}"
         yield end, (f"pass {row['start-ms'] * 1000} {row['duration-us']} {row['pages']} {row['zero-pages']} "
                     f"{row['fresh-pages']} {row['dirtied-pages']} {row['remaining-bytes'] // PAGE} {row['bytes']} "
                     f"{row['limiter-us']} {row['throttle-percent']} {row['threshold-bytes']}")
@@ -112,7 +114,8 @@ def run(s, case, file):
     back, front = s.path("in.sock"), s.path("r.sock")
     s.migmon("dst", "--incoming", f"unix:{back}", memory=f"{case['ram']}M", machine=machine)
     src = s.migmon("src", memory=f"{case['ram']}M", machine=machine)
-    time.sleep(1)  # the guest has a past, as guests have
+    work = case["ram"] if case["work"] == "all" else case["work"]
+    time.sleep(min(1.2 * work * MIB / case["rate"], 8))  # the guest has a past, as guests have
     if case["mode"] == "L":
         Relay(front, back, case["bandwidth"] * MIB)
     src.set(downtime_limit=case["limit"], max_bandwidth=case["bandwidth"] * MIB if case["mode"] == "M" else 0)

@@ -264,10 +264,10 @@ static const struct {
     double decided, right; /* percent, at least */
     double eta, pause;     /* at P90: percent of the whole time, ms; at most */
 } limits[] = {
-    { 1, 32, 100, 38, 560 },
+    { 1, 29, 100, 40, 470 },
     { 2, 54, 95, 20, 210 },
-    { 3, 60, 94, 26, 245 },
-    { 5, 60, 96, 38, 250 },
+    { 3, 60, 94, 28, 245 },
+    { 5, 64, 96, 40, 230 },
 };
 
 static void test_recorded_runs(void **state)

@@ -144,7 +144,11 @@ static void test_passes(void **state)
     assert_int_equal(atomic_load(&c->remaining), 8 * MiB);
     pace_count(&f->pace, 100);
     pace_count_pages(&f->pace, (RamBatch){ .normal = 2, .zero = 3 });
+    assert_false(pace_count_is_due(&f->pace));
     mig_clock_advance(SECOND / 2);
+    assert_true(pace_count_is_due(&f->pace));
+    pace_note_count(&f->pace, 3);
+    assert_false(pace_count_is_due(&f->pace)); /* before twice that time */
     atomic_fetch_add(&c->limiter_us, 7);
     atomic_fetch_add(&c->busy_us, 8);
     atomic_store(&c->cpu_throttle, 20);
@@ -161,6 +165,9 @@ static void test_passes(void **state)
     assert_int_equal(pass->remaining_bytes, 5 * MiB);
     assert_int_equal(pass->left_bytes, 2 * MiB);
     assert_int_equal(pass->fresh_pages, 3);
+    assert_int_equal(pass->n_counts, 1);
+    assert_int_equal(pass->counts[0].us, SECOND / 2);
+    assert_int_equal(pass->counts[0].pages, 3);
     assert_int_equal(pass->threshold_bytes, atomic_load(&c->threshold));
     assert_int_equal(pass->throttle, 20);
     assert_int_equal(pass->limiter_us, 7);

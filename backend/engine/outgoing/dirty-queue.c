@@ -201,6 +201,11 @@ bool ram_sender_take(RamSender *sender, size_t max_pages, RamRun *ret)
     return ram_sender_take_holes(sender, max_pages, max_pages, ret);
 }
 
+uint64_t ram_sender_count_written(RamSender *sender)
+{
+    return sender->tracker != NULL ? dirty_tracker_count(sender->tracker) : 0;
+}
+
 uint64_t ram_sender_take_fresh(RamSender *sender)
 {
     return atomic_exchange(&sender->fresh, 0);

@@ -39,6 +39,10 @@ bool ram_sender_sync(RamSender *sender, uint64_t *ret_dirtied, GError **error);
 /* Pages not yet sent. */
 uint64_t ram_sender_remaining(const RamSender *sender);
 
+/* The pages that the guest has written since the last sync, 0 without a tracker. Reads the page
+ * tables of all RAM with data, so not for each batch. */
+uint64_t ram_sender_count_written(RamSender *sender);
+
 /* Never-touched pages taken since the last call; they were sent as zero pages. */
 uint64_t ram_sender_take_fresh(RamSender *sender);
 

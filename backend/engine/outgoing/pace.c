@@ -129,6 +129,22 @@ static void update_dirty_rate(Pace *pace, uint64_t dirtied)
     }
 }
 
+bool pace_count_is_due(const Pace *pace)
+{
+    const MigPass *pass = &pace->pass;
+    unsigned n = pass->n_counts;
+    int64_t due = n == 0 ? PASS_COUNT_FIRST_US : 2 * pass->counts[MIN(n, PASS_COUNTS) - 1].us;
+
+    return n < PASS_COUNTS && mig_clock_now_us() - pass->start_us >= due;
+}
+
+void pace_note_count(Pace *pace, uint64_t pages)
+{
+    MigPass *pass = &pace->pass;
+
+    pass->counts[pass->n_counts++] = (PassCount){ mig_clock_now_us() - pass->start_us, pages };
+}
+
 /* The counters of time, in the order of the rows of history.def. */
 static void read_times(const MigCounters *c, uint64_t ret[TIME__COUNT])
 {

@@ -80,6 +80,11 @@ void pace_count_pages(Pace *pace, RamBatch batch);
 /* Publishes the remaining bytes, and the rates when the window is long enough. */
 void pace_update(Pace *pace, uint64_t remaining_bytes);
 
+/* True when it is time to count the pages that the guest has written since the pass began. */
+bool pace_count_is_due(const Pace *pace);
+/* Notes such a count. */
+void pace_note_count(Pace *pace, uint64_t pages);
+
 /* To be called at a dirty sync, which ends a pass and begins the next one. The counters of time
  * must be up to date. */
 void pace_end_pass(Pace *pace, const PassEnd *end);

@@ -121,6 +121,9 @@ static bool send_part(Outgoing *o, GError **error)
         return false;
     }
     pace_update(&o->pace, outgoing_remaining(o));
+    if (pace_count_is_due(&o->pace)) {
+        pace_note_count(&o->pace, ram_sender_count_written(o->ram));
+    }
     return outgoing_fault(o, "src-pass-1", error);
 }
 

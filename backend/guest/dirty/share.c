@@ -141,6 +141,20 @@ static bool reader_sync(DirtyTracker *tracker, size_t index, DirtyMap *into, uin
     return true;
 }
 
+static uint64_t reader_count(DirtyTracker *tracker, size_t index)
+{
+    Reader *r = (Reader *)tracker;
+    DirtyShare *share = r->share;
+    MIG_LOCK(&share->lock);
+    uint64_t pages = share->source->ops->count(share->source, index);
+
+    /* A page may be in both. That is rare: another reader took it, and it was written again. */
+    if (r->pending[index] != NULL) {
+        pages += dirty_map_count(r->pending[index]);
+    }
+    return MIN(pages, (uint64_t)tracker->blocks[index]->n_pages);
+}
+
 /* ---- readers ---- */
 
 static bool reader_start(DirtyTracker *tracker, GError **error)
@@ -193,6 +207,7 @@ DirtyTracker *dirty_share_join(DirtyShare *share, GError **error)
         .name = source->ops->name,
         .start = reader_start,
         .sync = reader_sync,
+        .count = reader_count,
         .stop = reader_stop,
         .free = reader_free,
     };

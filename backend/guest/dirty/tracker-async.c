@@ -257,12 +257,45 @@ static bool async_sync(DirtyTracker *tracker, size_t index, DirtyMap *into, uint
     return true;
 }
 
+/* Pages with data in the chunks [@first, @end). */
+static uint64_t count_data(const RamBlock *block, size_t first, size_t end)
+{
+    size_t end_page = MIN(end * CHUNK_PAGES, block->n_pages);
+    size_t data_first, data_end = first * CHUNK_PAGES;
+    uint64_t pages = 0;
+
+    while (data_end < end_page && ram_block_next_data(block, data_end, &data_first, &data_end) &&
+           data_first < end_page) {
+        pages += MIN(data_end, end_page) - data_first;
+    }
+    return pages;
+}
+
+static uint64_t async_count(DirtyTracker *tracker, size_t index)
+{
+    AsyncTracker *t = (AsyncTracker *)tracker;
+    const RamBlock *block = tracker->blocks[index];
+    uint64_t pages = 0;
+    size_t first, end = 0;
+
+    while (next_run(&t->tracked[index], CHUNK_KNOWN, &first, &end)) {
+        pages += pagemap_count_written(t->pagemap, chunk_address(block, first),
+                                       chunk_address(block, end));
+    }
+    end = 0;
+    while (next_run(&t->tracked[index], CHUNK_UNKNOWN, &first, &end)) {
+        pages += count_data(block, first, end); /* it had none at the last sync */
+    }
+    return pages;
+}
+
 const DirtyTrackerOps dirty_tracker_async = {
     .name = "async",
     .create = async_create,
     .suits = async_suits,
     .start = async_start,
     .sync = async_sync,
+    .count = async_count,
     .stop = async_stop,
     .free = async_free,
 };

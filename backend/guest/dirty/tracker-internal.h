@@ -8,13 +8,14 @@
 typedef struct {
     const char *name;
     /* All required. The wrapper in tracker.c sets the common fields. It alternates start and stop,
-     * and calls sync only in between. */
+     * and calls sync and count only in between. */
     DirtyTracker *(*create)(void);
     /* True when @backing supports this implementation. */
     bool (*suits)(const RamBacking *backing);
     bool (*start)(DirtyTracker *tracker, GError **error);
     bool (*sync)(DirtyTracker *tracker, size_t index, DirtyMap *into, uint64_t *count,
                  GError **error);
+    uint64_t (*count)(DirtyTracker *tracker, size_t index);
     void (*stop)(DirtyTracker *tracker);
     void (*free)(DirtyTracker *tracker);
 } DirtyTrackerOps;

@@ -231,12 +231,18 @@ static bool sync_sync(DirtyTracker *tracker, size_t index, DirtyMap *into, uint6
     return true;
 }
 
+static uint64_t sync_count(DirtyTracker *tracker, size_t index)
+{
+    return dirty_map_count(((SyncTracker *)tracker)->written[index]);
+}
+
 const DirtyTrackerOps dirty_tracker_sync_wp = {
     .name = "sync",
     .create = sync_create,
     .suits = sync_suits,
     .start = sync_start,
     .sync = sync_sync,
+    .count = sync_count,
     .stop = sync_stop,
     .free = sync_free,
 };

@@ -126,6 +126,17 @@ bool dirty_tracker_sync(DirtyTracker *tracker, size_t index, DirtyMap *into, uin
     return true;
 }
 
+uint64_t dirty_tracker_count(DirtyTracker *tracker)
+{
+    uint64_t pages = 0;
+
+    g_assert(tracker->started);
+    for (size_t i = 0; i < tracker->n_blocks; i++) {
+        pages += tracker->ops->count(tracker, i);
+    }
+    return pages;
+}
+
 void dirty_tracker_stop(DirtyTracker *tracker)
 {
     if (tracker->started) {

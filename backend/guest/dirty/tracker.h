@@ -40,5 +40,9 @@ bool dirty_tracker_start(DirtyTracker *tracker, GError **error);
 bool dirty_tracker_sync(DirtyTracker *tracker, size_t index, DirtyMap *into, uint64_t *ret_count,
                         GError **error);
 
+/* The number of pages written since the previous sync; changes nothing. The tracker "sync" misses
+ * writes to memory that held no data at that sync. */
+uint64_t dirty_tracker_count(DirtyTracker *tracker);
+
 /* Stops tracking; writes run at full speed again. Idempotent. */
 void dirty_tracker_stop(DirtyTracker *tracker);

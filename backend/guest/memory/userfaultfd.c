@@ -230,6 +230,26 @@ int pagemap_take_written(int pagemap, uint64_t start, uint64_t end, WrittenRange
     return scan(pagemap, SCAN_WP_MATCHING, start, end, ret, max, ret_stopped);
 }
 
+uint64_t pagemap_count_written(int pagemap, uint64_t start, uint64_t end)
+{
+    WrittenRange ranges[256];
+    uint64_t bytes = 0;
+
+    while (start < end) {
+        uint64_t stopped = start;
+        int n = scan(pagemap, 0, start, end, ranges, G_N_ELEMENTS(ranges), &stopped);
+
+        if (n < 0 || stopped <= start) {
+            break;
+        }
+        for (int i = 0; i < n; i++) {
+            bytes += ranges[i].end - ranges[i].start;
+        }
+        start = stopped;
+    }
+    return bytes / (uint64_t)getpagesize();
+}
+
 int pagemap_arm(int pagemap, uint64_t start, uint64_t end)
 {
     while (start < end) {

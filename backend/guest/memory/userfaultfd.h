@@ -62,6 +62,10 @@ int pagemap_open(GError **error);
 int pagemap_take_written(int pagemap, uint64_t start, uint64_t end, WrittenRange *ret, size_t max,
                          uint64_t *ret_stopped);
 
+/* The number of pages of [@start, @end) that were written since they were last protected; changes
+ * nothing. 0 on failure too. */
+uint64_t pagemap_count_written(int pagemap, uint64_t start, uint64_t end);
+
 /* Protects [@start, @end), written or not; 0 or an errno. */
 int pagemap_arm(int pagemap, uint64_t start, uint64_t end);
 
