@@ -19,7 +19,7 @@ typedef struct {
 typedef struct {
     uint64_t number, start_ms, duration_ms;
     uint64_t bytes, rate, dirtied, remaining; /* bytes, bytes/s */
-    bool knows_dirtied; /* else @dirtied is 0 */
+    bool knows_dirtied;                       /* else @dirtied is 0 */
 } ReportPass;
 
 /* Texts are never NULL and are as a person may see them (backend/base/shown.h). */
@@ -42,7 +42,7 @@ typedef struct {
     ReportPass *passes;
     size_t n_passes;
     json_object *forecast; /* the last one, NULL = none; borrowed */
-    json_object *states; /* list, NULL = not known; borrowed */
+    json_object *states;   /* list, NULL = not known; borrowed */
     json_object *parameters, *capabilities;
 } ReportFacts;
 
