@@ -704,6 +704,35 @@ static ForecastVerdict decide(Forecaster *f, double share, double best_share, bo
     return clear;
 }
 
+/* The passes were too short to have a rate, or nothing was sent. The switchover may begin all the
+ * same. */
+static Forecast without_rates(const Forecaster *f, const Scene *scene, const Forecast *begun)
+{
+    Forecast now = *begun;
+    const ForecastPass *newest = pass_of_age(f, 0);
+
+    now.pass = f->n_passes;
+    now.page_size = scene->page_size;
+    now.limit_us = whole(scene->limit * 1e6);
+    now.elapsed_us = whole(scene->elapsed * 1e6);
+    now.horizon_us = whole(scene->horizon * 1e6);
+    now.remaining = newest->remaining;
+    now.threshold = scene->threshold_now;
+    now.throttle = newest->throttle;
+    if (scene->remaining <= scene->threshold_now) {
+        double send =
+            scene->switchover > 0 ? scene->remaining * scene->page_bytes / scene->switchover : 0;
+        int64_t us = whole((send + scene->fixed) * 1e6);
+
+        now.verdict = FORECAST_WILL_FINISH;
+        now.changes += now.verdict != f->last.verdict;
+        now.probability = 1;
+        now.has_eta = true;
+        now.eta_us = now.pause_us = (ForecastRange){ us, us, us };
+    }
+    return now;
+}
+
 const Forecast *forecaster_judge(Forecaster *f, const ForecastSettings *s)
 {
     static _Thread_local Curve curves[MAX_CURVES];
@@ -737,8 +766,7 @@ const Forecast *forecaster_judge(Forecaster *f, const ForecastSettings *s)
     set_rates(f, s, &scene);
     unsigned n_observations = collect(f, observations);
     if (scene.n_blocks == 0 || n_observations == 0) {
-        now.pass = f->n_passes;
-        f->last = now;
+        f->last = without_rates(f, &scene, &now);
         return &f->last;
     }
 

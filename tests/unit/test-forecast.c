@@ -338,6 +338,27 @@ static void test_an_idle_guest_finishes(void **state)
     assert_true(said->pause_us.p90 < plain.limit_us);
 }
 
+/* All of RAM was never touched: a pass of microseconds, and nothing is left. */
+static void test_an_empty_guest_finishes(void **state)
+{
+    static const ForecastPass pass = {
+        .duration_us = 236,
+        .pages = 12288,
+        .zero_pages = 12288,
+        .fresh_pages = 12288,
+        .bytes = 110614,
+    };
+    ForecastSettings settings = plain;
+    g_autoptr(Forecaster) forecaster = forecaster_new();
+
+    (void)state;
+    settings.threshold = 0;
+    forecaster_add_pass(forecaster, &pass);
+    const Forecast *said = forecaster_judge(forecaster, &settings);
+    assert_int_equal(said->verdict, FORECAST_WILL_FINISH);
+    assert_true(said->has_eta && said->pause_us.p50 == settings.fixed_us);
+}
+
 /* Passes of no time, of no page, with wild counts: a peer that is attached may report anything. */
 static void test_wild_figures(void **state)
 {
@@ -390,6 +411,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_nothing_is_said_without_passes),
         cmocka_unit_test(test_a_link_that_sends_nothing_is_unknown),
         cmocka_unit_test(test_an_idle_guest_finishes),
+        cmocka_unit_test(test_an_empty_guest_finishes),
         cmocka_unit_test(test_wild_figures),
     };
 
