@@ -87,7 +87,7 @@ static void test_keepalive_is_on_unless_the_address_says_off(void **state)
         assert_int_equal(getsockopt(t->fd, SOL_SOCKET, SO_KEEPALIVE, &found, &length), 0);
         assert_int_equal(found != 0, rows[i].wanted);
     }
-    end(&seen);
+    stop_listening(&seen);
 }
 
 static void test_one_connector_opens_several_sockets_but_one_file(void **state)
