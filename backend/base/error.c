@@ -14,15 +14,33 @@ GQuark mig_error_quark(void)
     return g_quark_from_static_string("mig-error");
 }
 
+static const struct {
+    MigErrorCode code;
+    const char *name;
+} classes[] = {
+    { MIG_ERROR_COMMAND_NOT_FOUND, "CommandNotFound" },
+    { MIG_ERROR_DEVICE_NOT_ACTIVE, "DeviceNotActive" },
+    { MIG_ERROR_DEVICE_NOT_FOUND, "DeviceNotFound" },
+};
+
 const char *mig_error_class(const GError *error)
 {
-    if (error->domain == MIG_ERROR && error->code == MIG_ERROR_COMMAND_NOT_FOUND) {
-        return "CommandNotFound";
-    }
-    if (error->domain == MIG_ERROR && error->code == MIG_ERROR_DEVICE_NOT_ACTIVE) {
-        return "DeviceNotActive";
+    for (size_t i = 0; i < G_N_ELEMENTS(classes) && error->domain == MIG_ERROR; i++) {
+        if (classes[i].code == (MigErrorCode)error->code) {
+            return classes[i].name;
+        }
     }
     return "GenericError";
+}
+
+MigErrorCode mig_error_code_of(const char *class)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(classes); i++) {
+        if (strcmp(classes[i].name, class) == 0) {
+            return classes[i].code;
+        }
+    }
+    return MIG_ERROR_GENERIC;
 }
 
 void mig_error_hint(GError **error, const char *format, ...)

@@ -18,6 +18,7 @@ typedef enum {
     MIG_ERROR_GENERIC,           /* QMP class GenericError, as all others without a note */
     MIG_ERROR_COMMAND_NOT_FOUND, /* QMP class CommandNotFound */
     MIG_ERROR_DEVICE_NOT_ACTIVE, /* QMP class DeviceNotActive */
+    MIG_ERROR_DEVICE_NOT_FOUND,  /* QMP class DeviceNotFound */
     MIG_ERROR_FORMAT,            /* bytes from a peer or a file violate the format */
     MIG_ERROR_IO,                /* a transport failed or the peer closed it */
     MIG_ERROR_CANCELLED,         /* the operation was cancelled on this side */
@@ -33,6 +34,8 @@ typedef enum {
 
 /* The QMP error class name of @error; static string. */
 const char *mig_error_class(const GError *error);
+/* The code of a QMP error class; MIG_ERROR_GENERIC for one that is not in the list. */
+MigErrorCode mig_error_code_of(const char *class);
 
 /* Sets *@error from a code, a format and its arguments; false, which most callers return. */
 #define mig_fail(error, code, ...) (g_set_error((error), MIG_ERROR, (code), __VA_ARGS__), false)

@@ -13,6 +13,7 @@
 #include "backend/engine/outgoing/outgoing.h"
 #include "backend/guest/dirty/limit.h"
 #include "backend/guest/dirty/rate.h"
+#include "backend/objects/objects.h"
 #include "backend/tables/capabilities.h"
 #include "backend/tables/parameters.h"
 #include "backend/tables/rules.h"
@@ -32,7 +33,8 @@ typedef struct {
     MigParameters parameters;
     LiveSettings settings; /* the parameters that running threads read */
     MigCapabilities capabilities;
-    FdSets *fdsets; /* descriptors added by add-fd */
+    FdSets *fdsets;   /* descriptors added by add-fd */
+    Objects *objects; /* made by object-add */
 
     Migration *last;           /* the newest attempt of either direction, NULL = none yet */
     Outgoing *outgoing;        /* NULL once its thread is joined */
@@ -152,6 +154,17 @@ void engine_limit_notice(void *engine, const char *text); /* any thread */
 
 /* ---- descriptors.c ---- */
 EngineCommand engine_getfd, engine_closefd, engine_add_fd, engine_remove_fd, engine_query_fdsets;
+
+/* ---- objects.c ---- */
+void engine_object_add(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_object_del(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_qom_list(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
+void engine_qom_list_properties(Engine *e, BackendSession *session, json_object *args,
+                                BackendReply *reply);
+/* What tls-creds demands of connections to @address, which the caller frees; NULL = no TLS. */
+TlsSetup *engine_tls_client(Engine *e, const Address *address);
+/* The same for connections from sources. */
+TlsSetup *engine_tls_server(void *engine);
 
 /* ---- trivial-answers.c ---- */
 EngineCommand engine_announce_self, engine_delvm, engine_job_verb, engine_migrate_continue,

@@ -37,7 +37,6 @@ static void set_parameters(Engine *e, BackendSession *session, json_object *args
 
     parameters_copy(&merged, &e->parameters);
     facts.parameters = &merged;
-    facts.sets_tls = json_object_object_get_ex(args, "tls-creds", NULL);
     bool allowed = parameters_apply(&merged, args, NULL, NULL, &error) &&
                    rules_allow(RULE_PARAMETERS, &facts, &error) &&
                    parameters_apply(&e->parameters, args, warn_session, session, &error);
@@ -118,6 +117,10 @@ static const struct {
     { "migrate-set-parameters", set_parameters },
     { "migrate-start-postcopy", engine_start_postcopy },
     { "migrate_cancel", engine_migrate_cancel },
+    { "object-add", engine_object_add },
+    { "object-del", engine_object_del },
+    { "qom-list", engine_qom_list },
+    { "qom-list-properties", engine_qom_list_properties },
     { "query-colo-status", engine_query_colo },
     { "query-dirty-rate", engine_query_dirty_rate },
     { "query-fdsets", engine_query_fdsets },
@@ -224,6 +227,7 @@ static void engine_free(Backend *backend)
     guest_free(e->guest);
     parameters_clear(&e->parameters);
     fdsets_free(e->fdsets);
+    objects_free(e->objects);
     backend_clear(&e->base);
     g_free(e);
 }
@@ -277,6 +281,7 @@ Backend *engine_new(const EngineOptions *options, GError **error)
     e->events = event_queue_new(handle_event, e);
     e->autostart = !options->paused;
     e->fdsets = fdsets_new();
+    e->objects = objects_new();
     parameters_init(&e->parameters);
     apply_settings(e);
     if (options->incoming != NULL) {

@@ -301,6 +301,7 @@ void engine_listen(Engine *e, const Address *address, int fd, BackendReply *repl
         .busy_answer = "\0\1\0\4\0\0\0\2", /* SHUT_BUSY */
         .busy_answer_size = 8,
         .source_has_left = source_has_left,
+        .tls = engine_tls_server,
     };
 
     e->incoming_address = address_copy(address);

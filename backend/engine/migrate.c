@@ -57,6 +57,7 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
     if (connector == NULL) {
         return false;
     }
+    connector_use_tls(connector, engine_tls_client(e, address));
     mig_fd_steal(fd);
     const OutgoingConfig config = {
         .guest = e->guest,

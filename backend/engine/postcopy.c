@@ -92,6 +92,7 @@ void engine_resume(Engine *e, BackendSession *session, json_object *args, Backen
         backend_reply_error(reply, error);
         return;
     }
+    connector_use_tls(connector, engine_tls_client(e, address));
     mig_fd_steal(&fd);
     if (!outgoing_resume(e->outgoing, connector, &error)) {
         backend_reply_error(reply, error);

@@ -52,9 +52,9 @@ static bool check_display(Engine *e, json_object *args, GError **error)
     return mig_fail(error, MIG_ERROR_DEVICE_NOT_ACTIVE, "SPICE is not in use");
 }
 
-/* ---- snapshots and objects ---- */
+/* ---- snapshots ---- */
 
-/* QEMU's rule for names of jobs and objects. */
+/* QEMU's rule for names of jobs. */
 static bool is_identifier(const char *text)
 {
     if (!g_ascii_isalpha(*text)) {
@@ -96,24 +96,6 @@ static bool check_snapshot_job(Engine *e, json_object *args, GError **error)
                     json_object_get_string(json_object_array_get_idx(devices, 0)));
 }
 
-static bool check_object(Engine *e, json_object *args, GError **error)
-{
-    (void)e;
-    if (is_identifier(text_of(args, "id"))) {
-        return true;
-    }
-    return mig_fail(error, MIG_ERROR_GENERIC,
-                    "Parameter 'id' expects an identifier\n"
-                    "Identifiers consist of letters, digits, '-', '.', '_', starting with a "
-                    "letter.");
-}
-
-static bool check_object_exists(Engine *e, json_object *args, GError **error)
-{
-    (void)e;
-    return mig_fail(error, MIG_ERROR_GENERIC, "object '%s' not found", text_of(args, "id"));
-}
-
 /* ---- the list ---- */
 
 #define COLO      "a standby that follows the source (COLO)"
@@ -121,8 +103,6 @@ static bool check_object_exists(Engine *e, json_object *args, GError **error)
 
 static const Unsupported list[] = {
     { "client_migrate_info", "handing a display over", NULL, check_display },
-    { "object-add", "making objects", NULL, check_object },
-    { "object-del", "making objects", NULL, check_object_exists },
     { "snapshot-delete", SNAPSHOTS, NULL, check_snapshot_job },
     { "snapshot-load", SNAPSHOTS, NULL, check_snapshot_job },
     { "snapshot-save", SNAPSHOTS, NULL, check_snapshot_job },

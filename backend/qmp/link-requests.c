@@ -262,15 +262,13 @@ GError *link_error_from(json_object *object)
 {
     const char *class = json_text(object, "class");
     const char *text = json_text(object, "desc");
-    MigErrorCode code = strcmp(class, "CommandNotFound") == 0   ? MIG_ERROR_COMMAND_NOT_FOUND
-                        : strcmp(class, "DeviceNotActive") == 0 ? MIG_ERROR_DEVICE_NOT_ACTIVE
-                                                                : MIG_ERROR_GENERIC;
 
     /* Hints are ours: a program that writes some of its own shall not look like it. */
     g_auto(GStrv) parts = g_strsplit(text, MIG_ERROR_HINT, -1);
     g_autofree char *plain = g_strjoinv(" hint: ", parts);
 
-    return g_error_new_literal(MIG_ERROR, code, *plain != '\0' ? plain : "it said no reason");
+    return g_error_new_literal(MIG_ERROR, mig_error_code_of(class),
+                               *plain != '\0' ? plain : "it said no reason");
 }
 
 /* Removes the request of a reply from the requests in flight. */

@@ -115,6 +115,8 @@ static const SchemaCommand commands[] = {
     { "object-add", ARGS(MEMBER("qom-type", schema_object_type) MEMBER("id", schema_str)), NULL,
       false, .open = true },
     { "object-del", ARGS(MEMBER("id", schema_str)), NULL, false },
+    { "qom-list", ARGS(MEMBER("path", schema_str)), &schema_qom_properties, false },
+    { "qom-list-properties", ARGS(MEMBER("typename", schema_str)), &schema_qom_properties, false },
     /* HMP's snapshot commands, which QEMU does not have in QMP. */
     { "x-savevm", ARGS(OPTIONAL("tag", schema_str)), NULL, false },
     { "x-loadvm", ARGS(MEMBER("tag", schema_str)), NULL, false },

@@ -74,6 +74,13 @@ const SchemaType schema_object_type = ENUM(
                         "memory-backend-ram", "secret", "secret_keyring", "throttle-group",
                         "tls-cipher-suites", "tls-creds-anon", "tls-creds-psk", "tls-creds-x509"));
 
+/* QEMU's ObjectPropertyInfo has description and default-value too; qom-list gives neither. */
+static const SchemaType qom_property =
+    STRUCT("ObjectPropertyInfo",
+           MEMBER("name", schema_str) MEMBER("type", schema_str) OPTIONAL("description", schema_str)
+               OPTIONAL("default-value", schema_any));
+const SchemaType schema_qom_properties = LIST(qom_property);
+
 /* ---- migmon's own ---- */
 
 const SchemaType schema_x_deleted =

@@ -27,6 +27,7 @@ extern const SchemaType schema_time_unit, schema_dirty_rate_mode, schema_dirty_r
 extern const SchemaType schema_dirty_limit_info_list, schema_migration_thread_list;
 extern const SchemaType schema_colo_status, schema_replication_status;
 extern const SchemaType schema_job_info_list, schema_object_type, schema_x_deleted;
+extern const SchemaType schema_qom_properties;
 
 /* types-attach.c */
 extern const SchemaType schema_x_side, schema_x_target, schema_x_check;

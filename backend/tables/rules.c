@@ -99,10 +99,9 @@ static bool packs(const Facts *f)
     return f->parameters != NULL && f->parameters->multifd_compression != 0;
 }
 
-/* The next source would be loaded without TLS. */
-static bool gets_tls_while_listening(const Facts *f)
+static bool encrypts_without_socket(const Facts *f)
 {
-    return f->listening && f->sets_tls && wants_tls(f);
+    return wants_tls(f) && !address_has(f->address, TRAIT_TWO_WAY);
 }
 
 static bool packs_or_encrypts(const Facts *f)
@@ -214,7 +213,6 @@ static char *fill(const Facts *f, const char *text)
     } words[] = {
         { "{uri}", uri },
         { "{owner}", f->owner },
-        { "{tls-creds}", f->parameters != NULL ? f->parameters->tls_creds : NULL },
         { "{capability}", capability != NULL ? capability->name : NULL },
         { "{capability-help}", capability != NULL ? capability->help : NULL },
     };

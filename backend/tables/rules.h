@@ -32,7 +32,6 @@ typedef struct {
     MigCapabilities capabilities;    /* after the request */
     MigCapabilities added;           /* the capabilities that the request switches on */
     const MigParameters *parameters; /* after the request; NULL = not known */
-    bool sets_tls;                   /* the request sets tls-creds */
 
     const Address *address;      /* NULL = the request has no address or a bad one */
     const GError *address_error; /* what is wrong with the address */

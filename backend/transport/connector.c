@@ -8,6 +8,7 @@
 #include "backend/transport/transport-private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -26,6 +27,7 @@ struct Connector {
     Address *address;
     char *name;
     int cancel_fd;
+    TlsSetup *tls; /* NULL = without TLS */
 
     pthread_mutex_t lock;
     bool cancelled;   /* under @lock */
@@ -68,11 +70,17 @@ Connector *connector_new(const Address *address, int fd, GError **error)
     return connector;
 }
 
+void connector_use_tls(Connector *connector, TlsSetup *setup)
+{
+    connector->tls = setup;
+}
+
 void connector_free(Connector *connector)
 {
     if (connector == NULL) {
         return;
     }
+    tls_setup_free(connector->tls);
     transport_free(connector->ready);
     close(connector->cancel_fd);
     address_free(connector->address);
@@ -235,6 +243,81 @@ static int connect_simple(Connector *connector, GError **error)
     return fd;
 }
 
+/* ---- TLS ---- */
+
+/* Waits for what the handshake needs; false when it is cancelled or takes too long. */
+static bool await_step(const Connector *connector, int fd, TlsStep step, int64_t deadline,
+                       GError **error)
+{
+    int64_t left_ms = (deadline - g_get_monotonic_time()) / 1000;
+
+    switch (wait_fd(fd, step == TLS_WANTS_WRITE ? POLLOUT : POLLIN, connector->cancel_fd,
+                    (int)CLAMP(left_ms, 0, G_MAXINT))) {
+    case WAIT_READY:
+        return true;
+    case WAIT_WOKEN:
+        return set_cancelled(connector, error);
+    case WAIT_FAILED:
+        mig_error_set_errno(error, errno, "Unable to wait for %s", connector->name);
+        return false;
+    case WAIT_TIMEOUT:
+        break;
+    }
+    g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
+                "TLS handshake failed: the destination did not answer within %d s",
+                TLS_HANDSHAKE_MS / 1000);
+    return false;
+}
+
+/* Makes a TLS session over the socket @fd, which it takes on success. */
+static Transport *secure(const Connector *connector, int fd, GError **error)
+{
+    int64_t deadline = g_get_monotonic_time() + TLS_HANDSHAKE_MS * 1000;
+    g_autoptr(TlsSession) session = tls_session_new(fd, connector->tls, error);
+    TlsStep step;
+
+    if (session == NULL) {
+        return NULL;
+    }
+    while ((step = tls_session_handshake(session, error)) != TLS_DONE) {
+        if (step == TLS_FAILED || !await_step(connector, fd, step, deadline, error)) {
+            return NULL;
+        }
+    }
+    Transport *t = tls_transport_new(session, connector->name, error);
+    if (t != NULL) {
+        session = NULL;
+    }
+    return t;
+}
+
+/* A passed descriptor, when TLS is on: only a socket can carry it. */
+static Transport *secure_ready(const Connector *connector, Transport *ready, GError **error)
+{
+    g_autoptr(Transport) plain = ready;
+
+    if (ready == NULL || connector->tls == NULL) {
+        return g_steal_pointer(&plain);
+    }
+    if (!plain->two_way) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_UNSUPPORTED, "%s cannot carry TLS",
+                    connector->name);
+        mig_error_hint(error, "TLS needs a socket; migrate_set_parameter tls-creds \"\" migrates "
+                              "without it");
+        return NULL;
+    }
+    g_auto(MigFd) fd = fcntl(plain->fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) {
+        mig_error_set_errno(error, errno, "%s", connector->name);
+        return NULL;
+    }
+    Transport *t = secure(connector, fd, error);
+    if (t != NULL) {
+        mig_fd_steal(&fd);
+    }
+    return t;
+}
+
 static Transport *take_ready(Connector *connector, GError **error)
 {
     if (connector->ready == NULL) {
@@ -262,7 +345,7 @@ Transport *connector_open(Connector *connector, GError **error)
         return NULL;
     }
     if (!connects) {
-        return t;
+        return secure_ready(connector, t, error);
     }
 
     g_auto(MigFd) fd = maker_of(address)->to_socket == NULL ? connect_inet(connector, error)
@@ -270,7 +353,9 @@ Transport *connector_open(Connector *connector, GError **error)
     if (fd < 0) {
         return NULL;
     }
-    t = socket_transport_new(fd, address_traits[address->kind].name, connector->name, error);
+    t = connector->tls != NULL
+            ? secure(connector, fd, error)
+            : socket_transport_new(fd, address_traits[address->kind].name, connector->name, error);
     if (t != NULL) {
         socket_obey_keep_alive(fd, address);
         mig_fd_steal(&fd);

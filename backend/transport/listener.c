@@ -52,8 +52,7 @@ struct Listener {
     char *last_held;     /* the last of them */
     guint notice_source; /* each second, until all is given */
 
-    int next_fd; /* a main connection that waits for the end of the attempt before it; -1 = none */
-    char *next_peer;
+    Caller *next; /* a main connection that waits for the end of the attempt before it */
     guint next_source;
 
     int passed_flags;     /* of a passed listening socket, restored at the end; -1 = none */
@@ -113,68 +112,60 @@ static void on_dropped(const char *text, void *data)
 
 static void drop_next(Listener *l)
 {
-    if (l->next_fd >= 0) {
-        close(l->next_fd);
-    }
-    l->next_fd = -1;
-    g_clear_pointer(&l->next_peer, g_free);
+    g_clear_pointer(&l->next, caller_free);
     if (l->next_source != 0) {
         g_source_remove(l->next_source);
         l->next_source = 0;
     }
 }
 
-static void on_admitted(int fd, ChannelType type, const char *peer, void *data)
+static void on_admitted(Caller *caller, ChannelType type, void *data)
 {
     Listener *l = data;
+    g_autofree char *peer = g_strdup(caller->peer);
     g_autoptr(GError) error = NULL;
 
-    if (l->next_fd >= 0 && lobby_has_hung_up(l->next_fd)) {
+    if (l->next != NULL && lobby_has_hung_up(l->next->fd)) {
         drop_next(l); /* it was cancelled while it waited */
     }
-    if (l->busy && type == CHANNEL_MAIN && l->next_fd < 0 && l->callbacks.source_has_left != NULL &&
-        l->callbacks.source_has_left(l->data)) {
+    if (l->busy && type == CHANNEL_MAIN && l->next == NULL &&
+        l->callbacks.source_has_left != NULL && l->callbacks.source_has_left(l->data)) {
         /* A source that tries again at once: the attempt before it is about to end. */
-        l->next_fd = fd;
-        l->next_peer = g_strdup(peer);
+        l->next = caller;
         return;
     }
     if (l->busy && type == CHANNEL_MAIN) {
         g_autofree char *text =
             g_strdup_printf("Extra incoming migration connection; ignoring (from %s)", peer);
-        if (l->callbacks.busy_answer_size > 0 &&
-            send(fd, l->callbacks.busy_answer, l->callbacks.busy_answer_size,
+        if (caller->session == NULL && l->callbacks.busy_answer_size > 0 &&
+            send(caller->fd, l->callbacks.busy_answer, l->callbacks.busy_answer_size,
                  MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
             /* It has left: there is nobody to tell. */
         }
-        close(fd);
+        caller_free(caller);
         listener_notice(l, text);
         return;
     }
-    Transport *t = socket_transport_new(fd, address_traits[l->address->kind].name, peer, &error);
+    Transport *t = caller_transport(caller, address_traits[l->address->kind].name, &error);
     if (t == NULL) {
         g_autofree char *text =
             g_strdup_printf("dropped a connection from %s: %s", peer, error->message);
-        close(fd);
         if (!l->busy) {
             lobby_source_has_left(l->lobby);
         }
         listener_notice(l, text);
         return;
     }
-    socket_obey_keep_alive(fd, l->address);
+    socket_obey_keep_alive(t->fd, l->address);
     l->callbacks.channel(l, type, t, l->data);
 }
 
 static gboolean on_next(gpointer data)
 {
     Listener *l = data;
-    g_autofree char *peer = g_steal_pointer(&l->next_peer);
-    int fd = l->next_fd;
 
     l->next_source = 0;
-    l->next_fd = -1;
-    on_admitted(fd, CHANNEL_MAIN, peer, l);
+    on_admitted(g_steal_pointer(&l->next), CHANNEL_MAIN, l);
     return G_SOURCE_REMOVE;
 }
 
@@ -187,10 +178,18 @@ static void on_unexpected(ChannelType type, void *data)
     }
 }
 
+static TlsSetup *on_tls(void *data)
+{
+    Listener *l = data;
+
+    return l->callbacks.tls != NULL ? l->callbacks.tls(l->data) : NULL;
+}
+
 static const LobbyCallbacks lobby_callbacks = {
     .admit = on_admitted,
     .dropped = on_dropped,
     .unexpected = on_unexpected,
+    .tls = on_tls,
 };
 
 static void stop_accepting(Listener *l)
@@ -257,6 +256,18 @@ static gboolean on_single(gpointer data)
     Listener *l = data;
 
     l->single_source = 0;
+    if (l->single->two_way && l->callbacks.tls != NULL) {
+        g_autoptr(TlsSetup) setup = l->callbacks.tls(l->data);
+        int fd = setup != NULL ? fcntl(l->single->fd, F_DUPFD_CLOEXEC, 0) : -1;
+
+        if (fd >= 0) {
+            /* A passed socket: the handshake is done in the lobby. */
+            l->lobby = lobby_new(&lobby_callbacks, l);
+            lobby_add(l->lobby, fd, transport_name(l->single));
+            g_clear_pointer(&l->single, transport_free);
+            return G_SOURCE_REMOVE;
+        }
+    }
     l->callbacks.channel(l, CHANNEL_MAIN, g_steal_pointer(&l->single), l->data);
     return G_SOURCE_REMOVE;
 }
@@ -421,7 +432,6 @@ Listener *listener_new(const Address *address, int fd, const ListenerCallbacks *
     l->addresses = g_ptr_array_new();
     l->accept_sources = g_array_new(FALSE, FALSE, sizeof(guint));
     l->notices = NOTICES_AT_ONCE;
-    l->next_fd = -1;
     l->passed_flags = -1;
     if (open_address(l, fd)) {
         l->announce_source = g_idle_add_full(G_PRIORITY_DEFAULT, on_announce, l, NULL);
@@ -494,7 +504,7 @@ void listener_set_busy(Listener *l, bool busy)
     if (!busy && l->lobby != NULL) {
         lobby_source_has_left(l->lobby);
     }
-    if (!busy && l->next_fd >= 0 && l->next_source == 0) {
+    if (!busy && l->next != NULL && l->next_source == 0) {
         l->next_source = g_idle_add_full(G_PRIORITY_DEFAULT, on_next, l, NULL);
     }
 }

@@ -4,7 +4,8 @@
  * first word of an expected channel is admitted. Every other one is dropped with a notice that
  * describes it. Main thread.
  *
- * The bytes are read with MSG_PEEK, so the reader of the stream still gets all of them.
+ * Where TLS is on, the handshake comes first; it never waits, so many can be under way. The first
+ * bytes are only looked at: the reader of the stream still gets all of them.
  */
 #include "backend/transport/transport-private.h"
 
@@ -41,8 +42,8 @@ struct Lobby {
 
 typedef struct {
     Lobby *lobby;
-    int fd;
-    char *peer;
+    Caller *caller;  /* NULL once admitted */
+    bool greeted;    /* the TLS handshake is done, or none is needed */
     char *host;      /* the same for all connections of one peer; NULL = not known */
     uint64_t number; /* counts arrivals */
     bool crowded;    /* beyond the regular places */
@@ -56,7 +57,7 @@ static const struct {
     const char *what;
 } strangers[] = {
     { "\x11\x22\x33\x44", 4, "a multifd channel; capability multifd is off here" },
-    { "\x16\x03", 2, "TLS; TLS is not supported by this build" },
+    { "\x16\x03", 2, "TLS; parameter tls-creds is not set here" },
     { "GET ", 4, "an HTTP request" },
     { "SSH-", 4, "an SSH client" },
 };
@@ -172,12 +173,35 @@ static void leave(Waiting *w)
     g_queue_remove(&w->lobby->waiting, w);
 }
 
+void caller_free(Caller *caller)
+{
+    if (caller == NULL) {
+        return;
+    }
+    tls_session_free(caller->session);
+    if (caller->fd >= 0) {
+        close(caller->fd);
+    }
+    g_free(caller->peer);
+    g_free(caller);
+}
+
+Transport *caller_transport(Caller *caller, const char *kind, GError **error)
+{
+    g_autoptr(Caller) own = caller;
+    Transport *t = own->session != NULL ? tls_transport_new(own->session, own->peer, error)
+                                        : socket_transport_new(own->fd, kind, own->peer, error);
+
+    if (t != NULL) {
+        own->session = NULL;
+        own->fd = -1;
+    }
+    return t;
+}
+
 static void waiting_free(Waiting *w)
 {
-    if (w->fd >= 0) {
-        close(w->fd);
-    }
-    g_free(w->peer);
+    caller_free(w->caller);
     g_free(w->host);
     g_free(w);
 }
@@ -186,7 +210,8 @@ static void drop(Waiting *w, const char *why)
 {
     LobbyCallbacks callbacks = w->lobby->callbacks;
     void *data = w->lobby->data;
-    g_autofree char *text = g_strdup_printf("dropped a connection from %s: %s", w->peer, why);
+    g_autofree char *text =
+        g_strdup_printf("dropped a connection from %s: %s", w->caller->peer, why);
 
     leave(w);
     waiting_free(w);
@@ -198,8 +223,7 @@ static void admit(Waiting *w, ChannelType type)
     Lobby *lobby = w->lobby;
     LobbyCallbacks callbacks = lobby->callbacks;
     void *data = lobby->data;
-    g_autofree char *peer = g_steal_pointer(&w->peer);
-    int fd = mig_fd_steal(&w->fd);
+    Caller *caller = g_steal_pointer(&w->caller);
 
     if ((type == CHANNEL_MAIN || type == CHANNEL_RECOVERY) && !lobby->has_source) {
         lobby->has_source = true;
@@ -208,7 +232,7 @@ static void admit(Waiting *w, ChannelType type)
     }
     leave(w);
     waiting_free(w);
-    callbacks.admit(fd, type, peer, data);
+    callbacks.admit(caller, type, data);
 }
 
 static gboolean on_readable(int fd, GIOCondition condition, gpointer data);
@@ -222,13 +246,98 @@ bool lobby_has_hung_up(int fd)
     return poll(&polled, 1, 0) == 1;
 }
 
+static ssize_t peek(const Waiting *w, void *buffer, size_t size)
+{
+    return w->caller->session != NULL ? tls_session_peek(w->caller->session, buffer, size)
+                                      : recv(w->caller->fd, buffer, size, MSG_PEEK | MSG_DONTWAIT);
+}
+
+/* ---- TLS ---- */
+
+static void watch(Waiting *w, GIOCondition condition)
+{
+    if (w->source != 0) {
+        g_source_remove(w->source);
+    }
+    w->source = g_unix_fd_add(w->caller->fd, condition | G_IO_HUP | G_IO_ERR, on_readable, w);
+}
+
+/* True when the first byte of @fd has come and is not that of a TLS record. */
+static bool speaks_plain(int fd)
+{
+    uint8_t first;
+
+    return recv(fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1 && first != 0x16;
+}
+
+/* An alert that a TLS client understands and by which a migmon without TLS recognises the reason:
+ * fatal, protocol_version. */
+static const uint8_t plain_alert[] = { 0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x46 };
+
+/* Goes on with the handshake. True once the peer may speak; else @w waits or is freed. */
+static bool greet(Waiting *w)
+{
+    Caller *caller = w->caller;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *why = NULL;
+
+    if (w->greeted) {
+        return true;
+    }
+    if (caller->session == NULL) {
+        g_autoptr(TlsSetup) setup =
+            w->lobby->callbacks.tls != NULL ? w->lobby->callbacks.tls(w->lobby->data) : NULL;
+
+        if (setup == NULL) {
+            w->greeted = true;
+            return true;
+        }
+        if (speaks_plain(caller->fd)) {
+            send(caller->fd, plain_alert, sizeof plain_alert, MSG_DONTWAIT | MSG_NOSIGNAL);
+            drop(w, "it does not speak TLS; parameter tls-creds is set here");
+            return false;
+        }
+        caller->session = tls_session_new(caller->fd, setup, &error);
+        if (caller->session == NULL) {
+            drop(w, error->message);
+            return false;
+        }
+    }
+    switch (tls_session_handshake(caller->session, &error)) {
+    case TLS_DONE:
+        w->greeted = true;
+        watch(w, G_IO_IN);
+        return true;
+    case TLS_WANTS_READ:
+        watch(w, G_IO_IN);
+        break;
+    case TLS_WANTS_WRITE:
+        watch(w, G_IO_OUT);
+        break;
+    case TLS_FAILED:
+        why = tls_session_peer(caller->session) != NULL
+                  ? g_strdup_printf("%s (its certificate is of %s)", error->message,
+                                    tls_session_peer(caller->session))
+                  : g_strdup(error->message);
+        drop(w, why);
+        break;
+    }
+    return false;
+}
+
+/* ---- the first bytes ---- */
+
 /* Examines the received bytes; may free @w. @polled: the descriptor is readable. */
 static void look(Waiting *w, bool polled)
 {
     uint8_t bytes[LONGEST];
     ChannelType type;
-    ssize_t got = recv(w->fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+    ssize_t got;
 
+    if (!greet(w)) {
+        return;
+    }
+    got = peek(w, bytes, sizeof bytes);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }
@@ -260,11 +369,11 @@ static void look(Waiting *w, bool polled)
     case MAY_BE:
         break;
     }
-    if (lobby_has_hung_up(w->fd)) {
+    if (lobby_has_hung_up(w->caller->fd)) {
         drop(w, "it left in the middle of its first word");
         return;
     }
-    if (polled) {
+    if (polled && w->caller->session == NULL) {
         /* The descriptor stays readable although no new byte has come. */
         g_source_remove(w->source);
         w->source = g_timeout_add(REST_MS, on_rest, w);
@@ -391,12 +500,13 @@ void lobby_add(Lobby *lobby, int fd, const char *peer)
     Waiting *w = g_new0(Waiting, 1);
 
     w->lobby = lobby;
-    w->fd = fd;
-    w->peer = g_strdup(peer);
+    w->caller = g_new0(Caller, 1);
+    w->caller->fd = fd;
+    w->caller->peer = g_strdup(peer);
     w->host = socket_address_host(fd);
     w->number = lobby->n_come++;
     w->crowded = lobby->waiting.length >= count_places(lobby);
     w->deadline = g_timeout_add(w->crowded ? lobby->crowded_ms : lobby->silent_ms, on_deadline, w);
-    w->source = g_unix_fd_add(fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_readable, w);
+    watch(w, G_IO_IN);
     g_queue_push_tail(&lobby->waiting, w);
 }

@@ -26,7 +26,7 @@ bool tcp_host_is_gone(unsigned unacked, unsigned retransmits, unsigned probes, u
            ((unacked > 0 && retransmits >= GONE_RETRANSMITS) || probes >= GONE_RETRANSMITS);
 }
 
-static bool inet_is_reachable(const Transport *t, GError **error)
+bool socket_is_reachable(const Transport *t, GError **error)
 {
     struct tcp_info info = { 0 };
     socklen_t length = sizeof info;
@@ -60,7 +60,7 @@ static bool would_block(void)
     return errno == EAGAIN || errno == EWOULDBLOCK;
 }
 
-static ssize_t socket_readv(Transport *t, const struct iovec *iov, int n, GError **error)
+ssize_t socket_readv(Transport *t, const struct iovec *iov, int n, GError **error)
 {
     struct msghdr message = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
 
@@ -81,7 +81,7 @@ static ssize_t socket_readv(Transport *t, const struct iovec *iov, int n, GError
     }
 }
 
-static ssize_t socket_writev(Transport *t, const struct iovec *iov, int n, GError **error)
+ssize_t socket_writev(Transport *t, const struct iovec *iov, int n, GError **error)
 {
     struct msghdr message = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
 
@@ -107,14 +107,14 @@ static ssize_t socket_writev(Transport *t, const struct iovec *iov, int n, GErro
     }
 }
 
-static void socket_interrupt(Transport *t)
+void socket_interrupt(Transport *t)
 {
     shutdown(t->fd, SHUT_RDWR);
 }
 
 /* Returns 0 when the socket is not tcp (a passed one can be either) or the kernel does not count
  * (before Linux 4.9): all waits then count as the link's. */
-static uint64_t inet_receiver_limited_us(const Transport *t)
+uint64_t socket_receiver_limited_us(const Transport *t)
 {
     struct tcp_info info = { 0 };
     socklen_t length = sizeof info;
@@ -133,7 +133,7 @@ static uint64_t inet_receiver_limited_us(const Transport *t)
     }
 
 static const TransportOps socket_ops[] = {
-    SOCKET_OPS("tcp", inet_receiver_limited_us, inet_is_reachable),
+    SOCKET_OPS("tcp", socket_receiver_limited_us, socket_is_reachable),
     SOCKET_OPS("unix", NULL, NULL),
     SOCKET_OPS("vsock", NULL, NULL),
     SOCKET_OPS("fd", NULL, NULL),
@@ -151,7 +151,7 @@ static const TransportOps *find_ops(const char *kind)
 
 /* The stream's small messages (PING, SHUT) must not wait for more data. A peer whose host has
  * vanished without a reset must be noticed within a minute: by keepalive while nothing is on the
- * way, else by inet_is_reachable(). TCP_USER_TIMEOUT would also end a connection to a peer that
+ * way, else by socket_is_reachable(). TCP_USER_TIMEOUT would also end a connection to a peer that
  * lives and reads nothing. */
 static void tune_tcp(int fd)
 {
@@ -177,26 +177,35 @@ void socket_obey_keep_alive(int fd, const Address *address)
     }
 }
 
-Transport *socket_transport_new(int fd, const char *kind, const char *name, GError **error)
+bool socket_transport_init(Transport *t, const TransportOps *ops, int fd, const char *name,
+                           GError **error)
 {
     struct sockaddr_storage peer = { 0 };
     socklen_t length = sizeof peer;
 
     if (getpeername(fd, (struct sockaddr *)&peer, &length) < 0) {
         mig_error_set_errno(error, errno, "%s", name);
-        return NULL;
+        return false;
     }
     if (peer.ss_family == AF_INET || peer.ss_family == AF_INET6) {
         tune_tcp(fd);
     }
-
-    Transport *t = g_new0(Transport, 1);
     g_autofree char *copy = g_strdup(name);
-    if (!transport_init(t, find_ops(kind), fd, copy, error)) {
-        g_free(t);
-        return NULL;
+    if (!transport_init(t, ops, fd, copy, error)) {
+        return false;
     }
     copy = NULL;
     t->two_way = true;
+    return true;
+}
+
+Transport *socket_transport_new(int fd, const char *kind, const char *name, GError **error)
+{
+    Transport *t = g_new0(Transport, 1);
+
+    if (!socket_transport_init(t, find_ops(kind), fd, name, error)) {
+        g_free(t);
+        return NULL;
+    }
     return t;
 }

@@ -10,6 +10,7 @@
 
 #include "backend/base/fd.h"
 #include "backend/base/wake-fd.h"
+#include "backend/transport/tls.h"
 #include "backend/transport/transport.h"
 
 /* ---- common part (transport.c) ---- */
@@ -66,6 +67,19 @@ bool zero_copy_make_room(Transport *t, GError **error);
 Transport *socket_transport_new(int fd, const char *kind, const char *name, GError **error);
 /* Switches keepalive, which every connection has, off where @address says so. */
 void socket_obey_keep_alive(int fd, const Address *address);
+
+/* For transports over a connected stream socket: initialises the common part with @ops; takes @fd
+ * on success. */
+bool socket_transport_init(Transport *t, const TransportOps *ops, int fd, const char *name,
+                           GError **error);
+ssize_t socket_readv(Transport *t, const struct iovec *iov, int n, GError **error);
+ssize_t socket_writev(Transport *t, const struct iovec *iov, int n, GError **error);
+bool socket_is_reachable(const Transport *t, GError **error);
+void socket_interrupt(Transport *t);
+uint64_t socket_receiver_limited_us(const Transport *t);
+
+/* After the handshake: takes @session and its descriptor on success. */
+Transport *tls_transport_new(TlsSession *session, const char *name, GError **error);
 
 /* Pipe, FIFO or character device. @owned: the open file description is not shared. */
 Transport *pipe_transport_new(int fd, bool owned, const char *name, GError **error);
@@ -163,19 +177,34 @@ bool maker_check(const Address *address, GError **error);
 /* ---- connections of unknown type (lobby.c) ---- */
 
 /*
- * Accepted connections wait here, on the main loop, until their first four
- * bytes have come; the bytes stay in the socket. Both callbacks may free the
- * lobby.
+ * Accepted connections wait here, on the main loop, until the TLS handshake is
+ * done, where TLS is on, and until their first bytes have come, which stay unread. Both callbacks
+ * may free the lobby.
  */
 typedef struct Lobby Lobby;
 
+/* An accepted connection. */
 typedef struct {
-    /* A channel of @type; the callee owns @fd; @peer is its name. */
-    void (*admit)(int fd, ChannelType type, const char *peer, void *data);
+    int fd;              /* owned */
+    char *peer;          /* its name */
+    TlsSession *session; /* owned; NULL = without TLS */
+} Caller;
+
+void caller_free(Caller *caller);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Caller, caller_free)
+
+/* Its transport; @caller is freed in any case. @kind as for socket_transport_new(). */
+Transport *caller_transport(Caller *caller, const char *kind, GError **error);
+
+typedef struct {
+    /* A channel of @type; the callee owns @caller. */
+    void (*admit)(Caller *caller, ChannelType type, void *data);
     /* A connection was dropped; @text explains why. */
     void (*dropped)(const char *text, void *data);
     /* As in ListenerCallbacks; must not free the lobby. */
     void (*unexpected)(ChannelType type, void *data);
+    /* As ListenerCallbacks.tls. */
+    TlsSetup *(*tls)(void *data);
 } LobbyCallbacks;
 
 Lobby *lobby_new(const LobbyCallbacks *callbacks, void *data);

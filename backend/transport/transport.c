@@ -307,7 +307,8 @@ bool transport_write_all(Transport *t, struct iovec *iov, int n, size_t *ret_acc
 
 bool transport_is_readable(const Transport *t)
 {
-    return t->fd < 0 || wait_fd(t->fd, POLLIN, t->wake_fd, 0) != WAIT_TIMEOUT;
+    return t->fd < 0 || (t->ops->has_input != NULL && t->ops->has_input(t)) ||
+           wait_fd(t->fd, POLLIN, t->wake_fd, 0) != WAIT_TIMEOUT;
 }
 
 bool transport_peer_has_left(const Transport *t)

@@ -17,6 +17,7 @@
 
 #include "backend/base/address.h"
 #include "backend/base/wait-clock.h"
+#include "backend/transport/tls.h"
 
 typedef struct Transport Transport;
 
@@ -39,6 +40,8 @@ typedef struct {
     /* Optional: false with the error when the peer's host does not answer any more. Called while a
      * read or a write waits, every TRANSPORT_LOOK_MS. */
     bool (*is_reachable)(const Transport *t, GError **error);
+    /* Optional: bytes can be read that are no longer in the descriptor. The reader. */
+    bool (*has_input)(const Transport *t);
 } TransportOps;
 
 /* State of sends without a copy; see zero-copy.c. */
@@ -179,6 +182,11 @@ Connector *connector_new(const Address *address, int fd, GError **error);
 void connector_free(Connector *connector);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Connector, connector_free)
 
+/* Main thread, before the first connector_open(): each connection begins with a TLS handshake,
+ * which has TLS_HANDSHAKE_MS. Takes @setup. NULL = without TLS. */
+#define TLS_HANDSHAKE_MS (30 * 1000)
+void connector_use_tls(Connector *connector, TlsSetup *setup);
+
 /* Worker thread; blocks until connected, failed or cancelled. A cancel abandons the name look-up
  * instead of waiting for it. "Failed to connect to 'HOST:PORT': REASON". file, exec and fd can be
  * opened only once. */
@@ -219,6 +227,9 @@ typedef struct {
     /* Optional. True when the source that keeps the listener busy has closed its connection: the
      * next main connection then waits until the listener is free. */
     bool (*source_has_left)(void *data);
+    /* Optional: what connections that come now need for TLS, NULL = they come without. The caller
+     * frees it. */
+    TlsSetup *(*tls)(void *data);
 } ListenerCallbacks;
 
 /* Main thread. Listens, or opens a file or descriptor, or starts an exec child; the channel

@@ -124,10 +124,11 @@ def from_qemu(s, binary, preempt=False, recover=False):
         raise harness.Failure(dst.owner())
 
 
-qemus = harness.real_qemus()
-if not qemus:
-    harness.skip("no qemu-system-x86_64 here")
-harness.run([named(test, version, binary, *mode)
-             for version, binary in qemus.items()
-             for test in (to_qemu, from_qemu)
-             for mode in ((), (True,), (False, True), (True, True))])
+if __name__ == "__main__":
+    qemus = harness.real_qemus()
+    if not qemus:
+        harness.skip("no qemu-system-x86_64 here")
+    harness.run([named(test, version, binary, *mode)
+                 for version, binary in qemus.items()
+                 for test in (to_qemu, from_qemu)
+                 for mode in ((), (True,), (False, True), (True, True))])

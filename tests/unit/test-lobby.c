@@ -153,13 +153,13 @@ typedef struct {
     GArray *peers; /* our ends, int */
 } Silence;
 
-static void on_admit(int fd, ChannelType type, const char *peer, void *data)
+static void on_admit(Caller *caller, ChannelType type, void *data)
 {
     Silence *s = data;
 
-    (void)type, (void)peer;
+    (void)type;
     s->n_admitted++;
-    close(fd);
+    caller_free(caller);
 }
 
 static void on_drop(const char *text, void *data)
