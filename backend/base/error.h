@@ -21,6 +21,7 @@ typedef enum {
     MIG_ERROR_DEVICE_NOT_FOUND,  /* QMP class DeviceNotFound */
     MIG_ERROR_FORMAT,            /* bytes from a peer or a file violate the format */
     MIG_ERROR_IO,                /* a transport failed or the peer closed it */
+    MIG_ERROR_CUT,               /* like MIG_ERROR_IO: a TLS session ended without close_notify */
     MIG_ERROR_CANCELLED,         /* the operation was cancelled on this side */
     MIG_ERROR_UNSUPPORTED,       /* this build or this machine cannot do it */
 } MigErrorCode;

@@ -31,8 +31,8 @@ static TlsTransport *tls_of(Transport *t)
 static ssize_t set_read_error(TlsTransport *t, ssize_t result, GError **error)
 {
     if (result == GNUTLS_E_PREMATURE_TERMINATION) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
-                    "the TLS connection was cut: it ended without close_notify");
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_CUT,
+                            "the TLS connection was cut: it ended without close_notify");
     } else if (t->session->read_error != NULL) {
         g_propagate_error(error, g_steal_pointer(&t->session->read_error));
     } else if (result == GNUTLS_E_FATAL_ALERT_RECEIVED) {

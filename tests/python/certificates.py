@@ -21,7 +21,8 @@ def _certtool(*arguments):
 
 
 def _key(path):
-    _certtool("--generate-privkey", "--key-type=ecdsa", "--outfile", path)
+    # QEMU 10.0 demands a certificate that may encipher keys, which only RSA can.
+    _certtool("--generate-privkey", "--key-type=rsa", "--bits=2048", "--outfile", path)
     os.chmod(path, 0o600)
 
 
