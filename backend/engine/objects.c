@@ -96,7 +96,7 @@ TlsSetup *engine_tls_client(Engine *e, const Address *address)
     const char *named = e->parameters.tls_hostname;
 
     if (setup != NULL) {
-        setup->hostname = named != NULL && *named != '\0'    ? g_strdup(named)
+        setup->hostname = named != NULL && *named != '\0' ? g_strdup(named)
                           : address->kind == ADDRESS_INET ? g_strdup(address->host)
                                                           : NULL;
     }

@@ -52,23 +52,25 @@ static bool check_rules(json_object *list, GError **error)
     const char *policy = json_text(list, "policy");
 
     if (*policy != '\0' && !is_one_of(policy, policies)) {
-        return mig_fail(error, MIG_ERROR_GENERIC, "Parameter 'policy' does not accept value '%s'", policy);
+        return mig_fail(error, MIG_ERROR_GENERIC, "Parameter 'policy' does not accept value '%s'",
+                        policy);
     }
     if (rules != NULL && !json_object_is_type(rules, json_type_array)) {
-        return mig_fail(error, MIG_ERROR_GENERIC, "Invalid parameter type for 'rules', expected: array");
+        return mig_fail(error, MIG_ERROR_GENERIC,
+                        "Invalid parameter type for 'rules', expected: array");
     }
     for (JsonEach row = json_each(rules); json_next(&row);) {
         const char *format = json_text(row.value, "format");
 
         policy = json_text(row.value, "policy");
         if (json_member(row.value, "match") == NULL || *policy == '\0') {
-            return mig_fail(error, MIG_ERROR_GENERIC, "Parameter 'rules[%zu].%s' is missing", row.next - 1,
-                               *policy == '\0' ? "policy" : "match");
+            return mig_fail(error, MIG_ERROR_GENERIC, "Parameter 'rules[%zu].%s' is missing",
+                            row.next - 1, *policy == '\0' ? "policy" : "match");
         }
         if (!is_one_of(policy, policies) || (*format != '\0' && !is_one_of(format, formats))) {
             return mig_fail(error, MIG_ERROR_GENERIC, "Parameter '%s' does not accept value '%s'",
-                               is_one_of(policy, policies) ? "format" : "policy",
-                               is_one_of(policy, policies) ? format : policy);
+                            is_one_of(policy, policies) ? "format" : "policy",
+                            is_one_of(policy, policies) ? format : policy);
         }
     }
     return true;
@@ -134,12 +136,14 @@ static json_object *read_rules(const char *path, GError **error)
     g_autoptr(GError) reason = NULL;
 
     if (!g_file_get_contents(path, &text, NULL, &reason)) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Unable to read '%s': %s", path, reason->message);
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Unable to read '%s': %s", path,
+                    reason->message);
         return NULL;
     }
     json_object *rules = json_tokener_parse(text);
     if (!json_object_is_type(rules, json_type_object)) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "File '%s' must contain a JSON object", path);
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "File '%s' must contain a JSON object",
+                    path);
         json_object_put(rules);
         return NULL;
     }

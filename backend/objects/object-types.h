@@ -34,7 +34,7 @@ typedef struct {
     int (*allows)(const void *object, const char *identity, GError **error);
 } ObjectType;
 
-extern const ObjectType secret_type; /* the object is a char * */
+extern const ObjectType secret_type;                                /* the object is a char * */
 extern const ObjectType tls_x509_type, tls_psk_type, tls_anon_type; /* a TlsCredentials * */
 extern const ObjectType authz_simple_type, authz_list_type, authz_list_file_type;
 

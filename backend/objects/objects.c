@@ -95,14 +95,16 @@ static bool check_value(const ObjectProperty *p, json_object *value, GError **er
     bool is_text = strcmp(p->type, "string") == 0 || p->values != NULL;
 
     if (is_text && !json_object_is_type(value, json_type_string)) {
-        return mig_fail(error, MIG_ERROR_GENERIC, "Invalid parameter type for '%s', expected: string", p->name);
+        return mig_fail(error, MIG_ERROR_GENERIC,
+                        "Invalid parameter type for '%s', expected: string", p->name);
     }
     if (strcmp(p->type, "bool") == 0 && !json_object_is_type(value, json_type_boolean)) {
-        return mig_fail(error, MIG_ERROR_GENERIC, "Invalid parameter type for '%s', expected: boolean", p->name);
+        return mig_fail(error, MIG_ERROR_GENERIC,
+                        "Invalid parameter type for '%s', expected: boolean", p->name);
     }
     if (p->values != NULL && !g_strv_contains(p->values, json_string(value))) {
-        return mig_fail(error, MIG_ERROR_GENERIC, "Parameter '%s' does not accept value '%s'", p->name,
-                           json_string(value));
+        return mig_fail(error, MIG_ERROR_GENERIC, "Parameter '%s' does not accept value '%s'",
+                        p->name, json_string(value));
     }
     return true;
 }
@@ -120,7 +122,7 @@ static bool check_arguments(const ObjectType *type, json_object *args, GError **
             return false;
         }
     }
-    json_object_object_foreach(args, name, ignored) {
+    json_object_object_foreach (args, name, ignored) {
         (void)ignored;
         if (strcmp(name, "qom-type") != 0 && strcmp(name, "id") != 0 &&
             find_property(type, name) == NULL) {
@@ -128,9 +130,10 @@ static bool check_arguments(const ObjectType *type, json_object *args, GError **
         }
     }
     return is_identifier(json_text(args, "id")) ||
-           mig_fail(error, MIG_ERROR_GENERIC, "Parameter 'id' expects an identifier\n"
-                              "Identifiers consist of letters, digits, '-', '.', '_', starting "
-                              "with a letter.");
+           mig_fail(error, MIG_ERROR_GENERIC,
+                    "Parameter 'id' expects an identifier\n"
+                    "Identifiers consist of letters, digits, '-', '.', '_', starting "
+                    "with a letter.");
 }
 
 /* ---- making and deleting ---- */
@@ -167,8 +170,8 @@ bool objects_add(Objects *objects, json_object *args, ObjectsWarn warn, void *da
         return false;
     }
     if (find(objects, id) != NULL) {
-        return mig_fail(
-            error, MIG_ERROR_GENERIC, "attempt to add duplicate property '%s' to object (type 'container')", id);
+        return mig_fail(error, MIG_ERROR_GENERIC,
+                        "attempt to add duplicate property '%s' to object (type 'container')", id);
     }
     const ObjectParts parts = {
         .properties = args,
@@ -197,7 +200,8 @@ bool objects_delete(Objects *objects, const char *id, GError **error)
         return mig_fail(error, MIG_ERROR_GENERIC, "object '%s' not found", id);
     }
     if (entry->type->in_use != NULL && entry->type->in_use(entry->object)) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "object '%s' is in use, can not be deleted", id);
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "object '%s' is in use, can not be deleted", id);
         mig_error_hint(error, "a migration uses it; wait for its end or cancel it");
         return false;
     }
@@ -254,18 +258,21 @@ TlsCredentials *objects_tls_credentials(const Objects *objects, const char *id, 
 
     if (entry == NULL) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "No TLS credentials with id '%s'", id);
-        mig_error_hint(error, "object_add tls-creds-x509,id=%s,dir=DIR,endpoint=%s makes some; "
-                              "tls-creds \"\" migrates without TLS",
+        mig_error_hint(error,
+                       "object_add tls-creds-x509,id=%s,dir=DIR,endpoint=%s makes some; "
+                       "tls-creds \"\" migrates without TLS",
                        id, side == TLS_SERVER ? "server" : "client");
         return NULL;
     }
     if (!g_str_has_prefix(entry->type->name, "tls-creds-")) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Object with id '%s' is not TLS credentials", id);
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "Object with id '%s' is not TLS credentials", id);
         return NULL;
     }
     TlsCredentials *credentials = entry->object;
     if (credentials->side != side) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Expected TLS credentials for a %s endpoint",
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "Expected TLS credentials for a %s endpoint",
                     side == TLS_SERVER ? "server" : "client");
         mig_error_hint(error, "the source needs endpoint=client, the destination endpoint=server");
         return NULL;
@@ -279,15 +286,18 @@ bool objects_allow(const Objects *objects, const char *id, const char *identity,
     int allowed;
 
     if (entry == NULL || entry->type->allows == NULL) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "TLS x509 authz check for %s is denied", identity);
-        mig_error_hint(error, entry == NULL ? "tls-authz names '%s', and there is no such object"
-                                            : "tls-authz names '%s', which is no authorization",
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "TLS x509 authz check for %s is denied",
+                    identity);
+        mig_error_hint(error,
+                       entry == NULL ? "tls-authz names '%s', and there is no such object"
+                                     : "tls-authz names '%s', which is no authorization",
                        id);
         return false;
     }
     allowed = entry->type->allows(entry->object, identity, error);
     if (allowed == 0) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "TLS x509 authz check for %s is denied", identity);
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "TLS x509 authz check for %s is denied",
+                    identity);
         mig_error_hint(error, "object '%s' does not allow that name", id);
     }
     return allowed == 1;

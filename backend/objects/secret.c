@@ -11,8 +11,12 @@
 static const char *const formats[] = { "raw", "base64", NULL };
 
 static const ObjectProperty properties[] = {
-    { "data", "string" },   { "file", "string" }, { "format", "QCryptoSecretFormat", formats },
-    { "keyid", "string" },  { "iv", "string" },   { "loaded", "bool" },
+    { "data", "string" },
+    { "file", "string" },
+    { "format", "QCryptoSecretFormat", formats },
+    { "keyid", "string" },
+    { "iv", "string" },
+    { "loaded", "bool" },
     { NULL },
 };
 
@@ -25,7 +29,8 @@ static char *read_bytes(const ObjectParts *parts, gsize *ret_size, GError **erro
     char *bytes;
 
     if (data != NULL && *file != '\0') {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "'file' and 'data' are mutually exclusive");
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "'file' and 'data' are mutually exclusive");
         return NULL;
     }
     if (data != NULL) {
@@ -33,11 +38,13 @@ static char *read_bytes(const ObjectParts *parts, gsize *ret_size, GError **erro
         return g_strdup(json_string(data));
     }
     if (*file == '\0') {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Either 'file' or 'data' must be provided");
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "Either 'file' or 'data' must be provided");
         return NULL;
     }
     if (!g_file_get_contents(file, &bytes, ret_size, &reason)) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Unable to read %s: %s", file, reason->message);
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Unable to read %s: %s", file,
+                    reason->message);
         return NULL;
     }
     return bytes;
@@ -49,7 +56,8 @@ static void *make(const ObjectParts *parts, GError **error)
     gsize size = 0;
 
     if (json_member(parts->properties, "keyid") != NULL) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "encrypted secrets are not supported by this build");
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "encrypted secrets are not supported by this build");
         mig_error_hint(error, "leave keyid and iv out; file=PATH reads a file that only its owner "
                               "may read");
         return NULL;
@@ -63,7 +71,8 @@ static void *make(const ObjectParts *parts, GError **error)
         size_t used = strspn(bytes, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                     "0123456789+/=\r\n");
         if (bytes[used] != '\0') {
-            g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Base64 data contains invalid characters");
+            g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                        "Base64 data contains invalid characters");
             return NULL;
         }
         guchar *decoded = g_base64_decode(bytes, &size);

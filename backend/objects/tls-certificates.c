@@ -31,15 +31,18 @@ static bool load_file(const char *path, gnutls_datum_t *ret, char **ret_text, co
     return true;
 }
 
-static bool check_dates(gnutls_x509_crt_t cert, const char *file, CertificateUse use, GError **error)
+static bool check_dates(gnutls_x509_crt_t cert, const char *file, CertificateUse use,
+                        GError **error)
 {
     time_t now = time(NULL);
 
     if (gnutls_x509_crt_get_expiration_time(cert) < now) {
-        return mig_fail(error, MIG_ERROR_GENERIC, "The %s certificate %s has expired", use_names[use], file);
+        return mig_fail(error, MIG_ERROR_GENERIC, "The %s certificate %s has expired",
+                        use_names[use], file);
     }
     if (gnutls_x509_crt_get_activation_time(cert) > now) {
-        return mig_fail(error, MIG_ERROR_GENERIC, "The %s certificate %s is not yet active", use_names[use], file);
+        return mig_fail(error, MIG_ERROR_GENERIC, "The %s certificate %s is not yet active",
+                        use_names[use], file);
     }
     return true;
 }
@@ -51,23 +54,26 @@ static bool check_constraints(gnutls_x509_crt_t cert, const char *file, Certific
 
     if (result > 0 && use != USE_CA) {
         return mig_fail(error, MIG_ERROR_GENERIC,
-                           "The certificate %s basic constraints show a CA, but we need one for a "
-                           "%s",
-                           file, use_names[use]);
+                        "The certificate %s basic constraints show a CA, but we need one for a "
+                        "%s",
+                        file, use_names[use]);
     }
     if (result == 0 && use == USE_CA) {
-        return mig_fail(error, MIG_ERROR_GENERIC, "The certificate %s basic constraints do not show a CA", file);
+        return mig_fail(error, MIG_ERROR_GENERIC,
+                        "The certificate %s basic constraints do not show a CA", file);
     }
     if (result == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE) {
         return use != USE_CA ||
-               mig_fail(error, MIG_ERROR_GENERIC, "The certificate %s is missing basic constraints for a CA", file);
+               mig_fail(error, MIG_ERROR_GENERIC,
+                        "The certificate %s is missing basic constraints for a CA", file);
     }
-    return result >= 0 ||
-           mig_fail(error, MIG_ERROR_GENERIC, "Unable to query certificate %s basic constraints: %s", file,
-                       gnutls_strerror(result));
+    return result >= 0 || mig_fail(error, MIG_ERROR_GENERIC,
+                                   "Unable to query certificate %s basic constraints: %s", file,
+                                   gnutls_strerror(result));
 }
 
-static bool check_usage(gnutls_x509_crt_t cert, const char *file, CertificateUse use, GError **error)
+static bool check_usage(gnutls_x509_crt_t cert, const char *file, CertificateUse use,
+                        GError **error)
 {
     unsigned usage = 0, critical = 0;
     int result = gnutls_x509_crt_get_key_usage(cert, &usage, &critical);
@@ -76,14 +82,16 @@ static bool check_usage(gnutls_x509_crt_t cert, const char *file, CertificateUse
         return true;
     }
     if (result < 0) {
-        return mig_fail(error, MIG_ERROR_GENERIC, "Unable to query certificate %s key usage: %s", file,
-                           gnutls_strerror(result));
+        return mig_fail(error, MIG_ERROR_GENERIC, "Unable to query certificate %s key usage: %s",
+                        file, gnutls_strerror(result));
     }
     if (use == USE_CA && (usage & GNUTLS_KEY_KEY_CERT_SIGN) == 0 && critical != 0) {
-        return mig_fail(error, MIG_ERROR_GENERIC, "Certificate %s usage does not permit certificate signing", file);
+        return mig_fail(error, MIG_ERROR_GENERIC,
+                        "Certificate %s usage does not permit certificate signing", file);
     }
     if (use != USE_CA && (usage & GNUTLS_KEY_DIGITAL_SIGNATURE) == 0 && critical != 0) {
-        return mig_fail(error, MIG_ERROR_GENERIC, "Certificate %s usage does not permit digital signature", file);
+        return mig_fail(error, MIG_ERROR_GENERIC,
+                        "Certificate %s usage does not permit digital signature", file);
     }
     return true;
 }
@@ -106,8 +114,9 @@ static bool check_purpose(gnutls_x509_crt_t cert, const char *file, CertificateU
             break;
         }
         if (result < 0) {
-            return mig_fail(error, MIG_ERROR_GENERIC, "Unable to query certificate %s key purpose: %s", file,
-                               gnutls_strerror(result));
+            return mig_fail(error, MIG_ERROR_GENERIC,
+                            "Unable to query certificate %s key purpose: %s", file,
+                            gnutls_strerror(result));
         }
         any = true;
         strict |= critical != 0;
@@ -116,8 +125,9 @@ static bool check_purpose(gnutls_x509_crt_t cert, const char *file, CertificateU
                 strcmp(oid, GNUTLS_KP_ANY) == 0;
     }
     return !any || fits || !strict ||
-           mig_fail(error, MIG_ERROR_GENERIC, "Certificate %s purpose does not allow use with a TLS %s", file,
-                       use_names[use]);
+           mig_fail(error, MIG_ERROR_GENERIC,
+                    "Certificate %s purpose does not allow use with a TLS %s", file,
+                    use_names[use]);
 }
 
 static bool check_one(gnutls_x509_crt_t cert, const char *file, CertificateUse use, GError **error)
@@ -142,12 +152,12 @@ static bool check_chain(gnutls_x509_crt_t cert, const char *file, gnutls_x509_cr
     int result = gnutls_x509_crt_list_verify(&cert, 1, authorities, (int)n, NULL, 0, 0, &status);
 
     if (result < 0) {
-        return mig_fail(error, MIG_ERROR_GENERIC, "Unable to verify certificate %s against CA certificate %s", file,
-                           ca);
+        return mig_fail(error, MIG_ERROR_GENERIC,
+                        "Unable to verify certificate %s against CA certificate %s", file, ca);
     }
-    return status == 0 ||
-           mig_fail(error, MIG_ERROR_GENERIC, "Our own certificate %s failed validation against %s: %s", file, ca,
-                       chain_reason(status));
+    return status == 0 || mig_fail(error, MIG_ERROR_GENERIC,
+                                   "Our own certificate %s failed validation against %s: %s", file,
+                                   ca, chain_reason(status));
 }
 
 static bool check_own(TlsSide side, const char *file, gnutls_x509_crt_t *authorities, unsigned n,
@@ -164,7 +174,7 @@ static bool check_own(TlsSide side, const char *file, gnutls_x509_crt_t *authori
     int result = gnutls_x509_crt_import(cert, &data, GNUTLS_X509_FMT_PEM);
     if (result < 0) {
         return mig_fail(error, MIG_ERROR_GENERIC, "Unable to import %s certificate %s: %s",
-                           side == TLS_SERVER ? "server" : "client", file, gnutls_strerror(result));
+                        side == TLS_SERVER ? "server" : "client", file, gnutls_strerror(result));
     }
     return check_one(cert, file, side == TLS_SERVER ? USE_SERVER : USE_CLIENT, error) &&
            check_chain(cert, file, authorities, n, ca, error);

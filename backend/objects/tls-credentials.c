@@ -14,19 +14,28 @@ static const char *const endpoints[] = { "client", "server", NULL };
 
 #define COMMON_PROPERTIES                                                                          \
     { "endpoint", "QCryptoTLSCredsEndpoint", endpoints }, { "dir", "string" },                     \
-        { "verify-peer", "bool" }, { "priority", "string" }, { "loaded", "bool" }
+        { "verify-peer", "bool" }, { "priority", "string" },                                       \
+    {                                                                                              \
+        "loaded", "bool"                                                                           \
+    }
 
 static const ObjectProperty x509_properties[] = {
-    COMMON_PROPERTIES, { "sanity-check", "bool" }, { "passwordid", "string" }, { NULL },
+    COMMON_PROPERTIES,
+    { "sanity-check", "bool" },
+    { "passwordid", "string" },
+    { NULL },
 };
-static const ObjectProperty psk_properties[] = { COMMON_PROPERTIES, { "username", "string" }, { NULL } };
+static const ObjectProperty psk_properties[] = { COMMON_PROPERTIES,
+                                                 { "username", "string" },
+                                                 { NULL } };
 static const ObjectProperty anon_properties[] = { COMMON_PROPERTIES, { NULL } };
 
 /* ---- what all of them have ---- */
 
 static TlsSide side_of(const ObjectParts *parts)
 {
-    return strcmp(json_text(parts->properties, "endpoint"), "server") == 0 ? TLS_SERVER : TLS_CLIENT;
+    return strcmp(json_text(parts->properties, "endpoint"), "server") == 0 ? TLS_SERVER
+                                                                           : TLS_CLIENT;
 }
 
 static bool flag_of(const ObjectParts *parts, const char *name)
@@ -70,7 +79,8 @@ static void warn_open_key(const ObjectParts *parts, const char *path)
 {
     struct stat info;
 
-    if (parts->warn != NULL && stat(path, &info) == 0 && (info.st_mode & (S_IRGRP | S_IROTH)) != 0) {
+    if (parts->warn != NULL && stat(path, &info) == 0 &&
+        (info.st_mode & (S_IRGRP | S_IROTH)) != 0) {
         g_autofree char *text =
             g_strdup_printf("others can read the key %s: chmod 600 %s", path, path);
         parts->warn(parts->warn_data, text);
@@ -99,7 +109,7 @@ static bool load_dh(const ObjectParts *parts, gnutls_dh_params_t *ret, GError **
         gnutls_dh_params_deinit(*ret);
         *ret = NULL;
         return mig_fail(error, MIG_ERROR_GENERIC, "Unable to load DH parameters from %s: %s", path,
-                           gnutls_strerror(result));
+                        gnutls_strerror(result));
     }
     return true;
 }
@@ -147,7 +157,8 @@ static bool find_certificates(const ObjectParts *parts, TlsSide side, Certificat
         ret->crl = find_file(parts, "ca-crl.pem", false, &reason);
     }
     if (reason == NULL) {
-        ret->cert = find_file(parts, server ? "server-cert.pem" : "client-cert.pem", server, &reason);
+        ret->cert =
+            find_file(parts, server ? "server-cert.pem" : "client-cert.pem", server, &reason);
     }
     if (reason == NULL) {
         ret->key = find_file(parts, server ? "server-key.pem" : "client-key.pem", server, &reason);
@@ -159,16 +170,18 @@ static bool find_certificates(const ObjectParts *parts, TlsSide side, Certificat
     return true;
 }
 
-static bool load_certificates(const ObjectParts *parts, gnutls_certificate_credentials_t credentials,
+static bool load_certificates(const ObjectParts *parts,
+                              gnutls_certificate_credentials_t credentials,
                               const CertificateFiles *files, GError **error)
 {
     g_autofree char *password = NULL;
     const char *password_id = json_text(parts->properties, "passwordid");
-    int result = gnutls_certificate_set_x509_trust_file(credentials, files->ca, GNUTLS_X509_FMT_PEM);
+    int result =
+        gnutls_certificate_set_x509_trust_file(credentials, files->ca, GNUTLS_X509_FMT_PEM);
 
     if (result < 0) {
         return mig_fail(error, MIG_ERROR_GENERIC, "Cannot load CA certificate '%s': %s", files->ca,
-                           gnutls_strerror(result));
+                        gnutls_strerror(result));
     }
     if (*password_id != '\0') {
         password = parts->secret(parts->data, password_id, error);
@@ -180,8 +193,8 @@ static bool load_certificates(const ObjectParts *parts, gnutls_certificate_crede
         result = gnutls_certificate_set_x509_key_file2(credentials, files->cert, files->key,
                                                        GNUTLS_X509_FMT_PEM, password, 0);
         if (result < 0) {
-            return mig_fail(error, MIG_ERROR_GENERIC, "Cannot load certificate '%s' & key '%s': %s", files->cert,
-                               files->key, gnutls_strerror(result));
+            return mig_fail(error, MIG_ERROR_GENERIC, "Cannot load certificate '%s' & key '%s': %s",
+                            files->cert, files->key, gnutls_strerror(result));
         }
         warn_open_key(parts, files->key);
     }
@@ -189,7 +202,7 @@ static bool load_certificates(const ObjectParts *parts, gnutls_certificate_crede
         result = gnutls_certificate_set_x509_crl_file(credentials, files->crl, GNUTLS_X509_FMT_PEM);
         if (result < 0) {
             return mig_fail(error, MIG_ERROR_GENERIC, "Cannot load CRL '%s': %s", files->crl,
-                               gnutls_strerror(result));
+                            gnutls_strerror(result));
         }
     }
     return true;
@@ -209,7 +222,8 @@ static void *make_x509(const ObjectParts *parts, GError **error)
     }
     int result = gnutls_certificate_allocate_credentials(&credentials);
     if (result < 0) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Cannot allocate credentials: '%s'", gnutls_strerror(result));
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Cannot allocate credentials: '%s'",
+                    gnutls_strerror(result));
         return NULL;
     }
     if (!load_certificates(parts, credentials, &files, error) ||
@@ -244,7 +258,8 @@ static char *find_key(const char *path, const char *user, GError **error)
     size_t length = strlen(user);
 
     if (!g_file_get_contents(path, &text, NULL, &reason)) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Cannot read PSK file %s: %s", path, reason->message);
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Cannot read PSK file %s: %s", path,
+                    reason->message);
         return NULL;
     }
     lines = g_strsplit(text, "\n", -1);
@@ -253,7 +268,8 @@ static char *find_key(const char *path, const char *user, GError **error)
             return g_strdup(g_strchomp(*line + length + 1));
         }
     }
-    g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Username %s not found in PSK file %s", user, path);
+    g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Username %s not found in PSK file %s", user,
+                path);
     return NULL;
 }
 
@@ -265,7 +281,8 @@ static void *make_psk_server(const ObjectParts *parts, const char *path, GError 
     gnutls_psk_allocate_server_credentials(&credentials);
     int result = gnutls_psk_set_server_credentials_file(credentials, path);
     if (result < 0) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Cannot set PSK server credentials: %s", gnutls_strerror(result));
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Cannot set PSK server credentials: %s",
+                    gnutls_strerror(result));
     }
     if (result < 0 || !load_dh(parts, &dh, error)) {
         gnutls_psk_free_server_credentials(credentials);
@@ -293,7 +310,8 @@ static void *make_psk_client(const ObjectParts *parts, const char *path, GError 
     gnutls_psk_allocate_client_credentials(&credentials);
     int result = gnutls_psk_set_client_credentials(credentials, user, &data, GNUTLS_PSK_KEY_HEX);
     if (result < 0) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Cannot set PSK client credentials: %s", gnutls_strerror(result));
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Cannot set PSK client credentials: %s",
+                    gnutls_strerror(result));
         gnutls_psk_free_client_credentials(credentials);
         return NULL;
     }

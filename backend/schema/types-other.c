@@ -95,6 +95,7 @@ const SchemaType *const schema_other_types[] = {
     &schema_x_dirty_pages,
     &dirty_limit_info,
     &migration_thread,
+    &qom_property,
     &colo_mode,
     &colo_reason,
     &schema_colo_status,

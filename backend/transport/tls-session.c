@@ -2,8 +2,8 @@
  * TLS credentials and sessions. See tls.h.
  *
  * GnuTLS moves its bytes through pull() and push(). Before the session belongs to a transport these
- * do not wait, so that a handshake can be done on the main loop; afterwards they wait in poll() as a
- * plain socket does, and a shutdown of the transport ends the wait.
+ * do not wait, so that a handshake can be done on the main loop; afterwards they wait in poll() as
+ * a plain socket does, and a shutdown of the transport ends the wait.
  */
 #include "backend/transport/tls-private.h"
 
@@ -67,8 +67,9 @@ TlsCredentials *tls_credentials_new(TlsSide side, gnutls_credentials_type_t type
 
     int result = gnutls_priority_init(&tried, c->priority, &at);
     if (result < 0) {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Unable to set TLS session priority %s: %s",
-                    c->priority, gnutls_strerror(result));
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "Unable to set TLS session priority %s: %s", c->priority,
+                    gnutls_strerror(result));
         mig_error_hint(error, "GnuTLS does not understand it from '%s' on", at);
         return NULL;
     }
@@ -195,8 +196,8 @@ TlsSession *tls_session_new(int fd, const TlsSetup *setup, GError **error)
         return NULL;
     }
     if (c->type == GNUTLS_CRD_CERTIFICATE && server) {
-        gnutls_certificate_server_set_request(
-            s->session, c->verify_peer ? GNUTLS_CERT_REQUIRE : GNUTLS_CERT_IGNORE);
+        gnutls_certificate_server_set_request(s->session, c->verify_peer ? GNUTLS_CERT_REQUIRE
+                                                                         : GNUTLS_CERT_IGNORE);
     }
     if (!server && s->hostname != NULL && !g_hostname_is_ip_address(s->hostname)) {
         gnutls_server_name_set(s->session, GNUTLS_NAME_DNS, s->hostname, strlen(s->hostname));
@@ -230,7 +231,8 @@ static TlsStep fail_handshake(TlsSession *s, int result, GError **error)
 {
     const char *why = tls_explain(s, result);
 
-    g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "TLS handshake failed: %s", gnutls_strerror(result));
+    g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "TLS handshake failed: %s",
+                gnutls_strerror(result));
     if (why != NULL) {
         mig_error_hint(error, "%s", why);
     }
@@ -286,7 +288,8 @@ ssize_t tls_session_peek(TlsSession *s, void *buffer, size_t size)
 
 char *tls_session_describe(const TlsSession *s)
 {
-    return g_strdup_printf("%s %s", gnutls_protocol_get_name(gnutls_protocol_get_version(s->session)),
+    return g_strdup_printf("%s %s",
+                           gnutls_protocol_get_name(gnutls_protocol_get_version(s->session)),
                            gnutls_cipher_get_name(gnutls_cipher_get(s->session)));
 }
 

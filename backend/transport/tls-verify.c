@@ -99,8 +99,9 @@ static bool set_peer(TlsSession *s, gnutls_x509_crt_t cert, GError **error)
     int result = gnutls_x509_crt_get_dn3(cert, &name, GNUTLS_X509_DN_FLAG_COMPAT);
 
     if (result < 0) {
-        return mig_fail(error, MIG_ERROR_GENERIC, "Cannot get the certificate's distinguished name: %s",
-                    gnutls_strerror(result));
+        return mig_fail(error, MIG_ERROR_GENERIC,
+                        "Cannot get the certificate's distinguished name: %s",
+                        gnutls_strerror(result));
     }
     s->peer = g_strndup((const char *)name.data, name.size);
     gnutls_free(name.data);
@@ -120,7 +121,8 @@ static bool check_name(TlsSession *s, gnutls_x509_crt_t cert, GError **error)
     if (gnutls_x509_crt_check_hostname(cert, s->hostname) == 0) {
         g_autofree char *names = names_of(cert);
 
-        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "Certificate does not match the hostname %s", s->hostname);
+        g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
+                    "Certificate does not match the hostname %s", s->hostname);
         mig_error_hint(error,
                        "it is valid for %s; migrate_set_parameter tls-hostname NAME looks for "
                        "another name",
@@ -143,7 +145,7 @@ static bool check_certificate(TlsSession *s, GError **error)
     int imported = gnutls_x509_crt_import(cert, &certs[0], GNUTLS_X509_FMT_DER);
     if (result < 0 || imported < 0) {
         return mig_fail(error, MIG_ERROR_GENERIC, "Cannot import certificate: %s",
-                    gnutls_strerror(result < 0 ? result : imported));
+                        gnutls_strerror(result < 0 ? result : imported));
     }
     if (!set_peer(s, cert, error) || !check_dates(cert, error)) {
         return false;
@@ -158,9 +160,10 @@ static bool check_certificate(TlsSession *s, GError **error)
                 gnutls_free(name.data);
             }
             g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "%s", reasons[i].text);
-            mig_error_hint(error, "the peer's certificate is of %s, issued by %s; both sides need "
-                                  "the same ca-cert.pem", s->peer,
-                           issuer != NULL ? issuer : "an unknown issuer");
+            mig_error_hint(error,
+                           "the peer's certificate is of %s, issued by %s; both sides need "
+                           "the same ca-cert.pem",
+                           s->peer, issuer != NULL ? issuer : "an unknown issuer");
             return false;
         }
     }

@@ -74,6 +74,6 @@ ssize_t tls_session_peek(TlsSession *session, void *buffer, size_t size);
 /* "TLS1.3 AES-256-GCM" and the like; caller frees. */
 char *tls_session_describe(const TlsSession *session);
 
-/* The distinguished name of the peer's certificate, or the user name of its key; NULL = it has none.
- * Owned by the session. */
+/* The distinguished name of the peer's certificate, or the user name of its key; NULL = it has
+ * none. Owned by the session. */
 const char *tls_session_peer(const TlsSession *session);

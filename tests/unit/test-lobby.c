@@ -26,7 +26,7 @@ static void test_strays_are_dropped_with_a_word(void **state)
         { "GET / HTTP/1.0\r\n\r\n", "an HTTP request" },
         { "\x11\x22\x33\x44", "multifd is off here" },
         { "\x11\x22\x33\x45", "it began with 11 22 33 45" },
-        { "\x16\x03\x01\x02", "TLS is not supported by this build" },
+        { "\x16\x03\x01\x02", "parameter tls-creds is not set here" },
         { "QEVX", "it began with 51 45 56 58 (\"QEVX\"), not with \"QEVM\"" },
         { "x", "it began with 78 (\"x\")" },
         { "", "left without a word" },
