@@ -246,10 +246,19 @@ bool lobby_has_hung_up(int fd)
     return poll(&polled, 1, 0) == 1;
 }
 
-static ssize_t peek(const Waiting *w, void *buffer, size_t size)
+/* As recv() with MSG_PEEK; *@ret_why, the caller's, is set where more than errno is known. */
+static ssize_t peek(const Waiting *w, void *buffer, size_t size, char **ret_why)
 {
-    return w->caller->session != NULL ? tls_session_peek(w->caller->session, buffer, size)
-                                      : recv(w->caller->fd, buffer, size, MSG_PEEK | MSG_DONTWAIT);
+    g_autoptr(GError) error = NULL;
+
+    if (w->caller->session == NULL) {
+        return recv(w->caller->fd, buffer, size, MSG_PEEK | MSG_DONTWAIT);
+    }
+    ssize_t got = tls_session_peek(w->caller->session, buffer, size, &error);
+    if (error != NULL) {
+        *ret_why = g_strdup(error->message);
+    }
+    return got;
 }
 
 /* ---- TLS ---- */
@@ -332,12 +341,13 @@ static void look(Waiting *w, bool polled)
 {
     uint8_t bytes[LONGEST];
     ChannelType type;
+    g_autofree char *broken = NULL;
     ssize_t got;
 
     if (!greet(w)) {
         return;
     }
-    got = peek(w, bytes, sizeof bytes);
+    got = peek(w, bytes, sizeof bytes, &broken);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }
@@ -347,7 +357,7 @@ static void look(Waiting *w, bool polled)
         return;
     }
     if (got <= 0) {
-        drop(w, got == 0 ? "it left without a word" : g_strerror(errno));
+        drop(w, got == 0 ? "it left without a word" : broken != NULL ? broken : g_strerror(errno));
         return;
     }
     switch (recognise(w->lobby, bytes, (size_t)got, &type)) {

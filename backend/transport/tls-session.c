@@ -261,7 +261,28 @@ TlsStep tls_session_handshake(TlsSession *s, GError **error)
     return TLS_DONE;
 }
 
-ssize_t tls_session_peek(TlsSession *s, void *buffer, size_t size)
+void tls_set_read_error(TlsSession *s, int result, GError **error)
+{
+    if (result == GNUTLS_E_PREMATURE_TERMINATION) {
+        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_CUT,
+                            "the TLS connection was cut: it ended without close_notify");
+    } else if (s->read_error != NULL) {
+        g_propagate_error(error, g_steal_pointer(&s->read_error));
+    } else if (result == GNUTLS_E_FATAL_ALERT_RECEIVED) {
+        const char *why = tls_explain(s, result);
+
+        g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "Cannot read from TLS channel: %s",
+                    gnutls_alert_get_name(gnutls_alert_get(s->session)));
+        if (why != NULL) {
+            mig_error_hint(error, "%s", why);
+        }
+    } else {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "Cannot read from TLS channel: %s",
+                    gnutls_strerror(result));
+    }
+}
+
+ssize_t tls_session_peek(TlsSession *s, void *buffer, size_t size, GError **error)
 {
     ssize_t got = 1;
 
@@ -280,6 +301,9 @@ ssize_t tls_session_peek(TlsSession *s, void *buffer, size_t size)
         return (ssize_t)n;
     }
     if (got < 0) {
+        if (got != GNUTLS_E_AGAIN) {
+            tls_set_read_error(s, (int)got, error);
+        }
         errno = got == GNUTLS_E_AGAIN ? EAGAIN : EIO;
         return -1;
     }

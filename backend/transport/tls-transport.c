@@ -28,28 +28,6 @@ static TlsTransport *tls_of(Transport *t)
     return (TlsTransport *)t;
 }
 
-static ssize_t set_read_error(TlsTransport *t, ssize_t result, GError **error)
-{
-    if (result == GNUTLS_E_PREMATURE_TERMINATION) {
-        g_set_error_literal(error, MIG_ERROR, MIG_ERROR_CUT,
-                            "the TLS connection was cut: it ended without close_notify");
-    } else if (t->session->read_error != NULL) {
-        g_propagate_error(error, g_steal_pointer(&t->session->read_error));
-    } else if (result == GNUTLS_E_FATAL_ALERT_RECEIVED) {
-        const char *why = tls_explain(t->session, (int)result);
-
-        g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "Cannot read from TLS channel: %s",
-                    gnutls_alert_get_name(gnutls_alert_get(t->session->session)));
-        if (why != NULL) {
-            mig_error_hint(error, "%s", why);
-        }
-    } else {
-        g_set_error(error, MIG_ERROR, MIG_ERROR_IO, "Cannot read from TLS channel: %s",
-                    gnutls_strerror((int)result));
-    }
-    return -1;
-}
-
 /* Bytes that were looked at before. */
 static ssize_t take_peeked(TlsSession *s, const struct iovec *iov)
 {
@@ -84,7 +62,10 @@ static ssize_t tls_readv(Transport *t, const struct iovec *iov, int n, GError **
                 continue; /* a message of TLS itself, such as a new session ticket */
             }
             if (got <= 0) {
-                return total > 0 ? total : got == 0 ? 0 : set_read_error(tls, got, error);
+                if (got < 0 && total == 0) {
+                    tls_set_read_error(s, (int)got, error);
+                }
+                return total > 0 ? total : got == 0 ? 0 : -1;
             }
             filled += (size_t)got;
             total += got;

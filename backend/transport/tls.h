@@ -68,8 +68,11 @@ typedef enum { TLS_DONE, TLS_WANTS_READ, TLS_WANTS_WRITE, TLS_FAILED } TlsStep;
 TlsStep tls_session_handshake(TlsSession *session, GError **error);
 
 /* Copies the first bytes of the peer's data without removing them: their number, 0 at the end, -1
- * with errno EAGAIN, or -1 with EIO when the session is broken. Does not wait. */
-ssize_t tls_session_peek(TlsSession *session, void *buffer, size_t size);
+ * with errno EAGAIN, or -1 with EIO and the error when the session is broken. Does not wait. */
+ssize_t tls_session_peek(TlsSession *session, void *buffer, size_t size, GError **error);
+
+/* The error of a read that GnuTLS has refused with @result. */
+void tls_set_read_error(TlsSession *session, int result, GError **error);
 
 /* "TLS1.3 AES-256-GCM" and the like; caller frees. */
 char *tls_session_describe(const TlsSession *session);
