@@ -362,6 +362,19 @@ static void schedule_pump(BackendSession *session)
 
 /* ---- the interface for front ends ---- */
 
+/* The arguments without the text of a secret; the caller's. */
+static json_object *hide_secret(json_object *arguments)
+{
+    json_object *copy = NULL;
+
+    if (!json_object_object_get_ex(arguments, "data", NULL) ||
+        json_object_deep_copy(arguments, &copy, NULL) != 0) {
+        return json_object_get(arguments);
+    }
+    json_object_object_add(copy, "data", json_object_new_string("..."));
+    return copy;
+}
+
 static void trace_request(Backend *backend, json_object *request)
 {
     static const char *const shown[] = { "execute", "exec-oob", "arguments" };
@@ -371,7 +384,7 @@ static void trace_request(Backend *backend, json_object *request)
         json_object *value;
 
         if (json_object_object_get_ex(request, shown[i], &value)) {
-            json_object_object_add(copy, shown[i], json_object_get(value));
+            json_object_object_add(copy, shown[i], hide_secret(value));
         }
     }
     backend->trace(json_object_to_json_string_ext(copy, JSON_C_TO_STRING_PLAIN |

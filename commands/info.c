@@ -529,7 +529,7 @@ const Command cmd_info = {
     .run = run_info,
     .sub = (const Command *const[]){ &info_dirty_rate, &row_guest, &info_history, &row_migrate,
                                      &row_migrate_capabilities, &row_migrate_parameters,
-                                     &row_migration_threads, &row_name, &info_snapshots,
-                                     &row_status, &info_target, &row_uuid, &info_vcpu_dirty_limit,
-                                     &row_version, NULL },
+                                     &row_migration_threads, &row_name, &info_objects,
+                                     &info_snapshots, &row_status, &info_target, &row_uuid,
+                                     &info_vcpu_dirty_limit, &row_version, NULL },
 };

@@ -6,10 +6,10 @@
  * literal one. The first part may omit "qom-type=". Text that begins with {
  * is parsed as JSON.
  *
- * An attached QEMU takes only values of the types in its schema, so each text
- * is converted by it. "a.b=1" is member b of a,
- * "a.0=1" the first element of the list a. A text that does not fit is sent as
- * it is, and QEMU refuses it in its own words.
+ * A monitor takes only values of the types that it knows, so each text is
+ * converted: by the schema of an attached QEMU, else by qom-list-properties.
+ * "a.b=1" is member b of a, "a.0=1" the first element of the list a. A text
+ * that does not fit is sent as it is, and is refused in QEMU's words.
  */
 #include "commands/hmp/hmp-internal.h"
 
@@ -219,18 +219,56 @@ static json_object *fit(json_object *schema, const char *type, json_object *valu
 
 /* ---- the commands ---- */
 
-/* The members of @flat, all texts, as the attached QEMU wants them. Caller puts. */
-static json_object *fit_object(json_object *schema, json_object *flat)
+/* The members of @flat with "a.b" as member b of a. Caller puts. */
+static json_object *nest_all(json_object *flat)
 {
     json_object *nested = json_object_new_object();
-    json_object *command = named(schema, "name", "object-add");
 
     json_object_object_foreach (flat, key, value) {
         nest(nested, key, value);
     }
+    return nested;
+}
+
+/* The members of @flat, all texts, as the attached QEMU wants them. Caller puts. */
+static json_object *fit_object(json_object *schema, json_object *flat)
+{
+    json_object *command = named(schema, "name", "object-add");
+    json_object *nested = nest_all(flat);
     json_object *fitted = fit(schema, json_text(command, "arg-type"), nested);
+
     json_object_put(nested);
     return fitted;
+}
+
+/* The same by a reply of qom-list-properties, NULL = the type is not known. */
+static json_object *fit_properties(json_object *properties, json_object *flat)
+{
+    json_object *nested = nest_all(flat), *fitted = json_object_new_object();
+
+    json_object_object_foreach (nested, name, value) {
+        const char *type = json_text(named(properties, "name", name), "type");
+        json_object *list = NULL;
+
+        if (json_object_is_type(value, json_type_object)) {
+            list = fit_list(NULL, "", value);
+            json_object_object_add(fitted, name, list ? list : json_object_get(value));
+        } else {
+            json_object_object_add(fitted, name,
+                                   fit_text(strcmp(type, "bool") == 0 ? "boolean" : "", value));
+        }
+    }
+    json_object_put(nested);
+    return fitted;
+}
+
+static void properties_known(HmpCall *call, json_object *properties, const GError *error)
+{
+    json_object *flat = object_from_keys(call_text(call, "object"), NULL); /* it was read before */
+
+    call_request(call, "object-add", fit_properties(error ? NULL : properties, flat),
+                 call_finish_with);
+    json_object_put(flat);
 }
 
 static void run_object_add(HmpCall *call)
@@ -250,6 +288,12 @@ static void run_object_add(HmpCall *call)
 
         json_object_put(args);
         args = fitted;
+    } else if (!typed && json_member(args, "qom-type")) {
+        json_object *type = json_object_with_text("typename", json_text(args, "qom-type"));
+
+        json_object_put(args);
+        call_request(call, "qom-list-properties", type, properties_known);
+        return;
     }
     call_request(call, "object-add", args, call_finish_with);
 }
@@ -261,6 +305,33 @@ static void run_object_del(HmpCall *call)
     json_add_text(args, "id", call_text(call, "id"));
     call_request(call, "object-del", args, call_finish_with);
 }
+
+/* ---- info objects ---- */
+
+static void print_objects(HmpCall *call, json_object *value, const GError *error)
+{
+    for (JsonEach row = json_each(value); json_next(&row);) {
+        const char *type = json_text(row.value, "type");
+
+        if (g_str_has_prefix(type, "child<")) {
+            call_print(call, "%s: %.*s\n", json_text(row.value, "name"),
+                       (int)strcspn(type + 6, ">"), type + 6);
+        }
+    }
+    call_finish_with(call, value, error);
+}
+
+static void run_objects(HmpCall *call)
+{
+    call_request(call, "qom-list", json_object_with_text("path", "/objects"), print_objects);
+}
+
+const Command info_objects = {
+    .name = "objects",
+    .params = "",
+    .help = "show the objects of object_add: name and type",
+    .run = run_objects,
+};
 
 const Command cmd_object_add = {
     .name = "object_add",

@@ -15,6 +15,7 @@
 #include "backend/base/json.h"
 #include "backend/base/shown.h"
 #include "commands/hmp/json-line.h"
+#include "monitor/objects.h"
 #include "monitor/program.h"
 #include "monitor/startup.h"
 #include "monitor/terminal/terminal.h"
@@ -161,6 +162,28 @@ static bool make_backend(Program *program, GError **error)
     return true;
 }
 
+/* Before the sockets exist: a source may connect at once. */
+static bool make_objects(Program *program, GError **error)
+{
+    const Options *options = &program->options;
+    g_autoptr(GString) hints = g_string_new(NULL);
+
+    if (options->objects != NULL && options->connect != NULL) {
+        return mig_fail(
+            error, MIG_ERROR_GENERIC,
+            "--object makes objects for the guest of this process; for an attached QEMU "
+            "use object_add");
+    }
+    if (!objects_make(program->backend, options->objects, hints, error)) {
+        return false;
+    }
+    g_strchomp(hints->str);
+    if (*hints->str != '\0') {
+        console_complain(program->console, "%s", hints->str);
+    }
+    return true;
+}
+
 static void watch_signals(Program *program)
 {
     g_unix_signal_add(SIGINT, on_interrupt, program);
@@ -254,6 +277,9 @@ static ExitCode set_up(Program *program, GError **error)
     watch_signals(program);
     if (!make_backend(program, error)) {
         return EXIT_CODE_USAGE; /* later failures, like a socket in use, come as events */
+    }
+    if (!make_objects(program, error)) {
+        return EXIT_CODE_USAGE;
     }
     if (!servers_open(program->servers, program->backend, program->console, &program->options,
                       error)) {

@@ -33,7 +33,7 @@ typedef struct {
 #define TEXTS G_OPTION_ARG_FILENAME_ARRAY
 #define FLAG  G_OPTION_ARG_NONE
 
-#define N_ENTRIES 35
+#define N_ENTRIES 36
 
 /* The table. */
 static void fill_entries(Raw *raw, GOptionEntry entries[N_ENTRIES])
@@ -67,6 +67,10 @@ static void fill_entries(Raw *raw, GOptionEntry entries[N_ENTRIES])
         { "observe", 0, 0, FLAG, &raw->observe, "send only queries to an attached QEMU", NULL },
         { "peer-timeout", 0, 0, TEXT, &raw->peer_timeout,
           "seconds until an attached QEMU counts as not answering (default 10)", "SECONDS" },
+        { "object", 0, 0, TEXTS, &o->objects,
+          "make an object before anything else, as object_add does: TLS credentials, a secret, "
+          "an authorization; may be repeated",
+          "TYPE,id=ID[,KEY=VALUE...]" },
         { "paused", 'S', 0, FLAG, &raw->paused, "do not start the guest", NULL },
         { "command", 'c', 0, TEXTS, &o->commands, "run this monitor command; may be repeated",
           "CMD" },
@@ -262,6 +266,7 @@ void options_clear(Options *options)
     g_free(options->color);
     g_free(options->theme);
     g_free(options->refresh);
+    g_strfreev(options->objects);
     g_strfreev(options->commands);
     g_free(options->batch_file);
     g_strfreev(options->monitors);

@@ -24,6 +24,7 @@ typedef struct {
     char *completion;      /* a shell */
     bool paused;
     bool prealloc;
+    char **objects;   /* --object, in order; NULL = none */
     char **commands;  /* -c, in order; NULL = none */
     char *batch_file; /* "-" = standard input */
     bool interactive;

@@ -59,13 +59,26 @@ void mig_error_hint(GError **error, const char *format, ...)
     (*error)->message = longer;
 }
 
+size_t mig_error_qemu_hint(const char *text)
+{
+    static const char *const hints[] = { MIG_ERROR_SIZE_HINT, MIG_ERROR_ID_HINT };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(hints); i++) {
+        if (g_str_has_prefix(text, hints[i])) {
+            return strlen(hints[i]);
+        }
+    }
+    return 0;
+}
+
 const char *mig_error_hints(const char *message)
 {
-    const char *ours = strstr(message, MIG_ERROR_HINT);
-    const char *sizes = strstr(message, MIG_ERROR_SIZE_HINT);
-    const char *end = message + strlen(message);
+    const char *at = message;
 
-    return MIN(ours != NULL ? ours : end, sizes != NULL ? sizes : end);
+    while (*at != '\0' && !g_str_has_prefix(at, MIG_ERROR_HINT) && mig_error_qemu_hint(at) == 0) {
+        at++;
+    }
+    return at;
 }
 
 char *mig_error_first_line(const GError *error)

@@ -28,10 +28,15 @@ typedef enum {
 
 /* What separates the hints of a message, and the message from the first of them. */
 #define MIG_ERROR_HINT "\nhint: "
-/* QEMU's own hint after a size that it does not understand. */
+/* QEMU's own hints, after a size and after a name that it does not understand. */
 #define MIG_ERROR_SIZE_HINT                                                                        \
     "\nOptional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-"                 \
     "\nand exabytes, respectively."
+#define MIG_ERROR_ID_HINT                                                                          \
+    "\nIdentifiers consist of letters, digits, '-', '.', '_', starting with a letter."
+
+/* The length of the hint of QEMU's own that @text begins with; 0 = none. */
+size_t mig_error_qemu_hint(const char *text);
 
 /* The QMP error class name of @error; static string. */
 const char *mig_error_class(const GError *error);

@@ -44,9 +44,10 @@ static char *show(const char *text, size_t length, Keep keep)
     const char *end = text + length;
 
     while (text < end) {
-        if (keep == KEEP_HINTS && g_str_has_prefix(text, MIG_ERROR_SIZE_HINT)) {
-            g_string_append(out, MIG_ERROR_SIZE_HINT);
-            text += strlen(MIG_ERROR_SIZE_HINT);
+        size_t hint = keep == KEEP_HINTS ? mig_error_qemu_hint(text) : 0;
+        if (hint > 0) {
+            g_string_append_len(out, text, (gssize)hint);
+            text += hint;
             continue;
         }
         gunichar c = g_utf8_get_char_validated(text, end - text);

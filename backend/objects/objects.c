@@ -131,9 +131,7 @@ static bool check_arguments(const ObjectType *type, json_object *args, GError **
     }
     return is_identifier(json_text(args, "id")) ||
            mig_fail(error, MIG_ERROR_GENERIC,
-                    "Parameter 'id' expects an identifier\n"
-                    "Identifiers consist of letters, digits, '-', '.', '_', starting "
-                    "with a letter.");
+                    "Parameter 'id' expects an identifier" MIG_ERROR_ID_HINT);
 }
 
 /* ---- making and deleting ---- */

@@ -158,7 +158,7 @@ void migrate_allow_interrupt(HmpCall *call);
 void migrate_wait_for_end(HmpCall *call);
 
 /* Sub-commands of info. */
-extern const Command info_target, info_dirty_rate, info_history, info_snapshots,
+extern const Command info_target, info_dirty_rate, info_history, info_objects, info_snapshots,
     info_vcpu_dirty_limit;
 
 /* "NAME PARAMS -- HELP" for each row of @table. */

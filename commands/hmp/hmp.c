@@ -165,13 +165,18 @@ static int compare_text(const void *a, const void *b)
     return strcmp(a, b);
 }
 
+bool hmp_is_secret(const char *line)
+{
+    return g_str_has_prefix(line, "object_add ") && strstr(line, "data=") != NULL;
+}
+
 /* Adds a line to the history. A repeated line moves to the end, and the oldest are dropped.
  * Lines of QMP clients are not kept, as they were not typed. */
 static void recent_note(Hmp *hmp, const char *line)
 {
     GList *same = g_queue_find_custom(&hmp->lines, line, compare_text);
 
-    if (hmp->flags & HMP_NO_WAIT) {
+    if ((hmp->flags & HMP_NO_WAIT) || hmp_is_secret(line)) {
         return;
     }
     if (same) {

@@ -61,6 +61,9 @@ typedef void (*HmpDone)(HmpResult result, void *data);
 void hmp_execute(Hmp *hmp, const char *line, HmpDone done, void *data);
 bool hmp_is_busy(const Hmp *hmp);
 
+/* True for a line that has a secret in it and belongs into no history. */
+bool hmp_is_secret(const char *line);
+
 /* For lines of a QMP client: they use the client's session, so both share getfd. */
 Hmp *hmp_new_with_session(const Command *const *commands, Backend *backend, BackendSession *session,
                           const HmpCallbacks *callbacks, void *data, unsigned flags);

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "backend/base/fd.h"
+#include "commands/hmp/hmp.h"
 
 #define MAX_ENTRIES 1000
 #define MAX_URIS    20
@@ -100,7 +101,7 @@ void history_remember(const char *typed)
 {
     g_autofree char *line = g_strchomp(g_strdup(typed)); /* completion adds a blank */
 
-    if (line[strspn(line, " \t")] == '\0') {
+    if (line[strspn(line, " \t")] == '\0' || hmp_is_secret(line)) {
         return;
     }
     add_line(line);

@@ -29,10 +29,9 @@ EXCLUDED = {
     "stdio-ctrl-c": "a terminal",
     "hmp-snapshots": "needs a disk",
     "qmp-snapshot-jobs": "needs a disk",
-    "tls-errors": "TLS",
     # These VMs of a scenario, not all of it.
-    "misc-hmp": {"src2": "needs a disk", "dst": "its source needs a disk", "dst-srv": "TLS", "src-srv": "TLS",
-                 "dst-psk": "TLS", "src-psk": "TLS"},
+    "misc-hmp": {"src2": "needs a disk", "dst": "its source needs a disk", "dst-srv": "starts QEMU with --object", "src-srv": "likewise",
+                 "dst-psk": "likewise", "src-psk": "likewise"},
 }
 
 

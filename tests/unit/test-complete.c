@@ -50,7 +50,7 @@ static const struct {
     { "info", 0, "info" },
     { "info ", 5,
       "dirty_rate guest history migrate migrate_capabilities migrate_parameters "
-      "migration_threads name snapshots "
+      "migration_threads name objects snapshots "
       "status target uuid vcpu_dirty_limit version" },
     { "info  mig", 6, "migrate migrate_capabilities migrate_parameters migration_threads" },
     { "info migrate ", 13, "" },

@@ -116,18 +116,20 @@ static void test_snapshots(void **state)
     tear_down(&f);
 }
 
-#define OBJECT(json) "object-add " json
+#define OBJECT(json)      "object-add " json
+#define TYPED(type, json) "qom-list-properties {\"typename\":\"" type "\"}\n" OBJECT(json)
 
 static const Row object_rows[] = {
     { "object_add", STRING_EXPECTED("object_add"), NULL, HMP_ERROR_SYNTAX },
     { "object_add secret,id=s0,data=a,,b", "",
-      OBJECT("{\"qom-type\":\"secret\",\"id\":\"s0\",\"data\":\"a,b\"}"), HMP_OK },
-    { "object_add qom-type=secret,id=s0", "", OBJECT("{\"qom-type\":\"secret\",\"id\":\"s0\"}"),
-      HMP_OK },
+      TYPED("secret", "{\"qom-type\":\"secret\",\"id\":\"s0\",\"data\":\"a,b\"}"), HMP_OK },
+    { "object_add qom-type=secret,id=s0", "",
+      TYPED("secret", "{\"qom-type\":\"secret\",\"id\":\"s0\"}"), HMP_OK },
     { "object_add {\"qom-type\": \"secret\", \"id\": \"s\"}", "",
       OBJECT("{\"qom-type\":\"secret\",\"id\":\"s\"}"), HMP_OK },
     { "object_add {", "Error: JSON parse error, premature EOI\n", NULL, HMP_ERROR_SYNTAX },
-    { "object_add secret", "Error: Parameter 'id' is missing\n", NULL, HMP_ERROR_FAILED },
+    { "object_add secret", "Error: Parameter 'id' is missing\n",
+      "qom-list-properties {\"typename\":\"secret\"}", HMP_ERROR_FAILED },
     { "object_add id=x", "Error: Parameter 'qom-type' is missing\n", NULL, HMP_ERROR_FAILED },
     { "object_add secret,id", "Error: Expected '=' after parameter 'id'\n", NULL,
       HMP_ERROR_SYNTAX },

@@ -277,6 +277,7 @@ static void test_lists(void **state)
         "info migrate_parameters  -- show current migration parameters\n"
         "info migration_threads  -- show the threads of the migration that runs\n"
         "info name  -- show the current VM name\n"
+        "info objects  -- show the objects of object_add: name and type\n"
         "info snapshots  -- show the currently saved VM snapshots\n"
         "info status  -- show the current VM status (running|paused)\n"
         "info target  -- show what is attached: both ends of a migration\n"
