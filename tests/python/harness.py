@@ -303,8 +303,14 @@ class Process:
         return wait_for(f"{self.name} is {'/'.join(wanted)}", look)
 
     def hold(self):
-        """The migration to come, or the one under way, stays until release(), as long as the guest writes."""
+        """The migration to come, or the one under way, stays until release(), as long as the guest writes. A guest that
+        is about to fill its RAM does so first: while it gets no processor it would leave with next to nothing."""
+        if any("prefill=on" in option for option in self.argv):
+            wait_for(f"the RAM of {self.name} is filled", lambda: not self.is_filling(), progress=lambda: cpu_ticks(self.pid))
         self.set(max_bandwidth=pace.HELD, downtime_limit=0)
+
+    def is_filling(self):
+        return self.run_state() == "running" and any(row["name"] == "prefill" for row in self.execute("x-query-guest"))
 
     def release(self):
         self.set(max_bandwidth=0, downtime_limit=300, x_switchover_timeout=0)
