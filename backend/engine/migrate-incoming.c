@@ -8,13 +8,60 @@
 #include "backend/base/inherited-fd.h"
 #include "backend/tables/info.h"
 
-#define DRAIN_SECONDS 2 /* how long the source may take to close after the guest has arrived */
+/* Channels that come within this time are taken for those of one source, and one that has been
+ * refused some of them may be silent for so long. */
+#define SAME_SOURCE_US (10 * G_USEC_PER_SEC)
+#define DRAIN_SECONDS  2 /* how long the source may take to close after the guest has arrived */
+
+static void stop_refused_looks(Engine *e)
+{
+    if (e->refused_timer != 0) {
+        g_source_remove(e->refused_timer);
+        e->refused_timer = 0;
+    }
+}
 
 void engine_stop_listening(Engine *e)
 {
+    stop_refused_looks(e);
     engine_multifd_drop_early(e);
     g_clear_pointer(&e->listener, listener_free);
     g_clear_pointer(&e->incoming_address, address_free);
+}
+
+/* ---- sources that send over multifd, which is off here ---- */
+
+/* A source whose multifd channels were refused may keep its main channel open after it has failed,
+ * as a QEMU 7.2 does. When it is silent it is given up. */
+static gboolean on_refused_look(void *data)
+{
+    Engine *e = data;
+    uint64_t bytes =
+        e->incoming != NULL ? atomic_load(&incoming_record(e->incoming)->counters.transferred) : 0;
+    int64_t now_us = g_get_monotonic_time();
+
+    if (bytes != e->refused_bytes) {
+        e->refused_bytes = bytes;
+        e->refused_since_us = now_us;
+    }
+    if (e->incoming != NULL && now_us - e->refused_since_us < SAME_SOURCE_US) {
+        return G_SOURCE_CONTINUE;
+    }
+    e->refused_timer = 0;
+    if (e->incoming != NULL && !engine_in_postcopy(e)) {
+        incoming_shutdown(e->incoming);
+    }
+    return G_SOURCE_REMOVE;
+}
+
+static void note_multifd(Engine *e)
+{
+    incoming_note_multifd(e->incoming);
+    e->refused_bytes = atomic_load(&incoming_record(e->incoming)->counters.transferred);
+    e->refused_since_us = g_get_monotonic_time();
+    if (e->refused_timer == 0) {
+        e->refused_timer = g_timeout_add_seconds(1, on_refused_look, e);
+    }
 }
 
 /* ---- the end of an attempt ---- */
@@ -46,6 +93,7 @@ void engine_reap_incoming(Engine *e)
     if (incoming_has_dropped(e->incoming)) {
         e->holds_departed = false;
     }
+    stop_refused_looks(e);
     incoming_free(g_steal_pointer(&e->incoming));
     if (e->listener == NULL) {
         return;
@@ -206,6 +254,12 @@ static void on_channel(Listener *l, ChannelType type, Transport *transport, void
         }
         return;
     }
+    /* The main channel of a source may come after its other channels were refused. */
+    if (e->multifd_refused_us != 0 &&
+        g_get_monotonic_time() - e->multifd_refused_us < SAME_SOURCE_US) {
+        note_multifd(e);
+    }
+    e->multifd_refused_us = 0;
     engine_multifd_hand_over_early(e);
 }
 
@@ -226,8 +280,9 @@ static void on_unexpected(Listener *l, ChannelType type, void *data)
     if (type != CHANNEL_MULTIFD) {
         return;
     }
+    e->multifd_refused_us = g_get_monotonic_time();
     if (e->incoming != NULL) {
-        incoming_note_multifd(e->incoming);
+        note_multifd(e);
         return;
     }
     if (e->last == NULL || e->last->outgoing || migration_get_status(e->last) != MIGRATION_SETUP) {

@@ -102,7 +102,7 @@ def a_destination_without_multifd_says_why(binary):
     """A QEMU 10.0 sends nothing on the main channel then: there is no attempt, and yet there is an error."""
     def test(s):
         path = s.path("m.sock")
-        dst = s.migmon("dst", "--incoming", f"unix:{path}", "--ram-id", "ram0", memory=MEMORY, machine="none")
+        dst = s.migmon("dst", "--incoming", f"unix:{path}", "--ram-id", "ram", memory=MEMORY, machine="none")
         src = s.qemu(binary, "src", memory=MEMORY)
         configure(src, 4, "none")
         src.set(max_bandwidth=UNLIMITED)
