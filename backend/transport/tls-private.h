@@ -21,7 +21,7 @@ struct TlsSession {
     GError *read_error, *write_error; /* of the socket; each by its own thread */
 
     uint8_t peeked[TLS_PEEKED]; /* bytes that were looked at and that the next read gives */
-    size_t n_peeked;
+    _Atomic size_t n_peeked;
 };
 
 /* After the handshake of GnuTLS: checks the peer's certificate and whether it may connect, and sets

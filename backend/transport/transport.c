@@ -305,10 +305,22 @@ bool transport_write_all(Transport *t, struct iovec *iov, int n, size_t *ret_acc
     return ok;
 }
 
+/* Where it is known without asking the kernel that a read would not block. */
+static bool has_input(const Transport *t)
+{
+    return t->fd < 0 || (t->ops->has_input != NULL && t->ops->has_input(t));
+}
+
 bool transport_is_readable(const Transport *t)
 {
-    return t->fd < 0 || (t->ops->has_input != NULL && t->ops->has_input(t)) ||
-           wait_fd(t->fd, POLLIN, t->wake_fd, 0) != WAIT_TIMEOUT;
+    WaitResult result = has_input(t) ? WAIT_READY : wait_fd(t->fd, POLLIN, t->wake_fd, 0);
+
+    return result == WAIT_READY || result == WAIT_WOKEN;
+}
+
+bool transport_may_be_readable(const Transport *t)
+{
+    return has_input(t) || wait_fd(t->fd, POLLIN, t->wake_fd, 0) != WAIT_TIMEOUT;
 }
 
 bool transport_peer_has_left(const Transport *t)

@@ -108,6 +108,8 @@ bool transport_is_shut_down(const Transport *t);
 
 /* True when a read would not block. */
 bool transport_is_readable(const Transport *t);
+/* The same, and true when the kernel does not say. */
+bool transport_may_be_readable(const Transport *t);
 
 /* True when a failed read or write has found that the peer closed the connection. Whether it is
  * told as the end of the stream or as a failure depends on what was on the way. */

@@ -219,7 +219,7 @@ static bool all_are_there(MultifdRecv *r)
 static bool has_unread(const MultifdRecv *r)
 {
     for (unsigned i = 0; i < r->n_come; i++) {
-        if (!r->channels[i].known && transport_is_readable(r->channels[i].transport)) {
+        if (!r->channels[i].known && transport_may_be_readable(r->channels[i].transport)) {
             return true;
         }
     }
@@ -273,7 +273,7 @@ static bool wait_for_syncs(MultifdRecv *r, uint64_t *received, GError **error)
         bytes += atomic_load(&r->channels[i].stats->bytes);
         /* A channel that waits for the others does not read. */
         unread = unread || (r->channels[i].reached < r->points &&
-                            transport_is_readable(r->channels[i].transport));
+                            transport_may_be_readable(r->channels[i].transport));
     }
     if (bytes != *received || unread || !r->config.source_left(r->config.data)) {
         *received = bytes;

@@ -173,7 +173,7 @@ uint8_t *prefetch_next(Prefetch *p, size_t *ret_count, GError **error)
             pthread_cond_wait(&p->changed, &p->lock);
         } else if (!mig_cond_wait_until(&p->changed, &p->lock, p->deadline_us) &&
                    p->filled == p->taken && !p->ended && p->failure == NULL) {
-            if (transport_is_readable(p->transport)) {
+            if (transport_may_be_readable(p->transport)) {
                 p->deadline_us += G_USEC_PER_SEC; /* this process was stopped meanwhile */
                 continue;
             }
