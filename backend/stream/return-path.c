@@ -98,8 +98,17 @@ void return_path_encode_bitmap(const DirtyMap *received, GByteArray *out)
 
 /* ---- decoding ---- */
 
+/* The first two bytes of a TLS alert. */
+#define TLS_ALERT 0x1503
+
 static bool check_kind(uint16_t type, uint16_t length, Payload *ret, GError **error)
 {
+    if (type == TLS_ALERT) {
+        g_set_error(error, MIG_ERROR, MIG_ERROR_FORMAT,
+                    "the destination expects TLS, and this side sent without");
+        mig_error_hint(error, "migrate_set_parameter tls-creds ID encrypts; object_add makes ID");
+        return false;
+    }
     if (type >= G_N_ELEMENTS(kinds) || kinds[type].name == NULL ||
         length > RETURN_PATH_MAX_LENGTH) {
         return mig_fail(error, MIG_ERROR_FORMAT,
