@@ -46,9 +46,6 @@ typedef struct {
     GPtrArray *early_channels;    /* Transport: multifd before their main channel, NULL = none */
     guint early_timer;
     int64_t multifd_refused_us; /* when a multifd channel last came although multifd is off */
-    guint refused_timer;        /* watches a source whose multifd channels were refused */
-    uint64_t refused_bytes;     /* what it had sent at the last look, and */
-    int64_t refused_since_us;   /* since when it has sent no more */
     guint drain_timer;
     guint sample_timer;
     Course *course;      /* of @last when that is outgoing, else NULL */

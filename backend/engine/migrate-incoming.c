@@ -8,60 +8,15 @@
 #include "backend/base/inherited-fd.h"
 #include "backend/tables/info.h"
 
-/* Channels that come within this time are taken for those of one source, and one that has been
- * refused some of them may be silent for so long. */
+/* Channels that come within this time are taken for those of one source. */
 #define SAME_SOURCE_US (10 * G_USEC_PER_SEC)
 #define DRAIN_SECONDS  2 /* how long the source may take to close after the guest has arrived */
 
-static void stop_refused_looks(Engine *e)
-{
-    if (e->refused_timer != 0) {
-        g_source_remove(e->refused_timer);
-        e->refused_timer = 0;
-    }
-}
-
 void engine_stop_listening(Engine *e)
 {
-    stop_refused_looks(e);
     engine_multifd_drop_early(e);
     g_clear_pointer(&e->listener, listener_free);
     g_clear_pointer(&e->incoming_address, address_free);
-}
-
-/* ---- sources that send over multifd, which is off here ---- */
-
-/* A source whose multifd channels were refused may keep its main channel open after it has failed,
- * as a QEMU 7.2 does. When it is silent it is given up. */
-static gboolean on_refused_look(void *data)
-{
-    Engine *e = data;
-    uint64_t bytes =
-        e->incoming != NULL ? atomic_load(&incoming_record(e->incoming)->counters.transferred) : 0;
-    int64_t now_us = g_get_monotonic_time();
-
-    if (bytes != e->refused_bytes) {
-        e->refused_bytes = bytes;
-        e->refused_since_us = now_us;
-    }
-    if (e->incoming != NULL && now_us - e->refused_since_us < SAME_SOURCE_US) {
-        return G_SOURCE_CONTINUE;
-    }
-    e->refused_timer = 0;
-    if (e->incoming != NULL && !engine_in_postcopy(e)) {
-        incoming_shutdown(e->incoming);
-    }
-    return G_SOURCE_REMOVE;
-}
-
-static void note_multifd(Engine *e)
-{
-    incoming_note_multifd(e->incoming);
-    e->refused_bytes = atomic_load(&incoming_record(e->incoming)->counters.transferred);
-    e->refused_since_us = g_get_monotonic_time();
-    if (e->refused_timer == 0) {
-        e->refused_timer = g_timeout_add_seconds(1, on_refused_look, e);
-    }
 }
 
 /* ---- the end of an attempt ---- */
@@ -93,7 +48,6 @@ void engine_reap_incoming(Engine *e)
     if (incoming_has_dropped(e->incoming)) {
         e->holds_departed = false;
     }
-    stop_refused_looks(e);
     incoming_free(g_steal_pointer(&e->incoming));
     if (e->listener == NULL) {
         return;
@@ -257,7 +211,7 @@ static void on_channel(Listener *l, ChannelType type, Transport *transport, void
     /* The main channel of a source may come after its other channels were refused. */
     if (e->multifd_refused_us != 0 &&
         g_get_monotonic_time() - e->multifd_refused_us < SAME_SOURCE_US) {
-        note_multifd(e);
+        incoming_note_multifd(e->incoming);
     }
     e->multifd_refused_us = 0;
     engine_multifd_hand_over_early(e);
@@ -269,12 +223,36 @@ static void on_listener_notice(Listener *l, const char *text, void *data)
     notice(data, text);
 }
 
+/* An attempt whose source connected, and was refused before there was an Incoming, fails. */
+static void fail_before_source(Engine *e, const char *why)
+{
+    g_autofree char *first_line = g_strndup(why, (gsize)(mig_error_hints(why) - why));
+    g_autofree char *text = NULL;
+
+    if (e->last == NULL || e->last->outgoing || migration_get_status(e->last) != MIGRATION_SETUP) {
+        return;
+    }
+    text = g_strdup_printf("migration from %s failed: %s", e->last->peer, why);
+    migration_note_connected(e->last);
+    migration_set_error(e->last, first_line);
+    migration_set_outcome(e->last, text);
+    migration_move(e->last, MIGRATION_SETUP, MIGRATION_FAILED);
+}
+
+static void on_lost(Listener *l, const char *text, void *data)
+{
+    Engine *e = data;
+
+    (void)l;
+    fail_before_source(e, text);
+    engine_stop_listening(e);
+}
+
 /* QEMU from 9.0 on sends nothing on the main channel before all channels have answered: then there
  * is no attempt yet that could say why it failed. */
 static void on_unexpected(Listener *l, ChannelType type, void *data)
 {
     Engine *e = data;
-    g_autofree char *text = NULL;
 
     (void)l;
     if (type != CHANNEL_MULTIFD) {
@@ -282,17 +260,12 @@ static void on_unexpected(Listener *l, ChannelType type, void *data)
     }
     e->multifd_refused_us = g_get_monotonic_time();
     if (e->incoming != NULL) {
-        note_multifd(e);
+        if (!engine_in_postcopy(e)) {
+            incoming_note_multifd(e->incoming);
+        }
         return;
     }
-    if (e->last == NULL || e->last->outgoing || migration_get_status(e->last) != MIGRATION_SETUP) {
-        return;
-    }
-    text = g_strdup_printf("migration from %s failed: " INCOMING_NO_MULTIFD, e->last->peer);
-    migration_note_connected(e->last);
-    migration_set_error(e->last, INCOMING_NO_MULTIFD);
-    migration_set_outcome(e->last, text);
-    migration_move(e->last, MIGRATION_SETUP, MIGRATION_FAILED);
+    fail_before_source(e, INCOMING_NO_MULTIFD);
 }
 
 static bool source_has_left(void *data)
@@ -352,6 +325,7 @@ void engine_listen(Engine *e, const Address *address, int fd, BackendReply *repl
     static const ListenerCallbacks callbacks = {
         .channel = on_channel,
         .notice = on_listener_notice,
+        .lost = on_lost,
         .unexpected = on_unexpected,
         .busy_answer = "\0\1\0\4\0\0\0\2", /* SHUT_BUSY */
         .busy_answer_size = 8,

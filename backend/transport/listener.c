@@ -105,9 +105,19 @@ static void listener_notice(Listener *l, const char *text)
     l->last_held = g_strdup(text);
 }
 
+/* Where there is only one connection nothing comes after it. */
+static void lose(Listener *l, const char *text)
+{
+    if (l->sockets == NULL && l->callbacks.lost != NULL) {
+        l->callbacks.lost(l, text, l->data);
+    } else {
+        listener_notice(l, text);
+    }
+}
+
 static void on_dropped(const char *text, void *data)
 {
-    listener_notice(data, text);
+    lose(data, text);
 }
 
 static void drop_next(Listener *l)
@@ -153,7 +163,7 @@ static void on_admitted(Caller *caller, ChannelType type, void *data)
         if (!l->busy) {
             lobby_source_has_left(l->lobby);
         }
-        listener_notice(l, text);
+        lose(l, text);
         return;
     }
     socket_obey_keep_alive(t->fd, l->address);
@@ -251,24 +261,35 @@ static void start_accepting(Listener *l)
     }
 }
 
+/* The only connection, a passed descriptor, when TLS is demanded: the handshake is done in the
+ * lobby. */
+static void secure_single(Listener *l)
+{
+    g_autoptr(Transport) single = g_steal_pointer(&l->single);
+    g_auto(MigFd) fd = single->two_way ? fcntl(single->fd, F_DUPFD_CLOEXEC, 0) : -1;
+
+    if (fd < 0) {
+        g_autofree char *text =
+            single->two_way ? g_strdup_printf("%s: %s", transport_name(single), g_strerror(errno))
+                            : g_strdup_printf("%s cannot carry TLS", transport_name(single));
+        lose(l, text);
+        return;
+    }
+    l->lobby = lobby_new(&lobby_callbacks, l);
+    lobby_add(l->lobby, mig_fd_steal(&fd), transport_name(single));
+}
+
 static gboolean on_single(gpointer data)
 {
     Listener *l = data;
+    g_autoptr(TlsSetup) setup = on_tls(l);
 
     l->single_source = 0;
-    if (l->single->two_way && l->callbacks.tls != NULL) {
-        g_autoptr(TlsSetup) setup = l->callbacks.tls(l->data);
-        int fd = setup != NULL ? fcntl(l->single->fd, F_DUPFD_CLOEXEC, 0) : -1;
-
-        if (fd >= 0) {
-            /* A passed socket: the handshake is done in the lobby. */
-            l->lobby = lobby_new(&lobby_callbacks, l);
-            lobby_add(l->lobby, fd, transport_name(l->single));
-            g_clear_pointer(&l->single, transport_free);
-            return G_SOURCE_REMOVE;
-        }
+    if (setup != NULL) {
+        secure_single(l);
+    } else {
+        l->callbacks.channel(l, CHANNEL_MAIN, g_steal_pointer(&l->single), l->data);
     }
-    l->callbacks.channel(l, CHANNEL_MAIN, g_steal_pointer(&l->single), l->data);
     return G_SOURCE_REMOVE;
 }
 

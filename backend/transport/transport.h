@@ -226,6 +226,9 @@ typedef struct {
     /* Sent to a main connection that comes while the listener is busy, before it is closed. */
     const void *busy_answer;
     size_t busy_answer_size;
+    /* Optional. The only connection of a listener that is not reusable was refused; @text explains
+     * why. */
+    void (*lost)(Listener *l, const char *text, void *data);
     /* Optional. True when the source that keeps the listener busy has closed its connection: the
      * next main connection then waits until the listener is free. */
     bool (*source_has_left)(void *data);

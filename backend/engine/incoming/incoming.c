@@ -19,6 +19,10 @@
 #include "backend/base/lock.h"
 #include "backend/engine/attempt/pings.h"
 
+/* A QEMU 7.2 whose multifd channels were refused keeps its main channel open, although it has
+ * failed. */
+#define REFUSED_SILENT_US (10 * G_USEC_PER_SEC)
+
 /* ---- the end ---- */
 
 static void arrived(Incoming *in)
@@ -202,6 +206,9 @@ static bool begin_reading(Incoming *in, GError **error)
     }
     MIG_LOCK(&in->lock);
 
+    if (prefetch != NULL && atomic_load(&in->multifd_refused)) {
+        prefetch_limit_silence(prefetch, REFUSED_SILENT_US);
+    }
     in->prefetch = prefetch; /* from here on a failed multifd channel can wake this thread */
     if (prefetch != NULL && in->channel_error != NULL) {
         prefetch_fail(prefetch, in->channel_error);
@@ -342,7 +349,12 @@ bool incoming_in_postcopy(const Incoming *in)
 
 void incoming_note_multifd(Incoming *in)
 {
+    MIG_LOCK(&in->lock);
+
     atomic_store(&in->multifd_refused, true);
+    if (in->prefetch != NULL) {
+        prefetch_limit_silence(in->prefetch, REFUSED_SILENT_US);
+    }
 }
 
 void incoming_shutdown(Incoming *in)

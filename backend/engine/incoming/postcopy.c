@@ -183,6 +183,7 @@ static bool take_run(Incoming *in, const StreamRecord *record, GError **error)
         return false;
     }
     in->runs = true;
+    prefetch_limit_silence(in->prefetch, 0); /* from here on a lost source is waited for */
     guest_fill(in->config.guest);
     incoming_start_guest(in, "it was started here; the rest of its RAM comes behind it");
     incoming_fault(in, "dst-postcopy-runs", NULL);

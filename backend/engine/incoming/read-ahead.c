@@ -32,6 +32,7 @@ struct Prefetch {
     bool ended;      /* nothing more comes after the filled ones */
     GError *error;   /* the reason, NULL = the end of the stream */
     GError *failure; /* set by prefetch_fail() */
+    int64_t silence_us;
 
     /* The consumer only. */
     uint64_t taken;
@@ -159,6 +160,23 @@ void prefetch_set_deadline(Prefetch *p, int64_t deadline_us)
     p->deadline_us = deadline_us;
 }
 
+void prefetch_limit_silence(Prefetch *p, int64_t limit_us)
+{
+    MIG_LOCK(&p->lock);
+
+    p->silence_us = limit_us;
+    pthread_cond_broadcast(&p->changed);
+}
+
+/* Under the lock: when a wait that began at @begin_us has to end; 0 = never. */
+static int64_t end_of_wait(const Prefetch *p, int64_t begin_us)
+{
+    int64_t silence = p->silence_us != 0 ? begin_us + p->silence_us : 0;
+
+    return p->deadline_us == 0 || silence == 0 ? MAX(p->deadline_us, silence)
+                                               : MIN(p->deadline_us, silence);
+}
+
 uint8_t *prefetch_next(Prefetch *p, size_t *ret_count, GError **error)
 {
     MIG_LOCK(&p->lock);
@@ -168,19 +186,25 @@ uint8_t *prefetch_next(Prefetch *p, size_t *ret_count, GError **error)
     p->released = p->taken > 0 ? p->taken - 1 : 0;
     p->hungry = true;
     pthread_cond_broadcast(&p->changed);
+    int64_t begin_us = g_get_monotonic_time();
     while (p->filled == p->taken && !p->ended && p->failure == NULL) {
-        if (p->deadline_us == 0) {
+        int64_t end_us = end_of_wait(p, begin_us);
+
+        if (end_us == 0) {
             pthread_cond_wait(&p->changed, &p->lock);
-        } else if (!mig_cond_wait_until(&p->changed, &p->lock, p->deadline_us) &&
-                   p->filled == p->taken && !p->ended && p->failure == NULL) {
+        } else if (!mig_cond_wait_until(&p->changed, &p->lock, end_us) && p->filled == p->taken &&
+                   !p->ended && p->failure == NULL) {
             if (transport_may_be_readable(p->transport)) {
-                p->deadline_us += G_USEC_PER_SEC; /* this process was stopped meanwhile */
+                begin_us += G_USEC_PER_SEC; /* this process was stopped meanwhile */
+                p->deadline_us += p->deadline_us != 0 ? G_USEC_PER_SEC : 0;
                 continue;
             }
             *ret_count = 0;
             p->hungry = false;
             g_set_error_literal(error, MIG_ERROR, MIG_ERROR_IO,
-                                "the source said too little to be one, and sends nothing more");
+                                p->deadline_us != 0
+                                    ? "the source said too little to be one, and sends nothing more"
+                                    : "the source sends nothing more");
             return NULL;
         }
     }

@@ -27,6 +27,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Prefetch, prefetch_free)
 /* The consumer's calls fail at @deadline_us (monotonic; 0 = none) when no bytes are there. */
 void prefetch_set_deadline(Prefetch *p, int64_t deadline_us);
 
+/* Any thread: the consumer's calls fail when no byte comes for @limit_us; 0 = no limit. */
+void prefetch_limit_silence(Prefetch *p, int64_t limit_us);
+
 /* Any thread: the consumer's next call returns @error instead of bytes. */
 void prefetch_fail(Prefetch *p, const GError *error);
 
