@@ -54,20 +54,6 @@ static bool check_display(Engine *e, json_object *args, GError **error)
 
 /* ---- snapshots ---- */
 
-/* QEMU's rule for names of jobs. */
-static bool is_identifier(const char *text)
-{
-    if (!g_ascii_isalpha(*text)) {
-        return false;
-    }
-    for (; *text != '\0'; text++) {
-        if (!g_ascii_isalnum(*text) && strchr("-._", *text) == NULL) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool check_vmstate_disk(Engine *e, json_object *args, GError **error)
 {
     (void)e, (void)args;
@@ -86,7 +72,7 @@ static bool check_snapshot_job(Engine *e, json_object *args, GError **error)
     json_object *devices = json_object_object_get(args, "devices");
 
     (void)e;
-    if (!is_identifier(id)) {
+    if (!object_is_identifier(id)) {
         return mig_fail(error, MIG_ERROR_GENERIC, "Invalid job ID '%s'", id);
     }
     if (json_object_array_length(devices) == 0) {

@@ -67,7 +67,7 @@ static const ObjectType *find_type(const char *name)
 
 /* ---- checks ---- */
 
-static bool is_identifier(const char *text)
+bool object_is_identifier(const char *text)
 {
     if (!g_ascii_isalpha(*text)) {
         return false;
@@ -129,7 +129,7 @@ static bool check_arguments(const ObjectType *type, json_object *args, GError **
             return mig_fail(error, MIG_ERROR_GENERIC, "Parameter '%s' is unexpected", name);
         }
     }
-    return is_identifier(json_text(args, "id")) ||
+    return object_is_identifier(json_text(args, "id")) ||
            mig_fail(error, MIG_ERROR_GENERIC,
                     "Parameter 'id' expects an identifier" MIG_ERROR_ID_HINT);
 }
@@ -268,7 +268,7 @@ TlsCredentials *objects_tls_credentials(const Objects *objects, const char *id, 
         return NULL;
     }
     TlsCredentials *credentials = entry->object;
-    if (credentials->side != side) {
+    if (tls_credentials_side(credentials) != side) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC,
                     "Expected TLS credentials for a %s endpoint",
                     side == TLS_SERVER ? "server" : "client");

@@ -13,6 +13,9 @@
 
 typedef struct Objects Objects;
 
+/* QEMU's rule for the ids of objects and of jobs. */
+bool object_is_identifier(const char *text);
+
 Objects *objects_new(void);
 void objects_free(Objects *objects);
 

@@ -136,15 +136,6 @@ static bool check_one(gnutls_x509_crt_t cert, const char *file, CertificateUse u
            check_usage(cert, file, use, error) && check_purpose(cert, file, use, error);
 }
 
-/* QEMU's words for a chain that does not hold. */
-static const char *chain_reason(unsigned status)
-{
-    return (status & GNUTLS_CERT_INSECURE_ALGORITHM) ? "The certificate uses an insecure algorithm"
-           : (status & GNUTLS_CERT_REVOKED)          ? "The certificate has been revoked"
-           : (status & GNUTLS_CERT_SIGNER_NOT_FOUND) ? "The certificate hasn't got a known issuer"
-                                                     : "The certificate is not trusted";
-}
-
 static bool check_chain(gnutls_x509_crt_t cert, const char *file, gnutls_x509_crt_t *authorities,
                         unsigned n, const char *ca, GError **error)
 {
@@ -157,7 +148,7 @@ static bool check_chain(gnutls_x509_crt_t cert, const char *file, gnutls_x509_cr
     }
     return status == 0 || mig_fail(error, MIG_ERROR_GENERIC,
                                    "Our own certificate %s failed validation against %s: %s", file,
-                                   ca, chain_reason(status));
+                                   ca, tls_chain_reason(status));
 }
 
 static bool check_own(TlsSide side, const char *file, gnutls_x509_crt_t *authorities, unsigned n,

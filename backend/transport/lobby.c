@@ -288,7 +288,6 @@ static bool greet(Waiting *w)
 {
     Caller *caller = w->caller;
     g_autoptr(GError) error = NULL;
-    g_autofree char *why = NULL;
 
     if (w->greeted) {
         return true;
@@ -324,11 +323,7 @@ static bool greet(Waiting *w)
         watch(w, G_IO_OUT);
         break;
     case TLS_FAILED:
-        why = tls_session_peer(caller->session) != NULL
-                  ? g_strdup_printf("%s (its certificate is of %s)", error->message,
-                                    tls_session_peer(caller->session))
-                  : g_strdup(error->message);
-        drop(w, why);
+        drop(w, error->message);
         break;
     }
     return false;
@@ -417,7 +412,8 @@ static bool may_be_silent(const Waiting *w)
     for (const GList *l = lobby->waiting.head; l != NULL; l = l->next) {
         n_kept += ((const Waiting *)l->data)->deadline == 0;
     }
-    return lobby->wanted[CHANNEL_PAGES] && lobby->has_source && w->number > lobby->source_number &&
+    return lobby->wanted[CHANNEL_PAGES] && lobby->has_source &&
+           (w->greeted || w->caller->session == NULL) && w->number > lobby->source_number &&
            w->host != NULL && g_strcmp0(w->host, lobby->source_host) == 0 && n_kept < PLACES;
 }
 

@@ -96,25 +96,14 @@ void tls_credentials_unref(TlsCredentials *credentials)
     g_free(credentials);
 }
 
+TlsSide tls_credentials_side(const TlsCredentials *credentials)
+{
+    return credentials->side;
+}
+
 bool tls_credentials_in_use(const TlsCredentials *credentials)
 {
     return !g_atomic_ref_count_compare((gatomicrefcount *)&credentials->refs, 1);
-}
-
-TlsSetup *tls_setup_copy(const TlsSetup *setup)
-{
-    if (setup == NULL) {
-        return NULL;
-    }
-
-    TlsSetup *copy = g_new(TlsSetup, 1);
-    *copy = *setup;
-    if (setup->credentials != NULL) {
-        tls_credentials_ref(setup->credentials);
-    }
-    copy->problem = setup->problem != NULL ? g_error_copy(setup->problem) : NULL;
-    copy->hostname = g_strdup(setup->hostname);
-    return copy;
 }
 
 void tls_setup_free(TlsSetup *setup)
@@ -308,16 +297,4 @@ ssize_t tls_session_peek(TlsSession *s, void *buffer, size_t size, GError **erro
         return -1;
     }
     return 0;
-}
-
-char *tls_session_describe(const TlsSession *s)
-{
-    return g_strdup_printf("%s %s",
-                           gnutls_protocol_get_name(gnutls_protocol_get_version(s->session)),
-                           gnutls_cipher_get_name(gnutls_cipher_get(s->session)));
-}
-
-const char *tls_session_peer(const TlsSession *session)
-{
-    return session->peer;
 }

@@ -17,13 +17,12 @@ static const struct {
     unsigned status;
     const char *text;
 } reasons[] = {
-    /* The most precise one first: GNUTLS_CERT_INVALID is set with each of the others. */
+    /* GNUTLS_CERT_INVALID is set with each of them. */
     { GNUTLS_CERT_INSECURE_ALGORITHM, "The certificate uses an insecure algorithm" },
     { GNUTLS_CERT_REVOKED, "The certificate has been revoked" },
     { GNUTLS_CERT_SIGNER_NOT_FOUND, "The certificate hasn't got a known issuer" },
     { GNUTLS_CERT_EXPIRED, "The certificate has expired" },
     { GNUTLS_CERT_NOT_ACTIVATED, "The certificate is not yet activated" },
-    { GNUTLS_CERT_INVALID, "The certificate is not trusted" },
 };
 
 /* The names that @cert is valid for, for a message; caller frees. */
@@ -108,10 +107,10 @@ static bool set_peer(TlsSession *s, gnutls_x509_crt_t cert, GError **error)
     return true;
 }
 
-static bool check_name(TlsSession *s, gnutls_x509_crt_t cert, GError **error)
+static bool check_name(const TlsSession *s, gnutls_x509_crt_t cert, GError **error)
 {
     if (s->credentials->side == TLS_SERVER) {
-        return s->may_connect == NULL || s->may_connect(s->peer, s->may_connect_data, error);
+        return true; /* what it is called is for may_connect() to judge */
     }
     if (s->hostname == NULL) {
         g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "No hostname for certificate validation");
@@ -132,6 +131,32 @@ static bool check_name(TlsSession *s, gnutls_x509_crt_t cert, GError **error)
     return true;
 }
 
+const char *tls_chain_reason(unsigned status)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(reasons); i++) {
+        if ((status & reasons[i].status) != 0) {
+            return reasons[i].text;
+        }
+    }
+    return "The certificate is not trusted";
+}
+
+static bool refuse_chain(const TlsSession *s, gnutls_x509_crt_t cert, unsigned status,
+                         GError **error)
+{
+    gnutls_datum_t name = { NULL, 0 };
+
+    g_set_error_literal(error, MIG_ERROR, MIG_ERROR_GENERIC, tls_chain_reason(status));
+    if (gnutls_x509_crt_get_issuer_dn3(cert, &name, GNUTLS_X509_DN_FLAG_COMPAT) >= 0) {
+        mig_error_hint(error,
+                       "the peer's certificate is of %s, issued by %.*s; both sides need the same "
+                       "ca-cert.pem",
+                       s->peer, (int)name.size, (const char *)name.data);
+        gnutls_free(name.data);
+    }
+    return false;
+}
+
 static bool check_certificate(TlsSession *s, GError **error)
 {
     g_auto(gnutls_x509_crt_t) cert = NULL;
@@ -150,22 +175,8 @@ static bool check_certificate(TlsSession *s, GError **error)
     if (!set_peer(s, cert, error) || !check_dates(cert, error)) {
         return false;
     }
-    for (size_t i = 0; i < G_N_ELEMENTS(reasons); i++) {
-        if ((status & reasons[i].status) != 0) {
-            g_autofree char *issuer = NULL;
-            gnutls_datum_t name = { NULL, 0 };
-
-            if (gnutls_x509_crt_get_issuer_dn3(cert, &name, GNUTLS_X509_DN_FLAG_COMPAT) >= 0) {
-                issuer = g_strndup((const char *)name.data, name.size);
-                gnutls_free(name.data);
-            }
-            g_set_error(error, MIG_ERROR, MIG_ERROR_GENERIC, "%s", reasons[i].text);
-            mig_error_hint(error,
-                           "the peer's certificate is of %s, issued by %s; both sides need "
-                           "the same ca-cert.pem",
-                           s->peer, issuer != NULL ? issuer : "an unknown issuer");
-            return false;
-        }
+    if (status != 0) {
+        return refuse_chain(s, cert, status, error);
     }
     return check_name(s, cert, error);
 }
@@ -174,13 +185,13 @@ bool tls_verify(TlsSession *s, GError **error)
 {
     const TlsCredentials *c = s->credentials;
 
-    if (c->type == GNUTLS_CRD_CERTIFICATE && c->verify_peer) {
-        return check_certificate(s, error);
+    if (c->type == GNUTLS_CRD_CERTIFICATE && c->verify_peer && !check_certificate(s, error)) {
+        return false;
     }
     if (c->type == GNUTLS_CRD_PSK && c->side == TLS_SERVER) {
         s->peer = g_strdup(gnutls_psk_server_get_username(s->session));
     }
-    return true;
+    return s->may_connect == NULL || s->may_connect(s->peer, s->may_connect_data, error);
 }
 
 /* ---- errors of the handshake ---- */
@@ -221,7 +232,7 @@ static const char *explain_alert(const TlsSession *s)
     }
 }
 
-const char *tls_explain(TlsSession *s, int result)
+const char *tls_explain(const TlsSession *s, int result)
 {
     bool client = s->credentials->side == TLS_CLIENT;
 

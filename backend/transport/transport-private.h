@@ -10,7 +10,7 @@
 
 #include "backend/base/fd.h"
 #include "backend/base/wake-fd.h"
-#include "backend/transport/tls.h"
+#include "backend/transport/tls-private.h"
 #include "backend/transport/transport.h"
 
 /* ---- common part (transport.c) ---- */
@@ -77,9 +77,6 @@ ssize_t socket_writev(Transport *t, const struct iovec *iov, int n, GError **err
 bool socket_is_reachable(const Transport *t, GError **error);
 void socket_interrupt(Transport *t);
 uint64_t socket_receiver_limited_us(const Transport *t);
-
-/* After the handshake: takes @session and its descriptor on success. */
-Transport *tls_transport_new(TlsSession *session, const char *name, GError **error);
 
 /* Pipe, FIFO or character device. @owned: the open file description is not shared. */
 Transport *pipe_transport_new(int fd, bool owned, const char *name, GError **error);

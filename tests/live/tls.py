@@ -161,6 +161,53 @@ def names_that_may_connect(s):
     harness.arrived(src, dst)
 
 
+def nobody_in_particular_is_not_allowed(s):
+    """tls-authz also judges peers without a certificate: by the name of their key, or as nobody."""
+    src, dst = pair(s)
+    secured(s, src, dst, "psk")
+    dst.execute("object-add", **{"qom-type": "authz-simple", "id": "who", "identity": "qemu"})
+    dst.set(tls_authz="who")
+    uri = listen(dst)
+    certificates.add(dst, "anon", None, "server", "open")
+    certificates.add(src, "anon", None, "client", "open")
+    src.execute("migrate", uri=uri)
+    src.wait_status("failed")
+    dst.wait_log("TLS x509 authz check for a peer without a name is denied")
+    for side in (src, dst):
+        side.set(tls_creds="tls")
+    src.execute("migrate", uri=uri)
+    harness.arrived(src, dst)
+
+
+def passed(src, dst, out, into):
+    src.qmp.execute("getfd", fds=[out], fdname="out")
+    dst.qmp.execute("getfd", fds=[into], fdname="in")
+    os.close(out)
+    os.close(into)
+    dst.execute("migrate-incoming", uri="fd:in")
+    src.execute("migrate", uri="fd:out")
+
+
+def over_a_passed_socket(s):
+    """The address names no host: tls-hostname does. What is refused there, or is no socket, ends that attempt only."""
+    src, dst = pair(s)
+    secured(s, src, dst, "x509")
+    for hostname, make, error in (
+            ("", socket.socketpair, "No hostname for certificate validation"),
+            ("localhost", lambda: os.pipe()[::-1], "fd:out cannot carry TLS"),
+            ("localhost", socket.socketpair, None)):
+        src.set(tls_hostname=hostname)
+        passed(src, dst, *(end if isinstance(end, int) else end.detach() for end in make()))
+        if error is None:
+            break
+        src.wait_status("failed")
+        found = src.execute("query-migrate")["error-desc"]
+        if error not in found:
+            raise harness.Failure(found)
+        dst.wait_status("failed")
+    harness.arrived(src, dst)
+
+
 def credentials_in_use_stay(s):
     src, dst = pair(s)
     secured(s, src, dst, "anon")
@@ -248,4 +295,5 @@ if __name__ == "__main__":
     certificates.needed()
     harness.run([moved(kind, mode) for kind in ("x509", "psk", "anon") for mode in ("plain", "multifd", "preempt")]
                 + [certificates_that_are_refused, a_destination_without_tls, keys_that_are_refused,
-                   names_that_may_connect, credentials_in_use_stay, objects_that_cannot_be_made, strangers_hold_nobody_up])
+                   names_that_may_connect, nobody_in_particular_is_not_allowed, over_a_passed_socket,
+                   credentials_in_use_stay, objects_that_cannot_be_made, strangers_hold_nobody_up])
