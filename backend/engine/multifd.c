@@ -35,9 +35,10 @@ static gboolean on_early_timeout(void *data)
     return G_SOURCE_REMOVE;
 }
 
+/* Channels that come after the main connection of the next attempt are that one's. */
 static bool wants_channels(const Engine *e)
 {
-    return e->incoming != NULL &&
+    return e->incoming != NULL && !(e->listener != NULL && listener_has_next(e->listener)) &&
            !migration_status_is_over(migration_get_status(incoming_record(e->incoming)));
 }
 

@@ -530,6 +530,11 @@ void listener_set_busy(Listener *l, bool busy)
     }
 }
 
+bool listener_has_next(const Listener *l)
+{
+    return l->next != NULL;
+}
+
 bool listener_is_open(const Listener *l)
 {
     return l->rest_source == 0;

@@ -255,6 +255,9 @@ void listener_want(Listener *l, ChannelType type, unsigned count);
 /* While busy, further main channels are dropped with a notice. A socket listener stays open. */
 void listener_set_busy(Listener *l, bool busy);
 
+/* True while a main connection waits for the end of the attempt before it. */
+bool listener_has_next(const Listener *l);
+
 /* False while the listener does not accept because it has no room; connections then wait in the
  * kernel's queue. */
 bool listener_is_open(const Listener *l);

@@ -110,11 +110,14 @@ def next_attempt_after_cancel_and_failure(s):
     harness.arrived(src, dst)
 
 
-def again_at_once_after_a_cancel(s):
-    """The destination may still be busy with the attempt before: the new connection waits for its end."""
+def again_at_once_after_a_cancel(s, multifd=False):
+    """The destination may still be busy with the attempt before: the new connections wait for its end."""
     path = s.path("m.sock")
-    dst = s.migmon("dst", "--incoming", f"unix:{path}", machine=workload())
+    dst = s.migmon("dst", "--incoming", "defer", machine=workload())
     src = s.migmon("src", machine=workload())
+    for side in (src, dst):
+        side.capability("multifd", multifd)
+    dst.execute("migrate-incoming", uri=f"unix:{path}")
     src.hold()
     for _ in range(30):
         src.execute("migrate", uri=f"unix:{path}")
@@ -130,6 +133,11 @@ def again_at_once_after_a_cancel(s):
     dst.verify()
     if "Extra incoming" in dst.output():
         raise harness.Failure(dst.output())
+
+
+def again_at_once_with_multifd(s):
+    """Channels of the new attempt may come while the one before is about to end."""
+    again_at_once_after_a_cancel(s, multifd=True)
 
 
 def machine_mismatch_is_named_on_both_sides(s):
@@ -227,6 +235,7 @@ def never_on_two_after_source_is_taken_back_by_name(s):
 
 harness.run([ten_hops_round_a_ring_of_three, cancelled_by_a_peer_that_never_reads,
              cancel_while_connecting, next_attempt_after_cancel_and_failure,
-             again_at_once_after_a_cancel, machine_mismatch_is_named_on_both_sides, stray_clients_do_not_disturb,
+             again_at_once_after_a_cancel, again_at_once_with_multifd,
+             machine_mismatch_is_named_on_both_sides, stray_clients_do_not_disturb,
              exec_child_that_fails, exec_child_that_nobody_reads, file_that_cannot_be_written,
              never_on_two_after_source_is_taken_back_by_name])
