@@ -146,6 +146,8 @@ def a_destination_that_stalls_in_postcopy_is_paused(s):
     dst.wait_status("postcopy-paused")
     for side in (src, dst):
         contains(side.hmp("info migrate"), " s in postcopy-paused")
+    src.execute("migrate", uri=f"unix:{s.path('nobody.sock')}", resume=True)
+    harness.wait_for("the next attempt has its own reason", lambda: "nobody.sock" in outcome(src))
     uri = f"unix:{s.path('again.sock')}"
     dst.execute("migrate-recover", uri=uri)
     src.execute("migrate", uri=uri, resume=True)

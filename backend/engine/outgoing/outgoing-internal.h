@@ -153,7 +153,7 @@ bool outgoing_gave_up(Outgoing *o, GError **error);
 /* Replaces *@error by that reason, if there is one. */
 void outgoing_prefer_stall(Outgoing *o, GError **error);
 
-/* Postcopy has another connection: forgets what became of the one before. */
+/* Postcopy has another connection, or none: forgets what became of the one before. */
 void outgoing_watch_again(Outgoing *o, WatchPhase phase);
 
 /* ---- main-channel.c ---- */

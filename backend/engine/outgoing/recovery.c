@@ -129,7 +129,7 @@ static bool recover(Outgoing *o, GError **error)
     DirtyMap **received = g_new0(DirtyMap *, n);
 
     migration_move(o->migration, MIGRATION_POSTCOPY_PAUSED, MIGRATION_POSTCOPY_RECOVER);
-    outgoing_watch_again(o, WATCH_PAUSED); /* the guest waits for its pages */
+    outgoing_watch_for(o, WATCH_PAUSED); /* the guest waits for its pages */
     for (size_t i = 0; i < n; i++) {
         received[i] = dirty_map_new(blocks[i]->n_pages);
     }
@@ -203,6 +203,7 @@ bool outgoing_recover(Outgoing *o, const GError *reason)
     Connector *connector;
 
     close_connection(o);
+    outgoing_watch_again(o, WATCH_NOTHING);
     /* The reason is set first: a client that sees the status may query it at once. */
     tell_pause(o, reason);
     migration_move(m, MIGRATION_POSTCOPY_ACTIVE, MIGRATION_POSTCOPY_PAUSED);
@@ -213,7 +214,7 @@ bool outgoing_recover(Outgoing *o, const GError *reason)
 
         outgoing_prefer_stall(o, &error);
         drop_connector(o);
-        outgoing_watch_again(o, WATCH_RUNNING);
+        outgoing_watch_again(o, ok ? WATCH_RUNNING : WATCH_NOTHING);
         if (ok) {
             o->confirmed = true;
             migration_set_owner(m, OWNER_PEER, "the destination goes on with it");
