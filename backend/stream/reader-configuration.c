@@ -65,8 +65,8 @@ static Taken take_page_bits(StreamReader *r, MigCursor *in, GError **error)
         return SHORT;
     }
     if (bits != PAGE_BITS) {
-        reader_unsupported(r, error, "pages of 2^%u bytes, only 2^%u is supported", bits,
-                           PAGE_BITS);
+        reader_refuse_with(r, MIG_ERROR_UNSUPPORTED, error,
+                           "pages of 2^%u bytes, only 2^%u is supported", bits, PAGE_BITS);
         return REFUSED;
     }
     return TAKEN;

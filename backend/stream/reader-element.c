@@ -1,10 +1,8 @@
 /*
- * What all steps of the reader use: places and errors, and the parts of an
- * element.
+ * What all steps of the reader use: places and errors, and the parts of an element.
  */
 #include <string.h>
 
-#include "backend/base/error.h"
 #include "backend/stream/reader-internal.h"
 
 /* ---- places and errors ---- */
@@ -56,10 +54,9 @@ Step reader_refuse_as_qemu(StreamReader *r, GError **error, const char *format, 
     return reader_refuse_because(r, reason, error);
 }
 
-static Step refuse_at(StreamReader *r, uint64_t offset, MigErrorCode code, GError **error,
-                      const char *format, va_list args)
+static Step refuse_at(StreamReader *r, uint64_t offset, MigErrorCode code, const char *text,
+                      GError **error)
 {
-    g_autofree char *text = g_strdup_vprintf(format, args);
     g_autofree char *place = where(r, offset);
 
     r->failure = g_error_new(MIG_ERROR, (int)code, "%s: %s", text, place);
@@ -68,35 +65,14 @@ static Step refuse_at(StreamReader *r, uint64_t offset, MigErrorCode code, GErro
     return STEP_BAD;
 }
 
-Step reader_refuse(StreamReader *r, GError **error, const char *format, ...)
+Step reader_refuse_with(StreamReader *r, MigErrorCode code, GError **error, const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
-    Step step = refuse_at(r, r->place_offset, MIG_ERROR_FORMAT, error, format, args);
+    g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);
-    return step;
-}
-
-Step reader_unsupported(StreamReader *r, GError **error, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    Step step = refuse_at(r, r->place_offset, MIG_ERROR_UNSUPPORTED, error, format, args);
-    va_end(args);
-    return step;
-}
-
-/* Refuses a stream whose medium ends inside an element or before EOF. */
-static Step refuse_cut(StreamReader *r, GError **error, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    Step step = refuse_at(r, r->offset + (r->end - r->start), MIG_ERROR_IO, error, format, args);
-    va_end(args);
-    return step;
+    return refuse_at(r, r->place_offset, code, text, error);
 }
 
 Step reader_more(StreamReader *r, size_t wanted, GError **error)
@@ -107,7 +83,8 @@ Step reader_more(StreamReader *r, size_t wanted, GError **error)
         return reader_refuse(r, error, "a package ends in the middle of something");
     }
     if (r->ended) {
-        return refuse_cut(r, error, "stream ended too early");
+        return refuse_at(r, r->offset + (r->end - r->start), MIG_ERROR_IO, "stream ended too early",
+                         error);
     }
     r->wanted = MAX(wanted, left + 1);
     return STEP_MORE;

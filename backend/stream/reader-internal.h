@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "backend/base/error.h"
 #include "backend/stream/reader.h"
 
 /* Longest element: a longer device body is refused, and the buffer never grows beyond it. */
@@ -128,10 +129,9 @@ Step reader_more(StreamReader *r, size_t wanted, GError **error);
 Step reader_refuse_as_qemu(StreamReader *r, GError **error, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
 /* Refuses the stream with a message of our own, the place on the same line. */
-Step reader_refuse(StreamReader *r, GError **error, const char *format, ...) G_GNUC_PRINTF(3, 4);
-/* The same for an element that this build does not support (MIG_ERROR_UNSUPPORTED). */
-Step reader_unsupported(StreamReader *r, GError **error, const char *format, ...)
-    G_GNUC_PRINTF(3, 4);
+Step reader_refuse_with(StreamReader *r, MigErrorCode code, GError **error, const char *format, ...)
+    G_GNUC_PRINTF(4, 5);
+#define reader_refuse(r, error, ...) reader_refuse_with(r, MIG_ERROR_FORMAT, error, __VA_ARGS__)
 /* Refuses the stream with @reason (ownership is taken), the place on a separate line. */
 Step reader_refuse_because(StreamReader *r, GError *reason, GError **error);
 

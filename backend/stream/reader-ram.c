@@ -67,7 +67,7 @@ static Step get_mapped(StreamReader *r, MigCursor *in, uint64_t length, MappedRa
         return reader_more(r, 0, error);
     }
     if (version != MAPPED_RAM_VERSION || page_size != STREAM_PAGE_SIZE) {
-        return reader_unsupported(r, error,
+        return reader_refuse_with(r, MIG_ERROR_UNSUPPORTED, error,
                                   "mapped-ram of version %u with pages of %" G_GUINT64_FORMAT
                                   " bytes, only version %u with %u is supported",
                                   version, page_size, MAPPED_RAM_VERSION, STREAM_PAGE_SIZE);

@@ -13,7 +13,6 @@
  */
 #include <string.h>
 
-#include "backend/base/error.h"
 #include "backend/stream/reader-internal.h"
 
 /* Bound on distinct ids; a real machine has some dozens. */

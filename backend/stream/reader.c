@@ -11,7 +11,6 @@
 
 #include <string.h>
 
-#include "backend/base/error.h"
 #include "backend/stream/reader-internal.h"
 
 #define DEFAULT_BUFFER  ((size_t)1024 * 1024)
