@@ -22,11 +22,16 @@ void pace_init(Pace *pace, Migration *migration, const LiveSettings *settings)
     rate_limiter_init(&pace->limiter, atomic_load(pace->limit), pace->window.start_us);
 }
 
-void pace_begin(Pace *pace)
+static void begin_window(Pace *pace, uint64_t unread)
 {
     pace->window.start_us = mig_clock_now_us();
     pace->window.bytes = pace->window.pages = 0;
-    pace->window.unread = pace_unread(pace);
+    pace->window.unread = unread;
+}
+
+void pace_begin(Pace *pace)
+{
+    begin_window(pace, pace_unread(pace));
 }
 
 uint64_t pace_unread(const Pace *pace)
@@ -88,11 +93,11 @@ static uint64_t switchover_bandwidth(const Pace *pace)
     return given != 0 ? given : atomic_load(&pace->migration->counters.bandwidth);
 }
 
-/* Bytes that the peer took in the window. Those that only fill the buffers of a connection say
- * nothing about the link. */
-static uint64_t taken(const Pace *pace)
+/* Bytes that the peer took in the window, which ends with @unread. Those that only fill the buffers
+ * of a connection say nothing about the link. */
+static uint64_t taken(const Pace *pace, uint64_t unread)
 {
-    uint64_t sent = pace->window.bytes + pace->window.unread, unread = pace_unread(pace);
+    uint64_t sent = pace->window.bytes + pace->window.unread;
 
     return sent > unread ? sent - unread : 0;
 }
@@ -105,10 +110,12 @@ void pace_update(Pace *pace, uint64_t remaining_bytes)
 
     atomic_store(&c->remaining, remaining_bytes);
     if (span >= WINDOW_US) {
-        atomic_store(&c->bandwidth, saturate_u64((double)taken(pace) * 1e6 / (double)span));
+        uint64_t unread = pace_unread(pace);
+
+        atomic_store(&c->bandwidth, saturate_u64((double)taken(pace, unread) * 1e6 / (double)span));
         atomic_store(&c->pages_per_second,
                      saturate_u64((double)pace->window.pages * 1e6 / (double)span));
-        pace_begin(pace);
+        begin_window(pace, unread);
     }
     atomic_store(&c->downtime_limit, limit_ms);
     atomic_store(&c->threshold,
@@ -133,9 +140,12 @@ bool pace_count_is_due(const Pace *pace)
 {
     const MigPass *pass = &pace->pass;
     unsigned n = pass->n_counts;
-    int64_t due = n == 0 ? PASS_COUNT_FIRST_US : 2 * pass->counts[MIN(n, PASS_COUNTS) - 1].us;
 
-    return n < PASS_COUNTS && mig_clock_now_us() - pass->start_us >= due;
+    if (n == PASS_COUNTS) {
+        return false;
+    }
+    int64_t due = n == 0 ? PASS_COUNT_FIRST_US : 2 * pass->counts[n - 1].us;
+    return mig_clock_now_us() - pass->start_us >= due;
 }
 
 void pace_note_count(Pace *pace, uint64_t pages)
