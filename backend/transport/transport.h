@@ -102,7 +102,7 @@ bool transport_settle(Transport *t, bool *ret_copied, GError **error);
 void transport_shutdown(Transport *t);
 
 /* transport_shutdown() with a reason, which the blocked and later calls report in place of
- * "closed on this side". Only the first reason of a transport counts. */
+ * "closed on this side"; NULL = none. Only the first reason of a transport counts. */
 void transport_shutdown_because(Transport *t, const char *cause);
 bool transport_is_shut_down(const Transport *t);
 

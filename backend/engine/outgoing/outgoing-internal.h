@@ -150,8 +150,8 @@ uint64_t outgoing_unread(void *outgoing);
 /* True with the reason when the watch has ended the attempt, or a connection of postcopy. */
 bool outgoing_gave_up(Outgoing *o, GError **error);
 
-/* Replaces *@error by that reason, if there is one. */
-void outgoing_prefer_stall(Outgoing *o, GError **error);
+/* Replaces *@error by that reason; false when there is none. */
+bool outgoing_prefer_stall(Outgoing *o, GError **error);
 
 /* Postcopy has another connection, or none: forgets what became of the one before. */
 void outgoing_watch_again(Outgoing *o, WatchPhase phase);

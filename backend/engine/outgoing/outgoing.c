@@ -177,9 +177,7 @@ static void finish_failed(Outgoing *o, GError **error)
         return;
     }
 
-    if (outgoing_gave_up(o, NULL)) {
-        outgoing_prefer_stall(o, error);
-    } else {
+    if (!outgoing_prefer_stall(o, error)) {
         prefer_peer_error(o, error);
     }
     g_autofree char *first_line = mig_error_first_line(*error);

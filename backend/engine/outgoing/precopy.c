@@ -167,12 +167,10 @@ static bool give_up_mute(const Outgoing *o, int64_t since_us, GError **error)
         return false;
     }
     g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
-                "the destination did not answer for %g s: it takes "
-                "nothing",
+                "the destination did not answer for %g s: it takes nothing",
                 (double)limit_ms / 1000);
-    mig_error_hint(error,
-                   "x-switchover-timeout is how long a destination may do nothing that could "
-                   "take the guest now");
+    mig_error_hint(error, "everything is sent; x-switchover-timeout is how long a destination that "
+                          "never answered is waited for");
     return true;
 }
 

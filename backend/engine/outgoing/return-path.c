@@ -147,11 +147,7 @@ static void *read_return_path(void *data)
     pthread_cond_broadcast(&rp->changed);
     pthread_mutex_unlock(&rp->lock);
     /* Else a writer that waits for room in the peer's buffer would wait for ever. */
-    if (cause != NULL) {
-        transport_shutdown_because(rp->transport, cause);
-    } else {
-        transport_shutdown(rp->transport);
-    }
+    transport_shutdown_because(rp->transport, cause);
     if (rp->requests != NULL) {
         page_requests_wake(rp->requests);
     }

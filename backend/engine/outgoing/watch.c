@@ -177,14 +177,16 @@ void outgoing_watch_again(Outgoing *o, WatchPhase phase)
     outgoing_watch_for(o, phase);
 }
 
-void outgoing_prefer_stall(Outgoing *o, GError **error)
+bool outgoing_prefer_stall(Outgoing *o, GError **error)
 {
     GError *stall = NULL;
 
-    if (outgoing_gave_up(o, &stall)) {
-        g_clear_error(error);
-        *error = stall;
+    if (!outgoing_gave_up(o, &stall)) {
+        return false;
     }
+    g_clear_error(error);
+    *error = stall;
+    return true;
 }
 
 bool outgoing_gave_up(Outgoing *o, GError **error)
