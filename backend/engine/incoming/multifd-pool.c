@@ -214,12 +214,16 @@ static bool all_are_there(MultifdRecv *r)
     return true;
 }
 
-/* Under the lock. True when an unknown channel has bytes, or its end, that its thread has not read
- * yet. */
-static bool has_unread(const MultifdRecv *r)
+/* Under the lock. True when a channel that is @known, or one that is not, has bytes or its end that
+ * its thread has not read yet. A channel at the sync point waits for the others and does not
+ * read. */
+static bool has_unread(const MultifdRecv *r, bool known)
 {
     for (unsigned i = 0; i < r->n_come; i++) {
-        if (!r->channels[i].known && transport_may_be_readable(r->channels[i].transport)) {
+        const RecvChannel *channel = &r->channels[i];
+
+        if (channel->known == known && channel->reached < r->points &&
+            transport_may_be_readable(channel->transport)) {
             return true;
         }
     }
@@ -243,7 +247,7 @@ static bool wait_for_missing(MultifdRecv *r, bool *asked, GError **error)
         r->left_us = now;
     }
     bool left = now - r->left_us > GRACE_US;
-    if ((left || late) && door_is_quiet(r, asked) && !has_unread(r)) {
+    if ((left || late) && door_is_quiet(r, asked) && !has_unread(r, false)) {
         if (left) {
             g_set_error(error, MIG_ERROR, MIG_ERROR_IO,
                         "the source left when %u of %u multifd channels had come", count_known(r),
@@ -267,15 +271,11 @@ static bool wait_for_syncs(MultifdRecv *r, uint64_t *received, GError **error)
 {
     int64_t now = g_get_monotonic_time();
     uint64_t bytes = 0;
-    bool unread = false;
 
     for (unsigned i = 0; i < r->n_come; i++) {
         bytes += atomic_load(&r->channels[i].stats->bytes);
-        /* A channel that waits for the others does not read. */
-        unread = unread || (r->channels[i].reached < r->points &&
-                            transport_may_be_readable(r->channels[i].transport));
     }
-    if (bytes != *received || unread || !r->config.source_left(r->config.data)) {
+    if (bytes != *received || !r->config.source_left(r->config.data) || has_unread(r, true)) {
         *received = bytes;
         r->left_us = now;
     }
