@@ -5,7 +5,6 @@
 #pragma once
 
 #include <glib.h>
-#include <json-c/json.h>
 
 #include "backend/forecast/forecaster.h"
 #include "backend/tables/history.h"

@@ -110,7 +110,7 @@ static void refuse_channel(Engine *e, const Transport *transport, const char *wh
     g_autofree char *text =
         g_strdup_printf("dropped a connection from %s: %s", transport_name(transport), why);
 
-    event_post(e->events, ENGINE_EVENT_NOTICE, text);
+    notice(e, text);
 }
 
 /* A connection that is not a main channel; @transport is taken. */

@@ -6,7 +6,6 @@
  */
 #pragma once
 
-#include "backend/base/fault.h"
 #include "backend/engine/attempt/shared-ram.h"
 #include "backend/engine/incoming/incoming.h"
 #include "backend/engine/incoming/multifd-pool.h"

@@ -181,8 +181,8 @@ static void lost(Outgoing *o, const GError *error)
     g_autofree char *evidence = g_strdup_printf("the end of the stream was sent, then: %s", why);
     g_autofree char *text = g_strdup_printf(
         "migration to %s: the guest was handed over but nobody confirmed it (%s); it stands here "
-        "with all "
-        "its memory. Look at the destination: if it does not run there, cont -f runs it here",
+        "with all its memory. Look at the destination: if it does not run there, cont -f runs it "
+        "here",
         m->peer, why);
 
     migration_set_owner(m, OWNER_UNKNOWN, evidence);

@@ -47,8 +47,7 @@ void bus_error_explain(const RamBlock *block)
         text, sizeof text,
         "migmon: no room for a page of the RAM file '%s': its file system is full, or the file "
         "was cut. The guest is lost. Make room, or put the file elsewhere; --prealloc takes all of "
-        "it at the "
-        "start\n",
+        "it at the start\n",
         block->path);
     atomic_store(&explained, block);
     sigaction(SIGBUS, NULL, &found);
