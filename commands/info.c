@@ -121,7 +121,7 @@ static void print_faults(HmpCall *call, json_object *faults)
 static void print_sentence(HmpCall *call, const char *label, const char *text)
 {
     if (*text != '\0') {
-        call_print(call, "%s: %s\n", label, text);
+        call_print_message(call, label, text);
     }
 }
 

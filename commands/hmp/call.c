@@ -85,8 +85,7 @@ void call_print_lines(HmpCall *call, const char *text)
     print_text(call, shown);
 }
 
-/* Prints a line that begins with @before. */
-static void print_message(HmpCall *call, const char *before, const char *text)
+void call_print_message(HmpCall *call, const char *before, const char *text)
 {
     g_autofree char *shown = is_json(call) ? g_strdup(text) : shown_message(text);
     g_autofree char *line = g_strdup_printf("%s: %s\n", before, shown);
@@ -98,7 +97,7 @@ static void print_message(HmpCall *call, const char *before, const char *text)
 static void remark(HmpCall *call, json_object **list, const char *before, const char *text)
 {
     if (!is_json(call)) {
-        print_message(call, before, text);
+        call_print_message(call, before, text);
         return;
     }
     if (!*list) {
@@ -145,7 +144,7 @@ static void keep_error(HmpCall *call, const GError *error)
 void call_report(HmpCall *call, const GError *error)
 {
     keep_error(call, error);
-    print_message(call, "Error", error->message);
+    call_print_message(call, "Error", error->message);
 }
 
 /* If the line failed without a message, its last line is the error: guest_verify's verdict. */

@@ -76,6 +76,8 @@ bool call_is_batch(const HmpCall *call);
 void call_print(HmpCall *call, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* Whole lines: text of another monitor, or made with shown_append(). */
 void call_print_lines(HmpCall *call, const char *text);
+/* "BEFORE: TEXT"; the hints of @text are lines of their own. */
+void call_print_message(HmpCall *call, const char *before, const char *text);
 void call_warn(HmpCall *call, const char *text);
 /* "hint: ..." after the output of a command that succeeded. */
 void call_hint(HmpCall *call, const char *format, ...) G_GNUC_PRINTF(2, 3);

@@ -64,6 +64,7 @@ def a_command_that_takes_nothing(s):
     src.set(max_bandwidth=0, x_stall_timeout=500)
     src.execute("migrate", uri="exec:kill -STOP $$; exec cat >/dev/null")
     failed_here(src, STALL)
+    contains(src.hmp("info migrate"), "the guest goes on here\nhint: x-stall-timeout")
 
 
 def pair(s, *capabilities):
