@@ -157,11 +157,7 @@ void engine_limit_notice(void *engine, const char *text); /* any thread */
 EngineCommand engine_getfd, engine_closefd, engine_add_fd, engine_remove_fd, engine_query_fdsets;
 
 /* ---- objects.c ---- */
-void engine_object_add(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_object_del(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_qom_list(Engine *e, BackendSession *session, json_object *args, BackendReply *reply);
-void engine_qom_list_properties(Engine *e, BackendSession *session, json_object *args,
-                                BackendReply *reply);
+EngineCommand engine_object_add, engine_object_del, engine_qom_list, engine_qom_list_properties;
 /* What tls-creds demands of connections to @address, which the caller frees; NULL = no TLS. */
 TlsSetup *engine_tls_client(Engine *e, const Address *address);
 /* The same for connections from sources. */
