@@ -70,7 +70,6 @@ static bool start_outgoing(Engine *e, Migration *m, const Address *address, MigF
         .capabilities = e->capabilities,
         .parameters = e->parameters,
         .to_child = address->kind == ADDRESS_EXEC,
-        .to_file = address->kind == ADDRESS_FILE,
         .limit = e->limit,
     };
     Outgoing *outgoing = outgoing_new(&config, error);

@@ -73,6 +73,24 @@ def exec_through_a_fifo(s):
     return arrived(src, dst, owner="unknown (commit sent)")
 
 
+def a_fifo_is_no_file(s):
+    """Whoever reads it may run the guest, so this side does not take it back when the end was written."""
+    fifo = s.path("fifo")
+    os.mkfifo(fifo)
+    src, dst = pair(s, f"file:{fifo}")
+    src.execute("migrate", uri=f"file:{fifo}")
+    detail = arrived(src, dst, owner="unknown (commit sent)")
+    dst = s.migmon("next", "--incoming", f"file:{fifo}", memory=MEMORY, machine=workload())
+    src = s.migmon("breaks", memory=MEMORY, machine=workload(), fault="src-after-eof=fail")
+    src.set(max_bandwidth=0)
+    src.written().execute("migrate", uri=f"file:{fifo}")
+    src.wait_status("failed")
+    dst.wait_status("completed")
+    if (src.run_state(), dst.run_state(), src.owner()) != ("postmigrate", "running", "unknown (commit sent)"):
+        raise harness.Failure(f"the source is {src.run_state()}, owner {src.owner()}; the reader is {dst.run_state()}")
+    return detail
+
+
 def fd_passed_over_the_monitors(s):
     src, dst = pair(s)
     a, b = socket.socketpair()
@@ -171,7 +189,7 @@ def tracker(kind):
     return test
 
 
-harness.run([unix, tcp_port_chosen_by_the_kernel, tcp_ipv6, vsock, exec_through_a_fifo,
+harness.run([unix, tcp_port_chosen_by_the_kernel, tcp_ipv6, vsock, exec_through_a_fifo, a_fifo_is_no_file,
              fd_passed_over_the_monitors, fd_of_a_pipe, file_with_offset_keeps_what_is_before,
              without_handover, paused_guest_stays_paused,
              populated_destination_after_a_broken_attempt, tracker("async"), tracker("sync")])

@@ -2,6 +2,7 @@
 recovery of postcopy, connections to an incoming port; and what a pause is shown to wait for."""
 
 import contextlib
+import os
 import signal
 import socket
 import threading
@@ -65,6 +66,16 @@ def a_command_that_takes_nothing(s):
     src.execute("migrate", uri="exec:kill -STOP $$; exec cat >/dev/null")
     failed_here(src, STALL)
     contains(src.hmp("info migrate"), "the guest goes on here\nhint: x-stall-timeout")
+
+
+def a_fifo_that_is_not_read(s):
+    os.mkfifo(s.path("fifo"))
+    with open(os.open(s.path("fifo"), os.O_RDONLY | os.O_NONBLOCK), "rb"):
+        src = s.migmon("src", machine=workload())
+        src.written(4000)
+        src.set(max_bandwidth=0, x_stall_timeout=500)
+        src.execute("migrate", uri=f"file:{s.path('fifo')}")
+        failed_here(src, STALL)
 
 
 def pair(s, *capabilities):
@@ -356,7 +367,8 @@ def cont_f_says_what_it_does(s):
 
 
 harness.run([a_reader_that_takes_nothing(socket.AF_UNIX), a_reader_that_takes_nothing(socket.AF_INET),
-             a_command_that_takes_nothing, a_stopped_destination(), a_stopped_destination("multifd"),
+             a_command_that_takes_nothing, a_fifo_that_is_not_read,
+             a_stopped_destination(), a_stopped_destination("multifd"),
              a_destination_that_stalls_in_postcopy_is_paused, a_recovery_that_is_not_answered_ends,
              a_command_that_keeps_writing_errors_is_not_waited_for, bytes_on_the_way_keep_the_guest_running,
              a_pause_says_what_it_waits_for,

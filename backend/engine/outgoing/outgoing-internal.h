@@ -121,6 +121,13 @@ static inline bool outgoing_has(const Outgoing *o, MigCapability id)
     return capability_is_on(o->config.capabilities, id);
 }
 
+/* A file, which nobody loads before it is whole. Not a FIFO with a name: its reader may be a
+ * destination. */
+static inline bool outgoing_to_file(const Outgoing *o)
+{
+    return o->transport != NULL && transport_file(o->transport) >= 0;
+}
+
 /* ---- control.c ---- */
 
 /* Under the lock: all connections are shut down and every wait of the migration ends. */

@@ -141,9 +141,7 @@ static void prefer_peer_error(Outgoing *o, GError **error)
 /* What an attempt that failed has done to its file. */
 static const char *file_lost(const Outgoing *o)
 {
-    return o->transport != NULL && transport_file(o->transport) >= 0
-               ? "; the file is not whole, and what it held before is lost"
-               : "";
+    return outgoing_to_file(o) ? "; the file is not whole, and what it held before is lost" : "";
 }
 
 static void finish_cancelled(Outgoing *o, const char *where)

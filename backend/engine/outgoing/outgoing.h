@@ -31,7 +31,6 @@ typedef struct {
     MigCapabilities capabilities;
     MigParameters parameters; /* copied; the value of a LIVE one is in @settings */
     bool to_child;            /* exec: */
-    bool to_file;             /* no destination runs what is written */
 } OutgoingConfig;
 
 /* Starts the thread. ENGINE_EVENT_ENDED comes when it is about to return. Members that are "taken

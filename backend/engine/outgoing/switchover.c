@@ -231,13 +231,13 @@ static void finish_one_way(Outgoing *o)
                     transport_finish(o->transport, &error);
 
     outgoing_account_waits(o);
-    if (!finished && o->config.to_file) {
+    if (!finished && outgoing_to_file(o)) {
         came_back(o, "the file is not safe, and nobody has loaded it", error);
     } else if (!finished && transport_undelivered(o->transport) >= o->last_bytes) {
         came_back(o, "the end of the stream was read by nobody", error);
     } else if (!finished) {
         lost(o, error);
-    } else if (o->config.to_file) {
+    } else if (outgoing_to_file(o)) {
         outgoing_handed_over(o, OWNER_NONE,
                              "all is written and safe; it runs where this is loaded");
     } else {

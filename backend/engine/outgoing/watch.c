@@ -137,7 +137,7 @@ static void *watch_main(void *data)
 
 bool outgoing_watch_new(Outgoing *o, GError **error)
 {
-    if (o->config.to_file) {
+    if (outgoing_to_file(o)) {
         return true; /* there is no peer */
     }
     o->watch.phase = WATCH_RUNNING;
